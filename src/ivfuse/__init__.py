@@ -1,0 +1,1 @@
+"""ivfuse: infrared and visible image fusion."""

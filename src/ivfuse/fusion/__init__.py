@@ -1,0 +1,1 @@
+"""A pair becomes a picture: the method registry, classical and trained methods, the Fuser."""

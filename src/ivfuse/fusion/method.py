@@ -1,0 +1,58 @@
+"""The contract of a fusion method: luma in, luma out, plus the facts that a caller needs to run it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from ivfuse.imaging.image import Gray
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """Facts about a method.
+
+    Attributes:
+        name: the registry's name, lower case with hyphens.
+        kind: ``classical`` (no training) or ``learned``.
+        summary: one line for a table of methods.
+        paper: authors, title or venue, year.
+        align: large images are cut into tiles whose corners lie on multiples of this many pixels, so that
+            pyramids and attention windows fall on the same grid in every tile.
+        reach: how far, in pixels, an input pixel can influence the output; tiles overlap by this much on
+            each side. ``None`` when it is unbounded: tiles then overlap by a default and are blended.
+        tile: the largest side, in pixels, that is fused in one piece.
+        parameters: number of trained parameters.
+        version: changes when the method's output changes.
+    """
+
+    name: str
+    kind: Literal["classical", "learned"]
+    summary: str
+    paper: str
+    align: int = 1
+    reach: int | None = 0
+    tile: int = 1024
+    parameters: int = 0
+    version: str = "1"
+
+
+class Method(Protocol):
+    """Anything that fuses a pair of luma images."""
+
+    @property
+    def info(self) -> MethodInfo:
+        """The method's facts."""
+        ...
+
+    def fuse(self, ir: Gray, vi: Gray) -> Gray:
+        """Fuse one pair.
+
+        Args:
+            ir: infrared, (H, W) float32 in [0, 1], H, W >= 1.
+            vi: luma of the visible, the same shape and range.
+
+        Returns:
+            The fused luma, (H, W) float32 in [0, 1].
+        """
+        ...

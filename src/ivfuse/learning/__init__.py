@@ -1,0 +1,1 @@
+"""Training: networks, losses, data, stages, export. The only room that imports torch."""

@@ -1,0 +1,1 @@
+"""The networks, pure torch modules."""
