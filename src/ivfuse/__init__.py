@@ -1,1 +1,45 @@
-"""ivfuse: infrared and visible image fusion."""
+"""ivfuse: infrared and visible image fusion.
+
+The face of the package; nothing is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ivfuse.fusion.fuser import Fuser, fuse
+    from ivfuse.fusion.registry import list_methods
+    from ivfuse.metrics import evaluate_arrays as evaluate
+
+    __version__: str
+
+__all__ = ["Fuser", "__version__", "evaluate", "fuse", "list_methods"]
+
+_HOMES = {
+    "Fuser": "ivfuse.fusion.fuser:Fuser",
+    "evaluate": "ivfuse.metrics:evaluate_arrays",
+    "fuse": "ivfuse.fusion.fuser:fuse",
+    "list_methods": "ivfuse.fusion.registry:list_methods",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("ivfuse")
+    elif name in _HOMES:
+        module, attribute = _HOMES[name].split(":")
+        value = getattr(import_module(module), attribute)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -1,1 +1,39 @@
-"""The networks, pure torch modules."""
+"""The networks, pure torch modules: ``forward(ir, vi)`` on (B, 1, H, W) in [0, 1] gives the same shape and range."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from ivfuse.errors import UnknownNameError, UsageError
+from ivfuse.learning.nets.crossfuse_cam import CrossFuseCam
+from ivfuse.learning.nets.crossfuse_cam_paper import CrossFuseCamPaper
+
+# method -> variant -> constructor; a new network is added here.
+NETS: dict[str, dict[str, Callable[..., nn.Module]]] = {
+    "crossfuse-cam": {"fixed": CrossFuseCam, "paper": CrossFuseCamPaper},
+}
+
+
+def build_net(method: str, variant: str = "fixed", **options: Any) -> nn.Module:
+    """A fresh network.
+
+    Args:
+        method: a key of :data:`NETS`.
+        variant: ``fixed`` or ``paper``.
+        options: widths and depths, as the constructor takes them.
+
+    Raises:
+        UnknownNameError: no such method or variant.
+        UsageError: an option that the network does not have.
+    """
+    if method not in NETS:
+        raise UnknownNameError("network", method, NETS)
+    if variant not in NETS[method]:
+        raise UnknownNameError(f"variant of {method}", variant, NETS[method])
+    try:
+        return NETS[method][variant](**options)
+    except TypeError as error:
+        raise UsageError(f"{method} ({variant}): {error}") from None

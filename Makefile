@@ -1,0 +1,44 @@
+# make demo: fuse a synthetic scene; make test: all tests; make lint: format, types, layers; make bench: measurements.
+# Everything is installed into .venv, once for each state of pyproject.toml. PYTHON chooses the interpreter.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SPEED_UP := OMP_NUM_THREADS=1
+
+.PHONY: demo test lint format bench clean
+
+demo: .venv/installed
+	$(BIN)/ivfuse demo -o demo
+
+test: .venv/installed-dev
+	$(SPEED_UP) $(BIN)/pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed-dev
+	$(BIN)/python benchmarks/run_all.py
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+# Any torch will do for the tests; a fresh environment gets the release that the shipped weights were trained with.
+.venv/installed-dev: pyproject.toml | .venv/bin/python
+	$(BIN)/python -c "import torch" 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev,fast]"
+	touch $@ .venv/installed
+
+clean:
+	rm -rf .venv build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

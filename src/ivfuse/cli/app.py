@@ -1,0 +1,104 @@
+"""The command ``ivfuse``: finds the verb, imports only its module, turns errors into a line and an exit code.
+
+Exit codes: 0 done, 1 some pairs failed, 2 wrong use, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, UsageError
+
+# A verb and the function that carries it out. Their modules keep heavy imports inside functions.
+VERBS = {
+    "fuse": "ivfuse.cli.fuse:fuse",
+    "demo": "ivfuse.cli.demo:demo",
+    "methods": "ivfuse.cli.methods:methods",
+}
+
+WRONG_USE = (UsageError, UnknownNameError, MissingExtraError)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; always ends in SystemExit.
+
+    Args:
+        arguments: the words after ``ivfuse``; ``None`` takes those of the process.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        build(words[0] if words else None)(args=words, prog_name="ivfuse")
+    finally:
+        _flush()
+
+
+def build(verb: str | None = None) -> typer.Typer:
+    """The application with one verb, or with all of them if ``verb`` is not the name of one."""
+    app = typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_ivfuse)
+    for name in [verb] if verb in VERBS else VERBS:
+        module, function = VERBS[name].split(":")
+        app.command(name)(_guarded(getattr(import_module(module), function)))
+    return app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import ivfuse
+
+        typer.echo(f"ivfuse {ivfuse.__version__}")
+        raise typer.Exit
+
+
+def _ivfuse(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Infrared and visible image fusion.
+
+    \b
+    Examples:
+      ivfuse demo -o demo
+      ivfuse fuse night-ir.png night-vi.png -o fused.png
+    """
+
+
+def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb whose errors and interrupts end the process with one line and an exit code."""
+
+    @functools.wraps(verb)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            verb(*args, **kwargs)
+        except IvfuseError as error:
+            typer.echo(f"ivfuse: error: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(2 if isinstance(error, WRONG_USE) else 1) from error
+        except KeyboardInterrupt:
+            typer.echo("ivfuse: interrupted", err=True)
+            raise typer.Exit(130) from None
+
+    return run
+
+
+def _flush() -> None:
+    """Flush the output; a reader that has gone away (``ivfuse methods | head -1``) is no error."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

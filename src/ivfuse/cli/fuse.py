@@ -1,0 +1,130 @@
+"""``ivfuse fuse``: one pair of files, two folders, or one folder that holds both."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ivfuse.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from ivfuse.imaging.pairs import Pairing
+
+
+def fuse(
+    ir: Annotated[
+        Path, typer.Argument(metavar="IR", help="Thermal file or folder; or one folder that holds both.")
+    ],
+    vi: Annotated[Path | None, typer.Argument(metavar="VI", help="Visible file or folder.")] = None,
+    *,
+    out: Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="File or folder to write.")],
+    method: Annotated[
+        str | None, typer.Option(help="Name of a method; `ivfuse methods` lists them and marks the default.")
+    ] = None,
+    gray: Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of colour.")] = False,
+    bits: Annotated[int, typer.Option(help="Bits per channel of the output: 8 or 16.")] = 8,
+    format_: Annotated[
+        str, typer.Option("--format", help="Format of outputs in a folder: png, tiff, jpg, webp, bmp.")
+    ] = "png",
+    ir_window: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LO HI",
+            help="Thermal values shown as black and white; else the 1st and 99th percentile of 16-bit files.",
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
+    runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; else all.")] = None,
+    tile: Annotated[
+        int | None, typer.Option(help="Largest side fused in one piece, in pixels; else the method's own.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+) -> None:
+    """Fuse a pair of files, or all pairs of a folder.
+
+    Outputs that exist are skipped unless --overwrite is given, so that a run can be stopped and repeated.
+    Exit code: 0 done, 1 some pairs failed (they are listed), 2 wrong use.
+
+    \b
+    Examples:
+      ivfuse fuse thermal.png visible.jpg -o fused.png
+      ivfuse fuse ir/ vi/ -o fused/ --method laplacian
+      ivfuse fuse recordings/ -o fused/ --ir-window 7200 8400 --format tiff --bits 16
+    """
+    one = _is_one_pair(ir, vi)
+    folder, suffix = _target(out, format_, one)
+    _limit_threads(threads)
+
+    from ivfuse.cli import fuse_report
+    from ivfuse.fusion.folder import fuse_pairs
+    from ivfuse.fusion.fuser import Fuser
+    from ivfuse.imaging.encode import check_output
+
+    check_output(folder / f"x{suffix}" if _names_folder(out) or not one else out, bits)
+    fuser = Fuser(
+        method,
+        runtime=runtime,  # type: ignore[arg-type]  # checked by the method, which names the choices
+        precision=precision,  # type: ignore[arg-type]
+        threads=threads,
+        gray=gray,
+        ir_window=ir_window,
+        tile=tile,
+    )
+    pairing = _pairing(ir, vi, out)
+    with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
+        summary = fuse_pairs(fuser, pairing.pairs, folder, suffix, bits, overwrite, tell)
+    fuse_report.say(fuser.method.info.name, pairing, summary, one=one, json=json, quiet=quiet)
+    raise typer.Exit(130 if summary.stopped else 1 if summary.failed else 0)
+
+
+def _is_one_pair(ir: Path, vi: Path | None) -> bool:
+    """Whether two files were given (True) or folders (False)."""
+    if vi is None:
+        if ir.is_file():
+            raise UsageError(f"{ir} is a file: give the visible file too, or one folder that holds both")
+        return False
+    if ir.is_dir() != vi.is_dir():
+        names = (ir, vi) if ir.is_dir() else (vi, ir)
+        raise UsageError(f"{names[0]} is a folder and {names[1]} is not: give two files or two folders")
+    return not ir.is_dir()
+
+
+def _pairing(ir: Path, vi: Path | None, out: str) -> Pairing:
+    """The pairs that were asked for."""
+    from ivfuse.imaging.pairs import Pair, Pairing, pair_folder, pair_folders
+
+    if vi is not None and not ir.is_dir():
+        name = vi.stem if _names_folder(out) else Path(out).stem
+        return Pairing((Pair(name, ir, vi),), (), ())
+    pairing = pair_folder(ir) if vi is None else pair_folders(ir, vi)
+    if not pairing.pairs:
+        where = str(ir) if vi is None else f"{ir} and {vi}"
+        raise InputError(
+            f"{where}: no pairs found, expected files of equal names (or like ir_1.png and vi_1.png)"
+        )
+    return pairing
+
+
+def _target(out: str, format_: str, one: bool) -> tuple[Path, str]:
+    """The folder to write into and the suffix of the outputs."""
+    if not one or _names_folder(out):
+        return Path(out), "." + format_.lower().lstrip(".")
+    return Path(out).parent, Path(out).suffix
+
+
+def _names_folder(out: str) -> bool:
+    return out.endswith(("/", os.sep)) or Path(out).is_dir()
+
+
+def _limit_threads(threads: int | None) -> None:
+    """Classical methods and the reading of files take their threads from OpenCV."""
+    if threads is not None:
+        import cv2
+
+        cv2.setNumThreads(threads)

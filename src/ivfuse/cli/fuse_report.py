@@ -1,0 +1,134 @@
+"""What ``ivfuse fuse`` says: progress while it works, then a summary for people or as JSON.
+
+The summary goes to standard output, everything that went wrong to standard error.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ivfuse.fusion.folder import OnProgress, Outcome, Summary
+    from ivfuse.imaging.pairs import Pairing
+
+_NOTES_SHOWN = 5
+
+
+@contextmanager
+def progress(total: int, *, shown: bool) -> Iterator[OnProgress]:
+    """A bar on a terminal, a line for every tenth of the work elsewhere, nothing if not ``shown``."""
+    if not shown:
+        yield lambda name, outcome: None
+    elif not sys.stderr.isatty():
+        yield _lines(total)
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=total)
+
+            def advance(name: str, outcome: Outcome) -> None:
+                bar.update(task, advance=1, description=name.replace("[", r"\\["))
+
+            yield advance
+
+
+def _lines(total: int) -> OnProgress:
+    """Progress as plain lines, at most about ten of them."""
+    seen = 0
+
+    def advance(name: str, outcome: Outcome) -> None:
+        nonlocal seen
+        seen += 1
+        if seen * 10 // total > (seen - 1) * 10 // total and seen < total:
+            typer.echo(f"{seen}/{total}", err=True)
+
+    return advance
+
+
+def say(method: str, pairing: Pairing, summary: Summary, *, one: bool, json: bool, quiet: bool) -> None:
+    """Print the summary.
+
+    Args:
+        method: name of the method.
+        pairing: the pairs and what was left over.
+        summary: what became of the pairs.
+        one: a single pair of files was asked for.
+        json: print one JSON object to standard output.
+        quiet: print only what went wrong.
+    """
+    for name, reason in summary.failed:
+        typer.echo(f"ivfuse: error: {reason}" if one else f"failed: {name}: {reason}", err=True)
+    if summary.stopped:
+        typer.echo("ivfuse: interrupted; run again to go on, outputs that exist are skipped", err=True)
+    if json:
+        typer.echo(json_module.dumps(as_json(method, pairing, summary), indent=2))
+        return
+    if quiet:
+        return
+    for path in pairing.orphans:
+        typer.echo(f"no partner: {path}", err=True)
+    for group in pairing.ambiguous:
+        typer.echo(f"ambiguous: {group}", err=True)
+    _say_notes(summary, one=one)
+    typer.echo(_one_line(method, pairing, summary) if one else _folder_line(method, summary))
+
+
+def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
+    """The summary as plain values, for machines."""
+    done = [
+        {
+            "out": str(result.out),
+            "height": result.height,
+            "width": result.width,
+            "seconds": round(result.seconds, 4),
+            "notes": list(result.notes),
+        }
+        for result in summary.done
+    ]
+    return {
+        "method": method,
+        "done": done,
+        "skipped": list(summary.skipped),
+        "failed": [{"name": name, "reason": reason} for name, reason in summary.failed],
+        "orphans": [str(path) for path in pairing.orphans],
+        "ambiguous": list(pairing.ambiguous),
+        "stopped": summary.stopped,
+    }
+
+
+def _say_notes(summary: Summary, *, one: bool) -> None:
+    """Print each note once, with the number of pairs it holds for."""
+    counts = Counter(note for result in summary.done for note in result.notes)
+    for note, count in counts.most_common(_NOTES_SHOWN):
+        typer.echo(f"note: {note}" if one else f"note ({count} of {len(summary.done)}): {note}", err=True)
+    if len(counts) > _NOTES_SHOWN:
+        typer.echo(f"and {len(counts) - _NOTES_SHOWN} more notes; --json lists all", err=True)
+
+
+def _one_line(method: str, pairing: Pairing, summary: Summary) -> str:
+    """The summary of a single pair."""
+    if summary.skipped:
+        return "the output exists, skipped; --overwrite replaces it"
+    if not summary.done:
+        return "nothing written"
+    result = summary.done[0]
+    return f"{result.out}: {result.width}x{result.height}, {method}, {result.seconds:.2f} s"
+
+
+def _folder_line(method: str, summary: Summary) -> str:
+    """The summary of a folder."""
+    counts = f"{len(summary.done)} done, {len(summary.skipped)} skipped, {len(summary.failed)} failed"
+    if not summary.done:
+        return f"{counts} ({method})"
+    seconds = sum(result.seconds for result in summary.done)
+    return f"{counts} ({method}, {seconds / len(summary.done):.2f} s per pair)"

@@ -1,0 +1,91 @@
+"""``ivfuse methods``: the table of methods, or the facts and the model card of one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as json_module
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ivfuse.fusion.method import MethodInfo
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(help="A method: print its facts and its model card.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the methods, or print what is known about one.
+
+    \b
+    Examples:
+      ivfuse methods
+      ivfuse methods guided-filter
+      ivfuse methods --json
+    """
+    from ivfuse.fusion.registry import default_method, list_methods, method_info
+
+    default = default_method()
+    if name is None:
+        infos = [method_info(each) for each in list_methods()]
+        if json:
+            typer.echo(json_module.dumps([_facts(info, default) for info in infos], indent=2))
+        else:
+            typer.echo("\n".join(_table(infos, default)))
+        return
+    info = method_info(name)
+    if json:
+        typer.echo(json_module.dumps({**_facts(info, default), "card": _card(name)}, indent=2))
+        return
+    for key, value in _facts(info, default).items():
+        typer.echo(f"{key + ':':<12}{_plain(value)}")
+    if card := _card(name):
+        typer.echo(f"\n{card.rstrip()}")
+
+
+def _table(infos: list[MethodInfo], default: str) -> list[str]:
+    """Rows of name, kind, parameters and summary under a head."""
+    rows = [("name", "kind", "parameters", "summary")]
+    for info in infos:
+        mark = " *" if info.name == default else ""
+        rows.append(
+            (info.name + mark, info.kind, f"{info.parameters:,}" if info.parameters else "-", info.summary)
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [
+        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip()
+        for row in rows
+    ]
+    return [*lines, "", "* taken when no method is named"]
+
+
+def _facts(info: MethodInfo, default: str) -> dict[str, Any]:
+    """The facts of a method, with those of its weights if it is a trained one."""
+    from ivfuse.fusion.manifest import load_manifest
+
+    facts = {**dataclasses.asdict(info), "default": info.name == default}
+    if entry := load_manifest().models.get(info.name):
+        facts |= {
+            "variant": entry.variant,
+            "file": entry.file,
+            "size": entry.size,
+            "sha256": entry.sha256,
+            "licence": entry.licence,
+        }
+    return facts
+
+
+def _card(name: str) -> str:
+    from ivfuse.fusion.manifest import load_manifest
+
+    entry = load_manifest().models.get(name)
+    return entry.card_text() if entry else ""
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "unbounded"  # only the reach of a method has no value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,34 @@
+"""``ivfuse train``: run a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/crossfuse-cam/cpu.yaml.")],
+    data: Annotated[Path, typer.Option("--data", help="Root of the data sets that the recipe names.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder of the run; an unfinished run in it goes on.")
+    ],
+    accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="Number of devices.")] = 1,
+) -> None:
+    """Train a network from a recipe; stop it at any time and run the same command to go on.
+
+    \b
+    Examples:
+      ivfuse train recipes/crossfuse-cam/cpu.yaml --data data -o runs/cam
+      ivfuse train recipes/crossfuse-cam/paper.yaml --data data -o runs/paper --accelerator cuda --devices 4
+    """
+    from ivfuse.cli.needs import training
+
+    with training():
+        from ivfuse.learning.recipe import load_recipe
+        from ivfuse.learning.trainer import train as run
+
+    weights = run(load_recipe(recipe), data, out, accelerator=accelerator, devices=devices)
+    typer.echo(str(weights))

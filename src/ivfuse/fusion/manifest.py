@@ -1,0 +1,193 @@
+"""The table of trained methods: which graph belongs to a name, where it lies, whether it is the right one.
+
+A further trained method is one more entry of ``weights/manifest.toml``; no code knows the methods by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ivfuse.errors import InputError
+from ivfuse.fusion.method import MethodInfo
+
+PACKAGE = Path(__file__).resolve().parents[1]
+ENVIRONMENT = "IVFUSE_WEIGHTS"
+
+_NEEDED: dict[str, type] = {
+    "file": str,
+    "sha256": str,
+    "size": int,
+    "summary": str,
+    "paper": str,
+    "parameters": int,
+    "variant": str,
+    "licence": str,
+    "version": str,
+}
+_OPTIONAL: dict[str, type] = {"card": str, "align": int, "reach": int, "tile": int}
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One trained method of a manifest.
+
+    Attributes:
+        info: the method's facts.
+        file: name of the ONNX graph.
+        sha256: digest of the file, 64 lower-case hexadecimal digits.
+        size: length of the file in bytes.
+        variant: ``paper`` or ``fixed``.
+        licence: of the weights.
+        card: name of the model card (markdown), or ``None``.
+        home: the folder of the manifest that has the entry.
+    """
+
+    info: MethodInfo
+    file: str
+    sha256: str
+    size: int
+    variant: str
+    licence: str
+    card: str | None
+    home: Path
+
+    def path(self) -> Path:
+        """The graph file, found and verified.
+
+        Raises:
+            InputError: if the file is in none of the folders, or its digest is not that of the manifest.
+        """
+        path = self._find(self.file)
+        if path is None:
+            folders = ", ".join(str(folder) for folder in self._folders())
+            raise InputError(
+                f"weights {self.file} of the method {self.info.name!r} not found in {folders}; "
+                f"put the file there or set {ENVIRONMENT} to its folder"
+            )
+        verify(path, self.sha256)
+        return path
+
+    def card_text(self) -> str:
+        """The model card as markdown; empty if the entry names none or it is not installed."""
+        path = self._find(self.card) if self.card else None
+        return path.read_text(encoding="utf-8") if path else ""
+
+    def _folders(self) -> list[Path]:
+        folders = [self.home, *weight_folders()]
+        return list(dict.fromkeys(folders))
+
+    def _find(self, name: str) -> Path | None:
+        return next((folder / name for folder in self._folders() if (folder / name).is_file()), None)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All trained methods by name, and the name of the default one (``None`` if there is none)."""
+
+    default: str | None
+    models: Mapping[str, ModelEntry]
+
+
+def weight_folders() -> list[Path]:
+    """Where weights are looked for: the package, ``weights/`` of a checkout, ``$IVFUSE_WEIGHTS``."""
+    folders = [PACKAGE / "weights"]
+    checkout = PACKAGE.parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        folders.append(checkout / "weights")
+    if own := os.environ.get(ENVIRONMENT):
+        folders.append(Path(own).expanduser())
+    return folders
+
+
+def load_manifest() -> Manifest:
+    """The package's manifest, with the one of ``$IVFUSE_WEIGHTS`` (if there is one) laid over it.
+
+    Raises:
+        InputError: if a manifest cannot be read or an entry is not well formed.
+    """
+    manifest = read_manifest(PACKAGE / "weights" / "manifest.toml")
+    own = os.environ.get(ENVIRONMENT)
+    path = Path(own).expanduser() / "manifest.toml" if own else None
+    if path is None or not path.is_file():
+        return manifest
+    added = read_manifest(path)
+    return Manifest(added.default or manifest.default, {**manifest.models, **added.models})
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read one manifest file.
+
+    Args:
+        path: a TOML file as described at the top of ``weights/manifest.toml``.
+
+    Raises:
+        InputError: if it cannot be read, is not TOML, or has an unknown, missing or mistyped key.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: cannot read the manifest of weights: {error}") from error
+    models = {name: _entry(name, facts, path) for name, facts in table.pop("models", {}).items()}
+    default = table.pop("default", None)
+    if table:
+        raise InputError(f"{path}: unknown key {sorted(table)[0]!r}; expected 'default' and 'models'")
+    if default is not None and default not in models:
+        raise InputError(f"{path}: default = {default!r} names none of the models {sorted(models)}")
+    return Manifest(default, models)
+
+
+def _entry(name: str, facts: Any, path: Path) -> ModelEntry:
+    """Check one table of the manifest and make it an entry."""
+    where = f"{path}: models.{name}"
+    if not isinstance(facts, dict):
+        raise InputError(f"{where}: found {facts!r}, expected a table of facts")
+    for key, value in facts.items():
+        kind = {**_NEEDED, **_OPTIONAL}.get(key)
+        if kind is None:
+            raise InputError(f"{where}: unknown key {key!r}; known: {', '.join([*_NEEDED, *_OPTIONAL])}")
+        if type(value) is not kind:
+            raise InputError(f"{where}: {key} = {value!r}, expected a value of type {kind.__name__}")
+    if missing := [key for key in _NEEDED if key not in facts]:
+        raise InputError(f"{where}: missing {', '.join(missing)}")
+    info = MethodInfo(
+        name=name,
+        kind="learned",
+        summary=facts["summary"],
+        paper=facts["paper"],
+        align=facts.get("align", 1),
+        reach=facts.get("reach"),
+        tile=facts.get("tile", 1024),
+        parameters=facts["parameters"],
+        version=facts["version"],
+    )
+    return ModelEntry(
+        info=info,
+        file=facts["file"],
+        sha256=facts["sha256"].lower(),
+        size=facts["size"],
+        variant=facts["variant"],
+        licence=facts["licence"],
+        card=facts.get("card"),
+        home=path.parent,
+    )
+
+
+def verify(path: Path, sha256: str) -> None:
+    """Check the digest of a file.
+
+    Raises:
+        InputError: if the file cannot be read or has another digest (damaged, cut short, another version).
+    """
+    try:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the weights: {error.strerror}") from error
+    if found != sha256:
+        raise InputError(f"{path}: the weights have SHA-256 {found}, expected {sha256}; fetch the file again")

@@ -1,0 +1,104 @@
+"""From torch weights to the ONNX graph that users run, checked against the torch network before it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch import nn
+
+from ivfuse.errors import IvfuseError
+from ivfuse.learning.checkpoint import load_model
+
+SIZES = ((1, 1, 1), (1, 7, 13), (2, 64, 48), (1, 131, 97), (1, 240, 320))  # batch, height, width
+TOLERANCE = 1e-4
+OPSET = 17
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the graph.
+        sha256: of the file.
+        size: of the file, in bytes.
+        parameters: of the network, without the parts that only training needs.
+        difference: the largest difference to torch over :data:`SIZES`.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+    parameters: int
+    difference: float
+
+
+def export_onnx(weights: Path, out: Path) -> Exported:
+    """Write the network of a weights file as an ONNX graph with dynamic batch, height and width.
+
+    Args:
+        weights: safetensors, see :func:`ivfuse.learning.checkpoint.load_model`.
+        out: the graph's file.
+
+    Raises:
+        InputError: weights that cannot be read.
+        IvfuseError: the graph differs from the network by more than 1e-4 somewhere; nothing is written then.
+    """
+    net, _ = load_model(weights)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    try:
+        write_graph(net, part)
+        difference = compare(net, part)
+        if not difference <= TOLERANCE:
+            raise IvfuseError(f"{out}: the graph differs from torch by {difference:.1e}, expected {TOLERANCE:.0e}")
+        os.replace(part, out)
+    finally:
+        part.unlink(missing_ok=True)
+    content = out.read_bytes()
+    return Exported(out, hashlib.sha256(content).hexdigest(), len(content), live_parameters(net), difference)
+
+
+def live_parameters(net: nn.Module) -> int:
+    """Parameters that inference uses: all but those of the reconstruction decoders."""
+    return sum(p.numel() for name, p in net.named_parameters() if not name.startswith("reconstructor"))
+
+
+def write_graph(net: nn.Module, path: Path) -> None:
+    """Trace ``net`` into an ONNX file."""
+    example = torch.rand(2, 1, 120, 136)
+    axes = {name: {0: "batch", 2: "height", 3: "width"} for name in ("ir", "vi", "fused")}
+    with warnings.catch_warnings():
+        # The newer exporter gives the same graph, but takes minutes to reason about the padding of free sizes.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net.eval(),
+            (example, example.flip(-1)),
+            str(path),
+            input_names=["ir", "vi"],
+            output_names=["fused"],
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def compare(net: nn.Module, path: Path) -> float:
+    """The largest difference between a graph and its network over :data:`SIZES`."""
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    worst = 0.0
+    for batch, height, width in SIZES:
+        ir, vi = torch.rand(2, batch, 1, height, width, generator=generator).unbind()
+        with torch.no_grad():
+            expected = net(ir, vi).numpy()
+        found = session.run(["fused"], {"ir": ir.numpy(), "vi": vi.numpy()})[0]
+        worst = max(worst, float(np.abs(found - expected).max()))
+    return worst

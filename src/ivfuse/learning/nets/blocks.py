@@ -1,0 +1,67 @@
+"""Parts that several networks share: convolutions, dense blocks, windows of tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ConvAct(nn.Sequential):
+    """A 3x3 (or 1x1) convolution that keeps the size, and a ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
+        super().__init__(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU())
+
+
+class DenseBlock(nn.Module):
+    """Three dense convolutions, each seeing all that came before, and a 1x1 convolution that sums them up."""
+
+    def __init__(self, inputs: int, growth: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(ConvAct(inputs + i * growth, growth) for i in range(3))
+        self.adjust = ConvAct(inputs + 3 * growth, outputs, kernel=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H, W)."""
+        for layer in self.layers:
+            x = torch.cat((x, layer(x)), 1)
+        out: Tensor = self.adjust(x)
+        return out
+
+
+def box3(x: Tensor) -> Tensor:
+    """Mean over 3x3 pixels, each channel by itself; at the border over the pixels that exist."""
+    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def to_windows(x: Tensor, size: int) -> Tensor:
+    """(B, C, H, W) with H, W multiples of ``size`` -> (B * windows, size * size, C) tokens."""
+    b, c, h, w = x.shape
+    x = x.reshape(b, c, h // size, size, w // size, size)
+    return x.permute(0, 2, 4, 3, 5, 1).reshape(-1, size * size, c)
+
+
+def from_windows(tokens: Tensor, size: int, height: int, width: int) -> Tensor:
+    """The inverse of :func:`to_windows` for a map of ``height`` x ``width``."""
+    c = tokens.shape[2]
+    x = tokens.reshape(-1, height // size, width // size, size, size, c)
+    return x.permute(0, 5, 1, 3, 2, 4).reshape(-1, c, height, width)
+
+
+class RelativeBias(nn.Module):
+    """A learned bias for each head and each offset between two positions of a window (Swin, Liu et al. 2021)."""
+
+    index: Tensor
+
+    def __init__(self, size: int, heads: int) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(heads, (2 * size - 1) ** 2))
+        y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+        y, x = y.flatten(), x.flatten()
+        index = (y[:, None] - y + size - 1) * (2 * size - 1) + (x[:, None] - x + size - 1)
+        self.register_buffer("index", index, persistent=False)
+
+    def forward(self) -> Tensor:
+        """(heads, size * size, size * size)."""
+        return self.table[:, self.index]

@@ -1,0 +1,138 @@
+"""Training pairs in memory and the batches drawn from them.
+
+Every batch is a function of (seed, stage, step, rank) alone, so a resumed training sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ivfuse.errors import InputError
+from ivfuse.imaging.colour import luma, resize_to
+from ivfuse.imaging.image import Gray, read_thermal, read_visible
+from ivfuse.imaging.pairs import pair_folder
+from ivfuse.learning.recipe import Augment, Data, PairSet
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class PairImages:
+    """One pair as 8-bit luma, (H, W) each."""
+
+    name: str
+    ir: Bytes
+    vi: Bytes
+
+    def as_float(self) -> tuple[Gray, Gray]:
+        """Both as float32 in [0, 1]."""
+        return self.ir.astype(np.float32) / 255, self.vi.astype(np.float32) / 255
+
+
+def load_set(root: Path, spec: PairSet, exclude: frozenset[str] = frozenset()) -> list[PairImages]:
+    """Read a folder of pairs into memory; thermal pictures are brought to the visible's grid."""
+    pairs = [p for p in pair_folder(root / spec.path).pairs if p.name not in exclude]
+    if not pairs:
+        raise InputError(f"{root / spec.path}: no pairs to train or validate on")
+    if spec.limit is not None and spec.limit < len(pairs):
+        pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, spec.limit).round().astype(int)]
+    out = []
+    for pair in pairs:
+        vi = luma(read_visible(pair.vi).pixels)
+        ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape)
+        out.append(PairImages(pair.name, _to_bytes(ir), _to_bytes(vi)))
+    return out
+
+
+def load_training(root: Path, data: Data) -> list[tuple[float, list[PairImages]]]:
+    """All training sets with their weights, less the stems that are kept for validation."""
+    exclude = frozenset(p.name for folder in data.exclude_stems_of for p in pair_folder(root / folder).pairs)
+    return [(spec.weight, load_set(root, spec, exclude)) for spec in data.train]
+
+
+class Sampler:
+    """Random crops of random pairs.
+
+    Args:
+        sets: weighted sets of pairs.
+        crop: side of the crops; smaller pictures are mirrored outwards.
+        batch: crops in a batch, over all ranks.
+        seed: two integers (the recipe's seed, the stage).
+        augment: random changes.
+        resize: resize the whole picture instead of cropping it.
+    """
+
+    def __init__(
+        self,
+        sets: list[tuple[float, list[PairImages]]],
+        *,
+        crop: int,
+        batch: int,
+        seed: tuple[int, int],
+        augment: Augment,
+        resize: bool = False,
+    ) -> None:
+        weights = np.array([weight for weight, _ in sets])
+        self.shares = weights / weights.sum()
+        self.sets = [pairs for _, pairs in sets]
+        self.crop, self.batch, self.seed, self.augment, self.resize = crop, batch, seed, augment, resize
+
+    def draw(self, step: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
+        """The batch of ``step``: infrared and visible, (batch / world, 1, crop, crop) float32 in [0, 1]."""
+        crops = []
+        for index in range(rank, self.batch, world):
+            rng = np.random.default_rng((*self.seed, step, index))
+            pairs = self.sets[rng.choice(len(self.sets), p=self.shares)]
+            crops.append(self._crop(pairs[rng.integers(len(pairs))], rng))
+        ir, vi = (np.stack(side)[:, None] for side in zip(*crops, strict=True))
+        return torch.from_numpy(ir), torch.from_numpy(vi)
+
+    def _crop(self, pair: PairImages, rng: np.random.Generator) -> tuple[Gray, Gray]:
+        size = self.crop
+        if self.resize:
+            both = [cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA) for x in (pair.ir, pair.vi)]
+        else:
+            h, w = pair.ir.shape
+            top, left = rng.integers(max(h - size, 0) + 1), rng.integers(max(w - size, 0) + 1)
+            grow = ((0, max(size - h, 0)), (0, max(size - w, 0)))
+            both = [
+                np.pad(x[top : top + size, left : left + size], grow, mode="symmetric") for x in (pair.ir, pair.vi)
+            ]
+        ir, vi = (x.astype(np.float32) / 255 for x in both)
+        return augmented(ir, vi, self.augment, rng)
+
+
+def augmented(ir: Gray, vi: Gray, how: Augment, rng: np.random.Generator) -> tuple[Gray, Gray]:
+    """Change a pair at random: geometry alike in both modalities, values in each alone."""
+    if how.flip:
+        rows, columns = rng.choice((1, -1), 2)
+        ir, vi = ir[::rows, ::columns], vi[::rows, ::columns]
+    if how.turn:
+        quarter = int(rng.integers(4))
+        ir, vi = np.rot90(ir, quarter), np.rot90(vi, quarter)
+    ir, vi = _revalued(ir, how, rng), _revalued(vi, how, rng)
+    return np.ascontiguousarray(ir), np.ascontiguousarray(vi)
+
+
+def _revalued(x: Gray, how: Augment, rng: np.random.Generator) -> Gray:
+    do_exposure, do_gain, do_noise = rng.random(3) < how.chance
+    if how.exposure and do_exposure:
+        x = x ** np.float32((1 + how.exposure) ** rng.uniform(-1, 1))
+    if how.gain and do_gain:
+        gain = rng.uniform(1 - how.gain, 1)
+        x = x * np.float32(gain) + np.float32(rng.uniform(0, 1 - gain))
+    if how.noise and do_noise:
+        x = x + rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.uniform(0, how.noise))
+        x = np.clip(x, 0, 1)
+    return x
+
+
+def _to_bytes(x: Gray) -> Bytes:
+    return np.rint(x * 255).astype(np.uint8)

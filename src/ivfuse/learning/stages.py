@@ -1,0 +1,96 @@
+"""What a stage of training does: which parts learn, by which loss, optimiser and schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ivfuse.errors import UnknownNameError
+from ivfuse.learning.losses import FUSION_LOSSES, RECONSTRUCTION_LOSSES, combine
+from ivfuse.learning.recipe import Optimizer, StageRecipe
+
+
+def set_learning(net: nn.Module, parts: list[str]) -> list[nn.Parameter]:
+    """Let only ``parts`` of ``net`` learn; the rest is frozen and in eval mode.
+
+    Returns:
+        The parameters that learn.
+
+    Raises:
+        UnknownNameError: a part that the network does not have.
+    """
+    children = dict(net.named_children())
+    for part in parts:
+        if part not in children:
+            raise UnknownNameError("part of the network", part, children)
+    net.eval()
+    net.requires_grad_(False)
+    for part in parts:
+        children[part].train()
+        children[part].requires_grad_(True)
+    return [p for part in parts for p in children[part].parameters()]
+
+
+def make_optimizer(parameters: list[nn.Parameter], how: Optimizer) -> torch.optim.Optimizer:
+    """The optimiser of a stage; weight decay acts on matrices and kernels, not on biases and norms."""
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[how.name]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": how.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return kind([g for g in groups if g["params"]], lr=how.lr, betas=how.betas)
+
+
+def learning_rate(how: Optimizer, step: int, steps: int) -> float:
+    """The rate at ``step`` of ``steps``: linear warm-up, then constant, cosine to 1 % or a drop to a tenth."""
+    warm = min(1.0, (step + 1) / how.warmup) if how.warmup else 1.0
+    if how.schedule == "cosine":
+        done = min(1.0, max(0, step - how.warmup) / max(1, steps - how.warmup))
+        warm *= 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
+    elif how.schedule == "drop" and step >= how.drop_at * steps:
+        warm *= 0.1
+    return how.lr * warm
+
+
+class StageLoss:
+    """The loss of one stage, from a network and a batch."""
+
+    def __init__(self, stage: StageRecipe, seed: tuple[int, int]) -> None:
+        self.stage, self.seed = stage, seed
+        table = RECONSTRUCTION_LOSSES if stage.task == "reconstruct" else FUSION_LOSSES
+        self.total = combine([(t.name, t.weight, t.options) for t in stage.loss], table)
+
+    def __call__(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and its unweighted parts."""
+        if self.stage.task == "fuse":
+            fused = net(ir, vi).float()
+            return self.total(fused, ir, vi)  # type: ignore[return-value]
+        rng = np.random.default_rng((*self.seed, step))
+        outs = net.reconstruct(ir, vi, deep_only=bool(rng.random() < self.stage.deep_only))
+        losses = [self.total(out.float(), target) for out, target in zip(outs, (ir, vi), strict=True)]
+        parts: dict[str, Tensor] = {}
+        for modality, (_, values) in zip(("ir", "vi"), losses, strict=True):  # type: ignore[misc]
+            parts |= {f"{name}_{modality}": value for name, value in values.items()}
+        return losses[0][0] + losses[1][0], parts
+
+
+class Average:
+    """Exponential moving average of a network's parameters: steadier than the last step's."""
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.values = {k: v.detach().clone() for k, v in net.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, net: nn.Module) -> None:
+        """Move towards the present parameters."""
+        for name, value in net.state_dict().items():
+            kept = self.values[name]
+            if kept.is_floating_point():
+                kept.lerp_(value, 1 - self.decay)
+            else:
+                kept.copy_(value)

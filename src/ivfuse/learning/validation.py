@@ -1,0 +1,90 @@
+"""How good a network is while it trains: the eight metrics, ranked softly against classical methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from ivfuse.fusion.registry import create_method
+from ivfuse.imaging.image import Gray, write_image
+from ivfuse.learning.pairs import PairImages, load_set
+from ivfuse.learning.recipe import Data
+from ivfuse.metrics.evaluate import EIGHT, evaluate_arrays
+
+RIVALS = ("average", "maximum", "laplacian", "guided-filter")
+SOFTNESS = 0.01  # a metric 1 % better than a rival's counts as about three quarters of a rank
+
+Means = dict[str, dict[str, float]]  # set -> metric -> mean over its pairs
+
+
+@dataclass(frozen=True)
+class Score:
+    """The outcome of one validation.
+
+    Attributes:
+        rank: mean over sets and metrics of the soft rank among :data:`RIVALS`; 1 is best, lower is better.
+        means: the metrics.
+    """
+
+    rank: float
+    means: Means
+
+
+class Validator:
+    """Scores networks on fixed pairs; the rivals are scored once."""
+
+    def __init__(self, root: Path, data: Data) -> None:
+        self.sets = {spec.path: load_set(root, spec) for spec in data.val}
+        self.rivals = [self._means(create_method(name).fuse) for name in RIVALS]
+
+    def __call__(self, net: nn.Module, device: torch.device) -> Score:
+        """Score ``net`` (left in the mode it was in)."""
+        means = self._means(lambda ir, vi: run(net, ir, vi, device))
+        ranks = [
+            1 + sum(_sigmoid((rival[s][m] / value - 1) / SOFTNESS) for rival in self.rivals)
+            for s, row in means.items()
+            for m, value in row.items()
+        ]
+        return Score(float(np.mean(ranks)), means)
+
+    def samples(self, net: nn.Module, device: torch.device, path: Path) -> None:
+        """Write one picture: infrared, visible and fused of the first pair of each set, a row each."""
+        rows = []
+        for pairs in self.sets.values():
+            ir, vi = pairs[0].as_float()
+            row = np.hstack((ir, vi, run(net, ir, vi, device)))
+            rows.append(cv2.resize(row, (1440, round(480 * row.shape[0] / (row.shape[1] / 3)))))
+        if rows:
+            write_image(path, np.clip(np.vstack(rows), 0, 1))
+
+    def _means(self, fuse) -> Means:  # type: ignore[no-untyped-def]
+        return {name: _mean([_score(fuse, pair) for pair in pairs]) for name, pairs in self.sets.items()}
+
+
+@torch.no_grad()
+def run(net: nn.Module, ir: Gray, vi: Gray, device: torch.device | str = "cpu") -> Gray:
+    """Fuse one pair of (H, W) arrays with a torch network, in float32."""
+    training = net.training
+    net.eval()
+    a, b = (torch.from_numpy(np.ascontiguousarray(x))[None, None].to(device) for x in (ir, vi))
+    out: Gray = net(a, b)[0, 0].float().clamp(0, 1).cpu().numpy()
+    net.train(training)
+    return out
+
+
+def _score(fuse, pair: PairImages) -> dict[str, float]:  # type: ignore[no-untyped-def]
+    ir, vi = pair.as_float()
+    return evaluate_arrays(fuse(ir, vi), pair.ir, pair.vi, EIGHT)
+
+
+def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {m: float(np.nanmean([row[m] for row in rows])) for m in EIGHT}
+
+
+def _sigmoid(x: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(x, -50, 50))))

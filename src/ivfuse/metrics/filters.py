@@ -1,0 +1,65 @@
+"""Windows, and local moments computed band by band.
+
+Bands of rows keep the temporaries of a formula in the cache; whole-image temporaries cost several times the
+arithmetic, and gigabytes for large pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.metrics.triple import Gray, Levels
+
+Plane = Levels | NDArray[np.uint16] | Gray
+
+
+def gaussian(size: int, sigma: float) -> Gray:
+    """Return a one-dimensional Gaussian window of odd ``size`` that sums to one."""
+    x = np.arange(size) - (size - 1) / 2
+    window = np.exp(-(x * x) / (2 * sigma * sigma))
+    result: Gray = window / window.sum()
+    return result
+
+
+def bands(height: int, size: int = 1, rows: int = 64) -> Iterator[slice]:
+    """Cut ``height`` rows into bands whose whole windows of ``size`` rows tile those of the image."""
+    for top in range(0, height - size + 1, rows):
+        yield slice(top, min(top + rows + size - 1, height))
+
+
+def filter_valid(image: Plane, window: Gray) -> Gray:
+    """Filter rows and columns with ``window`` and keep the pixels whose window lies inside the image."""
+    reach = len(window) // 2
+    full = cv2.sepFilter2D(image, cv2.CV_64F, window, window, borderType=cv2.BORDER_CONSTANT)
+    height, width = image.shape
+    return np.asarray(full[reach : height - reach, reach : width - reach], np.float64)
+
+
+def multiply(first: Plane, second: Plane) -> Plane:
+    """Return the product of two planes; that of two 8-bit planes is exact in 16 bit, and cheap to filter."""
+    if first.dtype == np.uint8:
+        return np.multiply(first, second, dtype=np.uint16)
+    return np.multiply(first, second, dtype=np.float64)
+
+
+def local_mean(image: Plane, window: Gray) -> Gray:
+    """Return the mean in each whole window."""
+    return filter_valid(image, window)
+
+
+def local_variance(image: Plane, mean: Gray, window: Gray) -> Gray:
+    """Return the population variance in each whole window, given the means."""
+    variance = filter_valid(multiply(image, image), window)
+    variance -= mean * mean
+    return np.maximum(variance, 0, out=variance)
+
+
+def local_covariance(first: Plane, second: Plane, mean: Gray, mean_second: Gray, window: Gray) -> Gray:
+    """Return the population covariance in each whole window, given the means."""
+    covariance = filter_valid(multiply(first, second), window)
+    covariance -= mean * mean_second
+    return covariance

@@ -1,0 +1,114 @@
+"""Metrics of structure: the family of the structural similarity index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ivfuse.metrics.filters import bands, gaussian, local_covariance, local_mean, local_variance
+from ivfuse.metrics.metric import Undefined
+from ivfuse.metrics.registry import metric
+from ivfuse.metrics.triple import Gray, Levels, Triple
+
+
+@dataclass(frozen=True)
+class Window:
+    """A sliding window: ``size`` x ``size``, Gaussian of ``sigma`` pixels or flat if it is 0.
+
+    ``same`` repeats the picture's border so that every pixel has a window; else only whole windows count.
+    """
+
+    size: int
+    sigma: float = 0.0
+    same: bool = False
+
+    @property
+    def weights(self) -> Gray:
+        """The window along one axis; it sums to one."""
+        return gaussian(self.size, self.sigma) if self.sigma else np.full(self.size, 1 / self.size)
+
+    def frame(self, levels: Levels) -> Levels:
+        """Return the picture with its border repeated as far as the window reaches, if that is wanted."""
+        if not self.same:
+            return levels
+        reach = self.size // 2
+        return np.pad(levels, reach, mode="edge")
+
+
+WANG = Window(11, 1.5)
+
+
+def mean_ssim(triple: Triple, window: Window, span: float, sample: bool = False) -> tuple[float, float]:
+    """Return the mean structural similarity of the fused picture to the infrared and to the visible.
+
+    Args:
+        triple: the pictures.
+        window: the sliding window.
+        span: the value range L that scales both constants.
+        sample: variances of the sample (N - 1), not of the population.
+
+    Raises:
+        Undefined: no whole window fits into the picture.
+    """
+    if not window.same and min(triple.fused.shape) < window.size:
+        raise Undefined(f"SSIM needs {window.size}x{window.size} pixels, the picture is {triple.fused.size}")
+    pixels = window.size**2
+    c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
+    c2 *= (pixels - 1) / pixels if sample else 1  # the same as scaling all variances
+    weights = window.weights
+    planes = [window.frame(picture.levels) for picture in triple.pictures]
+    sums = [0.0, 0.0]
+    count = 0
+    for rows in bands(planes[0].shape[0], window.size):
+        *sources, fused = (plane[rows] for plane in planes)
+        mean = local_mean(fused, weights)
+        spread = local_variance(fused, mean, weights)
+        spread += c2
+        squared = mean * mean
+        squared += c1
+        count += mean.size
+        for index, source in enumerate(sources):
+            mean_source = local_mean(source, weights)
+            similar = local_covariance(source, fused, mean_source, mean, weights)
+            similar *= 2
+            similar += c2
+            similar *= 2 * mean_source * mean + c1
+            similar /= local_variance(source, mean_source, weights) + spread
+            similar /= mean_source * mean_source + squared
+            sums[index] += float(similar.sum())
+    return sums[0] / count, sums[1] / count
+
+
+@metric(
+    "SSIM",
+    higher_is_better=True,
+    range=(-2.0, 2.0),
+    needs="sources",
+    source="Wang, Bovik, Sheikh & Simoncelli, IEEE Trans. Image Processing 13(4), 2004",
+)
+def ssim(triple: Triple) -> float:
+    """Structural similarity to each source, the two added: L = 255, Gaussian window 11 / 1.5, whole windows.
+
+    Published numbers differ in four ways: the range L (255, 2 or 1), the window, the border, and whether the
+    two sources are added or averaged; see the conventions.
+    """
+    return sum(mean_ssim(triple, WANG, 255.0))
+
+
+def ssim_uniform_wrong_span(triple: Triple) -> float:
+    """Sum over the sources with a flat 7x7 window, sample variances and L = 2 on levels 0..255.
+
+    L = 2 is what scikit-image before 0.20 took for float pictures when no range was named.
+    """
+    return sum(mean_ssim(triple, Window(7), 2.0, sample=True))
+
+
+def ssim_mean_unit_span(triple: Triple) -> float:
+    """Mean over the sources, border repeated, with L = 1 on levels 0..255 (MATLAB's default for doubles)."""
+    return sum(mean_ssim(triple, Window(11, 1.5, same=True), 1.0)) / 2
+
+
+def ssim_mean(triple: Triple) -> float:
+    """Mean over the sources, border repeated, L = 255."""
+    return sum(mean_ssim(triple, Window(11, 1.5, same=True), 255.0)) / 2

@@ -1,0 +1,72 @@
+"""What tests of several rooms share: small pictures, pairs of files, and the command line in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command gave: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def ivfuse_cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """Run ``ivfuse ARGUMENTS`` in this process."""
+    from ivfuse.cli.app import main
+
+    def run(*arguments: object) -> Said:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        said = capfd.readouterr()
+        return Said(int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def texture() -> Callable[..., NDArray[np.float32]]:
+    """Make a smooth random picture in [0, 1] with an edge in it."""
+    return _texture
+
+
+def _texture(height: int, width: int, seed: int = 0, channels: int = 0) -> NDArray[np.float32]:
+    rng = np.random.default_rng(seed)
+    shape = (height, width, channels) if channels else (height, width)
+    picture = cv2.GaussianBlur(rng.random(shape, dtype=np.float32), (0, 0), 1.5).reshape(shape)
+    picture[:, width // 2 :] += 0.2
+    return np.clip(picture, 0, 1).astype(np.float32)
+
+
+@pytest.fixture
+def make_pair() -> Callable[..., tuple[Path, Path]]:
+    """Write a thermal (grey) and a visible (colour) 8-bit file."""
+
+    def write(
+        ir: Path,
+        vi: Path,
+        size: tuple[int, int] = (48, 64),
+        ir_size: tuple[int, int] | None = None,
+        seed: int = 0,
+    ) -> tuple[Path, Path]:
+        for path in (ir, vi):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        gray = _texture(*(ir_size or size), seed=seed)
+        colour = _texture(*size, seed=seed + 1, channels=3)
+        assert cv2.imwrite(str(ir), np.rint(gray * 255).astype(np.uint8))
+        assert cv2.imwrite(str(vi), np.rint(colour * 255).astype(np.uint8))
+        return ir, vi
+
+    return write

@@ -1,0 +1,214 @@
+"""The metrics agree with the programs that made the published tables; their values lie in ../shared."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ivfuse.metrics import EIGHT, METRICS, Sources, Triple, get_convention, score_many
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+ORACLE = SHARED / "oracle" / "metrics"
+pytestmark = [
+    pytest.mark.oracle,
+    pytest.mark.skipif(not ORACLE.is_dir(), reason=f"the reference values are not here: {ORACLE}"),
+]
+
+EXACT = 1e-6
+SINGLE = 1e-4  # these programs compute in float32
+
+# (metric in golden.csv, program) -> (convention, relative tolerance)
+MATCHES = {
+    **{("EN", program): ("default", EXACT) for program in ("linfeng_matlab", "bfliu7_vifb_python")},
+    ("EN", "hli_matlab"): ("li", EXACT),
+    ("EN", "vifb_matlab"): ("vifb", EXACT),
+    ("EN", "cddfuse_evaluator"): ("cddfuse", EXACT),
+    ("EN", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    **{("SD", program): ("default", EXACT) for program in ("linfeng_python", "thfylsty_matlab")},
+    ("SD", "linfeng_matlab"): ("tang", EXACT),
+    ("SD", "vifb_matlab"): ("vifb", EXACT),
+    ("SD", "hli_matlab"): ("li", EXACT),
+    ("SD", "cddfuse_evaluator"): ("cddfuse", SINGLE),
+    ("SD", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("SD", "ivif_zoo"): ("default", SINGLE),
+    ("SF", "linfeng_matlab"): ("tang", EXACT),
+    ("SF", "linfeng_python"): ("default", EXACT),
+    ("SF", "cddfuse_evaluator"): ("cddfuse", SINGLE),
+    ("SF", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("SF", "ivif_zoo"): ("default", SINGLE),
+    ("SF", "vifb_matlab"): ("vifb", EXACT),
+    ("SF", "thfylsty_matlab"): ("vifb", EXACT),
+    ("AG", "linfeng_matlab"): ("tang", EXACT),
+    ("AG", "linfeng_python"): ("default", EXACT),
+    ("AG", "vifb_matlab"): ("vifb", EXACT),
+    ("AG", "bfliu7_vifb_python"): ("vifb", EXACT),
+    ("AG", "cddfuse_evaluator"): ("cddfuse", SINGLE),
+    ("AG", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("AG", "ivif_zoo"): ("cddfuse", SINGLE),
+    ("CC", "linfeng_matlab"): ("tang", EXACT),
+    ("CC", "thfylsty_matlab"): ("default", EXACT),
+    ("CC", "cddfuse_evaluator"): ("cddfuse", SINGLE),
+    ("CC", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("CC", "ivif_zoo"): ("default", SINGLE),
+    ("MI", "linfeng_matlab"): ("tang", EXACT),
+    ("MI", "linfeng_matlab_nosat"): ("default", EXACT),
+    ("MI", "linfeng_python"): ("default", EXACT),
+    ("MI", "ivif_zoo"): ("default", EXACT),
+    ("MI", "hli_matlab"): ("li", EXACT),
+    ("MI", "vifb_matlab"): ("vifb", EXACT),
+    ("MI", "cddfuse_evaluator"): ("cddfuse", EXACT),
+    ("MI", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("SCD", "linfeng_matlab"): ("tang", EXACT),
+    ("SCD", "hli_matlab"): ("li", EXACT),
+    ("SCD", "cddfuse_evaluator"): ("cddfuse", SINGLE),
+    ("SCD", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("SCD", "ivif_zoo"): ("default", SINGLE),
+    ("VIF", "linfeng_matlab"): ("tang", EXACT),
+    ("VIF", "cddfuse_evaluator"): ("cddfuse", SINGLE),
+    ("VIF", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("VIF", "sewar_sum"): ("default", EXACT),
+    ("Qabf", "linfeng_matlab"): ("tang", EXACT),
+    ("Qabf", "linfeng_python"): ("default", EXACT),
+    ("Qabf", "vifb_matlab"): ("vifb", EXACT),
+    ("Qabf", "hli_matlab"): ("li", EXACT),
+    ("Qabf", "cddfuse_evaluator"): ("cddfuse", SINGLE),
+    ("Qabf", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("Qabf", "ivif_zoo"): ("default", SINGLE),
+    ("SSIM", "linfeng_matlab"): ("tang", EXACT),
+    ("SSIM", "linfeng_matlab_on01"): ("li", EXACT),
+    ("SSIM", "linfeng_matlab_uint8"): ("li", EXACT),
+    ("SSIM_a", "hli_matlab"): ("li", EXACT),
+    ("SSIM", "vifb_matlab"): ("vifb", EXACT),
+    ("SSIM", "skimage_gauss_dr255_sum"): ("default", EXACT),
+    ("SSIM", "cddfuse_evaluator"): ("cddfuse", SINGLE),
+    ("SSIM", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+}
+
+ALIASES = {"SSIM_a": "SSIM"}
+
+# programs whose tables no convention here reproduces, and why
+LEFT_OUT = {
+    ("EN", "linfeng_python"): "adds 1e-7 inside the logarithm",
+    ("EN", "ivif_zoo"): "adds 1e-7 inside the logarithm",
+    ("SF", "linfeng_matlab_uint8"): "subtracts 8-bit numbers, which saturates at 0",
+    ("SCD", "linfeng_matlab_uint8"): "subtracts 8-bit numbers, which saturates at 0",
+    ("AG", "thfylsty_matlab_AverageGradient"): "forward differences",
+    ("AG", "thfylsty_matlab_Definition"): "forward differences",
+    ("MI", "bfliu7_vifb_python"): "a copy of its cross entropy",
+    ("VIF", "ivif_zoo"): "zero padding and an off-centre window",
+    ("Qabf", "bfliu7_vifb_python"): "other borders, stretched pictures and orientation in all four quadrants",
+    ("SSIM", "cidanshi_evaluator"): "as cddfuse with L = 1",
+    ("SSIM", "linfeng_python"): "multiplies pictures that are 0..255 by 255",
+    ("SSIM", "ivif_zoo"): "multiplies pictures that are 0..255 by 255",
+    ("SSIM", "sewar_sum"): "a flat 11x11 window, the default of a general library",
+    ("SSIM", "skimage_default_dr255_sum"): "a flat 7x7 window, the default of a general library",
+}
+
+
+def read(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def golden() -> list[tuple[str, str, str, float]]:
+    if not ORACLE.is_dir():
+        return []
+    with (ORACLE / "golden.csv").open() as file:
+        rows = [
+            (r["metric"], r["implementation"], r["triple"], float(r["value"])) for r in csv.DictReader(file)
+        ]
+    return [row for row in rows if row[0] in METRICS or row[0] in ALIASES]
+
+
+@cache
+def triple(name: str) -> Triple:
+    ir, vi, fused = (read(ORACLE / "triples" / name / f"{part}.png") for part in ("ir", "vi", "fused"))
+    return Triple(Sources(ir, vi), fused)
+
+
+@pytest.mark.parametrize("key", MATCHES, ids="-".join)
+def test_a_convention_gives_the_numbers_of_the_program_it_stands_for(key: tuple[str, str]) -> None:
+    convention, tolerance = MATCHES[key]
+    name = ALIASES.get(key[0], key[0])
+    rows = [row for row in golden() if row[:2] == key]
+    assert rows
+    for _, _, where, expected in rows:
+        found = get_convention(convention).variant(name).function(triple(where))
+        assert found == pytest.approx(expected, rel=tolerance), where
+
+
+def test_every_reference_value_of_a_known_metric_is_matched_or_left_out_with_a_reason() -> None:
+    unaccounted = {row[:2] for row in golden()} - MATCHES.keys() - LEFT_OUT.keys()
+    assert not unaccounted
+
+
+VIFB = {
+    "Avg_gradient": "AG",
+    "Entropy": "EN",
+    "Mutinf": "MI",
+    "Qabf": "Qabf",
+    "Spatial_frequency": "SF",
+    "Ssim": "SSIM",
+    "Variance": "SD",
+}
+
+
+@cache
+def vifb_published() -> dict[tuple[str, str], dict[str, str]]:
+    table: dict[tuple[str, str], dict[str, str]] = {}
+    with (ORACLE / "vifb" / "published.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["metric"] in VIFB:
+                table.setdefault((row["image"], row["method"]), {})[VIFB[row["metric"]]] = row["value"]
+    return table
+
+
+@pytest.mark.parametrize("image", ["carLight", "fight", "kettle", "manCall", "walking"])
+def test_vifb_gives_the_published_numbers_to_their_last_printed_digit(image: str) -> None:
+    root = ORACLE / "vifb"
+    ir, vi = read(root / "IR" / f"{image}.jpg"), read(root / "VI" / f"{image}.jpg")
+    methods = [method for where, method in vifb_published() if where == image]
+    fused = {method: read(root / "fused" / f"{image}_{method}.jpg") for method in methods}
+    found = score_many(fused, ir, vi, VIFB.values(), "vifb")
+    assert methods
+    for method in methods:
+        for name, text in vifb_published()[image, method].items():
+            half_a_digit = 0.501 * 10.0 ** -len(text.partition(".")[2])
+            assert found[method].values[name] == pytest.approx(float(text), abs=half_a_digit, rel=0), name
+
+
+BASELINES = {
+    "roadscene/val": {
+        "average": (6.715, 34.578, 8.715, 3.115, 1.300, 0.567, 0.396, 1.497, 0.683),
+        "maximum": (7.041, 43.581, 11.722, 7.414, 1.203, 0.786, 0.546, 1.381, 0.599),
+    },
+    "tno_val": {
+        "average": (6.489, 31.810, 8.601, 3.124, 1.254, 0.615, 0.353, 1.527, 0.730),
+        "maximum": (6.747, 41.626, 13.276, 6.970, 1.213, 0.920, 0.584, 1.405, 0.644),
+    },
+    "msrs640": {
+        "average": (5.691, 23.319, 4.259, 2.680, 1.182, 0.639, 0.336, 1.542, 0.695),
+        "maximum": (6.611, 42.141, 7.705, 6.496, 1.667, 1.014, 0.679, 1.478, 0.645),
+    },
+}
+
+
+@pytest.mark.parametrize("folder", BASELINES)
+def test_the_default_convention_gives_the_baselines_of_the_validation_sets(folder: str) -> None:
+    to_gray = get_convention("default").to_gray
+    rows: dict[str, list[list[float]]] = {"average": [], "maximum": []}
+    for path in sorted((SHARED / "data" / folder / "ir").iterdir()):
+        (other,) = (SHARED / "data" / folder / "vi").glob(f"{path.stem}.*")
+        ir, vi = (to_gray(array) if array.ndim == 3 else array for array in (read(path), read(other)))
+        average = np.rint((ir.astype(float) + vi) / 2).astype(np.uint8)
+        found = score_many({"average": average, "maximum": np.maximum(ir, vi)}, ir, vi, (*EIGHT, "CC"))
+        for method, scores in found.items():
+            rows[method].append(list(scores.values.values()))
+    for method, expected in BASELINES[folder].items():
+        # printed with three decimals
+        assert np.mean(rows[method], axis=0) == pytest.approx(expected, abs=0.00051), method

@@ -1,0 +1,111 @@
+"""Identities, bounds and invariances that follow from the definitions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from ivfuse.metrics import CONVENTIONS, METRICS, Sources, Triple, score_many
+
+steady = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+sides = st.tuples(st.integers(1, 48), st.integers(1, 48))
+levels = st.one_of(st.integers(0, 255), st.sampled_from([0, 254, 255]))
+
+
+@st.composite
+def triples(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    shape = draw(sides)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kinds = draw(st.lists(st.sampled_from(["flat", "few", "any"]), min_size=3, max_size=3))
+    level = {"flat": 1, "few": 3, "any": 256}
+    palettes = [rng.integers(0, 256, level[kind]) for kind in kinds]
+    return tuple(rng.choice(palette, shape).astype(np.uint8) for palette in palettes)  # type: ignore[return-value]
+
+
+def value(name: str, *pictures: np.ndarray, convention: str = "default") -> float:
+    ir, vi, fused = pictures
+    return CONVENTIONS[convention].variant(name).function(Triple(Sources(ir, vi), fused))
+
+
+@steady
+@given(triples())
+def test_any_triple_gives_numbers_in_range_or_reasons(pictures) -> None:
+    ir, vi, fused = pictures
+    scores = score_many({"fused": fused}, ir, vi)["fused"]
+    for name, number in scores.values.items():
+        low, high = METRICS[name].range
+        # 1e-9: rounding may carry a value past its bound
+        assert name in scores.reasons or low - 1e-9 <= number <= high + 1e-9, name
+
+
+@steady
+@given(arrays(np.uint8, sides, elements=levels), st.permutations(range(256)))
+def test_renaming_the_levels_keeps_entropy_and_mutual_information(picture, names) -> None:
+    renamed = np.array(names, np.uint8)[picture]
+    for name in ("EN", "MI"):
+        expected = value(name, picture, picture, picture)
+        assert value(name, picture, picture, renamed) == pytest.approx(expected, abs=1e-9)
+
+
+@steady
+@given(arrays(np.uint8, sides, elements=levels))
+def test_mutual_information_of_a_picture_with_itself_is_its_entropy(picture) -> None:
+    entropy = value("EN", picture, picture, picture)
+    assert value("MI", picture, picture, picture) == pytest.approx(2 * entropy, abs=1e-9)
+
+
+@steady
+@given(triples())
+def test_turning_all_pictures_by_180_degrees_keeps_the_plain_statistics(pictures) -> None:
+    turned = [picture[::-1, ::-1] for picture in pictures]
+    before = score_many({"fused": pictures[2]}, *pictures[:2])["fused"]
+    after = score_many({"fused": turned[2]}, *turned[:2])["fused"]
+    for name in ("EN", "SD", "SF", "AG", "MI", "CC", "SCD", "SSIM"):
+        assert after.values[name] == pytest.approx(before.values[name], rel=1e-9, abs=1e-9, nan_ok=True)
+
+
+def test_a_fused_picture_equal_to_both_sources_keeps_everything(scene) -> None:
+    same = (scene.vi, scene.vi, scene.vi)
+    assert value("SSIM", *same) == pytest.approx(2)
+    assert value("VIF", *same) == pytest.approx(2, rel=1e-9)
+    assert value("CC", *same) == pytest.approx(1)
+    assert value("SSIM", *same, convention="li") == pytest.approx(1)
+    # both sigmoids at full marks: .9994 / (1 + e^(-15 G + 7.5)) with G >> 1, times .9879 / (1 + e^-4.4)
+    assert value("Qabf", *same) == pytest.approx(0.9994 * 0.9879 / (1 + math.exp(-4.4)), rel=1e-3)
+
+
+def test_the_difference_of_equal_pictures_has_no_correlation(scene) -> None:
+    scores = score_many({"vi": scene.vi}, scene.ir, scene.vi)["vi"]
+    assert math.isnan(scores.values["SCD"])
+    assert "constant" in scores.reasons["SCD"]
+
+
+def test_a_linear_change_of_the_fused_picture_keeps_its_correlation(scene) -> None:
+    half = scene.fused // 2 * 2
+    expected = value("CC", scene.ir, scene.vi, half)
+    assert value("CC", scene.ir, scene.vi, half // 2 + 60) == pytest.approx(expected)
+
+
+def test_doubling_the_contrast_doubles_deviation_frequency_and_gradient(scene) -> None:
+    dim = scene.fused // 2
+    for name in ("SD", "SF", "AG"):
+        assert value(name, scene.ir, scene.vi, dim * 2) == pytest.approx(
+            2 * value(name, scene.ir, scene.vi, dim)
+        )
+
+
+def test_a_checkerboard_has_the_greatest_spatial_frequency() -> None:
+    y, x = np.mgrid[:6, :8]
+    board = ((x + y) % 2 * 255).astype(np.uint8)
+    assert value("SF", board, board, board) == pytest.approx(METRICS["SF"].range[1])
+
+
+def test_mutual_information_of_independent_pictures_is_nothing() -> None:
+    y, x = np.mgrid[:64, :64].astype(np.uint8)
+    assert value("MI", x, x, y) == pytest.approx(0, abs=1e-12)
+    assert value("EN", x, x, y) == pytest.approx(6)

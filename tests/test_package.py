@@ -1,0 +1,77 @@
+"""The package as a whole: what an import costs, what it leaves alone, and the order of the rooms."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import ivfuse
+
+HEAVY = ("torch", "onnxruntime", "openvino", "scipy", "rich", "lightning_fabric")
+
+
+def modules_after(code: str) -> set[str]:
+    """Top-level modules that a fresh interpreter has after ``code``."""
+    ask = f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_an_import_loads_nothing_heavy() -> None:
+    assert not modules_after("import ivfuse") & {*HEAVY, "numpy", "cv2", "PIL", "typer"}
+
+
+def test_the_names_of_methods_need_no_runtime() -> None:
+    assert not modules_after("import ivfuse; ivfuse.list_methods()") & set(HEAVY)
+
+
+def test_the_registry_needs_neither_opencv_nor_a_runtime() -> None:
+    assert not modules_after("import ivfuse.fusion.registry") & {*HEAVY, "cv2"}
+
+
+def test_fusing_classically_loads_neither_torch_nor_a_runtime(
+    tmp_path: Path, make_pair: Callable[..., tuple[Path, Path]]
+) -> None:
+    ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
+    arguments = ["fuse", str(ir), str(vi), "-o", str(tmp_path / "out.png"), "--method", "guided-filter"]
+    code = (
+        "from ivfuse.cli.app import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as end: assert not end.code"
+    )
+    loaded = modules_after(code)
+    assert (tmp_path / "out.png").is_file()
+    assert "cv2" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_fusing_with_the_default_method_loads_no_torch(
+    tmp_path: Path, make_pair: Callable[..., tuple[Path, Path]]
+) -> None:
+    ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
+    assert "torch" not in modules_after(f"import ivfuse; ivfuse.fuse({str(ir)!r}, {str(vi)!r})")
+
+
+@pytest.mark.parametrize("name", ivfuse.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(ivfuse, name)
+    assert name in dir(ivfuse)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'fuze'"):
+        _ = ivfuse.fuze
+
+
+def test_rooms_import_only_from_rooms_below_them() -> None:
+    tool = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or shutil.which("lint-imports")
+    if tool is None:
+        pytest.skip("import-linter is not installed")
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([tool, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
