@@ -3,7 +3,6 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SPEED_UP := OMP_NUM_THREADS=1
 
 .PHONY: demo test lint format bench clean
 
@@ -11,7 +10,7 @@ demo: .venv/installed
 	$(BIN)/ivfuse demo -o demo
 
 test: .venv/installed-dev
-	$(SPEED_UP) $(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

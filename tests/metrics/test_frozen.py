@@ -28,6 +28,19 @@ FROZEN = [
     ("cddfuse", "AG", 10.73540396),
     ("vifb", "MI", 3.596736532),
     ("vifb", "SF", 30.06373438),
+    ("default", "CE", 0.8411823911),
+    ("default", "NMI", 0.7605776768),
+    ("default", "Qncie", 0.8179468519),
+    ("default", "Qte", 0.4005040268),
+    ("default", "MSE", 2567.993555),
+    ("default", "RMSE", 48.35965529),
+    ("default", "PSNR", 14.03486431),
+    ("tang", "MSE", 0.03949240376),
+    ("tang", "PSNR", 62.16566792),
+    ("cddfuse", "PSNR", 13.96647113),
+    ("vifb", "RMSE", 0.6758467288),
+    ("vifb", "PSNR", 49.83232145),
+    ("liu", "Qte", 0.523336187),
 ]
 
 
@@ -51,6 +64,13 @@ TALL = {  # 203 rows: more than one band of rows in every metric, and an odd num
     "CC": 0.6921915618,
     "SCD": 1.331627595,
     "SSIM": 0.9395557858,
+    "CE": 0.946828602,
+    "NMI": 0.6207067187,
+    "Qncie": 0.8104034951,
+    "Qte": 0.3173348909,
+    "MSE": 6193.898593,
+    "RMSE": 69.38467212,
+    "PSNR": 10.2111627,
 }
 
 

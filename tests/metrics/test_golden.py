@@ -87,9 +87,31 @@ MATCHES = {
     ("SSIM", "skimage_gauss_dr255_sum"): ("default", EXACT),
     ("SSIM", "cddfuse_evaluator"): ("cddfuse", SINGLE),
     ("SSIM", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("CE", "vifb_matlab"): ("vifb", EXACT),
+    ("CE", "bfliu7_vifb_python"): ("vifb", EXACT),
+    ("CE", "thfylsty_matlab"): ("default", EXACT),
+    ("Qmi", "zhengliu_matlab"): ("liu", EXACT),
+    ("Qncie", "zhengliu_matlab"): ("liu", EXACT),
+    ("Qte", "zhengliu_matlab"): ("liu", EXACT),
+    ("MSE", "cddfuse_evaluator"): ("cddfuse", SINGLE),
+    ("MSE", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("MSE", "sewar_mean"): ("default", EXACT),
+    ("MSE", "linfeng_matlab"): ("tang", EXACT),
+    ("MSE", "linfeng_python"): ("tang", EXACT),
+    ("MSE", "cidanshi_evaluator"): ("tang", SINGLE),
+    ("MSE", "ivif_zoo"): ("tang", SINGLE),
+    ("RMSE", "vifb_matlab"): ("vifb", EXACT),
+    ("RMSE", "sewar_mean"): ("default", EXACT),
+    ("PSNR", "cddfuse_evaluator"): ("cddfuse", SINGLE),
+    ("PSNR", "cddfuse_evaluator_f64"): ("cddfuse", EXACT),
+    ("PSNR", "linfeng_matlab"): ("tang", EXACT),
+    ("PSNR", "linfeng_python"): ("tang", EXACT),
+    ("PSNR", "ivif_zoo"): ("tang", SINGLE),
+    ("PSNR", "vifb_matlab"): ("vifb", EXACT),
+    ("PSNR", "bfliu7_vifb_python"): ("vifb", EXACT),
 }
 
-ALIASES = {"SSIM_a": "SSIM"}
+ALIASES = {"Qmi": "NMI", "SSIM_a": "SSIM"}
 
 # programs whose tables no convention here reproduces, and why
 LEFT_OUT = {
@@ -107,6 +129,13 @@ LEFT_OUT = {
     ("SSIM", "ivif_zoo"): "multiplies pictures that are 0..255 by 255",
     ("SSIM", "sewar_sum"): "a flat 11x11 window, the default of a general library",
     ("SSIM", "skimage_default_dr255_sum"): "a flat 7x7 window, the default of a general library",
+    ("CE", "ivif_zoo"): "binary cross entropy of levels 0..255, which means nothing",
+    ("CE", "thfylsty_matlab_myOCE"): "counts the levels 0 and 1 as one",
+    ("NMI", "ivif_zoo"): "2 MI over the sources' entropies, another measure of that name",
+    ("Qncie", "ivif_zoo"): "Pearson correlations in the matrix",
+    ("Qte", "ivif_zoo"): "H(A) + H(B) - H(F), another measure of that name",
+    ("PSNR", "cidanshi_evaluator"): "the fused picture's own peak over an error of pictures 0..1",
+    ("PSNR", "sewar_mean"): "the mean of the two sources' ratios",
 }
 
 
@@ -149,9 +178,12 @@ def test_every_reference_value_of_a_known_metric_is_matched_or_left_out_with_a_r
 
 VIFB = {
     "Avg_gradient": "AG",
+    "Cross_entropy": "CE",
     "Entropy": "EN",
     "Mutinf": "MI",
+    "Psnr": "PSNR",
     "Qabf": "Qabf",
+    "Rmse": "RMSE",
     "Spatial_frequency": "SF",
     "Ssim": "SSIM",
     "Variance": "SD",

@@ -21,6 +21,9 @@ VERBS = {
     "fuse": "ivfuse.cli.fuse:fuse",
     "demo": "ivfuse.cli.demo:demo",
     "methods": "ivfuse.cli.methods:methods",
+    "train": "ivfuse.cli.train:train",
+    "export": "ivfuse.cli.export:export",
+    "convert": "ivfuse.cli.convert:convert",
 }
 
 WRONG_USE = (UsageError, UnknownNameError, MissingExtraError)

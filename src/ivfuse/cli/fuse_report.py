@@ -69,7 +69,8 @@ def say(method: str, pairing: Pairing, summary: Summary, *, one: bool, json: boo
     for name, reason in summary.failed:
         typer.echo(f"ivfuse: error: {reason}" if one else f"failed: {name}: {reason}", err=True)
     if summary.stopped:
-        typer.echo("ivfuse: interrupted; run again to go on, outputs that exist are skipped", err=True)
+        hint = "" if one else "; run again to go on, outputs that exist are skipped"
+        typer.echo(f"ivfuse: interrupted{hint}", err=True)
     if json:
         typer.echo(json_module.dumps(as_json(method, pairing, summary), indent=2))
         return
@@ -80,7 +81,8 @@ def say(method: str, pairing: Pairing, summary: Summary, *, one: bool, json: boo
     for group in pairing.ambiguous:
         typer.echo(f"ambiguous: {group}", err=True)
     _say_notes(summary, one=one)
-    typer.echo(_one_line(method, pairing, summary) if one else _folder_line(method, summary))
+    if line := _one_line(method, summary) if one else _folder_line(method, summary):
+        typer.echo(line)
 
 
 def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
@@ -115,12 +117,12 @@ def _say_notes(summary: Summary, *, one: bool) -> None:
         typer.echo(f"and {len(counts) - _NOTES_SHOWN} more notes; --json lists all", err=True)
 
 
-def _one_line(method: str, pairing: Pairing, summary: Summary) -> str:
-    """The summary of a single pair."""
+def _one_line(method: str, summary: Summary) -> str:
+    """The summary of a single pair; empty if it failed, which was said already."""
     if summary.skipped:
         return "the output exists, skipped; --overwrite replaces it"
     if not summary.done:
-        return "nothing written"
+        return ""
     result = summary.done[0]
     return f"{result.out}: {result.width}x{result.height}, {method}, {result.seconds:.2f} s"
 

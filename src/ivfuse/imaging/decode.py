@@ -144,11 +144,12 @@ def _with_opencv(header: Header, data: bytes) -> Decoded:
 @contextmanager
 def _quiet(cv2: Any) -> Iterator[None]:
     """Keep OpenCV's decoders from writing warnings beside our own messages."""
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel  # 4.x, 5
+    level = set_level(0)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        set_level(level)
 
 
 def _with_pillow(path: Path, kind: str, data: bytes) -> Decoded:

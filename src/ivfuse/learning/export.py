@@ -1,4 +1,4 @@
-"""From torch weights to the ONNX graph that users run, checked against the torch network before it is kept."""
+"""From torch weights to the ONNX graph that users run, checked against torch before it is kept."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def export_onnx(weights: Path, out: Path) -> Exported:
         write_graph(net, part)
         difference = compare(net, part)
         if not difference <= TOLERANCE:
-            raise IvfuseError(f"{out}: the graph differs from torch by {difference:.1e}, expected {TOLERANCE:.0e}")
+            raise IvfuseError(
+                f"{out}: the graph differs from torch by {difference:.1e}, expected {TOLERANCE:.0e}"
+            )
         os.replace(part, out)
     finally:
         part.unlink(missing_ok=True)
@@ -76,7 +78,7 @@ def write_graph(net: nn.Module, path: Path) -> None:
     example = torch.rand(2, 1, 120, 136)
     axes = {name: {0: "batch", 2: "height", 3: "width"} for name in ("ir", "vi", "fused")}
     with warnings.catch_warnings():
-        # The newer exporter gives the same graph, but takes minutes to reason about the padding of free sizes.
+        # The newer exporter gives the same graph, but takes minutes to reason about free sizes.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             net.eval(),

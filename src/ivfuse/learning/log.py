@@ -12,6 +12,7 @@ from rich.console import Console
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from ivfuse.learning.checkpoint import replace_text
 from ivfuse.learning.recipe import StageRecipe
 from ivfuse.learning.validation import Score
 
@@ -26,6 +27,7 @@ class Log:
     """
 
     def __init__(self, out: Path, position: tuple[int, int], *, active: bool = True) -> None:
+        """Open the logs."""
         self.active, self.path = active, out / "log.jsonl"
         self.console = Console(soft_wrap=True)
         self.started, self.seen, self.offset = time.perf_counter(), 0, 0
@@ -36,9 +38,13 @@ class Log:
         self.file = self.path.open("a", encoding="utf-8")
 
     def __enter__(self) -> Log:
+        """The log itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """Close the files."""
         if self.active:
             self.file.close()
             self.board.close()
@@ -46,9 +52,11 @@ class Log:
     def say(self, text: str) -> None:
         """One line on the console."""
         if self.active:
-            self.console.print(text, highlight=False)
+            self.console.print(text, highlight=False, markup=False)
 
-    def step(self, index: int, stage: StageRecipe, step: int, rate: float, loss: Tensor, parts: dict[str, Tensor]) -> None:
+    def step(
+        self, index: int, stage: StageRecipe, step: int, rate: float, loss: Tensor, parts: dict[str, Tensor]
+    ) -> None:
         """Losses of a step."""
         values = {"loss": float(loss.detach()), **{k: float(v.detach()) for k, v in parts.items()}}
         self.seen += 1
@@ -56,9 +64,12 @@ class Log:
         self.say(f"[{stage.name}] {step}/{stage.steps}  {text}  ({self._pace(stage, step)})")
         self._write(index, stage.name, step, {**values, "lr": rate})
 
-    def score(self, index: int, stage: StageRecipe, step: int, score: Score, best: float, seconds: float) -> None:
+    def score(
+        self, index: int, stage: StageRecipe, step: int, score: Score, best: float, seconds: float
+    ) -> None:
         """Outcome of a validation."""
-        self.say(f"[{stage.name}] {step}/{stage.steps}  validation: rank {score.rank:.3f} (best {best:.3f}), {seconds:.0f} s")
+        outcome = f"rank {score.rank:.3f} (best {best:.3f}), {seconds:.0f} s"
+        self.say(f"[{stage.name}] {step}/{stage.steps}  validation: {outcome}")
         for name, row in score.means.items():
             self.say("    " + name + "  " + "  ".join(f"{m} {v:.3f}" for m, v in row.items()))
         flat = {f"{name}/{m}": v for name, row in score.means.items() for m, v in row.items()}
@@ -94,4 +105,4 @@ class Log:
                 break  # a line cut off by a kill
             if (entry["stage"], entry["step"]) <= position:
                 lines.append(line)
-        self.path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        replace_text(self.path, "".join(f"{line}\n" for line in lines))

@@ -6,6 +6,7 @@ weights and options; a loss of reconstruction takes one picture and its reconstr
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -14,9 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ivfuse.errors import UnknownNameError
+from ivfuse.errors import UnknownNameError, UsageError
 
 FusionLoss = Callable[..., Tensor]
+Total = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 FUSION_LOSSES: dict[str, FusionLoss] = {}
 RECONSTRUCTION_LOSSES: dict[str, FusionLoss] = {}
 
@@ -56,8 +58,8 @@ def ms_ssim(out: Tensor, target: Tensor) -> Tensor:
     """1 - MS-SSIM (Wang, Simoncelli & Bovik 2003): five scales, Gaussian 11/1.5; needs sides of 176 or more.
 
     Smaller pictures use the scales that fit, their weights normalised. Terms are mapped to (t + 1) / 2, as in
-    Li & Wu's release, so that none is negative; their release also raises the last scale's luminance term to the
-    fourth power by mistake, which is not repeated here.
+    Li & Wu's release, so that none is negative; their release also raises the last scale's luminance term
+    to the fourth power by mistake, which is not repeated here.
     """
     weights = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
     fitting = [w for i, w in enumerate(weights) if min(out.shape[-2:]) // 2**i >= 11]
@@ -131,9 +133,9 @@ def edges(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
 
 
 @_register(FUSION_LOSSES)
-def information(fused: Tensor, ir: Tensor, vi: Tensor, *, scales: int = 4) -> Tensor:
-    """1 - half the sum of both sources' VIF (Sheikh & Bovik 2006, pixel domain), noise variance 2 of 0..255."""
-    return 1 - (_vif(ir, fused, scales) + _vif(vi, fused, scales)) / 2
+def information(fused: Tensor, ir: Tensor, vi: Tensor, *, scales: float = 4) -> Tensor:
+    """1 - half the sum of both VIFs (Sheikh & Bovik 2006, pixel domain), noise variance 2 of 0..255."""
+    return 1 - (_vif(ir, fused, int(scales)) + _vif(vi, fused, int(scales))) / 2
 
 
 @_register(FUSION_LOSSES)
@@ -154,7 +156,7 @@ def contrast(fused: Tensor, ir: Tensor, vi: Tensor, *, gain: float = 1.0) -> Ten
 
 @lru_cache(maxsize=64)
 def _window_matrix(size: int, length: int, sigma: float, step: int) -> Tensor:
-    """(size, outputs): a valid Gaussian filter and subsampling by ``step`` as a matrix; fast on any device."""
+    """(size, outputs): a valid Gaussian filter and subsampling by ``step`` as a matrix; fast anywhere."""
     t = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
     taps = torch.exp(-(t**2) / (2 * sigma**2))
     taps = (taps / taps.sum()).float()
@@ -236,12 +238,34 @@ def _box(x: Tensor, size: int) -> Tensor:
     return F.avg_pool2d(x, size, stride=1, padding=size // 2)
 
 
-def combine(terms: list[tuple[str, float, dict[str, Any]]], table: Mapping[str, FusionLoss]) -> FusionLoss:
-    """A weighted sum of named losses; calling it returns the total and a dict of the unweighted parts."""
-    parts = [(name, weight, find_loss(table, name), options) for name, weight, options in terms]
+def combine(terms: list[tuple[str, float, dict[str, Any]]], table: Mapping[str, FusionLoss]) -> Total:
+    """A weighted sum of named losses; calling it returns the total and a dict of the unweighted parts.
 
-    def total(*pictures: Tensor) -> Any:
+    Args:
+        terms: name, weight and options of each; at least one, each name once.
+        table: where the names are looked up.
+
+    Raises:
+        UnknownNameError: no such loss.
+        UsageError: an option that a loss does not have.
+    """
+    parts = [(name, weight, find_loss(table, name), options) for name, weight, options in terms]
+    for name, _, function, options in parts:
+        _check_options(name, function, options)
+
+    def total(*pictures: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         values = {name: function(*pictures, **options) for name, _, function, options in parts}
-        return sum(weight * values[name] for name, weight, _, _ in parts), values
+        first, *rest = (weight * values[name] for name, weight, _, _ in parts)
+        for term in rest:
+            first = first + term
+        return first, values
 
     return total
+
+
+def _check_options(name: str, function: FusionLoss, options: Mapping[str, Any]) -> None:
+    parameters = inspect.signature(function).parameters.values()
+    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    if unknown := [key for key in options if key not in known]:
+        accepted = ", ".join(known) or "none"
+        raise UsageError(f"the loss {name!r} does not know the option {unknown[0]!r}; accepted: {accepted}")

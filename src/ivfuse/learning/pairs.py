@@ -1,12 +1,13 @@
 """Training pairs in memory and the batches drawn from them.
 
-Every batch is a function of (seed, stage, step, rank) alone, so a resumed training sees what it would have seen.
+Every batch is a function of (seed, stage, step) alone, so a resumed training sees what it would have seen.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,7 +34,7 @@ class PairImages:
 
     def as_float(self) -> tuple[Gray, Gray]:
         """Both as float32 in [0, 1]."""
-        return self.ir.astype(np.float32) / 255, self.vi.astype(np.float32) / 255
+        return _to_float(self.ir), _to_float(self.vi)
 
 
 def load_set(root: Path, spec: PairSet, exclude: frozenset[str] = frozenset()) -> list[PairImages]:
@@ -79,6 +80,7 @@ class Sampler:
         augment: Augment,
         resize: bool = False,
     ) -> None:
+        """Nothing is drawn yet."""
         weights = np.array([weight for weight, _ in sets])
         self.shares = weights / weights.sum()
         self.sets = [pairs for _, pairs in sets]
@@ -103,10 +105,10 @@ class Sampler:
             top, left = rng.integers(max(h - size, 0) + 1), rng.integers(max(w - size, 0) + 1)
             grow = ((0, max(size - h, 0)), (0, max(size - w, 0)))
             both = [
-                np.pad(x[top : top + size, left : left + size], grow, mode="symmetric") for x in (pair.ir, pair.vi)
+                np.pad(x[top : top + size, left : left + size], grow, mode="symmetric")
+                for x in (pair.ir, pair.vi)
             ]
-        ir, vi = (x.astype(np.float32) / 255 for x in both)
-        return augmented(ir, vi, self.augment, rng)
+        return augmented(_to_float(both[0]), _to_float(both[1]), self.augment, rng)
 
 
 def augmented(ir: Gray, vi: Gray, how: Augment, rng: np.random.Generator) -> tuple[Gray, Gray]:
@@ -132,6 +134,10 @@ def _revalued(x: Gray, how: Augment, rng: np.random.Generator) -> Gray:
         x = x + rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.uniform(0, how.noise))
         x = np.clip(x, 0, 1)
     return x
+
+
+def _to_float(x: NDArray[Any]) -> Gray:
+    return x.astype(np.float32) / np.float32(255)
 
 
 def _to_bytes(x: Gray) -> Bytes:

@@ -1,4 +1,4 @@
-"""Recipes: the whole of a training in one YAML file, read strictly (an unknown key is an error that names it)."""
+"""Recipes: a whole training in one YAML file, read strictly: an unknown key is an error that names it."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class PairSet(_Strict):
     """
 
     path: str
-    weight: float = Field(1.0, gt=0)
-    limit: int | None = Field(None, gt=0)
+    weight: float = Field(default=1.0, gt=0)
+    limit: int | None = Field(default=None, gt=0)
 
 
 class Data(_Strict):
     """What is trained on and what is validated on.
 
     Attributes:
-        exclude_stems_of: training pairs whose names occur in these folders are left out, for sets that hold the
-            same scenes in another size.
+        exclude_stems_of: training pairs whose names occur in these folders are left out, for sets that hold
+            the same scenes in another size.
     """
 
     train: list[PairSet]
@@ -56,7 +56,8 @@ class Augment(_Strict):
     Attributes:
         flip: mirror left-right and up-down.
         turn: quarter turns.
-        exposure: largest change of the gamma exponent, as a factor (0.5: from 1/1.5 to 1.5), in each modality alone.
+        exposure: largest change of the gamma exponent, as a factor (0.5: from 1/1.5 to 1.5), in each
+            modality alone.
         gain: largest shrinking of the value range (0.5: down to half of it, at a random offset), likewise.
         noise: largest standard deviation of added Gaussian noise, in units of the full range, likewise.
         chance: probability of each of the last three.
@@ -74,7 +75,7 @@ class Optimizer(_Strict):
     """Adam or AdamW, and the course of its learning rate (per step)."""
 
     name: Literal["adam", "adamw"] = "adam"
-    lr: float = Field(1e-3, gt=0)
+    lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: Literal["constant", "cosine", "drop"] = "cosine"
@@ -90,23 +91,32 @@ class StageRecipe(_Strict):
         task: ``reconstruct`` (each picture from its own features) or ``fuse``.
         learn: names of the network's parts that learn; all others are frozen.
         deep_only: reconstruct: the share of steps in which only the deep features may be used.
-        keep: ``best`` goes on with (and ships) the epoch of the best validation score, ``last`` with the last.
+        keep: ``best`` goes on with (and ships) the epoch of the best validation score, ``last`` the last.
     """
 
     name: str
     task: Literal["reconstruct", "fuse"]
-    learn: list[str]
-    loss: list[Loss]
+    learn: list[str] = Field(min_length=1)
+    loss: list[Loss] = Field(min_length=1)
     steps: int = Field(gt=0)
-    steps_per_epoch: int = Field(500, gt=0)
-    batch: int = Field(8, gt=0)
-    crop: int = Field(128, gt=0)
-    resize: bool = False  # resize whole pictures to the crop's size, ignoring the aspect ratio, as the release does
-    deep_only: float = Field(0.0, ge=0, le=1)
+    steps_per_epoch: int = Field(default=500, gt=0)
+    batch: int = Field(default=8, gt=0)
+    crop: int = Field(default=128, gt=0)
+    resize: bool = (
+        False  # resize whole pictures to the crop's size, ignoring the aspect ratio, as the release does
+    )
+    deep_only: float = Field(default=0.0, ge=0, le=1)
     optimizer: Optimizer = Optimizer()
     augment: Augment = Augment()
-    ema: float = Field(0.0, ge=0, lt=1)
+    ema: float = Field(default=0.0, ge=0, lt=1)
     keep: Literal["best", "last"] = "last"
+
+    @model_validator(mode="after")
+    def _losses_differ(self) -> StageRecipe:
+        names = [term.name for term in self.loss]
+        if len(set(names)) != len(names):
+            raise ValueError(f"each loss can be named once, found {names}")
+        return self
 
 
 class Recipe(_Strict):
@@ -117,7 +127,7 @@ class Recipe(_Strict):
     net: dict[str, Any] = {}
     seed: int = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
-    save_every: int = Field(250, gt=0)
+    save_every: int = Field(default=250, gt=0)
     data: Data
     stages: list[StageRecipe] = Field(min_length=1)
 
@@ -133,8 +143,8 @@ def load_recipe(path: str | Path) -> Recipe:
     """Read a recipe.
 
     Raises:
-        InputError: the file is missing, is not YAML, or holds an unknown key or a value out of range; the message
-            names the file and the key.
+        InputError: the file is missing, is not YAML, or holds an unknown key or a value out of range; the
+            message names the file and the key.
     """
     path = Path(path)
     try:
@@ -148,4 +158,6 @@ def load_recipe(path: str | Path) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "recipe"
-        raise InputError(f"{path}: {where}: {first['msg']}, found {first.get('input')!r:.80}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        found = "" if first["type"] == "value_error" else f", found {first.get('input')!r:.80}"
+        raise InputError(f"{path}: {where}: {said}{found}") from None

@@ -11,7 +11,25 @@ from torch import Tensor, nn
 
 from ivfuse.errors import UnknownNameError
 from ivfuse.learning.losses import FUSION_LOSSES, RECONSTRUCTION_LOSSES, combine
-from ivfuse.learning.recipe import Optimizer, StageRecipe
+from ivfuse.learning.nets import build_net
+from ivfuse.learning.recipe import Optimizer, Recipe, StageRecipe
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Find out before the first step, not hours later, whether every stage of a recipe can run.
+
+    Raises:
+        UnknownNameError: no such network, variant, part of the network or loss.
+        UsageError: an option that the network or a loss does not have.
+        ShapeError: crops that the network cannot take.
+    """
+    with torch.device("meta"):
+        net = build_net(recipe.method, recipe.variant, **recipe.net)
+        for index, stage in enumerate(recipe.stages):
+            set_learning(net, stage.learn)
+            StageLoss(stage, (recipe.seed, index))
+            crop = torch.empty(1, 1, stage.crop, stage.crop)
+            net(crop, crop) if stage.task == "fuse" else getattr(net, "reconstruct")(crop, crop)  # noqa: B009
 
 
 def set_learning(net: nn.Module, parts: list[str]) -> list[nn.Parameter]:
@@ -37,7 +55,7 @@ def set_learning(net: nn.Module, parts: list[str]) -> list[nn.Parameter]:
 
 def make_optimizer(parameters: list[nn.Parameter], how: Optimizer) -> torch.optim.Optimizer:
     """The optimiser of a stage; weight decay acts on matrices and kernels, not on biases and norms."""
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[how.name]
+    kind = torch.optim.AdamW if how.name == "adamw" else torch.optim.Adam
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": how.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -46,7 +64,7 @@ def make_optimizer(parameters: list[nn.Parameter], how: Optimizer) -> torch.opti
 
 
 def learning_rate(how: Optimizer, step: int, steps: int) -> float:
-    """The rate at ``step`` of ``steps``: linear warm-up, then constant, cosine to 1 % or a drop to a tenth."""
+    """The rate at ``step`` of ``steps``: linear warm-up, then constant, cosine to 1 %, or drop to a tenth."""
     warm = min(1.0, (step + 1) / how.warmup) if how.warmup else 1.0
     if how.schedule == "cosine":
         done = min(1.0, max(0, step - how.warmup) / max(1, steps - how.warmup))
@@ -60,6 +78,7 @@ class StageLoss:
     """The loss of one stage, from a network and a batch."""
 
     def __init__(self, stage: StageRecipe, seed: tuple[int, int]) -> None:
+        """Look the losses up; ``seed`` is for the choice of ``deep_only`` steps."""
         self.stage, self.seed = stage, seed
         table = RECONSTRUCTION_LOSSES if stage.task == "reconstruct" else FUSION_LOSSES
         self.total = combine([(t.name, t.weight, t.options) for t in stage.loss], table)
@@ -68,12 +87,12 @@ class StageLoss:
         """The loss and its unweighted parts."""
         if self.stage.task == "fuse":
             fused = net(ir, vi).float()
-            return self.total(fused, ir, vi)  # type: ignore[return-value]
+            return self.total(fused, ir, vi)
         rng = np.random.default_rng((*self.seed, step))
         outs = net.reconstruct(ir, vi, deep_only=bool(rng.random() < self.stage.deep_only))
         losses = [self.total(out.float(), target) for out, target in zip(outs, (ir, vi), strict=True)]
         parts: dict[str, Tensor] = {}
-        for modality, (_, values) in zip(("ir", "vi"), losses, strict=True):  # type: ignore[misc]
+        for modality, (_, values) in zip(("ir", "vi"), losses, strict=True):
             parts |= {f"{name}_{modality}": value for name, value in values.items()}
         return losses[0][0] + losses[1][0], parts
 
@@ -82,6 +101,7 @@ class Average:
     """Exponential moving average of a network's parameters: steadier than the last step's."""
 
     def __init__(self, net: nn.Module, decay: float) -> None:
+        """Begin with the present parameters."""
         self.decay = decay
         self.values = {k: v.detach().clone() for k, v in net.state_dict().items()}
 

@@ -1,14 +1,15 @@
 """One trainer for every recipe: stages, logs, samples, best and last states, exact resume.
 
-A run lives in one folder: ``recipe.yaml``, ``last.ckpt`` (everything needed to go on), ``best.ckpt`` (weights of the
-present stage's best epoch), ``log.jsonl``, ``tensorboard/``, ``samples/`` and, at the end, ``model.safetensors``.
+A run lives in one folder: ``recipe.yaml``, ``last.ckpt`` (everything needed to go on), ``best.ckpt`` (weights
+of the present stage's best epoch), ``log.jsonl``, ``tensorboard/``, ``samples/`` and, at the end,
+``model.safetensors``.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,20 @@ import yaml
 from lightning_fabric import Fabric, seed_everything
 from torch import Tensor, nn
 
-from ivfuse.errors import InputError
-from ivfuse.learning.checkpoint import load_state, save_model, save_state
+from ivfuse.errors import InputError, OutputError, UsageError
+from ivfuse.learning.checkpoint import load_state, replace_text, save_model, save_state
 from ivfuse.learning.log import Log
 from ivfuse.learning.nets import build_net
 from ivfuse.learning.pairs import PairImages, Sampler, load_training
 from ivfuse.learning.recipe import Recipe, StageRecipe
-from ivfuse.learning.stages import Average, StageLoss, learning_rate, make_optimizer, set_learning
+from ivfuse.learning.stages import (
+    Average,
+    StageLoss,
+    check_recipe,
+    learning_rate,
+    make_optimizer,
+    set_learning,
+)
 from ivfuse.learning.validation import Validator
 
 LOG_EVERY = 25
@@ -54,6 +62,20 @@ class _Run:
     log: Log
 
 
+@dataclass
+class _Stage:
+    """What does not change during a stage; ``wrapped``, ``steered``: Fabric's views of net and optimizer."""
+
+    index: int
+    recipe: StageRecipe
+    wrapped: Any
+    optimizer: torch.optim.Optimizer
+    steered: Any
+    average: Average | None
+    loss: StageLoss
+    sampler: Sampler
+
+
 def train(
     recipe: Recipe,
     data: Path,
@@ -77,13 +99,18 @@ def train(
 
     Raises:
         InputError: data that cannot be used, or a folder with another recipe's run.
+        OutputError: a folder that cannot be written.
+        UnknownNameError, UsageError, ShapeError: a recipe that cannot run, see :func:`check_recipe`.
     """
+    check_recipe(recipe)
     _claim(out, recipe)
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=recipe.precision)
     if devices > 1:
         fabric.launch()
+    _check_batches(recipe, fabric.world_size)
     seed_everything(recipe.seed, verbose=False)
-    net = build_net(recipe.method, recipe.variant, **recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = build_net(recipe.method, recipe.variant, **recipe.net)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     state = _restore(out / "last.ckpt")
     if state.weights:
         net.load_state_dict(state.weights)
@@ -95,90 +122,112 @@ def train(
         left = stop_after
         for index in range(state.stage, len(recipe.stages)):
             left = _run_stage(run, index, state, left)
-            if left is not None and left <= 0 and state.step:
+            if left is not None and left <= 0 and state.stage < len(recipe.stages):
                 return out / "last.ckpt"
-    about = {"method": recipe.method, "variant": recipe.variant, "net": recipe.net, "recipe": recipe.model_dump()}
+    about = {"method": recipe.method, "variant": recipe.variant, "net": recipe.net}
     if leader:
-        save_model(out / "model.safetensors", net.state_dict(), about)
+        save_model(out / "model.safetensors", net.state_dict(), about | {"recipe": recipe.model_dump()})
     return out / "model.safetensors"
 
 
 def _run_stage(run: _Run, index: int, state: _State, left: int | None) -> int | None:
     """Train one stage to its end, or until ``left`` steps are used up; returns what is left of them."""
-    stage = run.recipe.stages[index]
-    seed = (run.recipe.seed, index)
-    parameters = set_learning(run.net, stage.learn)
-    plain = make_optimizer(parameters, stage.optimizer)
-    net, optimizer = run.fabric.setup(run.net, plain)
-    if hasattr(run.net, "reconstruct"):
-        net.mark_forward_method("reconstruct")
-    average = Average(run.net, stage.ema) if stage.ema else None
-    if state.optimizer is not None:
-        plain.load_state_dict(state.optimizer)
-        if average and state.average:
-            average.values = {k: v.to(run.fabric.device) for k, v in state.average.items()}
-    loss_of = StageLoss(stage, seed)
-    sampler = Sampler(
-        run.sets, crop=stage.crop, batch=stage.batch, seed=seed, augment=stage.augment, resize=stage.resize
-    )
-    for step in range(state.step, stage.steps):
+    stage = _begin_stage(run, index, state)
+    for step in range(state.step, stage.recipe.steps):
         if left is not None:
             if left <= 0:
                 return left
             left -= 1
-        rate = learning_rate(stage.optimizer, step, stage.steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        ir, vi = (x.to(run.fabric.device) for x in sampler.draw(step, run.fabric.global_rank, run.fabric.world_size))
-        loss, parts = loss_of(net, ir, vi, step)
-        run.fabric.backward(loss)
-        if stage.optimizer.clip is not None:
-            run.fabric.clip_gradients(net, optimizer, max_norm=stage.optimizer.clip)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        if average:
-            average.update(run.net)
+        rate, loss, parts = _step(run, stage, step)
         state.stage, state.step = index, step + 1
-        if state.step % LOG_EVERY == 0 or state.step == stage.steps:
-            run.log.step(index, stage, state.step, rate, loss, parts)
-        end_of_epoch = state.step % stage.steps_per_epoch == 0 or state.step == stage.steps
+        last = state.step == stage.recipe.steps
+        if state.step % LOG_EVERY == 0 or last:
+            run.log.step(index, stage.recipe, state.step, rate, loss, parts)
+        end_of_epoch = state.step % stage.recipe.steps_per_epoch == 0 or last
         if end_of_epoch:
-            _end_epoch(run, stage, state, average)
-        if (end_of_epoch or state.step % run.recipe.save_every == 0) and state.step < stage.steps:
-            _save(run, state, plain, average)
-    _end_stage(run, stage, state, average)
+            _end_epoch(run, stage, state)
+        if (end_of_epoch or state.step % run.recipe.save_every == 0) and not last:
+            _save(run, state, stage)
+    _end_stage(run, stage, state)
     state.stage, state.step, state.best, state.optimizer, state.average = index + 1, 0, None, None, None
-    _save(run, state, None, None)
+    _save(run, state, None)
     return left
 
 
-def _end_epoch(run: _Run, stage: StageRecipe, state: _State, average: Average | None) -> None:
+def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
+    """Freeze, make the optimiser, and take up what an interrupted run left."""
+    recipe = run.recipe.stages[index]
+    seed = (run.recipe.seed, index)
+    optimizer = make_optimizer(set_learning(run.net, recipe.learn), recipe.optimizer)
+    wrapped, steered = run.fabric.setup(run.net, optimizer)
+    if hasattr(run.net, "reconstruct"):
+        wrapped.mark_forward_method("reconstruct")
+    average = Average(run.net, recipe.ema) if recipe.ema else None
+    if state.optimizer is not None:
+        optimizer.load_state_dict(state.optimizer)
+        if average and state.average:
+            average.values = {k: v.to(run.fabric.device) for k, v in state.average.items()}
+    sampler = Sampler(
+        run.sets,
+        crop=recipe.crop,
+        batch=recipe.batch,
+        seed=seed,
+        augment=recipe.augment,
+        resize=recipe.resize,
+    )
+    return _Stage(index, recipe, wrapped, optimizer, steered, average, StageLoss(recipe, seed), sampler)
+
+
+def _step(run: _Run, stage: _Stage, step: int) -> tuple[float, Tensor, dict[str, Tensor]]:
+    """One step of learning; returns the rate, the loss and its parts."""
+    fabric, how = run.fabric, stage.recipe.optimizer
+    rate = learning_rate(how, step, stage.recipe.steps)
+    for group in stage.steered.param_groups:
+        group["lr"] = rate
+    drawn = stage.sampler.draw(step, fabric.global_rank, fabric.world_size)
+    ir, vi = (x.to(fabric.device) for x in drawn)
+    loss, parts = stage.loss(stage.wrapped, ir, vi, step)
+    fabric.backward(loss)
+    if how.clip is not None:
+        fabric.clip_gradients(stage.wrapped, stage.steered, max_norm=how.clip)
+    stage.steered.step()
+    stage.steered.zero_grad(set_to_none=True)
+    if stage.average:
+        stage.average.update(run.net)
+    return rate, loss, parts
+
+
+def _end_epoch(run: _Run, stage: _Stage, state: _State) -> None:
     """Validate, write samples, keep the best."""
-    if run.validator is None or stage.task != "fuse":
+    recipe = stage.recipe
+    if run.validator is None or recipe.task != "fuse":
         return
     present = {k: v.clone() for k, v in run.net.state_dict().items()}
-    if average:
-        run.net.load_state_dict(average.values)
+    if stage.average:
+        run.net.load_state_dict(stage.average.values)
     started = time.perf_counter()
     score = run.validator(run.net, run.fabric.device)
-    run.validator.samples(run.net, run.fabric.device, run.out / "samples" / f"{stage.name}-{state.step:06d}.png")
+    sample = run.out / "samples" / f"{recipe.name}-{state.step:06d}.png"
+    run.validator.samples(run.net, run.fabric.device, sample)
     if state.best is None or score.rank < state.best:
         state.best = score.rank
         save_state(run.out / "best.ckpt", {"stage": state.stage, "weights": run.net.state_dict()})
-    run.log.score(state.stage, stage, state.step, score, state.best, time.perf_counter() - started)
+    run.log.score(state.stage, recipe, state.step, score, state.best, time.perf_counter() - started)
     run.net.load_state_dict(present)
 
 
-def _end_stage(run: _Run, stage: StageRecipe, state: _State, average: Average | None) -> None:
+def _end_stage(run: _Run, stage: _Stage, state: _State) -> None:
     """Leave in the network what the next stage (or the user) gets."""
-    if average:
-        run.net.load_state_dict(average.values)
-    if stage.keep == "best" and stage.task == "fuse" and state.best is not None:
-        run.fabric.barrier()
-        run.net.load_state_dict(load_state(run.out / "best.ckpt")["weights"])
+    if stage.average:
+        run.net.load_state_dict(stage.average.values)
+    if stage.recipe.keep == "best" and stage.recipe.task == "fuse":
+        best = run.fabric.broadcast(state.best)  # only the leading process has validated
+        if best is not None:
+            run.net.load_state_dict(load_state(run.out / "best.ckpt")["weights"])
 
 
-def _save(run: _Run, state: _State, optimizer: torch.optim.Optimizer | None, average: Average | None) -> None:
+def _save(run: _Run, state: _State, stage: _Stage | None) -> None:
+    """Write the run's state; between stages there is neither optimiser nor average."""
     if run.fabric.global_rank:
         return
     content = {
@@ -186,23 +235,43 @@ def _save(run: _Run, state: _State, optimizer: torch.optim.Optimizer | None, ave
         "step": state.step,
         "best": state.best,
         "weights": run.net.state_dict(),
-        "average": average.values if average else None,
-        "optimizer": optimizer.state_dict() if optimizer else None,
+        "average": stage.average.values if stage and stage.average else None,
+        "optimizer": stage.optimizer.state_dict() if stage else None,
     }
     save_state(run.out / "last.ckpt", content)
 
 
 def _restore(path: Path) -> _State:
-    return _State(**load_state(path)) if path.exists() else _State()
+    if not path.exists():
+        return _State()
+    content = load_state(path)
+    expected = {f.name for f in fields(_State)}
+    if content.keys() != expected:
+        raise InputError(
+            f"{path}: holds {', '.join(sorted(content))}, expected {', '.join(sorted(expected))}"
+        )
+    return _State(**content)
 
 
 def _claim(out: Path, recipe: Recipe) -> None:
     """Make the run's folder; the recipe in it must be this one."""
     file = out / "recipe.yaml"
     content = json.loads(recipe.model_dump_json())
-    if file.exists():
-        if yaml.safe_load(file.read_text(encoding="utf-8")) != content:
-            raise InputError(f"{out}: holds a run of another recipe; choose another folder or delete it")
-        return
-    (out / "samples").mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    try:
+        if file.exists():
+            if yaml.safe_load(file.read_text(encoding="utf-8")) != content:
+                raise InputError(f"{out}: holds a run of another recipe; choose another folder or delete it")
+            return
+        (out / "samples").mkdir(parents=True, exist_ok=True)
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise InputError(f"{file}: not a recipe; choose another folder or delete it") from None
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be made the folder of a run: {error.strerror}") from None
+    replace_text(file, yaml.safe_dump(content, sort_keys=False))
+
+
+def _check_batches(recipe: Recipe, world: int) -> None:
+    """Every process must draw as many crops as the others."""
+    for stage in recipe.stages:
+        if stage.batch % world:
+            raise UsageError(f"stage {stage.name}: batch {stage.batch} cannot be shared by {world} devices")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ivfuse.metrics.evaluate import EIGHT, evaluate_arrays
 RIVALS = ("average", "maximum", "laplacian", "guided-filter")
 SOFTNESS = 0.01  # a metric 1 % better than a rival's counts as about three quarters of a rank
 
+Fuse = Callable[[Gray, Gray], Gray]
 Means = dict[str, dict[str, float]]  # set -> metric -> mean over its pairs
 
 
@@ -39,6 +41,7 @@ class Validator:
     """Scores networks on fixed pairs; the rivals are scored once."""
 
     def __init__(self, root: Path, data: Data) -> None:
+        """Read the sets that ``data`` names below ``root`` and score the rivals on them."""
         self.sets = {spec.path: load_set(root, spec) for spec in data.val}
         self.rivals = [self._means(create_method(name).fuse) for name in RIVALS]
 
@@ -46,7 +49,7 @@ class Validator:
         """Score ``net`` (left in the mode it was in)."""
         means = self._means(lambda ir, vi: run(net, ir, vi, device))
         ranks = [
-            1 + sum(_sigmoid((rival[s][m] / value - 1) / SOFTNESS) for rival in self.rivals)
+            1 + sum(_above(rival[s][m], value) for rival in self.rivals)
             for s, row in means.items()
             for m, value in row.items()
         ]
@@ -62,29 +65,39 @@ class Validator:
         if rows:
             write_image(path, np.clip(np.vstack(rows), 0, 1))
 
-    def _means(self, fuse) -> Means:  # type: ignore[no-untyped-def]
+    def _means(self, fuse: Fuse) -> Means:
         return {name: _mean([_score(fuse, pair) for pair in pairs]) for name, pairs in self.sets.items()}
 
 
 @torch.no_grad()
 def run(net: nn.Module, ir: Gray, vi: Gray, device: torch.device | str = "cpu") -> Gray:
     """Fuse one pair of (H, W) arrays with a torch network, in float32."""
-    training = net.training
+    # A stage trains some parts and freezes others: each module goes back to the mode that it was in.
+    learning = [module for module in net.modules() if module.training]
     net.eval()
     a, b = (torch.from_numpy(np.ascontiguousarray(x))[None, None].to(device) for x in (ir, vi))
     out: Gray = net(a, b)[0, 0].float().clamp(0, 1).cpu().numpy()
-    net.train(training)
+    for module in learning:
+        module.training = True
     return out
 
 
-def _score(fuse, pair: PairImages) -> dict[str, float]:  # type: ignore[no-untyped-def]
+def _score(fuse: Fuse, pair: PairImages) -> dict[str, float]:
     ir, vi = pair.as_float()
     return evaluate_arrays(fuse(ir, vi), pair.ir, pair.vi, EIGHT)
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {m: float(np.nanmean([row[m] for row in rows])) for m in EIGHT}
+    """Means over the pairs where a metric has a value; NaN where it has none at all."""
+    values = {m: [row[m] for row in rows if np.isfinite(row[m])] for m in EIGHT}
+    return {m: float(np.mean(v)) if v else float("nan") for m, v in values.items()}
 
 
-def _sigmoid(x: float) -> float:
-    return float(1 / (1 + np.exp(-np.clip(x, -50, 50))))
+def _above(rival: float, value: float) -> float:
+    """How far a rival ranks above a value: 0 clearly below, 1 clearly above; one without a value loses."""
+    if not np.isfinite(rival):
+        return 0.0
+    if not np.isfinite(value):
+        return 1.0
+    scale = SOFTNESS * max(abs(value), 1e-6)
+    return float(1 / (1 + np.exp(-np.clip((rival - value) / scale, -50, 50))))

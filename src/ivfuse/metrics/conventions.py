@@ -79,13 +79,17 @@ CONVENTIONS: dict[str, Convention] = {
         Convention(
             "tang",
             "Tables made with L. Tang's MATLAB evaluation (MaeFuse and many others). Known mistakes: MI"
-            " merges the levels 254 and 255, SSIM takes L = 1 on levels 0..255.",
+            " merges the levels 254 and 255, SSIM takes L = 1 on levels 0..255, PSNR is 48.13 dB too large.",
             {
                 "MI": Variant(
                     information.mi_saturated, "levels 254 and 255 count as one in the joint histogram"
                 ),
                 "SSIM": Variant(
                     structure.ssim_mean_unit_span, "mean of both sources, border repeated, L = 1"
+                ),
+                "MSE": Variant(statistics.mse_unit_range, "of pictures 0..1: divided by 255^2"),
+                "PSNR": Variant(
+                    statistics.psnr_mixed_ranges, "peak 255 over the MSE of pictures 0..1: + 48.13 dB"
                 ),
             },
             to_gray=matlab_gray,
@@ -117,18 +121,34 @@ CONVENTIONS: dict[str, Convention] = {
                     structure.ssim_uniform_wrong_span, "flat 7x7 window, L = 2, sum of both sources"
                 ),
                 "AG": _AG_PER_PIXEL,
+                "PSNR": Variant(statistics.psnr_own_peak, "the peak is the fused picture's greatest level"),
             },
         ),
         Convention(
             "vifb",
             "Tables of the VIFB benchmark. Colour pictures are scored channel by channel and averaged, with"
             " no grey conversion; SF takes the channels side by side as one wide picture, so that the jumps"
-            " between them count. MI (Mutinf) is in nats; SD is called Variance there.",
+            " between them count. MI (Mutinf) is in nats; SD is called Variance there. Known mistake: RMSE is"
+            " divided by H * W outside the root, and PSNR takes it for the MSE.",
             {
                 "MI": _MI_NATS,
                 "SF": Variant(statistics.sf_per_pixel, "both sums divided by H * W", joined=True),
+                "RMSE": Variant(statistics.rmse_summed, "root of the sum of squares, divided by H * W"),
+                "PSNR": Variant(statistics.psnr_summed, "of that RMSE in place of the MSE"),
             },
             colour="channels",
+        ),
+        Convention(
+            "liu",
+            "Tables made with imageFusionMetrics, the MATLAB programs of the study of Z. Liu et al."
+            " (IEEE TPAMI 34(1), 2012); where no variant is listed the default is what they compute. Known"
+            " mistake: Qte exchanges the marginals of each joint histogram.",
+            {
+                "Qte": Variant(
+                    information.qte_exchanged, "of stretched pictures, the marginals of each pair exchanged"
+                ),
+            },
+            to_gray=matlab_gray,
         ),
     )
 }

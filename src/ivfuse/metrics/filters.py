@@ -63,3 +63,20 @@ def local_covariance(first: Plane, second: Plane, mean: Gray, mean_second: Gray,
     covariance = filter_valid(multiply(first, second), window)
     covariance -= mean * mean_second
     return covariance
+
+
+def box_sums(image: Plane, size: int) -> Gray:
+    """Return the sum over each whole window of ``size`` x ``size``; exact for whole numbers."""
+    full = cv2.boxFilter(image, cv2.CV_64F, (size, size), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    height, width = image.shape
+    before, after = size // 2, (size - 1) // 2
+    return np.asarray(full[before : height - after, before : width - after], np.float64)
+
+
+def flat_windows(levels: Levels, size: int) -> NDArray[np.bool_]:
+    """Say which whole windows of odd ``size`` hold one level; filtered variances there are rounding noise."""
+    window = np.ones((size, size), np.uint8)
+    reach = size // 2
+    inner = np.s_[reach : levels.shape[0] - reach, reach : levels.shape[1] - reach]
+    flat: NDArray[np.bool_] = cv2.dilate(levels, window)[inner] == cv2.erode(levels, window)[inner]
+    return flat

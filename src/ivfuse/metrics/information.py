@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
 from ivfuse.metrics.triple import Pair, Picture, Triple, shared
 
@@ -116,3 +118,149 @@ def mi_twice_entropy(triple: Triple) -> float:
     The program takes whole rows as symbols and both joint entropies come out as zero.
     """
     return 2 * entropy(triple.fused)
+
+
+@metric(
+    "CE",
+    higher_is_better=False,
+    range=(-1 / (math.e * math.log(2)), math.inf),
+    needs="sources",
+    source="Bulanon, Burks & Alchanatis, Biosystems Engineering 103(1), 2009",
+)
+def ce(triple: Triple) -> float:
+    """Cross entropy: divergence of the fused picture's histogram from each source's, the mean, in bits.
+
+    It is sum(p log2(p / f)) over the levels that occur in both, as in VIFB. Levels that the fused picture
+    lacks are skipped instead of counting as infinite, so a picture of few levels can score too well, even
+    below 0.
+    Some programs take the root mean square of the two, or merge the levels 0 and 1.
+    """
+    fused = histogram(triple.fused)
+    result = 0.0
+    for source in (triple.ir, triple.vi):
+        counts = histogram(source)
+        both = (counts > 0) & (fused > 0)
+        if not both.any():
+            raise Undefined("CE: the fused picture and a source have no level in common")
+        share = counts[both] / source.pixels
+        result += float(np.dot(share, np.log2(counts[both] / fused[both])))
+    return result / 2
+
+
+@metric(
+    "NMI",
+    higher_is_better=True,
+    range=(0.0, 2.0),
+    needs="sources",
+    source="Hossny, Nahavandi & Creighton, Electronics Letters 44(18), 2008",
+)
+def nmi(triple: Triple) -> float:
+    """Normalised mutual information, also called Qmi: 2 (I(A,F) / (H(A) + H(F)) + I(B,F) / (H(B) + H(F))).
+
+    Unlike MI it does not favour sources of high entropy, and the unit cancels. Other programs print
+    2 MI / (H(A) + H(B)) or ratios of entropies under the name NMI; those values are not comparable.
+    """
+    result = 0.0
+    for pair in triple.pairs:
+        entropies = entropy(pair.first) + entropy(pair.second)
+        if entropies == 0:
+            raise Undefined("NMI: the fused picture and a source are both constant")
+        result += mutual_information(pair) / entropies
+    return 2 * result
+
+
+@metric(
+    "Qncie",
+    higher_is_better=True,
+    range=(1 - math.log(3, 256), 1.0),
+    needs="sources",
+    source="Wang, Shen & Zhang, IEEE Int. Conf. Systems, Man and Cybernetics, 2005",
+)
+def qncie(triple: Triple) -> float:
+    """Nonlinear correlation information entropy of the three pictures together.
+
+    Entropies to the base 256 give three correlations I / 8 in a 3x3 matrix with ones on its diagonal; the
+    result is 1 plus the sum of (l / 3) log256(l / 3) over its eigenvalues l. It never falls below 0.802, so
+    small differences count. Programs that put Pearson correlations into the matrix print larger values.
+    """
+    ir, vi = (mutual_information(pair) / 8 for pair in triple.pairs)
+    cross = mutual_information(triple.sources.pair) / 8
+    matrix = np.array([[1, cross, ir], [cross, 1, vi], [ir, vi, 1]])
+    parts = np.linalg.eigvalsh(matrix) / 3
+    parts = parts[parts > 0]
+    return 1 + float((parts * np.log(parts)).sum()) / math.log(256)
+
+
+TSALLIS = 0.43137  # the order q that Nava, Cristobal & Escalante-Ramirez chose
+
+
+def _tsallis(counts: NDArray[np.intp], first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    """Return (1 - sum p^q / (first second)^(q-1)) / (1 - q) for the shares p of a joint histogram.
+
+    Args:
+        counts: (256, 256) joint histogram.
+        first: (256,) shares that go with the rows.
+        second: (256,) shares that go with the columns.
+    """
+    rows, columns = np.nonzero(counts)
+    joint = counts[rows, columns] / counts.sum()
+    product = first[rows] * second[columns]
+    used = product > 0
+    terms = (joint[used] / product[used]) ** TSALLIS * product[used]
+    return (1 - float(terms.sum())) / (1 - TSALLIS)
+
+
+def _tsallis_information(pair: Pair) -> float:
+    first, second = (histogram(picture) / picture.pixels for picture in (pair.first, pair.second))
+    return max(_tsallis(joint_histogram(pair), first, second), 0.0)
+
+
+def _qte(triple: Triple, information: Callable[[Pair], float]) -> float:
+    entropies = math.fsum(max(entropy(source), 0.0) ** TSALLIS for source in (triple.ir, triple.vi))
+    scale = entropies + information(triple.sources.pair)
+    if scale == 0:
+        raise Undefined("Qte: both sources are constant")
+    return sum(information(pair) for pair in triple.pairs) / scale
+
+
+@metric(
+    "Qte",
+    higher_is_better=True,
+    range=(0.0, 1.18),
+    needs="sources",
+    source="Cvejic, Canagarajah & Bull, Electronics Letters 42(11), 2006; Nava et al., SPIE Newsroom, 2007",
+)
+def qte(triple: Triple) -> float:
+    """Mutual information in Tsallis' form of order 0.43137, normalised by the sources' own.
+
+    The scale is H(A)^q + H(B)^q + I(A,B) with Shannon entropies in bits, as the common program has it. That
+    program (imageFusionMetrics) exchanges the two marginals of each joint histogram; its published numbers
+    are those of the convention ``liu``. Cvejic's form with q = 1.85 is not normalised and exceeds 1000.
+    """
+    return _qte(triple, _tsallis_information)
+
+
+def _stretch(picture: Picture) -> NDArray[np.intp]:
+    """Return where each level goes when the picture is stretched to 0..255."""
+    low, high = int(picture.levels.min()), int(picture.levels.max())
+    if low == high:
+        if low == 0:
+            return np.arange(256)
+        raise Undefined("Qte of this convention stretches the pictures, and one is constant")
+    target = np.floor((np.arange(256.0) - low) / (high - low) * 255 + 0.5)
+    return np.clip(target, 0, 255).astype(np.intp)
+
+
+def _tsallis_exchanged(pair: Pair) -> float:
+    """Return the information of the stretched pictures with the marginals exchanged."""
+    counts = np.zeros((256, 256), np.intp)
+    rows, columns = np.nonzero(joint_histogram(pair))
+    placed = _stretch(pair.first)[rows], _stretch(pair.second)[columns]
+    counts[placed] = joint_histogram(pair)[rows, columns]
+    shares = counts / counts.sum()
+    return _tsallis(counts, shares.sum(axis=0), shares.sum(axis=1))
+
+
+def qte_exchanged(triple: Triple) -> float:
+    """Qte of pictures stretched to 0..255, the marginals of each joint histogram exchanged."""
+    return _qte(triple, _tsallis_exchanged)

@@ -125,3 +125,96 @@ def scd(triple: Triple) -> float:
             raise Undefined("SCD: a source, or the fused picture less a source, is constant")
         result += (covariance(kept) - cross) / math.sqrt(difference * variance(kept.first))
     return max(-2.0, min(2.0, result))
+
+
+@shared
+def squared_error(pair: Pair) -> float:
+    """Return the mean squared difference of two pictures, levels 0..255."""
+    return cv2.norm(pair.first.levels, pair.second.levels, cv2.NORM_L2SQR) / pair.first.pixels
+
+
+@metric(
+    "MSE",
+    higher_is_better=False,
+    range=(0.0, 65025.0),
+    needs="sources",
+    source="Jagalingam & Hegde, Aquatic Procedia 4, 2015",
+)
+def mse(triple: Triple) -> float:
+    """Mean squared difference of the fused picture from each source, the mean of the two, levels 0..255.
+
+    The convention ``tang`` measures pictures scaled to 0..1: smaller by 255^2. No fused picture of two unlike
+    sources can reach 0; the least value is that of their average.
+    """
+    return sum(squared_error(pair) for pair in triple.pairs) / 2
+
+
+def mse_unit_range(triple: Triple) -> float:
+    """Mean squared difference of pictures scaled to 0..1."""
+    return mse(triple) / 255**2
+
+
+@metric(
+    "RMSE",
+    higher_is_better=False,
+    range=(0.0, 255.0),
+    needs="sources",
+    source="Jagalingam & Hegde, Aquatic Procedia 4, 2015",
+)
+def rmse(triple: Triple) -> float:
+    """Root of the mean squared difference from each source, the mean of the two roots, levels 0..255.
+
+    VIFB prints the root of the SUM of squares divided by H * W under this name: some hundred times less,
+    and dependent on the picture's size; see the convention ``vifb``.
+    """
+    return sum(math.sqrt(squared_error(pair)) for pair in triple.pairs) / 2
+
+
+def rmse_summed(triple: Triple) -> float:
+    """Root of the summed squared differences, divided by H * W: the true RMSE over sqrt(H * W)."""
+    return rmse(triple) / math.sqrt(triple.fused.pixels)
+
+
+def _decibel(ratio: float) -> float:
+    """Return 10 log10 of a peak's square over an error; neither may be 0."""
+    if ratio <= 0:
+        raise Undefined("PSNR: the fused picture is black and has no peak")
+    return 10 * math.log10(ratio)
+
+
+def _some_error(error: float) -> float:
+    if error == 0:
+        raise Undefined("PSNR: the fused picture equals both sources, the ratio is infinite")
+    return error
+
+
+@metric(
+    "PSNR",
+    higher_is_better=True,
+    range=(0.0, math.inf),
+    needs="sources",
+    source="Jagalingam & Hegde, Aquatic Procedia 4, 2015",
+)
+def psnr(triple: Triple) -> float:
+    """Peak signal to noise ratio in dB: 10 log10(255^2 / MSE), MSE being the mean of both sources.
+
+    Tables with values near 60 mix a peak of 255 with an MSE of pictures 0..1 (``tang``: 48.13 dB too much) or
+    use the mistaken RMSE of VIFB (``vifb``); CDDFuse's program takes the fused picture's own maximum as peak.
+    The mean of the two sources' PSNRs is again another number.
+    """
+    return _decibel(255**2 / _some_error(mse(triple)))
+
+
+def psnr_mixed_ranges(triple: Triple) -> float:
+    """PSNR with a peak of 255 and an error of pictures scaled to 0..1: 20 log10 255 = 48.13 dB too much."""
+    return psnr(triple) + 20 * math.log10(255)
+
+
+def psnr_own_peak(triple: Triple) -> float:
+    """PSNR whose peak is the fused picture's greatest level, not 255."""
+    return _decibel(int(triple.fused.levels.max()) ** 2 / _some_error(mse(triple)))
+
+
+def psnr_summed(triple: Triple) -> float:
+    """PSNR in which VIFB's mistaken RMSE stands for the mean squared error."""
+    return _decibel(255**2 / _some_error(rmse_summed(triple)))

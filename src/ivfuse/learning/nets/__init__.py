@@ -1,4 +1,4 @@
-"""The networks, pure torch modules: ``forward(ir, vi)`` on (B, 1, H, W) in [0, 1] gives the same shape and range."""
+"""The networks, pure torch: ``forward(ir, vi)`` on (B, 1, H, W) in [0, 1] gives the same shape and range."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ class ConvAct(nn.Sequential):
     """A 3x3 (or 1x1) convolution that keeps the size, and a ReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
+        """``kernel`` is odd."""
         super().__init__(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU())
 
 
@@ -18,6 +19,7 @@ class DenseBlock(nn.Module):
     """Three dense convolutions, each seeing all that came before, and a 1x1 convolution that sums them up."""
 
     def __init__(self, inputs: int, growth: int, outputs: int) -> None:
+        """Each of the three adds ``growth`` channels."""
         super().__init__()
         self.layers = nn.ModuleList(ConvAct(inputs + i * growth, growth) for i in range(3))
         self.adjust = ConvAct(inputs + 3 * growth, outputs, kernel=1)
@@ -50,11 +52,12 @@ def from_windows(tokens: Tensor, size: int, height: int, width: int) -> Tensor:
 
 
 class RelativeBias(nn.Module):
-    """A learned bias for each head and each offset between two positions of a window (Swin, Liu et al. 2021)."""
+    """A learned bias for each head and each offset between two positions of a window (Swin, Liu 2021)."""
 
     index: Tensor
 
     def __init__(self, size: int, heads: int) -> None:
+        """For windows of ``size`` x ``size`` tokens; all biases begin at zero."""
         super().__init__()
         self.table = nn.Parameter(torch.zeros(heads, (2 * size - 1) ** 2))
         y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")

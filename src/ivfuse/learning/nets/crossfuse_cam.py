@@ -3,12 +3,13 @@
 The structure is the paper's: an auto-encoder per modality, self attention in plain and in shifted windows,
 cross attention in both directions, a decoder with weighted skips. What the release got wrong is mended:
 
-- **Uncorrelated means uncorrelated.** Flipping the sign of a similarity between two freely learned projections
-  changes nothing, as training can flip it back. Here queries and keys come from *one* shared projection and are
-  normalised, so their product is a cosine whose sign has a meaning, and the weights are softmax(-t * cosine) with a
-  positive learned temperature t: the less a token of the other modality resembles the query, the more it adds.
-- **The shift shifts**: the map is moved by half a window before it is cut, and positions carry a learned bias.
-- **Activations** follow the convolutions; energy weights are per channel, of magnitudes, and lie in [0, 1].
+- **Uncorrelated means uncorrelated.** Flipping the sign of a similarity between two freely learned
+  projections changes nothing, as training can flip it back. Here queries and keys come from *one* shared
+  projection and are normalised, so their product is a cosine whose sign has a meaning, and the weights are
+  softmax(-t * cosine) with a positive learned temperature t: the less a token of the other modality resembles
+  the query, the more it adds.
+- **The shift shifts**: the map is moved by half a window before it is cut; positions carry a learned bias.
+- **Activations** follow the convolutions; energy weights are per channel, of magnitudes, within [0, 1].
 - **A third skip** at half resolution brings detail that the paper's decoder has to make up.
 - **Bounded output without min-max**: the network predicts a weight between the sources and a step towards
   black or white, so every output lies in [0, 1] and no single pixel changes the picture's contrast.
@@ -16,10 +17,13 @@ cross attention in both directions, a decoder with weighted skips. What the rele
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ivfuse.errors import UsageError
 from ivfuse.learning.nets.blocks import (
     ConvAct,
     DenseBlock,
@@ -37,6 +41,7 @@ class Encoder(nn.Module):
     """One modality's encoder: features at full, half and an eighth of the resolution."""
 
     def __init__(self, shallow: int, middle: int, deep: int, growth: int) -> None:
+        """Widths as in :class:`CrossFuseCam`."""
         super().__init__()
         self.stem = ConvAct(1, shallow)
         self.block1 = DenseBlock(shallow, growth, middle)
@@ -54,6 +59,7 @@ class Reconstructor(nn.Module):
     """Stage 1's decoder: the picture back from the features; discarded afterwards."""
 
     def __init__(self, shallow: int, middle: int, deep: int) -> None:
+        """Widths as in :class:`CrossFuseCam`."""
         super().__init__()
         self.up1 = ConvAct(deep, deep)
         self.up2 = ConvAct(deep, middle)
@@ -76,7 +82,10 @@ class Attention(nn.Module):
     """
 
     def __init__(self, dim: int, heads: int, window: int, *, uncorrelated: bool) -> None:
+        """For tokens of ``dim`` values, a multiple of ``heads``, in windows of ``window`` x ``window``."""
         super().__init__()
+        if heads < 1 or dim % heads:
+            raise UsageError(f"heads={heads}, expected a divisor of deep={dim}")
         self.heads, self.uncorrelated = heads, uncorrelated
         self.query = nn.Linear(dim, dim)
         self.key = self.query if uncorrelated else nn.Linear(dim, dim)
@@ -87,7 +96,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
         """Queries from ``x``, keys and values from ``other``; both (N, T, C)."""
-        q, k, v = (self._split(layer(t)) for layer, t in ((self.query, x), (self.key, other), (self.value, other)))
+        q, k, v = (
+            self._split(layer(t)) for layer, t in ((self.query, x), (self.key, other), (self.value, other))
+        )
         if self.log_temperature is not None:
             q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
             q = q * -self.log_temperature.exp()
@@ -105,7 +116,10 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Pre-norm attention and MLP over windows of a map; the residual stream is the second argument's."""
 
-    def __init__(self, dim: int, heads: int, window: int, *, shift: bool = False, uncorrelated: bool = False) -> None:
+    def __init__(
+        self, dim: int, heads: int, window: int, *, shift: bool = False, uncorrelated: bool = False
+    ) -> None:
+        """``shift`` moves the windows by half their side; the rest as in :class:`Attention`."""
         super().__init__()
         self.window, self.shift = window, window // 2 if shift else 0
         self.norm = nn.LayerNorm(dim, eps=1e-6)
@@ -132,6 +146,7 @@ class CrossAttentionModule(nn.Module):
     """CAM: self attention, shifted self attention, then cross attention in both directions, summed."""
 
     def __init__(self, dim: int, heads: int, window: int) -> None:
+        """For maps of ``dim`` channels, a multiple of ``heads``."""
         super().__init__()
         self.self_ir = Block(dim, heads, window)
         self.self_vi = Block(dim, heads, window)
@@ -161,8 +176,15 @@ class CrossFuseCam(nn.Module):
     variant = "fixed"
 
     def __init__(
-        self, shallow: int = 16, middle: int = 48, deep: int = 64, growth: int = 24, heads: int = 4, window: int = 8
+        self,
+        shallow: int = 16,
+        middle: int = 48,
+        deep: int = 64,
+        growth: int = 24,
+        heads: int = 4,
+        window: int = 8,
     ) -> None:
+        """See above; ``align`` is the side of a window in pixels."""
         super().__init__()
         self.align = window * STRIDE
         self.encoder_ir = Encoder(shallow, middle, deep, growth)
@@ -173,7 +195,7 @@ class CrossFuseCam(nn.Module):
         self.decoder = Decoder(shallow, middle, deep)
 
     def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse (B, 1, H, W) in [0, 1] with (B, 1, H, W) in [0, 1], any H, W >= 1, into the same shape and range."""
+        """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range."""
         h, w = ir.shape[-2:]
         ir, vi = _pad(ir), _pad(vi)
         features_ir, features_vi = self.encoder_ir(ir), self.encoder_vi(vi)
@@ -185,8 +207,8 @@ class CrossFuseCam(nn.Module):
 
         Args:
             ir, vi: as for :meth:`forward`.
-            deep_only: give the decoder the deep features alone. With the shallow ones at hand the picture is a
-                linear map away and the deep layers would learn nothing.
+            deep_only: give the decoder the deep features alone. With the shallow ones at hand the picture is
+                a linear map away and the deep layers would learn nothing.
         """
         h, w = ir.shape[-2:]
         out = []
@@ -205,6 +227,7 @@ class Decoder(nn.Module):
     """Fused deep features and three weighted skips -> a weight between the sources and a step."""
 
     def __init__(self, shallow: int, middle: int, deep: int) -> None:
+        """Widths as in :class:`CrossFuseCam`."""
         super().__init__()
         self.deep = ConvAct(deep, deep)
         self.up1 = ConvAct(deep, middle)
@@ -217,7 +240,7 @@ class Decoder(nn.Module):
     def forward(
         self, cam: Tensor, ir: tuple[Tensor, Tensor, Tensor], vi: tuple[Tensor, Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """CAM's map and both encoders' features -> weight in [0, 1] and step in [-1, 1], (B, 1, H, W) each."""
+        """CAM's map and both encoders' features -> weight in [0, 1], step in [-1, 1]; (B, 1, H, W) each."""
         x = self.deep(cam + _blend(ir[2], vi[2], _energy))
         x = self.up1(_up(x))
         x = self.up2(_up(x)) + _blend(ir[1], vi[1], _detail)
@@ -247,13 +270,13 @@ def _detail(x: Tensor) -> Tensor:
     return (x - box3(x)).abs()
 
 
-def _blend(ir: Tensor, vi: Tensor, activity) -> Tensor:  # type: ignore[no-untyped-def]
+def _blend(ir: Tensor, vi: Tensor, activity: Callable[[Tensor], Tensor]) -> Tensor:
     """Average of two maps weighted by their activity, channel by channel."""
     a, b = activity(ir), activity(vi)
     return vi + (a + 1e-4) / (a + b + 2e-4) * (ir - vi)
 
 
 def _compose(ir: Tensor, vi: Tensor, weight: Tensor, step: Tensor) -> Tensor:
-    """Blend by ``weight``, then go a fraction ``step`` of the way to white (above 0) or to black (below 0)."""
+    """Blend by ``weight``, then go a fraction ``step`` of the way to white (above 0) or black (below 0)."""
     base = vi + weight * (ir - vi)
     return base + F.relu(step) * (1 - base) - F.relu(-step) * base

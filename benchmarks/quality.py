@@ -1,0 +1,92 @@
+"""Eight metrics and the mean rank of every method on folders of pairs.
+
+    python benchmarks/quality.py DIR... [--methods all] [--quoted FILE] [--pictures DIR]
+
+A folder holds `ir/` and `vi/`. Pictures are fused in grey and scored as 8-bit files would be, under the
+convention `default`. `--quoted` adds rows of other measurements from a Markdown table with the columns
+`set | method | EN | SD | SF | MI | SCD | VIF | Qabf | SSIM`. `--pictures` writes infrared, visible and fused
+side by side, to be looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ivfuse import Fuser
+from ivfuse.fusion.registry import list_methods
+from ivfuse.imaging.colour import luma, resize_to
+from ivfuse.imaging.image import read_thermal, read_visible, write_image
+from ivfuse.imaging.pairs import pair_folder
+from ivfuse.metrics.evaluate import EIGHT, mean_ranks, score_many
+
+Table = dict[str, dict[str, float]]
+
+
+def measure(folder: Path, methods: list[str], pictures: Path | None = None) -> Table:
+    """Mean of each metric over the folder's pairs, for each method."""
+    fusers = {name: Fuser(name, gray=True) for name in methods}
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in methods}
+    for pair in pair_folder(folder).pairs:
+        vi = luma(read_visible(pair.vi).pixels)
+        ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape)
+        fused = {name: fuser.fuse(ir, vi) for name, fuser in fusers.items()}
+        for name, scores in score_many(fused, ir, vi, EIGHT).items():
+            rows[name].append(scores.values)
+        if pictures:
+            for name, picture in fused.items():
+                write_image(pictures / name / f"{folder.name}-{pair.name}.png", np.hstack((ir, vi, picture)))
+    return {
+        name: {m: float(np.mean([row[m] for row in found if np.isfinite(row[m])])) for m in EIGHT}
+        for name, found in rows.items()
+    }
+
+
+def quoted_rows(file: Path, folder: Path, only: str) -> Table:
+    """Rows named ``only`` of a Markdown table whose set is the end of the folder's path."""
+    rows: Table = {}
+    name = ""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if len(cells) < 2 + len(EIGHT) or not re.fullmatch(r"-?\d*\.\d+", cells[2]):
+            continue
+        name = cells[0] or name
+        if folder.as_posix().endswith(name) and cells[1] == only:
+            rows[f"{only} (quoted)"] = dict(zip(EIGHT, map(float, cells[2:]), strict=False))
+    return rows
+
+
+def markdown(name: str, table: Table) -> str:
+    """One table with mean ranks, best first."""
+    ranks = mean_ranks(table)
+    lines = [f"| {name} | {' | '.join(EIGHT)} | mean rank |", "|" + "---|" * (len(EIGHT) + 2)]
+    best = {m: max(row[m] for row in table.values()) for m in EIGHT}
+    for method in sorted(table, key=lambda each: ranks[each]):
+        cells = [f"{v:.3f}" if v < best[m] else f"**{v:.3f}**" for m, v in table[method].items()]
+        lines.append(f"| {method} | {' | '.join(cells)} | {ranks[method]:.2f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--methods", default="all")
+    parser.add_argument("--quoted", type=Path)
+    parser.add_argument("--quoted-method", default="plain net")
+    parser.add_argument("--pictures", type=Path)
+    args = parser.parse_args()
+    methods = list_methods() if args.methods == "all" else args.methods.split(",")
+    for folder in args.folders:
+        table = measure(folder, methods, args.pictures)
+        if args.quoted:
+            table |= quoted_rows(args.quoted, folder, args.quoted_method)
+        print(markdown("/".join(folder.parts[-2:]), table), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()

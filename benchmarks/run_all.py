@@ -1,0 +1,33 @@
+"""All measurements in one go: `make bench`.
+
+Speed runs anywhere; quality needs folders of pairs, found below $IVFUSE_DATA (default: ../shared/data).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SETS = ("roadscene/val", "tno_val", "msrs640")
+
+
+def main() -> None:
+    data = Path(os.environ.get("IVFUSE_DATA", HERE.parent.parent / "shared" / "data"))
+    folders = [str(data / name) for name in SETS if (data / name).is_dir()]
+    quoted = data.parent / "oracle" / "baselines.md"
+    commands = [["speed.py"], ["metrics.py"]]
+    if folders:
+        commands.append(["quality.py", *folders, *(["--quoted", str(quoted)] if quoted.is_file() else [])])
+    else:
+        print(f"no folders of pairs below {data}: quality is not measured", file=sys.stderr)
+    for command in commands:
+        print(f"## {command[0]}\n", flush=True)
+        subprocess.run([sys.executable, str(HERE / command[0]), *command[1:]], check=True)
+        print(flush=True)
+
+
+if __name__ == "__main__":
+    main()

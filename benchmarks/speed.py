@@ -1,0 +1,163 @@
+"""Time and memory: each method at 640x480, the command from process start to file, and large pictures.
+
+    python benchmarks/speed.py [--runs 5] [--no-paper] [--no-large]
+
+Wall and CPU seconds are medians; a shared machine makes single figures unreliable. Peak memory is the largest
+resident set of the process. Inputs are synthetic scenes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from ivfuse.fusion.registry import create_method, list_methods, method_info
+from ivfuse.imaging.colour import luma
+from ivfuse.imaging.image import write_image
+from ivfuse.imaging.synthetic import street_scene
+
+IVFUSE = [sys.executable, "-m", "ivfuse"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Medians in seconds; memory in MiB where a process of its own was measured."""
+
+    wall: float
+    cpu: float
+    memory: float = float("nan")
+
+
+def inside(work: Callable[[], object], runs: int) -> Cost:
+    """Cost of a call in this process, after one that is not counted."""
+    work()
+    walls, cpus = [], []
+    for _ in range(runs):
+        wall, cpu = time.perf_counter(), time.process_time()
+        work()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return Cost(statistics.median(walls), statistics.median(cpus))
+
+
+def process(command: list[str], runs: int) -> Cost:
+    """Cost of a command from process start to end, after one run that is not counted."""
+    costs = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        if status:
+            raise SystemExit(f"{' '.join(command)}: exit status {status}")
+        costs.append((time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024))
+    walls, cpus, memory = zip(*costs[1:] or costs, strict=True)
+    return Cost(statistics.median(walls), statistics.median(cpus), max(memory))
+
+
+def methods_table(runs: int, *, paper: bool) -> list[tuple[str, Cost]]:
+    """Every method alone on one 640x480 pair of lumas, trained ones under every runtime."""
+    scene = street_scene(480, 640, 0, "night")
+    ir, vi = scene.ir, luma(scene.vi)
+    rows = []
+    for name in list_methods():
+        choices: list[dict[str, str]] = [{}]
+        if method_info(name).kind == "learned":
+            choices = [{"runtime": "onnxruntime"}]
+            if find_spec("openvino"):
+                choices += [{"runtime": "openvino", "precision": p} for p in ("fp32", "bf16")]
+        for choice in choices:
+            method = create_method(name, **choice)  # type: ignore[arg-type]
+            label = " ".join([name, *choice.values()])
+            rows.append((label, inside(lambda method=method: method.fuse(ir, vi), runs)))  # type: ignore[misc]
+    if paper:
+        from crossfuse_cam_paper_release import measure
+
+        found = measure(max(1, runs // 2))
+        for key, label in (("release", "as released, window by window"), ("vectorised", "vectorised")):
+            rows.append((f"crossfuse-cam paper variant, torch fp32, {label}", Cost(*found[key].values())))
+    return rows
+
+
+def commands_table(runs: int, folder: Path) -> list[tuple[str, Cost]]:
+    """The import and the command on one 640x480 pair of files."""
+    ir, vi = _write_pair(folder, 480, 640)
+    rows = [
+        ("python -c pass", process([sys.executable, "-c", "pass"], runs)),
+        ("import ivfuse", process([sys.executable, "-c", "import ivfuse"], runs)),
+    ]
+    for name in list_methods():
+        command = [
+            *IVFUSE,
+            "fuse",
+            ir,
+            vi,
+            "-o",
+            str(folder / "out.png"),
+            "--method",
+            name,
+            "--overwrite",
+            "--quiet",
+        ]
+        rows.append((f"ivfuse fuse --method {name}", process(command, runs)))
+    return rows
+
+
+def large_table(folder: Path) -> list[tuple[str, Cost]]:
+    """The default method on growing pictures, one run each."""
+    rows = []
+    for height, width in ((1500, 2000), (3000, 4000), (6000, 8000)):
+        ir, vi = _write_pair(folder, height, width)
+        command = [*IVFUSE, "fuse", ir, vi, "-o", str(folder / "large.jpg"), "--overwrite", "--quiet"]
+        rows.append((f"ivfuse fuse, {width}x{height}, default method", process(command, 0)))
+    return rows
+
+
+def _write_pair(folder: Path, height: int, width: int) -> tuple[str, str]:
+    scene = street_scene(480, 640, 0, "day")
+    times = (-(-height // 480), -(-width // 640))
+    ir, vi = folder / f"ir-{width}.png", folder / f"vi-{width}.jpg"
+    write_image(ir, np.tile(scene.ir, times)[:height, :width])
+    write_image(vi, np.tile(scene.vi, (*times, 1))[:height, :width])
+    return str(ir), str(vi)
+
+
+def markdown(title: str, rows: list[tuple[str, Cost]]) -> str:
+    """A table of costs."""
+    lines = [f"| {title} | wall s | CPU s | peak MiB |", "|---|---|---|---|"]
+    for label, cost in rows:
+        memory = "" if np.isnan(cost.memory) else f"{cost.memory:.0f}"
+        lines.append(f"| {label} | {cost.wall:.4f} | {cost.cpu:.4f} | {memory} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--no-paper", action="store_true", help="leave the released way of crossfuse-cam out")
+    parser.add_argument("--no-large", action="store_true", help="leave the large pictures out")
+    args = parser.parse_args()
+    print(
+        markdown("640x480, one pair in memory", methods_table(args.runs, paper=not args.no_paper)), end="\n\n"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        rows = commands_table(args.runs, Path(name))
+        print(markdown("process start to end", rows), end="\n\n", flush=True)
+        if not args.no_large:
+            print(markdown("large pictures", large_table(Path(name))), end="\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The parts of the procedural street: canvas and camera, setting, buildings, cars, people, sensors."""

@@ -1,0 +1,204 @@
+"""Training losses: finite everywhere, lowest at the ideal, and the same as the measures they stand for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from ivfuse.errors import UnknownNameError, UsageError  # noqa: E402
+from ivfuse.learning import losses  # noqa: E402
+from ivfuse.learning.losses import FUSION_LOSSES, RECONSTRUCTION_LOSSES  # noqa: E402
+from ivfuse.metrics.evaluate import evaluate_arrays  # noqa: E402
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAMES = [*FUSION_LOSSES, *RECONSTRUCTION_LOSSES]
+
+
+def measure(name: str, fused: Tensor, ir: Tensor, vi: Tensor, **options: float) -> Tensor:
+    """A loss of either kind; one of reconstruction compares with the infrared."""
+    if name in FUSION_LOSSES:
+        return FUSION_LOSSES[name](fused, ir, vi, **options)
+    return RECONSTRUCTION_LOSSES[name](fused, ir, **options)
+
+
+def picture(seed: int, height: int = 72, width: int = 80, batch: int = 1) -> Tensor:
+    """Smooth noise with an edge, of whole 8-bit levels."""
+    rng = np.random.default_rng(seed)
+    planes = []
+    for _ in range(batch):
+        x = cv2.GaussianBlur(rng.random((height, width), dtype=np.float32), (0, 0), 1.2)
+        x[:, width // 2 :] += 0.3 * rng.random()
+        planes.append(np.rint(230 * (x - x.min()) / (x.max() - x.min()) + 10) / 255)
+    return torch.from_numpy(np.stack(planes)[:, None].astype(np.float32))
+
+
+def ideal(name: str, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A triple at which the loss is lowest."""
+    if name in ("intensity_max", "intensity_mask"):
+        warm = losses._box(ir, 11) > losses._box(vi, 11)
+        return (torch.where(warm, ir, vi) if name == "intensity_mask" else torch.maximum(ir, vi)), ir, vi
+    if name == "differences":
+        return ir + vi, ir, vi  # each difference is then the other source
+    return ir, ir, ir
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("what", ["texture", "identical", "constant", "black", "white", "half flat"])
+def test_value_and_gradient_are_finite(name: str, what: str) -> None:
+    ir, vi, fused = picture(0, batch=2), picture(1, batch=2), picture(2, batch=2)
+    if what == "identical":
+        vi = fused = ir
+    elif what in ("constant", "black", "white"):
+        ir = vi = fused = torch.full_like(ir, {"constant": 0.4, "black": 0.0, "white": 1.0}[what])
+    elif what == "half flat":
+        for x in (ir, vi, fused):
+            x[..., :40] = 1.0
+    fused = fused.clone().requires_grad_()
+    loss = measure(name, fused, ir, vi)
+    assert loss.shape == ()
+    (gradient,) = torch.autograd.grad(loss, fused)
+    assert torch.isfinite(loss)
+    assert torch.isfinite(gradient).all()
+    if what == "texture" and name != "contrast":  # the fused one may have contrast enough
+        assert gradient.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_ideal_picture_has_next_to_no_loss(name: str) -> None:
+    # Qabf's own sigmoids leave 2.5 % at equal edges; the rest is float32 and the small terms in denominators.
+    expected, tolerance = (0.0253, 2e-4) if name == "edges" else (0.0, 1e-4)
+    assert float(measure(name, *ideal(name, picture(0), picture(1)))) == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_loss_falls_on_the_way_to_the_ideal(name: str) -> None:
+    best, ir, vi = ideal(name, picture(0), picture(1))
+    start = torch.full_like(best, 0.5) if name == "contrast" else picture(7)
+    found = [float(measure(name, start.lerp(best, t), ir, vi)) for t in (0.0, 0.3, 0.6, 0.9, 1.0)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] > found[-1] + 1e-4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_order_in_a_batch_does_not_matter(name: str) -> None:
+    triple = [picture(seed, batch=3) for seed in (3, 4, 5)]
+    turned = [x[[2, 0, 1]] for x in triple]
+    # The same terms are added in another order.
+    assert float(measure(name, *triple)) == pytest.approx(float(measure(name, *turned)), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", [n for n in FUSION_LOSSES if n not in ("gradient_laplacian", "edges")])
+def test_neither_source_is_preferred_where_the_measure_is_symmetric(name: str) -> None:
+    fused, ir, vi = picture(0), picture(1), picture(2)
+    assert float(measure(name, fused, ir, vi)) == pytest.approx(float(measure(name, fused, vi, ir)), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric", "tolerance"),
+    [
+        ("ssim", "SSIM", 1e-5),  # float32 against float64
+        ("information", "VIF", 1e-4),  # the same, and variances near zero
+        ("differences", "SCD", 1e-4),  # the small term that keeps gradients finite
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_loss_is_one_less_half_of_its_metric(loss: str, metric: str, tolerance: float, seed: int) -> None:
+    fused, ir, vi = picture(seed), picture(seed + 10), picture(seed + 20)
+    fused = torch.round((0.5 * fused + 0.3 * ir + 0.2 * vi) * 255) / 255
+    planes = [np.rint(x[0, 0].numpy() * 255).astype(np.uint8) for x in (fused, ir, vi)]
+    expected = 1 - evaluate_arrays(*planes, [metric])[metric] / 2
+    assert float(measure(loss, fused, ir, vi)) == pytest.approx(expected, abs=tolerance)
+
+
+def test_edges_orders_pictures_as_qabf_does() -> None:
+    ir, vi = picture(0), picture(1)
+    blurred = torch.from_numpy(cv2.GaussianBlur(ir[0, 0].numpy(), (0, 0), 2.0))[None, None]
+    candidates = [ir, vi, (ir + vi) / 2, torch.maximum(ir, vi), blurred, picture(9), 0.3 * ir + 0.35]
+    found = [float(measure("edges", x, ir, vi)) for x in candidates]
+    planes = [x[0, 0].numpy() for x in (ir, vi)]
+    expected = [evaluate_arrays(x[0, 0].numpy(), *planes, ["Qabf"])["Qabf"] for x in candidates]
+    # A smooth form: wrapped angles, a replicated border. Not the value but the order has to agree.
+    assert np.corrcoef(found, expected)[0, 1] < -0.97
+    assert np.argsort(found)[-1] == np.argsort(expected)[0]
+
+
+def brute_ms_ssim(x: np.ndarray, y: np.ndarray) -> float:
+    """Term by term, window by window, in float64."""
+    t = np.arange(11) - 5
+    window = np.exp(-(t[:, None] ** 2 + t**2) / 4.5)
+    window /= window.sum()
+    product = 1.0
+    weights = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+    for scale, weight in enumerate(weights):
+        a, b = (np.lib.stride_tricks.sliding_window_view(p, (11, 11)) for p in (x, y))
+        mean = [np.einsum("ijkl,kl->ij", p, window) for p in (a, b, a * a, b * b, a * b)]
+        va, vb, cov = mean[2] - mean[0] ** 2, mean[3] - mean[1] ** 2, mean[4] - mean[0] * mean[1]
+        term = (2 * cov + 9e-4) / (va + vb + 9e-4)
+        if scale == 4:
+            term = term * (2 * mean[0] * mean[1] + 1e-4) / (mean[0] ** 2 + mean[1] ** 2 + 1e-4)
+        product *= ((term.mean() + 1) / 2) ** weight
+        x, y = (p[: len(p) // 2 * 2].reshape(len(p) // 2, 2, -1, 2).mean((1, 3)) for p in (x, y))
+    return 1 - product
+
+
+def test_ms_ssim_equals_the_formula_written_out() -> None:
+    x, y = picture(0, 176, 192), picture(1, 176, 192)
+    y = 0.6 * x + 0.4 * y
+    expected = brute_ms_ssim(x[0, 0].double().numpy(), y[0, 0].double().numpy())
+    # Variances are small differences of float32 squares.
+    assert float(losses.ms_ssim(x, y)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_ms_ssim_takes_pictures_that_hold_fewer_scales() -> None:
+    small = picture(0, 24, 24)
+    assert float(losses.ms_ssim(small, small)) == pytest.approx(0, abs=1e-5)
+    assert float(losses.ms_ssim(small, small.flip(-1))) > 0.05
+
+
+@pytest.mark.parametrize("name", ["mse", "intensity_mask", "gradient_laplacian"])
+def test_a_scale_multiplies_values_before_they_are_squared(name: str) -> None:
+    triple = [picture(seed) for seed in (0, 1, 2)]
+    assert float(measure(name, *triple, scale=255.0)) == pytest.approx(
+        255**2 * float(measure(name, *triple)), rel=1e-5
+    )
+
+
+def test_a_gain_asks_for_more_contrast_than_the_sources_have() -> None:
+    ir, vi = picture(0), 0.5 * picture(1)
+    assert float(measure("contrast", ir, ir, vi)) == 0
+    assert float(measure("contrast", ir, ir, vi, gain=1.5)) == pytest.approx(0.5 * float(ir.std()), rel=1e-4)
+
+
+def test_information_looks_at_as_many_scales_as_asked() -> None:
+    triple = [picture(seed) for seed in (0, 1, 2)]
+    one, four = (float(measure("information", *triple, scales=n)) for n in (1, 4.0))  # recipes give floats
+    assert one != four
+    assert four == float(measure("information", *triple))
+
+
+def test_combine_weighs_the_parts_and_tells_them() -> None:
+    triple = [picture(seed) for seed in (0, 1, 2)]
+    total, parts = losses.combine(
+        [("ssim", 2.0, {}), ("contrast", 3.0, {"gain": 2.0}), ("intensity_max", 0.5, {})], FUSION_LOSSES
+    )(*triple)
+    assert list(parts) == ["ssim", "contrast", "intensity_max"]
+    assert float(parts["contrast"]) == float(measure("contrast", *triple, gain=2.0))
+    expected = 2 * parts["ssim"] + 3 * parts["contrast"] + 0.5 * parts["intensity_max"]
+    assert float(total) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_an_unknown_loss_suggests_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="unknown loss 'intensity_maks'; did you mean intensity_mask"):
+        losses.combine([("intensity_maks", 1.0, {})], FUSION_LOSSES)
+
+
+def test_an_unknown_option_of_a_loss_is_named_with_those_it_has() -> None:
+    with pytest.raises(UsageError, match=r"'contrast' does not know the option 'gian'; accepted: gain"):
+        losses.combine([("contrast", 1.0, {"gian": 1.0})], FUSION_LOSSES)
