@@ -44,6 +44,10 @@ def ideal(name: str, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     if name in ("intensity_max", "intensity_mask"):
         warm = losses._box(ir, 11) > losses._box(vi, 11)
         return (torch.where(warm, ir, vi) if name == "intensity_mask" else torch.maximum(ir, vi)), ir, vi
+    if name == "intensity_shift":
+        above = ir - ir.mean((2, 3), keepdim=True)
+        moved = torch.where(above > 0, vi + above * (1 - vi), vi * (1 + above))
+        return torch.maximum(ir, moved), ir, vi
     if name == "differences":
         return ir + vi, ir, vi  # each difference is then the other source
     return ir, ir, ir
@@ -74,7 +78,9 @@ def test_value_and_gradient_are_finite(name: str, what: str) -> None:
 def test_the_ideal_picture_has_next_to_no_loss(name: str) -> None:
     # Qabf's own sigmoids leave 2.5 % at equal edges; the rest is float32 and the small terms in denominators.
     expected, tolerance = (0.0253, 2e-4) if name == "edges" else (0.0, 1e-4)
-    assert float(measure(name, *ideal(name, picture(0), picture(1)))) == pytest.approx(expected, abs=tolerance)
+    assert float(measure(name, *ideal(name, picture(0), picture(1)))) == pytest.approx(
+        expected, abs=tolerance
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -94,7 +100,7 @@ def test_the_order_in_a_batch_does_not_matter(name: str) -> None:
     assert float(measure(name, *triple)) == pytest.approx(float(measure(name, *turned)), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in FUSION_LOSSES if n not in ("gradient_laplacian", "edges")])
+@pytest.mark.parametrize("name", [n for n in FUSION_LOSSES if n != "intensity_shift"])
 def test_neither_source_is_preferred_where_the_measure_is_symmetric(name: str) -> None:
     fused, ir, vi = picture(0), picture(1), picture(2)
     assert float(measure(name, fused, ir, vi)) == pytest.approx(float(measure(name, fused, vi, ir)), rel=1e-5)
@@ -126,7 +132,7 @@ def test_edges_orders_pictures_as_qabf_does() -> None:
     expected = [evaluate_arrays(x[0, 0].numpy(), *planes, ["Qabf"])["Qabf"] for x in candidates]
     # A smooth form: wrapped angles, a replicated border. Not the value but the order has to agree.
     assert np.corrcoef(found, expected)[0, 1] < -0.97
-    assert np.argsort(found)[-1] == np.argsort(expected)[0]
+    assert list(np.argsort(found)[:4]) == list(np.argsort(expected)[::-1][:4]) == [0, 1, 3, 2]
 
 
 def brute_ms_ssim(x: np.ndarray, y: np.ndarray) -> float:

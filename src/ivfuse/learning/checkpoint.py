@@ -50,7 +50,8 @@ def save_model(path: Path, weights: Mapping[str, Tensor], about: Mapping[str, An
     """
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}
     with _replacing(path) as part:
-        save_file(plain, part, metadata={"format": "pt", "ivfuse": json.dumps(dict(about))})
+        # One entry: safetensors writes several in no fixed order, and equal weights should be equal files.
+        save_file(plain, part, metadata={"ivfuse": json.dumps(dict(about))})
 
 
 def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

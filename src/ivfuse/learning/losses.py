@@ -97,6 +97,18 @@ def intensity_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
 
 
 @_register(FUSION_LOSSES)
+def intensity_shift(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+    """L1 to the visible moved by the thermal: towards white above its mean, towards black below.
+
+    Never darker than the thermal itself, so warm targets keep their level. Unlike the pixel maximum it uses
+    the thermal of bright scenes too: a cold sky or road darkens what would else be white everywhere.
+    """
+    above = ir - ir.mean((2, 3), keepdim=True)
+    moved = vi + F.relu(above) * (1 - vi) - F.relu(-above) * vi
+    return F.l1_loss(fused, torch.maximum(ir, moved))
+
+
+@_register(FUSION_LOSSES)
 def gradient_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     """L1 between Sobel magnitudes |x| + |y|, the sources' by maximum (SeAFusion, Tang et al. 2022)."""
     f, a, b = (_sobel(x).abs().sum(1, keepdim=True) for x in (fused, ir, vi))
@@ -104,11 +116,14 @@ def gradient_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
 
 
 @_register(FUSION_LOSSES)
-def gradient_signed(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
-    """L1 between Sobel components, the sources' from whichever has the larger magnitude, sign kept."""
+def gradient_signed(fused: Tensor, ir: Tensor, vi: Tensor, *, gain: float = 1.0) -> Tensor:
+    """L1 between Sobel components, the sources' from whichever has the larger magnitude, sign kept.
+
+    ``gain`` above 1 asks for edges stronger than the source's, which makes up for what L1 smooths away.
+    """
     f, a, b = _sobel(fused), _sobel(ir), _sobel(vi)
     stronger = a.square().sum(1, keepdim=True) > b.square().sum(1, keepdim=True)
-    return F.l1_loss(f, torch.where(stronger, a, b))
+    return F.l1_loss(f, gain * torch.where(stronger, a, b))
 
 
 # ------------------------------------------------------------------ fusion: measures of quality

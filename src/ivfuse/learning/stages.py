@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -77,9 +79,21 @@ def learning_rate(how: Optimizer, step: int, steps: int) -> float:
 class StageLoss:
     """The loss of one stage, from a network and a batch."""
 
-    def __init__(self, stage: StageRecipe, seed: tuple[int, int]) -> None:
-        """Look the losses up; ``seed`` is for the choice of ``deep_only`` steps."""
-        self.stage, self.seed = stage, seed
+    def __init__(
+        self,
+        stage: StageRecipe,
+        seed: tuple[int, int],
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        """Look the losses up.
+
+        Args:
+            stage: names them.
+            seed: for the choice of ``deep_only`` steps.
+            autocast: the precision in which ``net.reconstruct`` runs; losses are always in float32. (Fabric
+                casts ``forward`` by itself, but other methods only where it wraps the network.)
+        """
+        self.stage, self.seed, self.autocast = stage, seed, autocast
         table = RECONSTRUCTION_LOSSES if stage.task == "reconstruct" else FUSION_LOSSES
         self.total = combine([(t.name, t.weight, t.options) for t in stage.loss], table)
 
@@ -89,7 +103,8 @@ class StageLoss:
             fused = net(ir, vi).float()
             return self.total(fused, ir, vi)
         rng = np.random.default_rng((*self.seed, step))
-        outs = net.reconstruct(ir, vi, deep_only=bool(rng.random() < self.stage.deep_only))
+        with self.autocast():
+            outs = net.reconstruct(ir, vi, deep_only=bool(rng.random() < self.stage.deep_only))
         losses = [self.total(out.float(), target) for out, target in zip(outs, (ir, vi), strict=True)]
         parts: dict[str, Tensor] = {}
         for modality, (_, values) in zip(("ir", "vi"), losses, strict=True):

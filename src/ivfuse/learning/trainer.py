@@ -175,7 +175,8 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
         augment=recipe.augment,
         resize=recipe.resize,
     )
-    return _Stage(index, recipe, wrapped, optimizer, steered, average, StageLoss(recipe, seed), sampler)
+    loss = StageLoss(recipe, seed, run.fabric.autocast)
+    return _Stage(index, recipe, wrapped, optimizer, steered, average, loss, sampler)
 
 
 def _step(run: _Run, stage: _Stage, step: int) -> tuple[float, Tensor, dict[str, Tensor]]:
