@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,21 @@ def make_graph(tmp_path: Path) -> Callable[[str, tuple[str, str]], Path]:
         return _save_graph(tmp_path / f"{operator}.onnx", operator, inputs)
 
     return make
+
+
+@pytest.fixture
+def level_graph(tmp_path: Path) -> Path:
+    """A graph that gives the visible less the level: it needs something of the whole picture."""
+    onnx = pytest.importorskip("onnx")
+    kind = onnx.TensorProto.FLOAT
+    level = onnx.helper.make_tensor_value_info("level", kind, ["batch", 1, 1, 1])
+    nodes = [
+        onnx.helper.make_node("Sub", ["vi", "level"], ["difference"]),
+        onnx.helper.make_node("Mul", ["ir", "zero"], ["nothing"]),
+        onnx.helper.make_node("Add", ["difference", "nothing"], ["fused"]),
+    ]
+    zero = onnx.helper.make_tensor("zero", kind, [1], [0.0])
+    return _save_graph(tmp_path / "level.onnx", "level", more=[level], nodes=nodes, constants=[zero])
 
 
 @pytest.fixture
@@ -51,15 +67,25 @@ def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return graph
 
 
-def _save_graph(path: Path, operator: str, inputs: tuple[str, str] = ("ir", "vi")) -> Path:
+def _save_graph(
+    path: Path,
+    operator: str,
+    inputs: tuple[str, str] = ("ir", "vi"),
+    *,
+    nodes: list[Any] | None = None,
+    more: Sequence[Any] = (),
+    constants: Sequence[Any] = (),
+) -> Path:
+    """Save a graph of one operator, or of ``nodes`` with ``more`` inputs and ``constants``."""
     onnx = pytest.importorskip("onnx")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
     shape = ["batch", 1, "height", "width"]
     graph = helper.make_graph(
-        [helper.make_node(operator, list(inputs), ["fused"])],
+        nodes or [helper.make_node(operator, list(inputs), ["fused"])],
         operator,
-        [helper.make_tensor_value_info(name, kind, shape) for name in inputs],
+        [*(helper.make_tensor_value_info(name, kind, shape) for name in inputs), *more],
         [helper.make_tensor_value_info("fused", kind, shape)],
+        list(constants),
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, str(path))

@@ -11,6 +11,7 @@ import pytest
 
 from ivfuse.errors import InputError, IvfuseError, MissingExtraError, ShapeError, UsageError
 from ivfuse.fusion import onnx_method
+from ivfuse.fusion.fuser import Fuser
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.fusion.onnx_method import OnnxMethod
 
@@ -41,6 +42,24 @@ def test_a_batch_equals_its_pairs_one_by_one(max_graph: Path, runtime: str) -> N
     batch = method.fuse_batch(ir, vi)
     assert batch.shape == (3, 9, 11)
     assert np.array_equal(batch[1], method.fuse(ir[1], vi[1]))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_graph_is_told_the_mean_of_the_whole_picture(level_graph: Path, runtime: str) -> None:
+    method = OnnxMethod(INFO, level_graph, runtime=runtime, precision="fp32", threads=1)
+    ir, vi = pictures(2, 24, 40)
+    assert method.fuse(ir[0], vi[0]) == pytest.approx(vi[0] - ir[0].mean(), abs=1e-6)
+    assert method.fuse_batch(ir, vi) == pytest.approx(vi - ir.mean((1, 2), keepdims=True), abs=1e-6)
+    part = method.of_picture(ir[0], vi[0])(ir[0, :8, :8], vi[0, :8, :8])
+    assert part == pytest.approx(vi[0, :8, :8] - ir[0].mean(), abs=1e-6)
+
+
+def test_the_tiles_of_a_picture_are_fused_as_parts_of_it(level_graph: Path) -> None:
+    method = OnnxMethod(INFO, level_graph, runtime="onnxruntime", threads=1)
+    ir, vi = pictures(70, 300)
+    ir[:, 150:] *= 0.3  # each tile has a mean of its own
+    whole, tiled = (Fuser(method, tile=tile).fuse(ir, vi) for tile in (1000, 64))
+    assert np.abs(whole - tiled).max() < 1e-6
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -121,6 +121,14 @@ def test_the_output_lies_between_the_sources_where_the_step_is_zero(small_net: A
     assert (fused <= torch.maximum(ir, vi) + 1e-6).all()
 
 
+@torch.no_grad()
+def test_the_level_is_the_mean_of_the_infrared_unless_another_is_given(small_net: Any) -> None:
+    ir, vi = pair(40, 56, batch=2)
+    own = small_net(ir, vi)
+    assert torch.equal(own, small_net(ir, vi, ir.mean((2, 3), keepdim=True)))
+    assert (own - small_net(ir, vi, torch.zeros(2, 1, 1, 1))).abs().max() > 1e-4
+
+
 @pytest.mark.parametrize("axis", [2, 3])
 @torch.no_grad()
 def test_a_pixel_reaches_no_further_than_the_stated_reach(axis: int) -> None:
@@ -142,11 +150,12 @@ def test_a_move_by_one_window_moves_the_picture(small_net: Any) -> None:
     step = small_net.align
     assert step == 4 * cam.STRIDE
     ir, vi = pair(4, 12 * step)  # along one axis: the reach is 2.6 windows or less
-    whole, moved = small_net(ir, vi), small_net(ir[..., step:], vi[..., step:])
+    level = ir.mean((2, 3), keepdim=True)
+    whole, moved = small_net(ir, vi), small_net(ir[..., step:], vi[..., step:], level)
     inner = slice(4 * step, 8 * step)
     difference = (whole[..., step:][..., inner] - moved[..., inner]).abs().max()
     assert difference < 1e-6
-    off = small_net(ir[..., step // 2 :], vi[..., step // 2 :])
+    off = small_net(ir[..., step // 2 :], vi[..., step // 2 :], level)
     assert (whole[..., step // 2 :][..., inner] - off[..., inner]).abs().max() > 1e-5
 
 

@@ -46,7 +46,7 @@ def ideal(name: str, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return (torch.where(warm, ir, vi) if name == "intensity_mask" else torch.maximum(ir, vi)), ir, vi
     if name == "intensity_shift":
         above = ir - ir.mean((2, 3), keepdim=True)
-        moved = torch.where(above > 0, vi + above * (1 - vi), vi * (1 + above))
+        moved = torch.where(above > 0, vi + above * (1 - vi), vi + 0.8 * above)
         return torch.maximum(ir, moved), ir, vi
     if name == "differences":
         return ir + vi, ir, vi  # each difference is then the other source

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import OutputError, ShapeError, UsageError
-from ivfuse.fusion.method import Method
+from ivfuse.fusion.method import Method, fuse_of_parts
 from ivfuse.fusion.registry import create_method
 from ivfuse.imaging.colour import luma, recolour, resize_to
 from ivfuse.imaging.encode import ALPHA_SUFFIXES, check_output
@@ -195,7 +195,7 @@ class Fuser:
         """Run the method, in tiles if the picture is large, and make its result safe to write."""
         info = self.method.info
         fused = run_tiled(
-            self.method.fuse,
+            fuse_of_parts(self.method, ir, vi),
             ir,
             vi,
             tile=self.tile or info.tile,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from ivfuse.imaging.image import Gray
+from ivfuse.imaging.tiles import FuseGray
 
 
 @dataclass(frozen=True)
@@ -56,3 +57,21 @@ class Method(Protocol):
             The fused luma, (H, W) float32 in [0, 1].
         """
         ...
+
+
+@runtime_checkable
+class WholePictureMethod(Method, Protocol):
+    """A method whose output depends on something of the whole picture, such as its mean."""
+
+    def of_picture(self, ir: Gray, vi: Gray) -> FuseGray:
+        """Give the function that fuses tiles of this pair as parts of the whole.
+
+        Args:
+            ir, vi: the whole pair, as for :meth:`Method.fuse`.
+        """
+        ...
+
+
+def fuse_of_parts(method: Method, ir: Gray, vi: Gray) -> FuseGray:
+    """The function that fuses tiles of a pair: each by itself, unless the method looks at the whole."""
+    return method.of_picture(ir, vi) if isinstance(method, WholePictureMethod) else method.fuse

@@ -6,7 +6,8 @@ The runtime is imported and the graph compiled at the first pair, so that naming
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,20 +17,30 @@ import numpy as np
 from ivfuse.errors import InputError, IvfuseError, MissingExtraError, ShapeError, UsageError
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.imaging.image import Gray
+from ivfuse.imaging.tiles import FuseGray
 
 Runtime = Literal["auto", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16"]
-Run = Callable[[Gray, Gray], Gray]
 
 _INPUTS = {"ir", "vi"}
+_LEVEL = "level"
 _OUTPUTS = {"fused"}
 
 
+@dataclass(frozen=True)
+class _Graph:
+    """A compiled graph: input name -> array in, ``fused`` out; whether it wants the level."""
+
+    run: Callable[[Mapping[str, Gray]], Gray]
+    takes_level: bool
+
+
 class OnnxMethod:
-    """An ONNX graph as a :class:`~ivfuse.fusion.method.Method`.
+    """An ONNX graph as a :class:`~ivfuse.fusion.method.WholePictureMethod`.
 
     The graph has the inputs ``ir`` and ``vi`` and the output ``fused``, float32 (B, 1, H, W) in [0, 1];
-    all of B, H and W are free.
+    all of B, H and W are free. It may have a third input ``level``, (B, 1, 1, 1): the mean of the whole
+    infrared picture.
     """
 
     def __init__(
@@ -65,7 +76,7 @@ class OnnxMethod:
             raise UsageError("precision bf16 needs the runtime openvino; onnxruntime computes in fp32")
         self.precision = precision
         self.threads = threads
-        self._run: Run | None = None
+        self._graph: _Graph | None = None
         self._lock = threading.Lock()
 
     def fuse(self, ir: Gray, vi: Gray) -> Gray:
@@ -73,12 +84,23 @@ class OnnxMethod:
         fused: Gray = self.fuse_batch(ir[np.newaxis], vi[np.newaxis])[0]
         return fused
 
-    def fuse_batch(self, ir: Gray, vi: Gray) -> Gray:
+    def of_picture(self, ir: Gray, vi: Gray) -> FuseGray:
+        """See :meth:`ivfuse.fusion.method.WholePictureMethod.of_picture`."""
+        level = _mean(ir[np.newaxis])
+
+        def fuse(ir: Gray, vi: Gray) -> Gray:
+            fused: Gray = self.fuse_batch(ir[np.newaxis], vi[np.newaxis], level)[0]
+            return fused
+
+        return fuse
+
+    def fuse_batch(self, ir: Gray, vi: Gray, level: Gray | None = None) -> Gray:
         """Fuse pairs of one size at once.
 
         Args:
             ir: infrared, (B, H, W) float32 in [0, 1].
             vi: luma of the visible, the same shape and range.
+            level: mean of each whole infrared picture, (B,); ``None`` if ``ir`` is whole.
 
         Returns:
             The fused lumas, (B, H, W) float32.
@@ -89,34 +111,44 @@ class OnnxMethod:
         """
         if ir.ndim != 3 or ir.shape != vi.shape or 0 in ir.shape:
             raise ShapeError(f"infrared {ir.shape} and visible {vi.shape}: expected the same (B, H, W)")
-        run = self._open()
-        planes = [np.ascontiguousarray(x[:, np.newaxis], dtype=np.float32) for x in (ir, vi)]
+        graph = self._open()
+        inputs = {
+            name: np.ascontiguousarray(x[:, np.newaxis], dtype=np.float32)
+            for name, x in (("ir", ir), ("vi", vi))
+        }
+        if graph.takes_level:
+            inputs[_LEVEL] = (_mean(ir) if level is None else level).reshape(-1, 1, 1, 1)
         try:
-            fused = run(planes[0], planes[1])
+            fused = graph.run(inputs)
         except Exception as error:  # each runtime has exception classes of its own
             raise IvfuseError(f"{self.path}: {self.runtime} failed: {_first_line(error)}") from error
-        if fused.shape != planes[0].shape:
-            raise IvfuseError(f"{self.path}: the graph gave {fused.shape}, expected {planes[0].shape}")
+        if fused.shape != inputs["ir"].shape:
+            raise IvfuseError(f"{self.path}: the graph gave {fused.shape}, expected {inputs['ir'].shape}")
         return fused[:, 0]
 
-    def _open(self) -> Run:
+    def _open(self) -> _Graph:
         """The compiled graph; compiled at the first call."""
         with self._lock:
-            if self._run is None:
+            if self._graph is None:
                 if not self.path.is_file():
                     raise InputError(f"{self.path}: no such file, expected an ONNX graph")
                 try:
                     if self.runtime == "openvino":
-                        self._run = _open_openvino(self.path, self.precision, self.threads)
+                        self._graph = _open_openvino(self.path, self.precision, self.threads)
                     else:
-                        self._run = _open_onnxruntime(self.path, self.threads)
+                        self._graph = _open_onnxruntime(self.path, self.threads)
                 except IvfuseError:
                     raise
                 except Exception as error:  # as above
                     raise IvfuseError(
                         f"{self.path}: {self.runtime} cannot load the graph: {_first_line(error)}"
                     ) from error
-            return self._run
+            return self._graph
+
+
+def _mean(planes: Gray) -> Gray:
+    """Mean of each plane of (B, H, W), as (B,) float32."""
+    return np.asarray(planes.mean((1, 2), dtype=np.float64), np.float32)
 
 
 def _check(what: str, value: str, known: tuple[str, ...]) -> None:
@@ -134,7 +166,7 @@ def _choose_runtime(runtime: Runtime) -> Literal["openvino", "onnxruntime"]:
     return runtime
 
 
-def _open_onnxruntime(path: Path, threads: int | None) -> Run:
+def _open_onnxruntime(path: Path, threads: int | None) -> _Graph:
     """Open a session of ONNX Runtime."""
     import onnxruntime as ort
 
@@ -145,15 +177,16 @@ def _open_onnxruntime(path: Path, threads: int | None) -> Run:
     if threads is not None:
         options.intra_op_num_threads = threads
     session = ort.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
-    _check_ports(path, {x.name for x in session.get_inputs()}, {x.name for x in session.get_outputs()})
+    inputs = {x.name for x in session.get_inputs()}
+    _check_ports(path, inputs, {x.name for x in session.get_outputs()})
 
-    def run(ir: Gray, vi: Gray) -> Gray:
-        return np.asarray(session.run(["fused"], {"ir": ir, "vi": vi})[0], dtype=np.float32)
+    def run(inputs: Mapping[str, Gray]) -> Gray:
+        return np.asarray(session.run(["fused"], dict(inputs))[0], dtype=np.float32)
 
-    return run
+    return _Graph(run, _LEVEL in inputs)
 
 
-def _open_openvino(path: Path, precision: Precision, threads: int | None) -> Run:
+def _open_openvino(path: Path, precision: Precision, threads: int | None) -> _Graph:
     """Compile the graph with OpenVINO for the CPU."""
     import openvino as ov
 
@@ -171,13 +204,13 @@ def _open_openvino(path: Path, precision: Precision, threads: int | None) -> Run
     fused = compiled.output("fused")
     local = threading.local()  # a request runs one inference at a time: each thread has its own
 
-    def run(ir: Gray, vi: Gray) -> Gray:
+    def run(inputs: Mapping[str, Gray]) -> Gray:
         if not hasattr(local, "request"):
             local.request = compiled.create_infer_request()
-        result = local.request.infer({"ir": ir, "vi": vi}, share_inputs=True)
+        result = local.request.infer(dict(inputs), share_inputs=True)
         return np.array(result[fused], dtype=np.float32)  # a copy: the request reuses its buffer
 
-    return run
+    return _Graph(run, _LEVEL in ports[0])
 
 
 def _use_bf16(core: Any, precision: Precision) -> bool:
@@ -189,7 +222,7 @@ def _use_bf16(core: Any, precision: Precision) -> bool:
 
 def _check_ports(path: Path, inputs: set[str], outputs: set[str]) -> None:
     """Refuse a graph that is not a fusion network."""
-    if inputs != _INPUTS or not outputs >= _OUTPUTS:
+    if inputs - {_LEVEL} != _INPUTS or not outputs >= _OUTPUTS:
         raise InputError(
             f"{path}: the graph has inputs {sorted(inputs)} and outputs {sorted(outputs)}, "
             f"expected {sorted(_INPUTS)} and {sorted(_OUTPUTS)}"

@@ -15,6 +15,7 @@ from torch import nn
 
 from ivfuse.errors import IvfuseError
 from ivfuse.learning.checkpoint import load_model
+from ivfuse.learning.nets import takes_level
 
 SIZES = ((1, 1, 1), (1, 7, 13), (2, 64, 48), (1, 131, 97), (1, 240, 320))  # batch, height, width
 TOLERANCE = 1e-4
@@ -77,14 +78,18 @@ def write_graph(net: nn.Module, path: Path) -> None:
     """Trace ``net`` into an ONNX file."""
     example = torch.rand(2, 1, 120, 136)
     axes = {name: {0: "batch", 2: "height", 3: "width"} for name in ("ir", "vi", "fused")}
+    inputs = {"ir": example, "vi": example.flip(-1)}
+    if takes_level(net):
+        inputs["level"] = example.mean((2, 3), keepdim=True)
+        axes["level"] = {0: "batch"}
     with warnings.catch_warnings():
         # The newer exporter gives the same graph, but takes minutes to reason about free sizes.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             net.eval(),
-            (example, example.flip(-1)),
+            tuple(inputs.values()),
             str(path),
-            input_names=["ir", "vi"],
+            input_names=list(inputs),
             output_names=["fused"],
             dynamic_axes=axes,
             opset_version=OPSET,
@@ -99,8 +104,11 @@ def compare(net: nn.Module, path: Path) -> float:
     worst = 0.0
     for batch, height, width in SIZES:
         ir, vi = torch.rand(2, batch, 1, height, width, generator=generator).unbind()
+        inputs = {"ir": ir, "vi": vi}
+        if takes_level(net):
+            inputs["level"] = torch.rand(batch, 1, 1, 1, generator=generator)
         with torch.no_grad():
-            expected = net(ir, vi).numpy()
-        found = session.run(["fused"], {"ir": ir.numpy(), "vi": vi.numpy()})[0]
+            expected = net(*inputs.values()).numpy()
+        found = session.run(["fused"], {name: value.numpy() for name, value in inputs.items()})[0]
         worst = max(worst, float(np.abs(found - expected).max()))
     return worst

@@ -97,15 +97,32 @@ def intensity_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
 
 
 @_register(FUSION_LOSSES)
-def intensity_shift(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
-    """L1 to the visible moved by the thermal: towards white above its mean, towards black below.
+def intensity_shift(
+    fused: Tensor,
+    ir: Tensor,
+    vi: Tensor,
+    *,
+    light: float = 1.0,
+    dark: float = 0.8,
+    low: float = 0.0,
+    sigma: float = 3.0,
+) -> Tensor:
+    """L1 to the visible moved by the thermal: towards white above its mean, darker below.
 
     Never darker than the thermal itself, so warm targets keep their level. Unlike the pixel maximum it uses
     the thermal of bright scenes too: a cold sky or road darkens what would else be white everywhere.
+    ``light`` and ``dark`` say how far; 0 for both is the pixel maximum.
+
+    ``low`` weighs the same distance after a Gaussian of ``sigma`` pixels: with it, losses that ask for the
+    stronger edge may change the edge, but not the level of what lies beside it (halos, blotches).
     """
     above = ir - ir.mean((2, 3), keepdim=True)
-    moved = vi + F.relu(above) * (1 - vi) - F.relu(-above) * vi
-    return F.l1_loss(fused, torch.maximum(ir, moved))
+    moved = vi + light * F.relu(above) * (1 - vi) - dark * F.relu(-above)
+    off = fused - torch.maximum(ir, moved)
+    loss = off.abs().mean()
+    if low:
+        loss = loss + low * _gaussian(off, 2 * round(3 * sigma) + 1, sigma).abs().mean()
+    return loss
 
 
 @_register(FUSION_LOSSES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.imaging.image import Gray
+from ivfuse.imaging.tiles import FuseGray
 from ivfuse.learning.checkpoint import load_model
 from ivfuse.learning.validation import run
 
@@ -25,6 +27,10 @@ class TorchMethod:
     def fuse(self, ir: Gray, vi: Gray) -> Gray:
         """See :meth:`Method.fuse`."""
         return run(self.net, ir, vi, self.device)
+
+    def of_picture(self, ir: Gray, vi: Gray) -> FuseGray:
+        """See :meth:`ivfuse.fusion.method.WholePictureMethod.of_picture`."""
+        return partial(run, self.net, device=self.device, level=float(ir.mean()))
 
 
 def load_torch_method(path: Path, device: str | None = None) -> TorchMethod:

@@ -13,6 +13,7 @@ from torch import nn
 
 from ivfuse.fusion.registry import create_method
 from ivfuse.imaging.image import Gray, write_image
+from ivfuse.learning.nets import takes_level
 from ivfuse.learning.pairs import PairImages, load_set
 from ivfuse.learning.recipe import Data
 from ivfuse.metrics.evaluate import EIGHT, evaluate_arrays
@@ -70,13 +71,21 @@ class Validator:
 
 
 @torch.no_grad()
-def run(net: nn.Module, ir: Gray, vi: Gray, device: torch.device | str = "cpu") -> Gray:
-    """Fuse one pair of (H, W) arrays with a torch network, in float32."""
+def run(
+    net: nn.Module, ir: Gray, vi: Gray, device: torch.device | str = "cpu", level: float | None = None
+) -> Gray:
+    """Fuse one pair of (H, W) arrays with a torch network, in float32.
+
+    ``level`` is the mean of the infrared picture that a tile is of; only networks that take it see it.
+    """
     # A stage trains some parts and freezes others: each module goes back to the mode that it was in.
     learning = [module for module in net.modules() if module.training]
     net.eval()
     a, b = (torch.from_numpy(np.ascontiguousarray(x))[None, None].to(device) for x in (ir, vi))
-    out: Gray = net(a, b)[0, 0].float().clamp(0, 1).cpu().numpy()
+    inputs = [a, b]
+    if level is not None and takes_level(net):
+        inputs.append(torch.full((1, 1, 1, 1), level, device=device))
+    out: Gray = net(*inputs)[0, 0].float().clamp(0, 1).cpu().numpy()
     for module in learning:
         module.training = True
     return out

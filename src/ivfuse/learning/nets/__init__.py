@@ -37,3 +37,8 @@ def build_net(method: str, variant: str = "fixed", **options: Any) -> nn.Module:
         return NETS[method][variant](**options)
     except TypeError as error:
         raise UsageError(f"{method} ({variant}): {error}") from None
+
+
+def takes_level(net: nn.Module) -> bool:
+    """Whether a network has a third input, the mean of the whole infrared picture, (B, 1, 1, 1)."""
+    return bool(getattr(net, "takes_level", False))

@@ -13,6 +13,8 @@ cross attention in both directions, a decoder with weighted skips. What the rele
 - **A third skip** at half resolution brings detail that the paper's decoder has to make up.
 - **Bounded output without min-max**: the network predicts a weight between the sources and a step towards
   black or white, so every output lies in [0, 1] and no single pixel changes the picture's contrast.
+- **Warm and cold have a zero**: a thermal picture has no absolute scale, so the decoder sees how far each
+  pixel lies from the picture's mean. Else the same sky is cold beside a hill and neither beside itself.
 """
 
 from __future__ import annotations
@@ -174,6 +176,7 @@ class CrossFuseCam(nn.Module):
     """
 
     variant = "fixed"
+    takes_level = True
 
     def __init__(
         self,
@@ -194,12 +197,21 @@ class CrossFuseCam(nn.Module):
         self.cam = CrossAttentionModule(deep, heads, window)
         self.decoder = Decoder(shallow, middle, deep)
 
-    def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range."""
+    def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
+        """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
+
+        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole picture. Without it
+        the mean of ``ir`` is taken.
+        """
         h, w = ir.shape[-2:]
+        if level is None:
+            level = ir.mean((2, 3), keepdim=True)
         ir, vi = _pad(ir), _pad(vi)
         features_ir, features_vi = self.encoder_ir(ir), self.encoder_vi(vi)
-        weight, step = self.decoder(self.cam(features_ir[2], features_vi[2]), features_ir, features_vi)
+        pixels = torch.cat((ir, vi, ir - level), 1)
+        weight, step = self.decoder(
+            self.cam(features_ir[2], features_vi[2]), features_ir, features_vi, pixels
+        )
         return _crop(_compose(ir, vi, weight, step), h, w)
 
     def reconstruct(self, ir: Tensor, vi: Tensor, *, deep_only: bool = False) -> tuple[Tensor, Tensor]:
@@ -234,18 +246,28 @@ class Decoder(nn.Module):
         self.up2 = ConvAct(middle, middle)
         self.mix = ConvAct(middle, middle)
         self.up3 = ConvAct(middle, shallow)
-        self.last = ConvAct(shallow, shallow)
+        self.last = ConvAct(shallow + 3, shallow)
         self.head = nn.Conv2d(shallow, 2, 3, padding=1)
 
     def forward(
-        self, cam: Tensor, ir: tuple[Tensor, Tensor, Tensor], vi: tuple[Tensor, Tensor, Tensor]
+        self,
+        cam: Tensor,
+        ir: tuple[Tensor, Tensor, Tensor],
+        vi: tuple[Tensor, Tensor, Tensor],
+        pixels: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """CAM's map and both encoders' features -> weight in [0, 1], step in [-1, 1]; (B, 1, H, W) each."""
+        """Turn features into a weight in [0, 1] and a step in [-1, 1], (B, 1, H, W) each.
+
+        Args:
+            cam: CAM's map.
+            ir, vi: features of the encoders.
+            pixels: both sources and the infrared's distance from its level, (B, 3, H, W).
+        """
         x = self.deep(cam + _blend(ir[2], vi[2], _energy))
         x = self.up1(_up(x))
         x = self.up2(_up(x)) + _blend(ir[1], vi[1], _detail)
         x = self.up3(_up(self.mix(x))) + _blend(ir[0], vi[0], _detail)
-        weight, step = self.head(self.last(x)).chunk(2, 1)
+        weight, step = self.head(self.last(torch.cat((x, pixels), 1))).chunk(2, 1)
         return torch.sigmoid(weight), torch.tanh(step)
 
 
