@@ -41,6 +41,14 @@ FROZEN = [
     ("vifb", "RMSE", 0.6758467288),
     ("vifb", "PSNR", 49.83232145),
     ("liu", "Qte", 0.523336187),
+    ("default", "Qg", 0.6556235394),
+    ("default", "EI", 102.7820929),
+    ("default", "Qabf_petrovic", 0.8510715925),
+    ("default", "Labf", 0.1488646467),
+    ("default", "Nabf", 6.376088642e-05),
+    ("default", "Nabf_petrovic", 0.0002377724192),
+    ("tang", "Nabf", 0.03109693692),
+    ("li", "Nabf", 0.006283880887),
 ]
 
 
@@ -71,6 +79,12 @@ TALL = {  # 203 rows: more than one band of rows in every metric, and an odd num
     "MSE": 6193.898593,
     "RMSE": 69.38467212,
     "PSNR": 10.2111627,
+    "Qg": 0.3717279676,
+    "EI": 75.06510421,
+    "Qabf_petrovic": 0.5304710197,
+    "Labf": 0.4524800805,
+    "Nabf": 0.01704889981,
+    "Nabf_petrovic": 0.06419987678,
 }
 
 

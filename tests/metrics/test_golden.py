@@ -109,9 +109,24 @@ MATCHES = {
     ("PSNR", "ivif_zoo"): ("tang", SINGLE),
     ("PSNR", "vifb_matlab"): ("vifb", EXACT),
     ("PSNR", "bfliu7_vifb_python"): ("vifb", EXACT),
+    ("EI", "vifb_matlab"): ("vifb", EXACT),
+    ("EI", "thfylsty_matlab"): ("default", EXACT),
+    ("Qg", "zhengliu_matlab"): ("liu", EXACT),
+    ("Nabf", "numpy_port_cbf_on255"): ("default", EXACT),
+    ("Nabf", "cbf_matlab"): ("default", EXACT),
+    ("Nabf", "hli_nabf_on255"): ("default", EXACT),
+    ("Nabf", "hli_matlab"): ("li", EXACT),
+    ("Nabf", "numpy_port_hli_on01"): ("li", EXACT),
+    ("Nabf", "linfeng_matlab_buggy_args"): ("tang", EXACT),
+    ("Nabf_petrovic", "numpy_port_cbf_on255"): ("default", EXACT),
+    ("Nabf_petrovic", "cbf_matlab"): ("default", EXACT),
+    ("Labf", "numpy_port_cbf_on255"): ("default", EXACT),
+    ("Labf", "cbf_matlab"): ("default", EXACT),
+    ("Qabf_petrovic", "numpy_port_cbf_on255"): ("default", EXACT),
+    ("Qabf_petrovic", "cbf_matlab"): ("default", EXACT),
 }
 
-ALIASES = {"Qmi": "NMI", "SSIM_a": "SSIM"}
+ALIASES = {"Qmi": "NMI", "QG": "Qg", "SSIM_a": "SSIM"}
 
 # programs whose tables no convention here reproduces, and why
 LEFT_OUT = {
@@ -136,6 +151,10 @@ LEFT_OUT = {
     ("Qte", "ivif_zoo"): "H(A) + H(B) - H(F), another measure of that name",
     ("PSNR", "cidanshi_evaluator"): "the fused picture's own peak over an error of pictures 0..1",
     ("PSNR", "sewar_mean"): "the mean of the two sources' ratios",
+    ("EI", "bfliu7_vifb_python"): "mirrors the border",
+    ("EI", "ivif_zoo"): "puts zeros outside the picture",
+    ("QG", "jilei_matlab"): "mirrored border, orientation in all four quadrants, pictures 0..1",
+    ("Nabf", "ivif_zoo"): "weak edges weigh nothing",
 }
 
 
@@ -179,6 +198,7 @@ def test_every_reference_value_of_a_known_metric_is_matched_or_left_out_with_a_r
 VIFB = {
     "Avg_gradient": "AG",
     "Cross_entropy": "CE",
+    "Edge_intensity": "EI",
     "Entropy": "EN",
     "Mutinf": "MI",
     "Psnr": "PSNR",

@@ -1,6 +1,21 @@
 """A triple (infrared, visible, fused) becomes numbers: the metrics of the field and their conventions."""
 
-from ivfuse.metrics import gradient, information, perception, statistics, structure  # noqa: F401  (they register)
+from ivfuse.metrics import (  # noqa: F401  (they register)
+    features,
+    features_edges,
+    gradient,
+    information,
+    mef,
+    perception,
+    perception_contrast,
+    perception_phase,
+    perception_viff,
+    perception_wavelet,
+    petrovic,
+    statistics,
+    structure,
+    structure_weighted,
+)
 from ivfuse.metrics.conventions import CONVENTIONS, Convention, get_convention
 from ivfuse.metrics.evaluate import EIGHT, Scorer, Scores, evaluate_arrays, mean_ranks, score_many
 from ivfuse.metrics.metric import Metric, Undefined
