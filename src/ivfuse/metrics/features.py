@@ -21,7 +21,6 @@ Flags = NDArray[np.bool_]
 
 SOURCE = "Haghighat & Razian, Int. Conf. Application of Information and Communication Technologies, 2014"
 MEYER_REACH = 50  # taps of the discrete Meyer filter on either side of its middle
-STRIP = 64  # columns
 EDGE_SCALE = 4.0  # an edge has a squared strength above this many times the mean
 
 
@@ -174,40 +173,41 @@ def meyer() -> tuple[float, ...]:
 
 
 def _halves(values: Gray) -> tuple[Gray, Gray]:
-    """Return the low and the high half of each column: one wavelet step, border mirrored with its last pixel.
+    """Return the low and the high half of each row: one wavelet step, border mirrored with its last pixel.
 
     Term by term and not by FFT, so that a flat region gives the same number everywhere: FMI would take the
-    rounding noise of an FFT there for a pattern. Strips of columns keep the work in the cache.
+    rounding noise of an FFT there for a pattern. Only every second sum is wanted, so that even and odd places
+    are filtered apart, each with every second tap.
     """
     low = np.array(meyer())
     high = low[::-1] * np.where(np.arange(low.size) % 2, -1, 1)
     reach = low.size - 1
-    longer = np.pad(values, ((reach, reach), (0, 0)), mode="symmetric")
-    count = (values.shape[0] + reach) // 2
-    halves = np.zeros((count, values.shape[1])), np.zeros((count, values.shape[1]))
-    for left in range(0, values.shape[1], STRIP):
-        strip = np.ascontiguousarray(longer[:, left : left + STRIP])
-        term = np.empty((count, strip.shape[1]))
-        for half, taps in zip(halves, (low, high), strict=True):
-            part = half[:, left : left + STRIP]
-            for place, tap in enumerate(taps):
-                np.multiply(strip[place + 1 : place + 2 * count : 2], tap, out=term)
-                part += term
-    return halves
+    longer = np.pad(values, ((0, 0), (reach, reach)), mode="symmetric")
+    even, odd = np.ascontiguousarray(longer[:, ::2]), np.ascontiguousarray(longer[:, 1::2])
+    count = (values.shape[1] + reach) // 2
+    low_part, high_part = (
+        _correlate_rows(odd, taps[::2])[:, :count] + _correlate_rows(even, taps[1::2])[:, 1 : count + 1]
+        for taps in (low, high)
+    )
+    return low_part, high_part
+
+
+def _correlate_rows(values: Gray, taps: Gray) -> Gray:
+    """Correlate each row with an odd number of taps; whole windows only."""
+    full = cv2.sepFilter2D(values, cv2.CV_64F, taps, np.ones(1))
+    return np.asarray(full, np.float64)[:, taps.size // 2 : values.shape[1] - taps.size // 2]
 
 
 @shared
 def _wavelet(picture: Picture) -> Gray:
     """Return the four bands of one step of the discrete Meyer wavelet side by side, together within 0..1."""
-    low, high = (part.T for part in _halves(picture.values.T))
-    (low_low, low_high), (high_low, high_high) = _halves(low), _halves(high)
-    whole = np.block([[low_low, low_high], [high_low, high_high]])
+    low, high = _halves(picture.values)
+    (low_low, low_high), (high_low, high_high) = _halves(low.T), _halves(high.T)
+    whole = np.block([[low_low, high_low], [low_high, high_high]]).T
     least, greatest = float(whole.min()), float(whole.max())
     if least == greatest:
         return np.ones_like(whole)
-    whole -= least
-    whole /= greatest - least
-    return whole
+    return (whole - least) / (greatest - least)
 
 
 @metric("FMI_wavelet", higher_is_better=True, range=(0.0, 1.0), needs="sources", source=SOURCE)

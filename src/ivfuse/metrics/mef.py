@@ -60,7 +60,10 @@ def _desired(first: Plane, second: Plane) -> tuple[Gray, Gray]:
     with np.errstate(divide="ignore"):
         stretch = np.maximum(*contrasts) / np.sqrt(squared)
     stretch[squared <= 0] = 1
-    return parts[0] * stretch, parts[1] * stretch
+    for part, norm in zip(parts, norms, strict=True):
+        part *= stretch
+        part[norm == 0] = 0  # a flat patch less its mean is nothing; filters leave rounding noise
+    return parts[0], parts[1]
 
 
 def _quality(first: Plane, second: Plane, fused: Plane) -> Gray:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from ivfuse.metrics.filters import gaussian
+from ivfuse.metrics.filters import bands, gaussian
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
 from ivfuse.metrics.triple import Gray, Picture, Sources, Triple, shared
@@ -23,6 +24,9 @@ WIDTH_CUT, WIDTH_GAIN = 0.5, 10.0  # responses at few scales only are played dow
 LEAST = 1e-4  # keeps divisions by small amplitudes in bounds
 FEATURE = 0.1  # congruency above it is a feature
 STEADY = 1e-4  # constant of the local correlation
+
+
+Spectrum = NDArray[np.complex128]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,33 +98,45 @@ def _threshold(radial: list[Gray], angular: Gray) -> float:
     return rayleigh * (math.sqrt(math.pi / 2) + NOISE_DEVIATIONS * math.sqrt(2 - math.pi / 2)) / NOISE_EXCESS
 
 
-def _oriented(spectrum: Gray, bank: _Bank, orientation: int) -> tuple[Gray, Gray]:
+def _oriented(spectrum: Spectrum, bank: _Bank, orientation: int) -> tuple[Gray, Gray]:
     """Return the weighted energy above the noise, and the summed amplitudes, of one orientation."""
-    responses, amplitudes = [], []
-    weighted = spectrum * bank.angular[orientation][:, :, None]
-    for radial in bank.radial:
-        response = cv2.idft(weighted * radial[:, :, None], flags=cv2.DFT_SCALE)
-        responses.append(cv2.split(response))
-        amplitudes.append(np.asarray(cv2.magnitude(*responses[-1]), np.float64))
-    even, odd = (sum(parts[1:], start=parts[0]) for parts in zip(*responses, strict=True))
-    squared = even * even + odd * odd
-    length = np.sqrt(squared) + LEAST
-    energy = squared
+    weighted = spectrum * bank.angular[orientation]
+    responses = [np.fft.ifft(np.fft.ifft(weighted * radial, axis=0), axis=1) for radial in bank.radial]
+    finest = responses[0]
+    power = finest.real * finest.real
+    power += finest.imag * finest.imag
+    noise = bank.noise[orientation] * math.sqrt(float(np.median(power)) / math.log(2))
+    parts = [
+        _energy([response[rows] for response in responses], noise)
+        for rows in bands(spectrum.shape[0], rows=16)
+    ]
+    energy, total = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return energy, total
+
+
+def _energy(responses: list[Spectrum], noise: float) -> tuple[Gray, Gray]:
+    """Return weighted energy and summed amplitudes of some rows, given the responses of all scales."""
+    parts = [(np.ascontiguousarray(each.real), np.ascontiguousarray(each.imag)) for each in responses]
+    amplitudes = [np.asarray(cv2.magnitude(*part), np.float64) for part in parts]
+    even, odd = (sum(part[1:], start=part[0]) for part in zip(*parts, strict=True))
+    energy = even * even
+    energy += odd * odd
+    length = np.sqrt(energy)
+    length += LEAST
+    energy /= length
     even /= length
     odd /= length
-    energy /= length
-    for part_even, part_odd in responses:
-        across = part_even * odd
+    for part_even, part_odd in parts:
+        part_even *= odd
         part_odd *= even
-        across -= part_odd
-        energy -= np.abs(across, out=across)
-    finest = amplitudes[0] * amplitudes[0]
-    energy -= bank.noise[orientation] * math.sqrt(float(np.median(finest)) / math.log(2))
+        part_even -= part_odd
+        energy -= np.abs(part_even, out=part_even)
+    energy -= noise
     np.maximum(energy, 0, out=energy)
     total = sum(amplitudes[1:], start=amplitudes[0])
-    greatest = np.maximum(np.maximum(*amplitudes[:2]), np.maximum(*amplitudes[2:]))
-    greatest += LEAST
-    width = total / greatest
+    width = np.maximum(np.maximum(*amplitudes[:2]), np.maximum(*amplitudes[2:]))
+    width += LEAST
+    np.divide(total, width, out=width)
     width *= -WIDTH_GAIN / SCALES
     width += WIDTH_GAIN * WIDTH_CUT
     np.exp(width, out=width)
@@ -132,7 +148,7 @@ def _oriented(spectrum: Gray, bank: _Bank, orientation: int) -> tuple[Gray, Gray
 @shared
 def _features(picture: Picture, bank: _Bank) -> tuple[Gray, Gray, Gray]:
     """Return phase congruency and its greatest and least moment over orientations (edges and corners)."""
-    spectrum = np.asarray(cv2.dft(picture.values, flags=cv2.DFT_COMPLEX_OUTPUT), np.float64)
+    spectrum = np.fft.fft2(picture.values)
     energies, amplitudes, xx, yy, xy = (np.zeros(picture.shape) for _ in range(5))
     for orientation in range(ORIENTATIONS):
         energy, amplitude = _oriented(spectrum, bank, orientation)
