@@ -74,7 +74,9 @@ def test_value_and_gradient_are_finite(name: str, what: str) -> None:
 def test_the_ideal_picture_has_next_to_no_loss(name: str) -> None:
     # Qabf's own sigmoids leave 2.5 % at equal edges; the rest is float32 and the small terms in denominators.
     expected, tolerance = (0.0253, 2e-4) if name == "edges" else (0.0, 1e-4)
-    assert float(measure(name, *ideal(name, picture(0), picture(1)))) == pytest.approx(expected, abs=tolerance)
+    assert float(measure(name, *ideal(name, picture(0), picture(1)))) == pytest.approx(
+        expected, abs=tolerance
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,3 +153,9 @@ def test_names_are_found_in_any_letter_case_and_unknown_ones_get_a_hint() -> Non
 def test_a_name_cannot_be_registered_twice() -> None:
     with pytest.raises(UsageError, match="EN"):
         metric("EN", higher_is_better=True, range=(0, 1), needs="fused", source="-")(lambda triple: 0.0)
+
+
+def test_the_guide_names_every_metric_and_convention() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text()
+    assert not [name for name in (*METRICS, *CONVENTIONS) if f"`{name}`" not in guide]
+    assert f"all {len(METRICS)} together" in guide
