@@ -52,7 +52,7 @@ def small_net() -> Any:
 
 
 def lively(seed: int = 0, **widths: int) -> Any:
-    """A small crossfuse-cam whose biases and temperatures are not at their start, so that all parts matter."""
+    """A small crossfuse-cam whose biases and temperatures are not at their start: all parts matter."""
     import torch
 
     from ivfuse.learning.nets.crossfuse_cam import CrossFuseCam
