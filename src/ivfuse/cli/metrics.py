@@ -72,7 +72,8 @@ def _page(metric: Metric) -> list[str]:
     for convention in CONVENTIONS.values():
         variant = convention.variants.get(metric.name)
         if variant is None:
-            lines += _wrapped(convention.name, "as above")
+            apart = ", but each channel of a colour picture apart" if convention.colour == "channels" else ""
+            lines += _wrapped(convention.name, f"as above{apart}")
         else:
             lines += _wrapped(convention.name, f"{variant.note}. {_doc(variant.function)}")
     return lines
