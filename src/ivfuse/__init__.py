@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from ivfuse.fusion.fuser import Fuser, fuse
     from ivfuse.fusion.registry import list_methods
     from ivfuse.metrics import evaluate_arrays as evaluate
+    from ivfuse.metrics import list_metrics
 
     __version__: str
 
-__all__ = ["Fuser", "__version__", "evaluate", "fuse", "list_methods"]
+__all__ = ["Fuser", "__version__", "evaluate", "fuse", "list_methods", "list_metrics"]
 
 _HOMES = {
     "Fuser": "ivfuse.fusion.fuser:Fuser",
     "evaluate": "ivfuse.metrics:evaluate_arrays",
     "fuse": "ivfuse.fusion.fuser:fuse",
     "list_methods": "ivfuse.fusion.registry:list_methods",
+    "list_metrics": "ivfuse.metrics:list_metrics",
 }
 
 

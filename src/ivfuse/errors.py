@@ -46,3 +46,11 @@ class MissingExtraError(IvfuseError, ImportError):
     def __init__(self, feature: str, extra: str) -> None:
         """Name the feature and the command that installs what it needs."""
         super().__init__(f"{feature} needs more packages: pip install 'ivfuse[{extra}]'")
+
+
+def reason_of(error: Exception) -> str:
+    """An error as one line: the message of an expected one, the kind and first line of any other."""
+    text = " ".join(str(error).split())
+    if isinstance(error, IvfuseError):
+        return text
+    return f"unexpected {type(error).__name__}: {text}" if text else f"unexpected {type(error).__name__}"

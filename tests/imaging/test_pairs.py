@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ivfuse.errors import InputError
-from ivfuse.imaging.pairs import Pairing, natural_key, pair_folder, pair_folders
+from ivfuse.imaging.pairs import Pairing, Trios, match_fused, natural_key, pair_folder, pair_folders
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -197,3 +197,59 @@ def test_thousands_of_files_are_paired_at_once(tmp_path: Path) -> None:
     names = [f"IR_{i}.png" for i in range(3000)]
     pairing = folders(tmp_path, names, [name.replace("IR", "VIS") for name in names])
     assert [pair.name for pair in pairing.pairs] == [str(i) for i in range(3000)]
+
+
+def trios(tmp_path: Path, ir: list[str], vi: list[str], fused: list[str]) -> Trios:
+    return match_fused(folders(tmp_path, ir, vi), fill(tmp_path / "fused", *fused))
+
+
+@pytest.mark.parametrize(
+    ("ir", "vi", "fused"),
+    [
+        ("a.png", "a.png", "a.png"),
+        ("a.tiff", "a.JPG", "A.bmp"),
+        ("IR_1.png", "VIS_1.png", "1.png"),
+        ("IR_1.png", "VIS_1.png", "VIS_1.png"),
+        ("IR_1.png", "VIS_1.png", "IR_1.png"),
+        ("x_ir.png", "x_vi.png", "x_fused.png"),
+        ("x_ir.png", "x_vi.png", "fusion-x.png"),
+        ("ir-003.bmp", "rgb-003.bmp", "result_003.png"),
+        ("frame_thermal_07.png", "frame_visible_07.png", "frame_07_fused.png"),
+    ],
+)
+def test_a_fused_picture_is_found_by_its_name(tmp_path: Path, ir: str, vi: str, fused: str) -> None:
+    result = trios(tmp_path, [ir], [vi], [fused, "unrelated.png"])
+    (trio,) = result.trios
+    assert (trio.ir.name, trio.vi.name, trio.fused.name) == (ir, vi, fused)
+    assert [path.name for path in result.orphans] == ["unrelated.png"]
+    assert not result.missing
+    assert not result.ambiguous
+
+
+def test_an_equal_name_goes_before_one_without_words(tmp_path: Path) -> None:
+    result = trios(tmp_path, ["a.png"], ["a.png"], ["a.png", "a_fused.png"])
+    assert [trio.fused.name for trio in result.trios] == ["a.png"]
+    assert [path.name for path in result.orphans] == ["a_fused.png"]
+
+
+def test_two_fused_pictures_for_one_pair_are_ambiguous(tmp_path: Path) -> None:
+    result = trios(tmp_path, ["a.png"], ["a.png"], ["a.png", "a.jpg"])
+    assert not result.trios
+    assert result.ambiguous == ("a: a.jpg, a.png",)
+
+
+def test_a_fused_picture_that_fits_two_pairs_is_ambiguous(tmp_path: Path) -> None:
+    result = trios(tmp_path, ["a.png", "a_ir.png"], ["a.png", "a_vi.png"], ["a_fused.png"])
+    assert not result.trios
+    assert result.ambiguous == ("a: a_fused.png fits the pairs a, a_vi",)
+
+
+def test_a_pair_without_a_fused_picture_is_missing(tmp_path: Path) -> None:
+    result = trios(tmp_path, ["b.png", "c.png"], ["b.png", "c.png"], ["b.png"])
+    assert [trio.name for trio in result.trios] == ["b"]
+    assert result.missing == ("c",)
+
+
+def test_orphans_of_the_sources_are_kept(tmp_path: Path) -> None:
+    result = trios(tmp_path, ["a.png", "lonely.png"], ["a.png"], ["a.png"])
+    assert [path.name for path in result.orphans] == ["lonely.png"]

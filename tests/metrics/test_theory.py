@@ -79,6 +79,51 @@ def test_a_fused_picture_equal_to_both_sources_keeps_everything(scene) -> None:
     assert value("Qabf", *same) == pytest.approx(0.9994 * 0.9879 / (1 + math.exp(-4.4)), rel=1e-3)
 
 
+PETROVIC = math.sqrt(0.9999 * 0.9995 / ((1 + math.exp(-9.5)) * (1 + math.exp(-11))))  # its sigmoids at 1
+
+# What each metric of fused picture and sources gives where all three are equal, and the tolerance if not 1e-9
+IDENTITY: dict[str, float | tuple[float, float]] = {
+    **dict.fromkeys(("CE", "MSE", "RMSE", "Nabf", "Nabf_petrovic", "Qcv", "Qsf"), 0.0),
+    **dict.fromkeys(("CC", "MEF_SSIM", "MEF_MS_SSIM", "Qs", "Qw", "Qe", "Qy", "Qc", "Qcb", "EPI"), 1.0),
+    **dict.fromkeys(("VIF_wavelet", "VIFF"), 1.0),
+    **dict.fromkeys(("FMI_pixel", "FMI_raw", "FMI_gradient", "FMI_dct", "FMI_wavelet"), 1.0),
+    **dict.fromkeys(("NMI", "SSIM", "MS_SSIM", "UQI", "VIF"), 2.0),
+    "Qm": 3.0,
+    "Qg": 1 / (1 + math.exp(-5)) ** 2,
+    "Qabf_petrovic": (PETROVIC, 2e-6),  # flat pixels keep nothing, and weigh 0.001
+    "Labf": (1 - PETROVIC, 2e-6),
+    # where the strengths are equal the ratio is the strength itself; flat pixels weigh nothing
+    "Qabf": (0.9994 * 0.9879 / (1 + math.exp(-4.4)), 1e-3),
+    "Qp": (1.0, 0.02),  # features of the sources are masked, those of the fused picture are not
+}
+
+
+@pytest.mark.parametrize("name", IDENTITY)
+def test_the_value_of_three_equal_pictures(name: str, scene_of) -> None:
+    picture = scene_of(170, 177).vi
+    ideal = IDENTITY[name]
+    expected, tolerance = ideal if isinstance(ideal, tuple) else (ideal, 1e-9)
+    assert value(name, picture, picture, picture) == pytest.approx(expected, abs=tolerance)
+
+
+def test_the_information_of_three_equal_pictures_follows_from_their_entropy(scene) -> None:
+    same = (scene.vi, scene.vi, scene.vi)
+    entropy = value("EN", *same)
+    assert value("MI", *same) == pytest.approx(2 * entropy)
+    share = (
+        entropy / 8
+    )  # eigenvalues of the matrix of ones and these shares: 1 + 2 share, 1 - share, 1 - share
+    parts = np.array([1 + 2 * share, 1 - share, 1 - share]) / 3
+    assert value("Qncie", *same) == pytest.approx(1 + (parts * np.log(parts)).sum() / math.log(256))
+
+
+def test_every_metric_of_the_sources_has_an_ideal_value() -> None:
+    infinite_or_undefined = {"PSNR", "SCD"}  # 0 in a denominator
+    of_the_entropy = {"MI", "Qncie", "Qte"}
+    named = IDENTITY.keys() | infinite_or_undefined | of_the_entropy
+    assert named == {name for name, metric in METRICS.items() if metric.needs == "sources"}
+
+
 def test_the_difference_of_equal_pictures_has_no_correlation(scene) -> None:
     scores = score_many({"vi": scene.vi}, scene.ir, scene.vi)["vi"]
     assert math.isnan(scores.values["SCD"])

@@ -19,8 +19,10 @@ from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, Usag
 # A verb and the function that carries it out. Their modules keep heavy imports inside functions.
 VERBS = {
     "fuse": "ivfuse.cli.fuse:fuse",
+    "eval": "ivfuse.cli.evaluate:evaluate",
     "demo": "ivfuse.cli.demo:demo",
     "methods": "ivfuse.cli.methods:methods",
+    "metrics": "ivfuse.cli.metrics:metrics",
     "train": "ivfuse.cli.train:train",
     "export": "ivfuse.cli.export:export",
     "convert": "ivfuse.cli.convert:convert",
@@ -78,6 +80,7 @@ def _ivfuse(
     Examples:
       ivfuse demo -o demo
       ivfuse fuse night-ir.png night-vi.png -o fused.png
+      ivfuse eval fused.png night-ir.png night-vi.png
     """
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ivfuse.errors import IvfuseError, OutputError
+from ivfuse.errors import OutputError, reason_of
 from ivfuse.fusion.fuser import Fuser, FuseResult, Loaded, refuse_input_as_output, write_fused
 from ivfuse.imaging.encode import check_output
 from ivfuse.imaging.image import Rgb
@@ -99,14 +99,6 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"{folder}: cannot make the output folder: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{folder}: the output folder is not writable")
-
-
-def reason_of(error: Exception) -> str:
-    """An error as one line: the message of an expected one, the kind and first line of any other."""
-    text = " ".join(str(error).split())
-    if isinstance(error, IvfuseError):
-        return text
-    return f"unexpected {type(error).__name__}: {text}" if text else f"unexpected {type(error).__name__}"
 
 
 def _plan(pairs: Sequence[Pair], out_dir: Path, suffix: str) -> list[_Job]:

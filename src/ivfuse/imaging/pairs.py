@@ -1,4 +1,4 @@
-"""Which thermal file belongs to which visible file: by names that are equal but for the modality's word.
+"""Which thermal, visible and fused files belong together: by names equal but for the modality's word.
 
 Nothing is guessed: names that fit more than one file are listed, and so are files that fit none.
 """
@@ -18,6 +18,7 @@ IR_WORDS = ("infrared", "thermal", "lwir", "therm", "tir", "ir")
 VI_WORDS = ("visible", "visual", "vis", "rgb", "colour", "color", "eo", "vi")
 IR_LETTERS = ("t",)  # at the very end only, as in DJI_0001_T
 VI_LETTERS = ("v", "w")
+FUSED_WORDS = ("fused", "fusion", "fuse", "result", "output", "f")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
 _EXPECTED = "expected folders like ir/ and vi/, or names like x_ir.png and x_vi.png"
@@ -49,6 +50,40 @@ class Pairing:
     """
 
     pairs: tuple[Pair, ...]
+    orphans: tuple[Path, ...]
+    ambiguous: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trio:
+    """One pair of files and its fused picture.
+
+    Attributes:
+        name: the pair's name.
+        ir: the thermal file.
+        vi: the visible file.
+        fused: the fused file.
+    """
+
+    name: str
+    ir: Path
+    vi: Path
+    fused: Path
+
+
+@dataclass(frozen=True)
+class Trios:
+    """What was found in the folders of a method and its sources.
+
+    Attributes:
+        trios: sorted by name, numbers by their value.
+        missing: names of the pairs that have no fused picture.
+        orphans: pictures that belong to no pair.
+        ambiguous: a line for each name that fits several files, with these.
+    """
+
+    trios: tuple[Trio, ...]
+    missing: tuple[str, ...]
     orphans: tuple[Path, ...]
     ambiguous: tuple[str, ...]
 
@@ -102,6 +137,34 @@ def pair_folder(root: Path | str) -> Pairing:
         names = [f"{x.name}/" for x in folders[:4]] + [x.name for x in pictures[:3]]
         raise InputError(f"{root}: found {', '.join(names) or 'no pictures'}, {_EXPECTED}")
     return _pair_flat(pictures)
+
+
+def match_fused(pairing: Pairing, fused_dir: Path | str) -> Trios:
+    """Find the fused picture of each pair in a folder.
+
+    Its stem is the pair's name or that of one of its files (case and suffix may differ) or, failing that,
+    equal to one of these without the words fused, fusion, result, output and those of the modalities:
+    ``x_fused`` or ``fusion-x`` for the pair ``x_ir``, ``x_vi``.
+
+    Args:
+        pairing: the pairs.
+        fused_dir: the fused pictures of one method.
+
+    Raises:
+        InputError: if the folder is missing or cannot be listed.
+    """
+    pictures = list_pictures(Path(fused_dir))
+    trios: list[Trio] = []
+    ambiguous: list[str] = []
+    left = list(pairing.pairs)
+    for plain in (True, False):
+        left, pictures = _take_fused(left, pictures, plain, trios, ambiguous)
+    return Trios(
+        tuple(sorted(trios, key=lambda trio: (natural_key(trio.name), trio.name))),
+        tuple(pair.name for pair in left),
+        (*pairing.orphans, *pictures),
+        (*pairing.ambiguous, *sorted(ambiguous, key=natural_key)),
+    )
 
 
 def list_pictures(folder: Path) -> list[Path]:
@@ -161,10 +224,44 @@ class _Words:
 
 _IR = _Words(IR_WORDS, IR_LETTERS)
 _VI = _Words(VI_WORDS, VI_LETTERS)
+_ANY = _Words((*FUSED_WORDS, *IR_WORDS, *VI_WORDS), (*IR_LETTERS, *VI_LETTERS))
 
 
 def _plain_key(path: Path) -> str:
     return unicodedata.normalize("NFC", path.stem).casefold()
+
+
+def _take_fused(
+    pairs: list[Pair], pictures: list[Path], plain: bool, trios: list[Trio], ambiguous: list[str]
+) -> tuple[list[Pair], list[Path]]:
+    """Match pairs and fused pictures that share a key one to one; gives what is left of both."""
+    key = _plain_key if plain else _ANY.key
+    by_key: dict[str, list[Path]] = defaultdict(list)
+    for path in pictures:
+        by_key[key(path)].append(path)
+    wanted: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        for name in dict.fromkeys((key(Path(f"{pair.name}.png")), key(pair.vi), key(pair.ir))):
+            if name in by_key:
+                wanted[name].append(pair)
+    taken: set[Path] = set()
+    found: dict[str, list[Path]] = defaultdict(list)
+    for name, some in wanted.items():
+        taken |= set(by_key[name])
+        if len(some) == 1:
+            found[some[0].name] += by_key[name]
+        else:
+            ambiguous.append(
+                f"{name or 'no name'}: {', '.join(x.name for x in by_key[name])} fits the pairs"
+                f" {', '.join(pair.name for pair in some)}"
+            )
+    for pair in pairs:
+        if len(found[pair.name]) == 1:
+            trios.append(Trio(pair.name, pair.ir, pair.vi, found[pair.name][0]))
+        elif found[pair.name]:
+            ambiguous.append(f"{pair.name}: {', '.join(sorted(x.name for x in found[pair.name]))}")
+    settled = {pair.name for some in wanted.values() for pair in some}
+    return [x for x in pairs if x.name not in settled], [x for x in pictures if x not in taken]
 
 
 def _modality(path: Path) -> _Words | None:

@@ -1,10 +1,29 @@
 """A triple (infrared, visible, fused) becomes numbers: the metrics of the field and their conventions."""
 
-from ivfuse.metrics import gradient, information, perception, statistics, structure  # noqa: F401  (they register)
+# The order of these imports is the order of the tables.
+# isort: off
+from ivfuse.metrics import (  # noqa: F401  (they register)
+    information,
+    statistics,
+    structure,
+    mef,
+    structure_weighted,
+    gradient,
+    petrovic,
+    perception,
+    perception_wavelet,
+    perception_viff,
+    perception_contrast,
+    perception_phase,
+    features,
+    features_edges,
+)
+
+# isort: on
 from ivfuse.metrics.conventions import CONVENTIONS, Convention, get_convention
 from ivfuse.metrics.evaluate import EIGHT, Scorer, Scores, evaluate_arrays, mean_ranks, score_many
 from ivfuse.metrics.metric import Metric, Undefined
-from ivfuse.metrics.registry import METRICS, get_metric
+from ivfuse.metrics.registry import METRICS, get_metric, list_metrics
 from ivfuse.metrics.triple import Sources, Triple
 
 __all__ = [
@@ -21,6 +40,7 @@ __all__ = [
     "evaluate_arrays",
     "get_convention",
     "get_metric",
+    "list_metrics",
     "mean_ranks",
     "score_many",
 ]

@@ -10,7 +10,18 @@ import cv2
 import numpy as np
 
 from ivfuse.errors import UnknownNameError
-from ivfuse.metrics import gradient, information, statistics, structure
+from ivfuse.metrics import (
+    features,
+    gradient,
+    information,
+    mef,
+    perception,
+    perception_wavelet,
+    petrovic,
+    statistics,
+    structure,
+    structure_weighted,
+)
 from ivfuse.metrics.metric import Function
 from ivfuse.metrics.registry import get_metric
 from ivfuse.metrics.triple import Levels
@@ -67,6 +78,9 @@ class Convention:
 
 _AG_PER_PIXEL = Variant(gradient.ag_per_pixel, "divided by H * W, not by (H - 1)(W - 1)")
 _MI_NATS = Variant(information.mi_nats, "in nats, not bits: times ln 2")
+_MS_SSIM_MEF = Variant(
+    mef.mef_ms_ssim, "not Wang's index but the multi-scale MEF-SSIM (MEF_MS_SSIM), one value for both sources"
+)
 
 CONVENTIONS: dict[str, Convention] = {
     convention.name: convention
@@ -79,7 +93,8 @@ CONVENTIONS: dict[str, Convention] = {
         Convention(
             "tang",
             "Tables made with L. Tang's MATLAB evaluation (MaeFuse and many others). Known mistakes: MI"
-            " merges the levels 254 and 255, SSIM takes L = 1 on levels 0..255, PSNR is 48.13 dB too large.",
+            " merges the levels 254 and 255, SSIM takes L = 1 on levels 0..255, MS_SSIM is MEF_MS_SSIM,"
+            " PSNR is 48.13 dB too large, Nabf gets its pictures in the wrong order.",
             {
                 "MI": Variant(
                     information.mi_saturated, "levels 254 and 255 count as one in the joint histogram"
@@ -87,9 +102,13 @@ CONVENTIONS: dict[str, Convention] = {
                 "SSIM": Variant(
                     structure.ssim_mean_unit_span, "mean of both sources, border repeated, L = 1"
                 ),
+                "MS_SSIM": _MS_SSIM_MEF,
                 "MSE": Variant(statistics.mse_unit_range, "of pictures 0..1: divided by 255^2"),
                 "PSNR": Variant(
                     statistics.psnr_mixed_ranges, "peak 255 over the MSE of pictures 0..1: + 48.13 dB"
+                ),
+                "Nabf": Variant(
+                    petrovic.nabf_wrong_order, "judges the infrared against the visible and the fused picture"
                 ),
             },
             to_gray=matlab_gray,
@@ -97,16 +116,29 @@ CONVENTIONS: dict[str, Convention] = {
         Convention(
             "li",
             "Tables of H. Li & X.-J. Wu (DenseFuse, NestFuse, RFN-Nest, CrossFuse). Known mistakes: SD is not"
-            " divided by the number of pixels and grows with the picture, MI is twice the entropy, Qabf of"
-            " pictures 0..1 gives next to nothing where the edges of F and a source are equal.",
+            " divided by the number of pixels and grows with the picture, MI is twice the entropy, MS_SSIM is"
+            " MEF_MS_SSIM, Qabf of pictures 0..1 gives next to nothing where the edges of F and a source are"
+            " equal, Nabf of such pictures weighs all edges alike. Their VIF (MDLatLRR) is VIF_wavelet here,"
+            " FMI_w is FMI_wavelet, SSIM_a is SSIM.",
             {
                 "SD": Variant(
                     statistics.sd_not_averaged, "SD / 255 * sqrt(H * W): depends on the picture's size"
                 ),
                 "MI": Variant(information.mi_twice_entropy, "2 * EN, whatever the sources are"),
                 "SSIM": Variant(structure.ssim_mean, "mean of both sources, border repeated, L = 255"),
+                "MS_SSIM": _MS_SSIM_MEF,
                 "Qabf": Variant(
                     gradient.qabf_unit_range, "of pictures 0..1: equal edges score almost nothing"
+                ),
+                "Nabf": Variant(
+                    petrovic.nabf_unit_range, "of pictures 0..1: all edges fall below 2 and weigh the same"
+                ),
+                "VIF_wavelet": Variant(
+                    perception_wavelet.vif_wavelet_unit_range,
+                    "of pictures 0..1, while the eye's noise is meant for 0..255: about twofold",
+                ),
+                "FMI_gradient": Variant(
+                    features.fmi_gradient_unit_range, "of pictures 0..1: rounding tells equal slopes apart"
                 ),
             },
             to_gray=matlab_gray,
@@ -122,6 +154,7 @@ CONVENTIONS: dict[str, Convention] = {
                 ),
                 "AG": _AG_PER_PIXEL,
                 "PSNR": Variant(statistics.psnr_own_peak, "the peak is the fused picture's greatest level"),
+                "VIFF": Variant(perception.vif, "not VIFF: the program gives this name to VIF"),
             },
         ),
         Convention(
@@ -141,11 +174,26 @@ CONVENTIONS: dict[str, Convention] = {
         Convention(
             "liu",
             "Tables made with imageFusionMetrics, the MATLAB programs of the study of Z. Liu et al."
-            " (IEEE TPAMI 34(1), 2012); where no variant is listed the default is what they compute. Known"
-            " mistake: Qte exchanges the marginals of each joint histogram.",
+            " (IEEE TPAMI 34(1), 2012). Known mistakes: Qte exchanges the marginals of each joint histogram;"
+            " Qs, Qy and Qc let rounding errors decide in flat windows; Qc cuts the product instead of the"
+            " weight; Qe, as mended by its users, ignores the pictures and squares the Qw of their edges.",
             {
                 "Qte": Variant(
                     information.qte_exchanged, "of stretched pictures, the marginals of each pair exchanged"
+                ),
+                "Qs": Variant(
+                    structure_weighted.qs_ordered,
+                    "where both sources are flat, rounding errors share them out",
+                ),
+                "Qe": Variant(
+                    structure_weighted.qe_squared, "the edge maps' Qw squared, without the pictures'"
+                ),
+                "Qy": Variant(
+                    structure_weighted.qy_ordered, "flat windows are compared by their rounding errors"
+                ),
+                "Qc": Variant(
+                    structure_weighted.qc_cut_product,
+                    "a window scores 0 or 1 where one source runs against the fused picture; 0 / 0 if flat",
                 ),
             },
             to_gray=matlab_gray,

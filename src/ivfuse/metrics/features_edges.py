@@ -18,7 +18,7 @@ DIAGONAL = math.sqrt(0.5)  # weight of the diagonal steps in Qsf: one over their
 
 @shared
 def _haar(picture: Picture) -> list[Details]:
-    """Return the details of two levels of an orthonormal Haar pyramid; a last odd row or column is left out."""
+    """Return the details of two levels of an orthonormal Haar pyramid, less a last odd row or column."""
     low, levels = picture.values, []
     for _ in range(2):
         low = low[: low.shape[0] // 2 * 2, : low.shape[1] // 2 * 2]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.metrics.triple import Gray, Levels
+from ivfuse.metrics.triple import Gray, Levels, Picture, shared
 
 Plane = Levels | NDArray[np.uint16] | Gray
 
@@ -80,3 +80,50 @@ def flat_windows(levels: Levels, size: int) -> NDArray[np.bool_]:
     inner = np.s_[reach : levels.shape[0] - reach, reach : levels.shape[1] - reach]
     flat: NDArray[np.bool_] = cv2.dilate(levels, window)[inner] == cv2.erode(levels, window)[inner]
     return flat
+
+
+@shared
+def scaled(picture: Picture, scale: int) -> Plane:
+    """Return the picture after ``scale`` halvings: means of 2x2 cells, an odd last row or column repeated."""
+    if scale == 0:
+        return picture.levels
+    return halved(scaled(picture, scale - 1))
+
+
+def halved(plane: Plane) -> Gray:
+    """Return the means of 2x2 cells; an odd last row or column is repeated first."""
+    height, width = plane.shape
+    even = cv2.copyMakeBorder(plane, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE).astype(np.float64)
+    rows = even[::2] + even[1::2]
+    result: Gray = (rows[:, ::2] + rows[:, 1::2]) * 0.25
+    return result
+
+
+def gaussian_in_order(size: int, sigma: float) -> Gray:
+    """Return a square Gaussian window as those programs make it: divided by its sum, and once more.
+
+    The sums run one by one, down the columns; pairwise summation ends in other last digits.
+    """
+    x = np.arange(size) - (size - 1) / 2
+    window = np.exp(-(x[:, None] ** 2 + x**2) / (2 * sigma * sigma))
+    window /= np.cumsum(window.T)[-1]
+    columns = np.cumsum(window, axis=0)[-1]
+    result: Gray = window / np.cumsum(columns)[-1]
+    return result
+
+
+def filter_in_order(image: Plane, window: Gray) -> Gray:
+    """Filter with a square window and add up its terms in the order of Octave's conv2, last column first.
+
+    Only for variants in which the rounding errors of that program decide a published value.
+    """
+    values = image.astype(np.float64)
+    size = len(window)
+    height, width = (side - size + 1 for side in values.shape)
+    result = np.zeros((height, width))
+    term = np.empty_like(result)
+    for column in range(size - 1, -1, -1):
+        for row in range(size - 1, -1, -1):
+            np.multiply(values[row : row + height, column : column + width], window[row, column], out=term)
+            result += term
+    return result

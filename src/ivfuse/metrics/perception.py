@@ -25,7 +25,7 @@ VIF_LEAST_VARIANCE = 1e-10  # below it a window counts as flat
 VIF_LEAST_SIDE = 41  # the smallest side at which the fourth scale still holds one whole window
 
 
-def _shrink(image: Plane, window: Gray) -> Gray:
+def shrink(image: Plane, window: Gray) -> Gray:
     """Filter with whole windows and keep every second row and column; bands start at even rows."""
     small = [filter_valid(image[rows], window)[::2, ::2] for rows in bands(image.shape[0], len(window))]
     return np.vstack(small)
@@ -75,7 +75,7 @@ def vifp(triple: Triple) -> tuple[float, float]:
     for number, size in enumerate(VIF_WINDOWS):
         window = gaussian(size, size / 5)
         if number:
-            planes = [_shrink(plane, window) for plane in planes]
+            planes = [shrink(plane, window) for plane in planes]
         for rows in bands(planes[0].shape[0], size):
             *sources, fused = (plane[rows] for plane in planes)
             mean = local_mean(fused, window)

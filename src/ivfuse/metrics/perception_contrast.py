@@ -53,9 +53,9 @@ def frequencies(shape: tuple[int, int], divisor: float) -> Gray:
 
 def filtered(values: Gray, gain: Gray) -> Gray:
     """Multiply the spectrum of a picture by a real, even gain."""
-    spectrum = cv2.dft(values, flags=cv2.DFT_COMPLEX_OUTPUT)
-    spectrum *= gain[:, :, None]
-    return np.asarray(cv2.idft(spectrum, flags=cv2.DFT_SCALE | cv2.DFT_REAL_OUTPUT), np.float64)
+    spectrum = np.fft.rfft2(values)
+    spectrum *= gain[:, : spectrum.shape[1]]
+    return np.asarray(np.fft.irfft2(spectrum, values.shape), np.float64)
 
 
 def _blur(values: Gray, sigma: float) -> Gray:

@@ -26,6 +26,11 @@ def metric(
     return add
 
 
+def list_metrics() -> list[str]:
+    """Return the names of all metrics, family by family."""
+    return list(METRICS)
+
+
 def get_metric(name: str) -> Metric:
     """Return the metric of that name, in any letter case.
 

@@ -67,7 +67,7 @@ def _squared_steps(picture: Picture) -> tuple[float, float]:
     higher_is_better=True,
     range=(0.0, 255 * math.sqrt(2)),
     needs="fused",
-    source="Eskicioglu & Fisher, Signal Processing of Images 43(12), IEEE Trans. Communications, 1995",
+    source="Eskicioglu & Fisher, IEEE Trans. Communications 43(12), 1995",
 )
 def sf(triple: Triple) -> float:
     """Spatial frequency: root of the mean squared differences along rows plus those along columns.

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ivfuse.metrics.filters import bands, gaussian, local_covariance, local_mean, local_variance
+from ivfuse.metrics.filters import (
+    Plane,
+    bands,
+    box_sums,
+    gaussian,
+    local_covariance,
+    local_mean,
+    local_variance,
+    multiply,
+    scaled,
+)
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
 from ivfuse.metrics.triple import Gray, Levels, Triple
@@ -112,3 +124,102 @@ def ssim_mean_unit_span(triple: Triple) -> float:
 def ssim_mean(triple: Triple) -> float:
     """Mean over the sources, border repeated, L = 255."""
     return sum(mean_ssim(triple, Window(11, 1.5, same=True), 255.0)) / 2
+
+
+SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+def _mean_contrast(planes: Sequence[Plane], brightness: bool) -> list[float]:
+    """Return the mean contrast and structure term of each source, times the brightness term if wanted."""
+    weights = WANG.weights
+    sums = [0.0, 0.0]
+    count = 0
+    for rows in bands(planes[0].shape[0], WANG.size):
+        *sources, fused = (plane[rows] for plane in planes)
+        mean = local_mean(fused, weights)
+        spread = local_variance(fused, mean, weights)
+        spread += C2
+        count += mean.size
+        for index, source in enumerate(sources):
+            mean_source = local_mean(source, weights)
+            similar = local_covariance(source, fused, mean_source, mean, weights)
+            similar *= 2
+            similar += C2
+            similar /= local_variance(source, mean_source, weights) + spread
+            if brightness:
+                similar *= 2 * mean_source * mean + C1
+                similar /= mean_source * mean_source + (mean * mean + C1)
+            sums[index] += float(similar.sum())
+    return [value / count for value in sums]
+
+
+@metric(
+    "MS_SSIM",
+    higher_is_better=True,
+    range=(0.0, 2.0),
+    needs="sources",
+    source="Wang, Simoncelli & Bovik, Asilomar Conf. Signals, Systems and Computers, 2003",
+)
+def ms_ssim(triple: Triple) -> float:
+    """Structural similarity at five scales to each source, the two added: Wang's own form with L = 255.
+
+    Four ways to print another number under this name: the tables of Li & Wu and Tang's programs mean the
+    multi-scale MEF-SSIM (``li``, ``tang``); some average the sources; some multiply levels by 255 once more;
+    ports halve the picture with cells shifted by one pixel. A negative mean counts as 0.
+    """
+    last = len(SCALE_WEIGHTS) - 1
+    least = (WANG.size - 1) * 2**last + 1
+    if min(triple.fused.shape) < least:
+        raise Undefined(f"MS_SSIM needs sides of {least} pixels, the picture is {triple.fused.size}")
+    products = [1.0, 1.0]
+    for scale, power in enumerate(SCALE_WEIGHTS):
+        planes = [scaled(picture, scale) for picture in triple.pictures]
+        for index, value in enumerate(_mean_contrast(planes, brightness=scale == last)):
+            products[index] *= max(value, 0.0) ** power
+    return math.fsum(products)
+
+
+UQI_SIDE = 8
+
+
+def _mean_uqi(first: Levels, second: Levels) -> float:
+    """Return the mean of Wang & Bovik's index over all whole windows; sums of whole numbers are exact."""
+    pixels = UQI_SIDE**2
+    total = 0.0
+    count = 0
+    for rows in bands(first.shape[0], UQI_SIDE):
+        one, two = first[rows], second[rows]
+        sum_one, sum_two = box_sums(one, UQI_SIDE), box_sums(two, UQI_SIDE)
+        product = sum_one * sum_two
+        squares = sum_one * sum_one + sum_two * sum_two
+        spread = pixels * (box_sums(multiply(one, one), UQI_SIDE) + box_sums(multiply(two, two), UQI_SIDE))
+        spread -= squares
+        index = 4 * (pixels * box_sums(multiply(one, two), UQI_SIDE) - product) * product
+        with np.errstate(divide="ignore", invalid="ignore"):
+            index /= spread * squares
+            flat = spread == 0
+            index[flat] = 2 * product[flat] / squares[flat]
+        index[squares == 0] = 1
+        total += float(index.sum())
+        count += index.size
+    return total / count
+
+
+@metric(
+    "UQI",
+    higher_is_better=True,
+    range=(-2.0, 2.0),
+    needs="sources",
+    source="Wang & Bovik, IEEE Signal Processing Letters 9(3), 2002",
+)
+def uqi(triple: Triple) -> float:
+    """Universal quality index to each source, the two added: SSIM's forerunner, without constants.
+
+    Flat windows of 8x8 pixels at every position; where both are flat, brightness alone counts. A common
+    library (sewar) takes window means for sums and prints values far too high; averages of the two sources
+    are half of ours.
+    """
+    if min(triple.fused.shape) < UQI_SIDE:
+        raise Undefined(f"UQI needs sides of {UQI_SIDE} pixels, the picture is {triple.fused.size}")
+    return sum(_mean_uqi(pair.first.levels, pair.second.levels) for pair in triple.pairs)

@@ -1,0 +1,197 @@
+"""What ``ivfuse eval`` says: a table of means, on request a row per picture, CSV or JSON.
+
+Values go to standard output, everything that went wrong or is missing to standard error.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json as json_module
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ivfuse.imaging.pairs import Trios
+    from ivfuse.metrics.folder import Scored
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Report:
+    """The scores of one method.
+
+    Attributes:
+        convention: the name of the convention that they follow.
+        names: the metrics, in the order asked.
+        trios: the pictures and what was left over.
+        scored: what became of each picture, in the order of the trios.
+    """
+
+    convention: str
+    names: tuple[str, ...]
+    trios: Trios
+    scored: tuple[Scored, ...]
+
+    @property
+    def failed(self) -> list[Scored]:
+        """The pictures that could not be scored."""
+        return [each for each in self.scored if each.scores is None]
+
+    @property
+    def means(self) -> dict[str, float]:
+        """The mean of each metric over the pictures that have a value."""
+        from ivfuse.metrics.folder import means
+
+        return means(self.scored, self.names)
+
+    def reasons(self, name: str) -> Counter[str]:
+        """Why a metric has no value, and for how many pictures."""
+        return Counter(
+            each.scores.reasons[name]
+            for each in self.scored
+            if each.scores is not None and name in each.scores.reasons
+        )
+
+    def write_csv(self, path: Path) -> None:
+        """Write a row per picture and one of means; an empty cell is a missing value.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        from ivfuse.imaging.encode import write_bytes
+
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["name", "convention", *self.names])
+        for each in self.scored:
+            if each.scores is not None:
+                values = each.scores.values
+                table.writerow(
+                    [each.trio.name, self.convention, *(_cell(values[name]) for name in self.names)]
+                )
+        table.writerow(["mean", self.convention, *(_cell(value) for value in self.means.values())])
+        write_bytes(path, text.getvalue().encode())
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain values, for machines; a missing value is null."""
+        return {
+            "convention": self.convention,
+            "metrics": list(self.names),
+            "mean": {name: _plain(value) for name, value in self.means.items()},
+            "without_value": {name: dict(reasons) for name in self.names if (reasons := self.reasons(name))},
+            "pictures": [
+                {
+                    "name": each.trio.name,
+                    "fused": str(each.trio.fused),
+                    "ir": str(each.trio.ir),
+                    "vi": str(each.trio.vi),
+                    "values": {name: _plain(value) for name, value in each.scores.values.items()},
+                }
+                for each in self.scored
+                if each.scores is not None
+            ],
+            "failed": [{"name": each.trio.name, "reason": each.failure} for each in self.failed],
+            "missing": list(self.trios.missing),
+            "orphans": [str(path) for path in self.trios.orphans],
+            "ambiguous": list(self.trios.ambiguous),
+        }
+
+
+def say(report: Report, *, one: bool, pictures: bool, json: bool, quiet: bool) -> None:
+    """Print the report.
+
+    Args:
+        report: what there is to say.
+        one: a single triple of files was asked for.
+        pictures: print a row per picture too.
+        json: print one JSON object to standard output.
+        quiet: leave out remarks on missing values and files.
+    """
+    for each in report.failed:
+        text = f"ivfuse: error: {each.failure}" if one else f"failed: {each.trio.name}: {each.failure}"
+        typer.echo(text, err=True)
+    if json:
+        typer.echo(json_module.dumps(report.as_json(), indent=2))
+        return
+    if not quiet:
+        _say_left_over(report)
+    count = len(report.scored) - len(report.failed)
+    if not count:
+        return
+    if pictures and not one:
+        typer.echo("\n".join([*_rows(report), ""]))
+    typer.echo("\n".join(_table(report, count, one)))
+    if not quiet:
+        _say_reasons(report, count, one)
+
+
+def _say_left_over(report: Report) -> None:
+    """Name the pairs without a fused picture and the files that fit nothing."""
+    if missing := report.trios.missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        typer.echo(f"no fused picture: {', '.join(missing[:_SHOWN])}{more}", err=True)
+    for path in report.trios.orphans:
+        typer.echo(f"no partner: {path}", err=True)
+    for group in report.trios.ambiguous:
+        typer.echo(f"ambiguous: {group}", err=True)
+
+
+def _table(report: Report, count: int, one: bool) -> list[str]:
+    """Name, direction and mean of each metric; for folders also how many pictures had no value."""
+    from ivfuse.metrics import get_metric
+
+    pictures = report.scored[0].trio.fused if one else f"{count} picture{'s' if count > 1 else ''}"
+    rows = [("metric", "better", "value" if one else "mean", "" if one else "no value")]
+    for name, mean in report.means.items():
+        lost = report.reasons(name).total()
+        better = "higher" if get_metric(name).higher_is_better else "lower"
+        rows.append((name, better, _shown(mean), "" if one else str(lost or "-")))
+    return [f"{pictures}, convention {report.convention}", *_aligned(rows, left=2)]
+
+
+def _rows(report: Report) -> list[str]:
+    """A row per picture."""
+    rows: list[tuple[str, ...]] = [("name", *report.names)]
+    for each in report.scored:
+        if each.scores is not None:
+            rows.append((each.trio.name, *(_shown(each.scores.values[name]) for name in report.names)))
+    return _aligned(rows, left=1)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], left: int) -> list[str]:
+    """Columns under each other, the first ``left`` of them flush left, the others flush right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            f"{cell:<{width}}" if column < left else f"{cell:>{width}}"
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _say_reasons(report: Report, count: int, one: bool) -> None:
+    for name in report.names:
+        for reason, times in report.reasons(name).most_common():
+            said = reason if reason.startswith(name) else f"{name}: {reason}"
+            typer.echo(f"no value: {said}" + ("" if one else f" ({times} of {count})"), err=True)
+
+
+def _shown(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.4f}"
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else repr(float(value))
+
+
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else value

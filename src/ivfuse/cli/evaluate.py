@@ -1,0 +1,129 @@
+"""``ivfuse eval``: score fused pictures against their sources, one triple of files or whole folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ivfuse.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from ivfuse.imaging.pairs import Trios
+
+
+def evaluate(
+    fused: Annotated[Path, typer.Argument(metavar="FUSED", help="Fused file or folder.")],
+    ir: Annotated[
+        Path,
+        typer.Argument(metavar="IR", help="Thermal file or folder; or one folder that holds both sources."),
+    ],
+    vi: Annotated[Path | None, typer.Argument(metavar="VI", help="Visible file or folder.")] = None,
+    *,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="Names with commas between, or all; else the eight of the common tables."
+        ),
+    ] = None,
+    convention: Annotated[
+        str, typer.Option(help="The family of tables to follow: default, tang, li, cddfuse, vifb or liu.")
+    ] = "default",
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the values of each picture to this file.")
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures", help="Print the values of each picture too.")
+    ] = False,
+    ir_window: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LO HI",
+            help="Thermal values shown as black and white; else the 1st and 99th percentile of 16-bit files.",
+        ),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes; else all processors.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
+) -> None:
+    """Score a fused picture, or all of a folder, and print the means.
+
+    Pairs are found as `ivfuse fuse` finds them, their fused pictures by the same names. Papers compute a
+    metric of one name in several ways: choose a convention to compare with their tables; `ivfuse metrics`
+    explains them. Exit code: 0 done, 1 some pictures failed (they are listed), 2 wrong use.
+
+    \b
+    Examples:
+      ivfuse eval fused.png thermal.png visible.jpg
+      ivfuse eval fused/ ir/ vi/ --convention cddfuse --csv scores.csv
+      ivfuse eval fused/ recordings/ --metrics EN,VIF,Qabf --json
+    """
+    one = _is_one(fused, ir, vi)
+    _check_csv(csv)
+
+    from ivfuse.cli import eval_report, fuse_report
+    from ivfuse.metrics import get_convention
+    from ivfuse.metrics.folder import score_files
+
+    names = _names(metrics)
+    get_convention(convention)
+    trios = _trios(fused, ir, vi, one)
+    with fuse_report.progress(len(trios.trios), shown=not (one or quiet or json)) as tell:
+        scored = score_files(trios.trios, names, convention, jobs, ir_window, tell)
+    report = eval_report.Report(convention, tuple(names), trios, tuple(scored))
+    if csv is not None:
+        report.write_csv(csv)
+    eval_report.say(report, one=one, pictures=pictures, json=json, quiet=quiet)
+    raise typer.Exit(1 if report.failed else 0)
+
+
+def _is_one(fused: Path, ir: Path, vi: Path | None) -> bool:
+    """Whether three files were given (True) or folders (False)."""
+    given = [path for path in (fused, ir, vi) if path is not None]
+    for path in given:
+        if not path.exists():
+            raise InputError(f"{path}: no such file or folder")
+    folders = [path.is_dir() for path in given]
+    if vi is None and not ir.is_dir():
+        raise UsageError(f"{ir} is a file: give the visible file too, or one folder that holds both sources")
+    if len(set(folders)) > 1:
+        found = ", ".join(f"{path} ({'folder' if path.is_dir() else 'file'})" for path in given)
+        raise UsageError(f"give three files, or folders alone: {found}")
+    return not folders[0]
+
+
+def _names(text: str | None) -> list[str]:
+    """The metrics asked for, in that order, each once."""
+    from ivfuse.metrics import EIGHT, METRICS, get_metric
+
+    if text is None:
+        return list(EIGHT)
+    if text.strip().lower() == "all":
+        return list(METRICS)
+    names = [get_metric(part.strip()).name for part in text.split(",") if part.strip()]
+    if not names:
+        raise UsageError(f"--metrics {text!r} names no metric; `ivfuse metrics` lists them")
+    return list(dict.fromkeys(names))
+
+
+def _check_csv(path: Path | None) -> None:
+    """Refuse a table that cannot be written before any work is done."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise UsageError(f"--csv {path}: expected a file in a folder that exists")
+
+
+def _trios(fused: Path, ir: Path, vi: Path | None, one: bool) -> Trios:
+    """The pictures that were asked for."""
+    from ivfuse.imaging.pairs import Trio, Trios, match_fused, pair_folder, pair_folders
+
+    if one and vi is not None:
+        return Trios((Trio(fused.stem, ir, vi, fused),), (), (), ())
+    pairing = pair_folder(ir) if vi is None else pair_folders(ir, vi)
+    trios = match_fused(pairing, fused)
+    if not trios.trios:
+        sources = str(ir) if vi is None else f"{ir} and {vi}"
+        raise InputError(
+            f"{fused}: no fused picture of the {len(pairing.pairs)} pairs of {sources}, expected their names"
+        )
+    return trios

@@ -1,0 +1,170 @@
+"""Many fused pictures from files to scores: goes on past a bad file, on all processors, in a fixed order."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+
+from ivfuse.errors import reason_of
+from ivfuse.imaging.image import Window, read_thermal, read_visible
+from ivfuse.imaging.pairs import Trio
+from ivfuse.metrics.conventions import get_convention
+from ivfuse.metrics.evaluate import Scores, score_many, to_levels
+from ivfuse.metrics.registry import get_metric
+from ivfuse.metrics.triple import Levels
+
+OnProgress = Callable[[str, Literal["done", "failed"]], None]
+
+WORTH_PROCESSES = 2.0  # seconds of work below which the start of processes costs more than it saves
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What became of one fused picture: its scores, or why it has none."""
+
+    trio: Trio
+    scores: Scores | None
+    failure: str = ""
+
+
+def score_files(
+    trios: Sequence[Trio],
+    metrics: Sequence[str],
+    convention: str = "default",
+    jobs: int | None = None,
+    ir_window: Window | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Scored]:
+    """Score fused pictures from files.
+
+    Files are brought to 8 bit: 16-bit pictures are divided, 16-bit thermal files mapped by the window.
+
+    Args:
+        trios: what to score.
+        metrics: names of metrics.
+        convention: which family of tables to follow.
+        jobs: processes; all processors if not given. Little work is done in this process.
+        ir_window: the thermal values that become black and white; see :func:`read_thermal`.
+        on_progress: called after each picture, as it is done, with its name and what became of it.
+
+    Returns:
+        One entry per trio, in their order. A picture that cannot be read or whose size differs has a failure.
+
+    Raises:
+        UnknownNameError: before any work, no such metric or convention.
+    """
+    names = [get_metric(name).name for name in metrics]
+    convention = get_convention(convention).name
+    tell = on_progress or (lambda name, outcome: None)
+    result: dict[int, Scored] = {}
+    for index, scored in _scored(trios, (names, convention, ir_window), jobs or processors()):
+        result[index] = scored
+        tell(scored.trio.name, "failed" if scored.scores is None else "done")
+    return [result[index] for index in range(len(trios))]
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+_How = tuple[list[str], str, Window | None]
+
+
+def _scored(trios: Sequence[Trio], how: _How, processes: int) -> Iterator[tuple[int, Scored]]:
+    """Yield index and outcome of each trio as they are done; the first tells how long the others take."""
+    started = time.perf_counter()
+    for index, trio in enumerate(trios[:1]):
+        yield index, _score(trio, how)
+    rest = range(1, len(trios))
+    if min(processes, len(rest)) > 1 and (time.perf_counter() - started) * len(rest) > WORTH_PROCESSES:
+        yield from _in_processes(trios, rest, how, min(processes, len(rest)))
+    else:
+        yield from ((index, _score(trios[index], how)) for index in rest)
+
+
+def _in_processes(
+    trios: Sequence[Trio], indices: Iterable[int], how: _How, processes: int
+) -> Iterator[tuple[int, Scored]]:
+    # started afresh, not forked: OpenCV's threads do not survive a fork
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_process)
+    try:
+        with _one_thread_each():
+            futures = {pool.submit(_score, trios[index], how): index for index in indices}
+        for future in as_completed(futures):
+            index = futures[future]
+            yield index, _result(future, trios[index])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_process() -> None:
+    """Use one thread, and leave an interrupt to the process that waits for the results."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def _result(future: Future[Scored], trio: Trio) -> Scored:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return Scored(
+            trio, None, "a process ended unexpectedly, perhaps for want of memory; try fewer --jobs"
+        )
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let the processes that start now use one thread each in linear algebra."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _score(trio: Trio, how: _How) -> Scored:
+    names, convention, window = how
+    try:
+        ir = _thermal_levels(trio, window)
+        vi, fused = (to_levels(read_visible(path).pixels, path.name) for path in (trio.vi, trio.fused))
+        return Scored(trio, score_many({"fused": fused}, ir, vi, names, convention)["fused"])
+    except Exception as error:  # a bad picture must not end the run
+        return Scored(trio, None, reason_of(error))
+
+
+def _thermal_levels(trio: Trio, window: Window | None) -> Levels:
+    """Return a thermal file in 8 bit; colour is kept, since conventions differ in how it becomes grey."""
+    if window is None:
+        picture = read_visible(trio.ir)
+        if picture.depth == 8:
+            return to_levels(picture.pixels, trio.ir.name)
+    return to_levels(read_thermal(trio.ir, window).pixels, trio.ir.name)
+
+
+def means(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, float]:
+    """Return the mean of each metric over the pictures that have a value; NaN if none has."""
+    rows = [each.scores.values for each in scored if each.scores is not None]
+    result = {}
+    for name in names:
+        found = [row[name] for row in rows if not math.isnan(row[name])]
+        result[name] = math.fsum(found) / len(found) if found else math.nan
+    return result

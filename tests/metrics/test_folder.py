@@ -1,0 +1,76 @@
+"""Scoring files: order, progress, failures, means."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import cv2
+import pytest
+
+from ivfuse.errors import UnknownNameError
+from ivfuse.imaging.pairs import Trio
+from ivfuse.metrics import CONVENTIONS, Scores, evaluate_arrays
+from ivfuse.metrics.folder import Scored, _result, means, score_files
+
+
+@pytest.fixture
+def trios(tmp_path: Path, scene) -> list[Trio]:
+    """Three triples of files; the fused picture of the second is missing."""
+    found = []
+    for name, fused in (("one", scene.fused), ("two", None), ("three", scene.degraded)):
+        paths = [tmp_path / f"{name}-{part}.png" for part in ("ir", "vi", "fused")]
+        for path, picture in zip(paths, (scene.ir, scene.vi, fused), strict=True):
+            if picture is not None:
+                cv2.imwrite(str(path), picture)
+        found.append(Trio(name, *paths))
+    return found
+
+
+def test_files_score_as_their_arrays_and_a_missing_one_is_a_failure(trios: list[Trio], scene) -> None:
+    told: list[tuple[str, str]] = []
+    scored = score_files(trios, ["en", "Qabf"], "li", on_progress=lambda *what: told.append(what))
+    assert [each.trio.name for each in scored] == ["one", "two", "three"]
+    assert scored[0].scores is not None
+    assert scored[0].scores.convention == "li"
+    assert scored[0].scores.values == evaluate_arrays(scene.fused, scene.ir, scene.vi, ["EN", "Qabf"], "li")
+    assert scored[1].scores is None
+    assert "two-fused.png" in scored[1].failure
+    assert told == [("one", "done"), ("two", "failed"), ("three", "done")]
+
+
+def test_a_colour_thermal_file_becomes_grey_as_the_convention_says(tmp_path: Path, scene) -> None:
+    tinted = cv2.applyColorMap(scene.ir, cv2.COLORMAP_INFERNO)
+    paths = [tmp_path / f"{part}.png" for part in ("ir", "vi", "fused")]
+    for path, picture in zip(paths, (tinted, scene.vi, scene.fused), strict=True):
+        cv2.imwrite(str(path), picture)
+    for name in ("default", "tang"):
+        gray = CONVENTIONS[name].to_gray(tinted[:, :, ::-1])
+        (scored,) = score_files([Trio("x", *paths)], ["MI"], name)
+        assert scored.scores is not None
+        assert scored.scores.values == evaluate_arrays(scene.fused, gray, scene.vi, ["MI"], name)
+
+
+def test_nothing_to_score_is_no_error(trios: list[Trio]) -> None:
+    assert score_files([], ["EN"]) == []
+    assert all(math.isnan(value) for value in means([], ["EN", "SD"]).values())
+
+
+def test_unknown_names_are_refused_before_any_work(trios: list[Trio]) -> None:
+    for names, convention in ((["XY"], "default"), (["EN"], "XY")):
+        with pytest.raises(UnknownNameError):
+            score_files(trios, names, convention, on_progress=lambda *what: pytest.fail("work was done"))
+
+
+def test_means_leave_out_missing_values(trios: list[Trio]) -> None:
+    values = (1.0, math.nan, 4.0)
+    scored = [Scored(trios[0], Scores("default", {"CC": value})) for value in values]
+    assert means([*scored, Scored(trios[1], None, "lost")], ["CC"]) == {"CC": 2.5}
+
+
+def test_a_process_that_dies_is_a_failure_of_its_picture(trios: list[Trio]) -> None:
+    future: Future[Scored] = Future()
+    future.set_exception(BrokenProcessPool())
+    assert "fewer --jobs" in _result(future, trios[0]).failure
