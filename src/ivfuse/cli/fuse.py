@@ -11,6 +11,7 @@ import typer
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from ivfuse.fusion.method import Method
     from ivfuse.imaging.pairs import Pairing
 
 
@@ -23,6 +24,13 @@ def fuse(
     out: Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="File or folder to write.")],
     method: Annotated[
         str | None, typer.Option(help="Name of a method; `ivfuse methods` lists them and marks the default.")
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Weights of a training (model.safetensors), run by PyTorch.",
+        ),
     ] = None,
     gray: Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of colour.")] = False,
     bits: Annotated[int, typer.Option(help="Bits per channel of the output: 8 or 16.")] = 8,
@@ -56,7 +64,10 @@ def fuse(
       ivfuse fuse thermal.png visible.jpg -o fused.png
       ivfuse fuse ir/ vi/ -o fused/ --method laplacian
       ivfuse fuse recordings/ -o fused/ --ir-window 7200 8400 --format tiff --bits 16
+      ivfuse fuse ir/ vi/ -o fused/ --weights runs/cam/model.safetensors
     """
+    if weights and (method or runtime != "auto" or precision != "auto"):
+        raise UsageError("--weights takes the place of --method, --runtime and --precision")
     one = _is_one_pair(ir, vi)
     folder, suffix = _target(out, format_, one)
     _limit_threads(threads)
@@ -68,10 +79,10 @@ def fuse(
 
     check_output(folder / f"x{suffix}" if _names_folder(out) or not one else out, bits)
     fuser = Fuser(
-        method,
+        _torch_method(weights, threads) if weights else method,
         runtime=runtime,  # type: ignore[arg-type]  # checked by the method, which names the choices
         precision=precision,  # type: ignore[arg-type]
-        threads=threads,
+        threads=None if weights else threads,
         gray=gray,
         ir_window=ir_window,
         tile=tile,
@@ -120,6 +131,19 @@ def _target(out: str, format_: str, one: bool) -> tuple[Path, str]:
 
 def _names_folder(out: str) -> bool:
     return out.endswith(("/", os.sep)) or Path(out).is_dir()
+
+
+def _torch_method(weights: Path, threads: int | None) -> Method:
+    """A network of a training, without the detour of an export."""
+    from ivfuse.cli.needs import training
+
+    with training():
+        import torch
+
+        from ivfuse.learning.torch_method import load_torch_method
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_torch_method(weights)
 
 
 def _limit_threads(threads: int | None) -> None:

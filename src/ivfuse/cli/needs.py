@@ -16,4 +16,4 @@ def training() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("ivfuse"):
             raise
-        raise MissingExtraError("training, conversion and export", "train") from error
+        raise MissingExtraError("what runs networks in PyTorch", "train") from error
