@@ -21,6 +21,7 @@ VERBS = {
     "fuse": "ivfuse.cli.fuse:fuse",
     "demo": "ivfuse.cli.demo:demo",
     "methods": "ivfuse.cli.methods:methods",
+    "align-channels": "ivfuse.cli.align:align_channels",
     "train": "ivfuse.cli.train:train",
     "export": "ivfuse.cli.export:export",
     "convert": "ivfuse.cli.convert:convert",
