@@ -43,7 +43,7 @@ Scores = dict[str, dict[str, float]]  # set -> metric -> mean over its pairs
 
 
 def variant(base: dict[str, Any], name: str, steps: int, seed: int) -> Recipe:
-    """The base recipe as configuration ``name``: its data, its view, its budget; stage 1 is shortened alike."""
+    """The base recipe as configuration ``name``; ``steps`` are the last stage's, the others scale alike."""
     content = copy.deepcopy(base) | {"seed": seed}
     data = content["data"]
     data["train"] = [x for x in data["train"] if x["path"] == "roadscene/train"]

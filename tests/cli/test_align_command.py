@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,3 +159,17 @@ def test_a_folder_that_holds_something_is_left_as_it_is(
     assert "is a file, expected a new folder" in ivfuse_cli(*options, "-o", tmp_path / "file").err
     (tmp_path / "empty").mkdir()
     assert ivfuse_cli(*options, "-o", tmp_path / "empty").code == 0
+
+
+def test_the_verb_loads_no_torch(sets: tuple[Path, Path], tmp_path: Path) -> None:
+    arguments = ["align-channels", "--target", str(sets[0]), "--external", str(sets[1])]
+    arguments += [*map(str, FINE), "-o", str(tmp_path / "out")]
+    code = (
+        "import sys\n"
+        "from ivfuse.cli.app import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert 'pydantic' not in sys.modules and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert (tmp_path / "out" / "report.html").is_file()

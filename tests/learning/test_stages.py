@@ -119,7 +119,7 @@ def run(data: Path, tmp_path: Path) -> Any:
 def test_a_stopped_run_of_crossfuse_topk_goes_on_exactly(
     run: Any, topk_smoke: dict[str, Any], tmp_path: Path
 ) -> None:
-    """External patches, bands, views, rates and clipping of parts: all of it is a function of seed and step."""
+    """External patches, bands, views, rates and clipping of parts: all a function of seed and step."""
     topk_smoke["save_every"] = 2
     whole = read_model(run(topk_smoke, "whole"))[0]
     for stop in (1, 3, 3, 2):  # inside stage 1, behind it, inside stage 2 twice

@@ -165,73 +165,6 @@ class CrossFuseTopk(nn.Module):
         self.reconstructor = _shuffled(width, 1, stride)
 
     def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """(B, C, h, w) each -> (B, C, h, w)."""
-        out: Tensor = self.refine(self.mix(torch.cat((ir, vi), 1)))
-        return out
-
-
-class Decoder(nn.Module):
-    """Two bands -> features on the grid."""
-
-    def __init__(self, width: int, blocks: int, heads: int) -> None:
-        """As in :class:`CrossFuseTopk`."""
-        super().__init__()
-        self.reduce = nn.Conv2d(2 * width, width, 1)
-        self.blocks = restormer_blocks(blocks, width, heads)
-
-    def forward(self, low: Tensor, high: Tensor) -> Tensor:
-        """(B, C, h, w) each -> (B, C, h, w)."""
-        out: Tensor = self.blocks(self.reduce(torch.cat((low, high), 1)))
-        return out
-
-
-class Head(nn.Module):
-    """Features on the grid and the pictures themselves -> a weight between the sources and a step."""
-
-    def __init__(self, width: int, stride: int) -> None:
-        """As in :class:`CrossFuseTopk`."""
-        super().__init__()
-        self.up = _shuffled(width, DETAIL, stride)
-        self.mix = ConvAct(DETAIL + 2, DETAIL)
-        self.out = nn.Conv2d(DETAIL, 2, 3, padding=1)
-
-    def forward(self, x: Tensor, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H/s, W/s) and pictures -> weight in [0, 1], step in [-1, 1]; (B, 1, H, W) each."""
-        weight, step = self.out(self.mix(torch.cat((self.up(x), ir, vi), 1))).chunk(2, 1)
-        return torch.sigmoid(weight), torch.tanh(step)
-
-
-class CrossFuseTopk(nn.Module):
-    """The whole network, variant ``fixed``.
-
-    Args:
-        width: channels; even, and a multiple of ``heads``.
-        blocks: transformer blocks of the encoder, and of the decoder.
-        heads: attention heads.
-        nodes: coupling steps of the encoder's high head.
-        stride: pixels of the grid that features live on; 1 is the paper's full resolution.
-    """
-
-    variant = "fixed"
-
-    def __init__(
-        self, width: int = 48, blocks: int = 2, heads: int = 4, nodes: int = 2, stride: int = 4
-    ) -> None:
-        """See above; ``align`` is the side of a pixel of the low band."""
-        super().__init__()
-        if width % 2:
-            raise UsageError(f"width={width}, expected an even number")
-        if stride not in (1, 2, 4):
-            raise UsageError(f"stride={stride}, expected 1, 2 or 4")
-        self.align = POOL * stride
-        self.encoder = Encoder(width, blocks, heads, nodes, stride)
-        self.fuse_low = BandFusion(width, LowHead(width, heads))
-        self.fuse_high = BandFusion(width, CouplingNode(width))
-        self.decoder = Decoder(width, blocks, heads)
-        self.head = Head(width, stride)
-        self.reconstructor = nn.Sequential(nn.Conv2d(width, stride**2, 3, padding=1), nn.PixelShuffle(stride))
-
-    def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
         """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range."""
         return self.forward_bands(ir, vi)[0]
 
@@ -260,7 +193,7 @@ class CrossFuseTopk(nn.Module):
         return (next(pictures), next(pictures)), bands
 
     def _bands(self, ir: Tensor, vi: Tensor) -> Bands:
-        """Both pictures pass the shared encoder, one after the other: on CPUs that is the faster way."""
+        """Both pictures pass the shared encoder."""
         return Bands(*self.encoder(ir), *self.encoder(vi))
 
 
@@ -279,8 +212,7 @@ def _local(inputs: int, outputs: int) -> nn.Sequential:
 def _shuffled(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     """3x3 convolution and pixel shuffle, (B, inputs, h, w) -> (B, outputs, h * stride, w * stride).
 
-    The pixels that share a place of the grid begin equal (Aitken et al. 2017), or flat areas would begin with a
-    pattern.
+    Pixels that share a place of the grid begin equal (Aitken et al. 2017), so flat areas have no pattern.
     """
     conv = nn.Conv2d(inputs, outputs * stride**2, 3, padding=1)
     with torch.no_grad():
