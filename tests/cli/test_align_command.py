@@ -169,7 +169,7 @@ def test_the_verb_loads_no_torch(sets: tuple[Path, Path], tmp_path: Path) -> Non
         "from ivfuse.cli.app import main\n"
         f"try: main({arguments!r})\n"
         "except SystemExit as end: assert not end.code\n"
-        "assert 'pydantic' not in sys.modules and 'torch' not in sys.modules"
+        "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert (tmp_path / "out" / "report.html").is_file()
