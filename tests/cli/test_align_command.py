@@ -161,6 +161,15 @@ def test_a_folder_that_holds_something_is_left_as_it_is(
     assert ivfuse_cli(*options, "-o", tmp_path / "empty").code == 0
 
 
+def test_pictures_without_a_partner_are_told(
+    ivfuse_cli: Cli, sets: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (sets[1] / "ir" / "2.png").unlink()
+    options = ("--target", sets[0], "--external", sets[1], *FINE, "-o", tmp_path / "out")
+    said = ivfuse_cli("align-channels", *options)
+    assert (said.code, said.err) == (0, f"{sets[1]}: 1 left out, without a partner\n")
+
+
 def test_the_verb_loads_no_torch(sets: tuple[Path, Path], tmp_path: Path) -> None:
     arguments = ["align-channels", "--target", str(sets[0]), "--external", str(sets[1])]
     arguments += [*map(str, FINE), "-o", str(tmp_path / "out")]

@@ -56,6 +56,8 @@ def align_channels(
     started = time.perf_counter()
     left_out = stems_of(exclude or [])
     pairs = [list_pairs(folder, left_out) for folder in (target, external)]
+    for folder in (target, external):
+        _tell_left_out(folder)
     wanted = measure_target(_tracked(read_scenes(pairs[0]), len(pairs[0]), "target"), options)
     found = align(_tracked(read_scenes(pairs[1]), len(pairs[1]), "external"), wanted, options)
     about = {"target": str(target), "external": str(external)}
@@ -70,6 +72,16 @@ def align_channels(
         name = f"gamma {index + 1}" if len(manifest["groups"]) > 1 else "gamma"
         typer.echo(f"{name}:  {gammas}  ({group['kept_patches']:,} patches)")
     typer.echo(f"report: {out / 'report.html'}")
+
+
+def _tell_left_out(folder: Path) -> None:
+    """Say which pictures have no partner, or more than one."""
+    from ivfuse.imaging.pairs import pair_folder
+
+    found = pair_folder(folder)
+    for what, count in (("without a partner", len(found.orphans)), ("ambiguous", len(found.ambiguous))):
+        if count:
+            typer.echo(f"{folder}: {count} left out, {what}", err=True)
 
 
 def _tracked(items: Any, total: int, what: str) -> Any:

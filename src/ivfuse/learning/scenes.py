@@ -45,7 +45,7 @@ def list_pairs(folder: Path, exclude: frozenset[str] = frozenset(), limit: int |
     """
     pairs = [p for p in pair_folder(folder).pairs if p.name not in exclude]
     if not pairs:
-        raise InputError(f"{folder}: no pairs to train or validate on")
+        raise InputError(f"{folder}: no pairs to use")
     if limit is not None and limit < len(pairs):
         pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, limit).round().astype(int)]
     return pairs
