@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import yaml
 from lightning_fabric import Fabric, seed_everything
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ivfuse.errors import InputError, OutputError, UsageError
@@ -189,7 +190,7 @@ def _step(run: _Run, stage: _Stage, step: int) -> tuple[float, Tensor, dict[str,
     fabric, how = run.fabric, stage.recipe.optimizer
     rate = learning_rate(how, step, stage.recipe.steps)
     for group in stage.steered.param_groups:
-        group["lr"] = learning_rate(how, step, stage.recipe.steps, group["factor"])
+        group["lr"] = learning_rate(how, step, stage.recipe.steps, group.get("factor", 1.0))
     drawn = stage.sampler.draw(step, fabric.global_rank, fabric.world_size)
     ir, vi = (x.to(fabric.device) for x in drawn)
     loss, parts = stage.loss(stage.wrapped, ir, vi, step)
@@ -267,11 +268,12 @@ def _claim(out: Path, recipe: Recipe) -> None:
     content = json.loads(recipe.model_dump_json())
     try:
         if file.exists():
-            if yaml.safe_load(file.read_text(encoding="utf-8")) != content:
+            # Compared as recipes: one of an older version lacks keys that have defaults by now.
+            if Recipe.model_validate(yaml.safe_load(file.read_text(encoding="utf-8"))) != recipe:
                 raise InputError(f"{out}: holds a run of another recipe; choose another folder or delete it")
             return
         (out / "samples").mkdir(parents=True, exist_ok=True)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, ValidationError):
         raise InputError(f"{file}: not a recipe; choose another folder or delete it") from None
     except OSError as error:
         raise OutputError(f"{out}: cannot be made the folder of a run: {error.strerror}") from None
