@@ -39,10 +39,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def smoke() -> dict[str, Any]:
-    """The content of the smoke recipe, to be changed at will."""
-    yaml = pytest.importorskip("yaml")
-    content: dict[str, Any] = yaml.safe_load((RECIPES / "crossfuse-cam" / "smoke.yaml").read_text("utf-8"))
-    return content
+    """The content of crossfuse-cam's smoke recipe, to be changed at will."""
+    return _smoke("crossfuse-cam")
+
+
+@pytest.fixture
+def topk_smoke() -> dict[str, Any]:
+    """The content of crossfuse-topk's smoke recipe, to be changed at will."""
+    return _smoke("crossfuse-topk")
 
 
 @pytest.fixture
@@ -64,6 +68,12 @@ def lively(seed: int = 0, **widths: int) -> Any:
             if name.endswith(("table", "log_temperature")):
                 torch.nn.init.normal_(value, std=0.5)
     return net.eval()
+
+
+def _smoke(method: str) -> dict[str, Any]:
+    yaml = pytest.importorskip("yaml")
+    content: dict[str, Any] = yaml.safe_load((RECIPES / method / "smoke.yaml").read_text("utf-8"))
+    return content
 
 
 def _write(path: Path, picture: NDArray[np.uint8]) -> None:

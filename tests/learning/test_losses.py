@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 from ivfuse.errors import UnknownNameError, UsageError  # noqa: E402
 from ivfuse.learning import losses  # noqa: E402
 from ivfuse.learning.losses import FUSION_LOSSES, RECONSTRUCTION_LOSSES  # noqa: E402
+from ivfuse.learning.nets.blocks import Bands  # noqa: E402
 from ivfuse.metrics.evaluate import evaluate_arrays  # noqa: E402
 
 if TYPE_CHECKING:
@@ -189,22 +190,54 @@ def test_information_looks_at_as_many_scales_as_asked() -> None:
     assert four == float(measure("information", *triple))
 
 
-def test_combine_weighs_the_parts_and_tells_them() -> None:
+def test_a_loss_is_found_with_its_options_in_place() -> None:
     triple = [picture(seed) for seed in (0, 1, 2)]
-    total, parts = losses.combine(
-        [("ssim", 2.0, {}), ("contrast", 3.0, {"gain": 2.0}), ("intensity_max", 0.5, {})], FUSION_LOSSES
-    )(*triple)
-    assert list(parts) == ["ssim", "contrast", "intensity_max"]
-    assert float(parts["contrast"]) == float(measure("contrast", *triple, gain=2.0))
-    expected = 2 * parts["ssim"] + 3 * parts["contrast"] + 0.5 * parts["intensity_max"]
-    assert float(total) == pytest.approx(float(expected), rel=1e-6)
+    found = losses.find_loss(FUSION_LOSSES, "contrast", {"gain": 2.0})
+    assert float(found(*triple)) == float(measure("contrast", *triple, gain=2.0))
 
 
 def test_an_unknown_loss_suggests_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="unknown loss 'intensity_maks'; did you mean intensity_mask"):
-        losses.combine([("intensity_maks", 1.0, {})], FUSION_LOSSES)
+        losses.find_loss(FUSION_LOSSES, "intensity_maks", {})
 
 
 def test_an_unknown_option_of_a_loss_is_named_with_those_it_has() -> None:
     with pytest.raises(UsageError, match=r"'contrast' does not know the option 'gian'; accepted: gain"):
-        losses.combine([("contrast", 1.0, {"gian": 1.0})], FUSION_LOSSES)
+        losses.find_loss(FUSION_LOSSES, "contrast", {"gian": 1.0})
+
+
+def test_dssim_is_half_of_what_ssim_lacks() -> None:
+    x, y = picture(0), picture(1)
+    # The loss of fusion averages over two sources, here equal.
+    assert float(losses.dssim(x, y)) == pytest.approx(float(losses.ssim(x, y, y)) / 2, rel=1e-5)
+
+
+def test_the_gradient_of_a_ramp_is_its_slope() -> None:
+    ramp = (torch.arange(20.0) / 40).expand(1, 1, 16, 20)
+    inner = losses._sobel(ramp)[..., 1:-1, 1:-1] / 8
+    assert torch.allclose(inner[:, 0], torch.tensor(1 / 40), atol=1e-6)
+    assert float(losses.gradient(ramp, ramp + 0.2)) == pytest.approx(0, abs=1e-6)
+    assert float(losses.gradient(ramp, 0 * ramp)) > 0.01 / 2
+
+
+def bands(low: float, high: float, seed: int = 0) -> Bands:
+    """Random bands whose channels correlate as stated."""
+    a, b, c, d = torch.randn(
+        4, 2, 3, 40, 50, generator=torch.Generator().manual_seed(seed), dtype=torch.double
+    )
+    return Bands(a, c, low * a + (1 - low**2) ** 0.5 * b, high * c + (1 - high**2) ** 0.5 * d)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 0.0), (0.6, 0.3), (-0.5, -0.8), (0.0, 1.0)])
+def test_decomposition_is_the_formula_of_both_correlations(low: float, high: float) -> None:
+    # 2000 random pixels: correlations off by some hundredths, averaged over six channels
+    expected = high**2 / (1.01 + low)
+    assert float(losses.decomposition(bands(low, high))) == pytest.approx(expected, rel=0.1, abs=0.01)
+
+
+def test_decomposition_is_finite_where_bands_are_flat() -> None:
+    flat = [torch.full((1, 2, 8, 8), 0.5, requires_grad=True) for _ in range(4)]
+    loss = losses.decomposition(Bands(*flat))
+    gradients = torch.autograd.grad(loss, flat)
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(g).all() for g in gradients)

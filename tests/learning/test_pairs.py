@@ -148,3 +148,52 @@ def test_a_folder_without_pairs_is_named(data: Path, tmp_path: Path) -> None:
         load_set(tmp_path, PairSet(path="nowhere"))
     with pytest.raises(InputError, match="train: no pairs"):
         load_set(data, PairSet(path="train"), frozenset("0123"))
+
+
+# ------------------------------------------------------------------ patches of another set
+
+
+def colour_set(root: Path, name: str, count: int, low: int, high: int) -> None:
+    for index in range(count):
+        rng = np.random.default_rng(index + 100 * low)
+        for side, shape in (("ir", (40, 48)), ("vi", (40, 48, 3))):
+            path = root / name / side / f"{index}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            assert cv2.imwrite(str(path), rng.integers(low, high, shape, np.uint8))
+
+
+def mixed(**external: Any) -> Data:
+    how = {"path": "dark", "weight": 0.5, "k": 7, "patch": 16, "stride": 16} | external
+    return Data.model_validate({"train": [{"path": "bright"}, {"path": "dim"}], "external": how})
+
+
+@pytest.fixture
+def coloured(tmp_path: Path) -> Path:
+    colour_set(tmp_path, "bright", 2, 120, 180)
+    colour_set(tmp_path, "dim", 2, 60, 120)
+    colour_set(tmp_path, "dark", 3, 5, 80)
+    return tmp_path
+
+
+def test_external_patches_are_one_more_set_brought_to_the_target_in_colour(coloured: Path) -> None:
+    *_, (weight, patches) = load_training(coloured, mixed(target=["bright"]))
+    assert weight == 0.5
+    assert len(patches) == 7
+    assert {x.shape for p in patches for x in (p.ir, p.vi)} == {(16, 16)}
+    assert np.mean([p.vi.mean() for p in patches]) == pytest.approx(149.5, abs=4)  # 120..179
+    assert np.mean([p.ir.mean() for p in patches]) == pytest.approx(42, abs=4)  # untouched
+    *_, (_, plain) = load_training(coloured, mixed(target=["bright"], gamma="none"))
+    assert np.mean([p.vi.mean() for p in plain]) == pytest.approx(42, abs=4)
+
+
+def test_without_a_named_target_all_training_sets_are_it(coloured: Path) -> None:
+    *_, (_, patches) = load_training(coloured, mixed(k=None))
+    assert len(patches) == 3 * 6
+    assert np.mean([p.vi.mean() for p in patches]) == pytest.approx((149.5 + 89.5) / 2, abs=4)
+
+
+def test_what_is_kept_for_validation_is_neither_target_nor_external(coloured: Path) -> None:
+    colour_set(coloured, "held", 1, 0, 255)  # the stem "0"
+    data = mixed(k=None).model_copy(update={"exclude_stems_of": ["held"]})
+    *_, (_, patches) = load_training(coloured, data)
+    assert {p.name.split("-")[0] for p in patches} == {"1", "2"}

@@ -12,8 +12,8 @@ yaml = pytest.importorskip("yaml")
 pytest.importorskip("torch")
 
 from ivfuse.errors import InputError, ShapeError, UnknownNameError, UsageError  # noqa: E402
-from ivfuse.learning.recipe import Recipe, load_recipe  # noqa: E402
-from ivfuse.learning.stages import check_recipe, learning_rate  # noqa: E402
+from ivfuse.learning.recipe import Loss, Optimizer, Recipe, load_recipe  # noqa: E402
+from ivfuse.learning.stages import check_recipe, learning_rate, loss_weight  # noqa: E402
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 SHIPPED = sorted(RECIPES.rglob("*.yaml"))
@@ -112,6 +112,81 @@ def test_a_mistake_in_any_stage_is_found_before_the_first_step(
     change(smoke)
     with pytest.raises(error, match=message):
         check_recipe(Recipe.model_validate(smoke))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r["data"]["external"].update(kk=1), r"data\.external\.kk: Extra inputs"),
+        (lambda r: r["data"]["external"].update(k=0), r"data\.external\.k: .*greater than 0"),
+        (lambda r: r["data"]["external"].update(distance="median"), r"data\.external\.distance: "),
+        (
+            lambda r: r["data"]["external"].update(target=["trian"]),
+            r"data: external\.target: 'trian' is none",
+        ),
+        (lambda r: r["stages"][1]["loss"][0].update(only="ir"), r"stages\.1: loss intensity_max: only=ir"),
+        (
+            lambda r: r["stages"][1]["optimizer"].update(rates={"heads": 2}),
+            r"stages\.1: optimizer\.rates: 'heads' does not",
+        ),
+        (lambda r: r.update(precision="16-mixed"), "recipe: clip_parts cannot be used"),
+    ],
+)
+def test_a_mistake_in_crossfuse_topk_s_keys_is_named(
+    tmp_path: Path, topk_smoke: dict[str, Any], change: Any, message: str
+) -> None:
+    change(topk_smoke)
+    with pytest.raises(InputError, match=rf"mine\.yaml: {message}"):
+        load_recipe(write(tmp_path, topk_smoke))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda r: r["net"].update(stride=3), UsageError, "stride=3"),
+        (lambda r: r["stages"][0].update(deep_only=0.5), UsageError, "CrossFuseTopk has no skips"),
+        (lambda r: r["stages"][0]["loss"].append({"name": "blur"}), UnknownNameError, "unknown loss 'blur'"),
+        (lambda r: r["stages"][0]["loss"][2].update(only="vi"), UsageError, "bands is of both modalities"),
+        (lambda r: r["stages"][1]["loss"][3].update(options={"sigma": 1}), UsageError, "accepted: crop"),
+    ],
+)
+def test_what_crossfuse_topk_cannot_do_is_found_before_the_first_step(
+    topk_smoke: dict[str, Any], change: Any, error: type[Exception], message: str
+) -> None:
+    change(topk_smoke)
+    with pytest.raises(error, match=message):
+        check_recipe(Recipe.model_validate(topk_smoke))
+
+
+def test_bands_are_asked_only_of_networks_that_have_them(smoke: dict[str, Any]) -> None:
+    smoke["stages"][1]["loss"].append({"name": "decomposition"})
+    with pytest.raises(UsageError, match="stage fusion: CrossFuseCam has no forward_bands"):
+        check_recipe(Recipe.model_validate(smoke))
+
+
+def test_the_rate_is_halved_again_and_again_down_to_a_floor() -> None:
+    how = Optimizer(lr=8.0, schedule="step", halve_every=10, floor=1.5, rates={"encoder": 0.25})
+    assert [learning_rate(how, step, 99) for step in (0, 9, 10, 19, 20, 30)] == [8, 8, 4, 4, 2, 1.5]
+    assert [learning_rate(how, step, 99, 0.25) for step in (0, 9, 10)] == [2, 2, 1.5]
+
+
+def test_the_paper_s_rates_are_those_of_its_release() -> None:
+    first, second = (s.optimizer for s in load_recipe(RECIPES / "crossfuse-topk" / "paper.yaml").stages)
+    epoch = 290
+    # encoder and decoder at epochs 0, 39, 40, 80, 140; fusion layers at 40, 140
+    assert learning_rate(first, 0, 1) == pytest.approx(1e-4)
+    assert learning_rate(first, 39 * epoch, 1) == pytest.approx(5e-5)
+    quarter = second.rates["encoder"]
+    found = [learning_rate(second, (e - 40) * epoch, 1, quarter) for e in (40, 80, 140)]
+    assert found == pytest.approx([2.5e-5, 6.25e-6, 1e-6])
+    found = [learning_rate(second, (e - 40) * epoch, 1) for e in (40, 140)]
+    assert found == pytest.approx([1e-4, 3.125e-6])
+
+
+def test_a_weight_can_fall_by_a_cosine() -> None:
+    falling, constant = Loss(name="blur", weight=0.1, schedule="cosine"), Loss(name="blur", weight=0.1)
+    assert [loss_weight(falling, step, 100) for step in (0, 50, 100)] == pytest.approx([0.1, 0.05, 0])
+    assert {loss_weight(constant, step, 100) for step in (0, 50, 100)} == {0.1}
 
 
 def test_the_rate_warms_up_and_falls_as_the_recipe_says(smoke: dict[str, Any]) -> None:

@@ -202,6 +202,24 @@ def test_another_recipe_in_the_folder_is_refused(train: Make, smoke: dict[str, A
         train(smoke)
 
 
+def test_a_run_of_an_older_version_goes_on(train: Make, smoke: dict[str, Any], tmp_path: Path) -> None:
+    """Its recipe lacks keys, and its optimiser facts, that have come since and have defaults."""
+    whole = train(brief(smoke), "whole")
+    train(brief(smoke) | {"save_every": 1}, stop_after=3)
+    file, state = tmp_path / "run" / "recipe.yaml", tmp_path / "run" / "last.ckpt"
+    text = file.read_text("utf-8")
+    older = "".join(
+        x for x in text.splitlines(True) if not x.strip().startswith(("schedule: constant", "floor"))
+    )
+    assert older != text
+    file.write_text(older, encoding="utf-8")
+    content = load_state(state)
+    for group in content["optimizer"]["param_groups"]:
+        del group["factor"]
+    torch.save(content, state)
+    assert same_weights(train(brief(smoke) | {"save_every": 1}), whole)
+
+
 def test_a_state_that_is_none_is_named(train: Make, smoke: dict[str, Any], tmp_path: Path) -> None:
     train(brief(smoke), stop_after=1)
     torch.save({"weights": {}, "epoch": 3}, tmp_path / "run" / "last.ckpt")

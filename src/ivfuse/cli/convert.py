@@ -2,47 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ivfuse.errors import OutputError, UnknownNameError, UsageError
 
-METHODS = ("crossfuse-cam",)  # those with released weights that can be read
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Method with released weights -> the files it takes, as they are named on the command line.
+METHODS = {"crossfuse-cam": ("--auto-ir", "--auto-vi", "--fusion"), "crossfuse-topk": ("FILE",)}
 
 
 def convert(
-    method: Annotated[str, typer.Option(help="Method that the files belong to: crossfuse-cam.")],
-    auto_ir: Annotated[Path, typer.Option(metavar="FILE", help="Stage 1's infrared auto-encoder.")],
-    auto_vi: Annotated[Path, typer.Option(metavar="FILE", help="Stage 1's visible auto-encoder.")],
-    fusion: Annotated[Path, typer.Option(metavar="FILE", help="Stage 2's attention and decoder.")],
+    method: Annotated[
+        str, typer.Option(help="Method that the files belong to: crossfuse-cam or crossfuse-topk.")
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The weights, such as paper.safetensors.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="crossfuse-topk: the one released file.", show_default=False)
+    ] = None,
+    auto_ir: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="crossfuse-cam: stage 1's infrared auto-encoder.")
+    ] = None,
+    auto_vi: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="crossfuse-cam: stage 1's visible auto-encoder.")
+    ] = None,
+    fusion: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="crossfuse-cam: stage 2's attention and decoder.")
+    ] = None,
     heads: Annotated[
-        int | None, typer.Option(min=1, help="Attention heads; else one per 32 channels, as released.")
+        int | None,
+        typer.Option(min=1, help="crossfuse-cam: attention heads; else one per 32 channels, as released."),
     ] = None,
 ) -> None:
     """Make weights of the paper variant from the authors' checkpoint files.
 
     \b
-    Example:
+    Examples:
+      ivfuse convert --method crossfuse-topk released.pth -o topk.safetensors
       ivfuse convert --method crossfuse-cam --auto-ir ir.pth --auto-vi vi.pth --fusion f.pth -o m.safetensors
     """
-    if method not in METHODS:
-        raise UnknownNameError("method with released weights", method, METHODS)
-    _check_target(out, (auto_ir, auto_vi, fusion))
+    given = {"FILE": file, "--auto-ir": auto_ir, "--auto-vi": auto_vi, "--fusion": fusion}
+    sources = _sources(method, given)
+    if heads is not None and method != "crossfuse-cam":
+        raise UsageError(f"--heads: {method} does not take it, its file tells the number")
+    _check_target(out, sources)
     from ivfuse.cli.needs import training
 
     with training():
-        from ivfuse.learning.convert import convert_crossfuse_cam, save_converted
+        from ivfuse.learning import convert as cam
+        from ivfuse.learning import convert_topk as topk
 
-    weights = convert_crossfuse_cam(auto_ir, auto_vi, fusion, heads=heads)
-    save_converted(out, weights, heads=heads)
+    weights: Mapping[str, Tensor]
+    if method == "crossfuse-cam":
+        weights = cam.convert_crossfuse_cam(*sources, heads=heads)
+        cam.save_converted(out, weights, heads=heads)
+    else:
+        weights, options = topk.convert_crossfuse_topk(*sources)
+        topk.save_crossfuse_topk(out, weights, options)
     count = sum(value.numel() for value in weights.values())
     typer.echo(f"{out}: {out.stat().st_size:,} bytes, {len(weights)} tensors, {count:,} values")
 
 
-def _check_target(out: Path, sources: tuple[Path, ...]) -> None:
+def _sources(method: str, given: Mapping[str, Path | None]) -> list[Path]:
+    """The files that the method takes, all of them and no others, in their order."""
+    if method not in METHODS:
+        raise UnknownNameError("method with released weights", method, METHODS)
+    needed = METHODS[method]
+    found = {name: path for name, path in given.items() if path is not None}
+    if set(found) != set(needed):
+        said = ", ".join(found) or "none"
+        raise UsageError(f"{method} takes the files {', '.join(needed)}; found {said}")
+    return [found[name] for name in needed]
+
+
+def _check_target(out: Path, sources: list[Path]) -> None:
     """Refuse a target that is a source or another format's name, before anything is read; make its folder."""
     if out.suffix != ".safetensors":
         raise UsageError(f"{out}: found the suffix {out.suffix!r}, expected .safetensors")

@@ -1,11 +1,10 @@
-"""The authors' checkpoint files, made into weights of the networks here.
+"""The authors' checkpoint files of crossfuse-cam, made into weights of the paper variant here.
 
 A released file is a plain state dict; every key in it must be known, and every weight needed must be there.
 """
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from torch import Tensor
 from ivfuse.errors import InputError
 from ivfuse.learning.checkpoint import load_model, save_model
 from ivfuse.learning.nets.crossfuse_cam_paper import CrossFuseCamPaper
+from ivfuse.learning.release import Weights, check_keys, read_release, state_dict, to_float
 
-Weights = dict[str, Tensor]
+METHOD = "crossfuse-cam"
 HEAD = 32  # channels per attention head in the release; heads leave no trace in the shapes of weights
 
 
@@ -45,11 +45,10 @@ def convert_crossfuse_cam(auto_ir: Path, auto_vi: Path, fusion: Path, *, heads: 
         (auto_vi, _auto_names("vi"), none),
         (fusion, _fusion_names(), _unused()),
     ):
-        released = _read(path)
-        _check_keys(path, released, set(names.values()), unused)
+        released = state_dict(path, read_release(path))
+        check_keys(path, METHOD, released, names.values(), unused)
         for ours, theirs in names.items():
-            value = released[theirs]
-            weights[ours] = value.float() if value.is_floating_point() else value
+            weights[ours] = to_float(released[theirs])
             origin[ours] = (path, theirs)
         _check_boxes(path, released)
     _check_shapes(weights, origin, heads)
@@ -64,7 +63,7 @@ def save_converted(path: Path, weights: Mapping[str, Tensor], *, heads: int | No
         weights: what :func:`convert_crossfuse_cam` returned.
         heads: as given there.
     """
-    about = {"method": "crossfuse-cam", "variant": "paper", "net": _widths(weights, heads)}
+    about = {"method": METHOD, "variant": "paper", "net": _widths(weights, heads)}
     save_model(path, weights, about | {"origin": "the authors' checkpoint files"})
 
 
@@ -157,28 +156,7 @@ def _unused() -> frozenset[str]:
     return frozenset((*leaves, "conv_gra.weight", *BOXES))
 
 
-# ------------------------------------------------------------------ reading and checking
-
-
-def _read(path: Path) -> Weights:
-    """A released state dict; ``module.`` (of DataParallel) is taken off the keys."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, expected a released checkpoint")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        why = (str(error).splitlines() or ["empty file"])[0]
-        raise InputError(f"{path}: not a PyTorch checkpoint: {why}") from None
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(f"{path}: holds a {type(state).__name__}, expected a plain state dict of tensors")
-    return {str(key).removeprefix("module."): value for key, value in state.items()}
-
-
-def _check_keys(path: Path, found: Weights, needed: set[str], optional: frozenset[str]) -> None:
-    for problem, keys in (("unknown", found.keys() - needed - optional), ("missing", needed - found.keys())):
-        if keys:
-            some = ", ".join(sorted(keys)[:3])
-            raise InputError(f"{path}: {len(keys)} {problem} keys for crossfuse-cam: {some}")
+# ------------------------------------------------------------------ checking
 
 
 def _check_boxes(path: Path, released: Weights) -> None:

@@ -1,14 +1,15 @@
 """Training losses by name: each takes the fused picture and its sources, and is zero (or lowest) at its best.
 
 All pictures are (B, 1, H, W) in [0, 1]; every loss is a scalar mean over the batch. A recipe lists names,
-weights and options; a loss of reconstruction takes one picture and its reconstruction.
+weights and options. A loss of reconstruction takes one picture and its reconstruction, a loss of bands both
+modalities' features; losses of random views are in ``views.py``.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -16,11 +17,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ivfuse.errors import UnknownNameError, UsageError
+from ivfuse.learning.nets.blocks import Bands
 
 FusionLoss = Callable[..., Tensor]
-Total = Callable[..., tuple[Tensor, dict[str, Tensor]]]
 FUSION_LOSSES: dict[str, FusionLoss] = {}
 RECONSTRUCTION_LOSSES: dict[str, FusionLoss] = {}
+BAND_LOSSES: dict[str, FusionLoss] = {}
 
 
 def _register(table: dict[str, FusionLoss]) -> Callable[[FusionLoss], FusionLoss]:
@@ -31,11 +33,21 @@ def _register(table: dict[str, FusionLoss]) -> Callable[[FusionLoss], FusionLoss
     return add
 
 
-def find_loss(table: Mapping[str, FusionLoss], name: str) -> FusionLoss:
-    """The loss ``name``; raises UnknownNameError with the nearest names."""
+def find_loss(table: Mapping[str, FusionLoss], name: str, options: Mapping[str, Any]) -> FusionLoss:
+    """The loss ``name`` with its options in place.
+
+    Raises:
+        UnknownNameError: no such loss; the nearest names are told.
+        UsageError: an option that the loss does not have.
+    """
     if name not in table:
         raise UnknownNameError("loss", name, table)
-    return table[name]
+    parameters = inspect.signature(table[name]).parameters.values()
+    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    if unknown := [key for key in options if key not in known]:
+        accepted = ", ".join(known) or "none"
+        raise UsageError(f"the loss {name!r} does not know the option {unknown[0]!r}; accepted: {accepted}")
+    return partial(table[name], **options)
 
 
 # ------------------------------------------------------------------ reconstruction
@@ -70,6 +82,33 @@ def ms_ssim(out: Tensor, target: Tensor) -> Tensor:
         product = product * ((term + 1) / 2) ** (weight / sum(fitting))
         out, target = F.avg_pool2d(out, 2), F.avg_pool2d(target, 2)
     return 1 - product
+
+
+@_register(RECONSTRUCTION_LOSSES)
+def dssim(out: Tensor, target: Tensor) -> Tensor:
+    """(1 - SSIM) / 2 (Wang et al. 2004), Gaussian 11/1.5, as in stage 1 of Shi et al. 2025."""
+    luminance, structure = _ssim_terms(out, target)
+    return (1 - (luminance * structure).mean()) / 2
+
+
+@_register(RECONSTRUCTION_LOSSES)
+def gradient(out: Tensor, target: Tensor) -> Tensor:
+    """L1 between the components of normalised Sobel gradients (Shi et al. 2025, stage 1)."""
+    return F.l1_loss(_sobel(out) / 8, _sobel(target) / 8)
+
+
+# ------------------------------------------------------------------ bands
+
+
+@_register(BAND_LOSSES)
+def decomposition(bands: Bands) -> Tensor:
+    """Low bands should agree, high bands should not: cc(high)^2 / (1.01 + cc(low)) (Zhao et al. 2023, eq. 8).
+
+    cc is the correlation over the pixels, channel by channel, averaged over channels and batch.
+    """
+    low_ir, high_ir, low_vi, high_vi = (x.float().flatten(0, 1)[:, None] for x in bands)
+    low, high = _pearson(low_ir, low_vi).mean(), _pearson(high_ir, high_vi).mean()
+    return high**2 / (1.01 + low)
 
 
 # ------------------------------------------------------------------ fusion: the papers'
@@ -268,36 +307,3 @@ def _pearson(x: Tensor, y: Tensor) -> Tensor:
 
 def _box(x: Tensor, size: int) -> Tensor:
     return F.avg_pool2d(x, size, stride=1, padding=size // 2)
-
-
-def combine(terms: list[tuple[str, float, dict[str, Any]]], table: Mapping[str, FusionLoss]) -> Total:
-    """A weighted sum of named losses; calling it returns the total and a dict of the unweighted parts.
-
-    Args:
-        terms: name, weight and options of each; at least one, each name once.
-        table: where the names are looked up.
-
-    Raises:
-        UnknownNameError: no such loss.
-        UsageError: an option that a loss does not have.
-    """
-    parts = [(name, weight, find_loss(table, name), options) for name, weight, options in terms]
-    for name, _, function, options in parts:
-        _check_options(name, function, options)
-
-    def total(*pictures: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        values = {name: function(*pictures, **options) for name, _, function, options in parts}
-        first, *rest = (weight * values[name] for name, weight, _, _ in parts)
-        for term in rest:
-            first = first + term
-        return first, values
-
-    return total
-
-
-def _check_options(name: str, function: FusionLoss, options: Mapping[str, Any]) -> None:
-    parameters = inspect.signature(function).parameters.values()
-    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    if unknown := [key for key in options if key not in known]:
-        accepted = ", ".join(known) or "none"
-        raise UsageError(f"the loss {name!r} does not know the option {unknown[0]!r}; accepted: {accepted}")

@@ -5,6 +5,7 @@ Every batch is a function of (seed, stage, step) alone, so a resumed training se
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ivfuse.errors import InputError
 from ivfuse.imaging.colour import luma, resize_to
 from ivfuse.imaging.image import Gray, read_thermal, read_visible
-from ivfuse.imaging.pairs import pair_folder
-from ivfuse.learning.recipe import Augment, Data, PairSet
-
-Bytes = NDArray[np.uint8]
+from ivfuse.learning.alignment import Options, align, measure_target
+from ivfuse.learning.recipe import Augment, Data, External, PairSet
+from ivfuse.learning.scenes import Bytes, Scene, list_pairs, read_scenes, stems_of, to_bytes
 
 
 @dataclass(frozen=True)
@@ -39,23 +38,39 @@ class PairImages:
 
 def load_set(root: Path, spec: PairSet, exclude: frozenset[str] = frozenset()) -> list[PairImages]:
     """Read a folder of pairs into memory; thermal pictures are brought to the visible's grid."""
-    pairs = [p for p in pair_folder(root / spec.path).pairs if p.name not in exclude]
-    if not pairs:
-        raise InputError(f"{root / spec.path}: no pairs to train or validate on")
-    if spec.limit is not None and spec.limit < len(pairs):
-        pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, spec.limit).round().astype(int)]
     out = []
-    for pair in pairs:
+    for pair in list_pairs(root / spec.path, exclude, spec.limit):
         vi = luma(read_visible(pair.vi).pixels)
         ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape)
-        out.append(PairImages(pair.name, _to_bytes(ir), _to_bytes(vi)))
+        out.append(PairImages(pair.name, to_bytes(ir), to_bytes(vi)))
     return out
 
 
 def load_training(root: Path, data: Data) -> list[tuple[float, list[PairImages]]]:
     """All training sets with their weights, less the stems that are kept for validation."""
-    exclude = frozenset(p.name for folder in data.exclude_stems_of for p in pair_folder(root / folder).pairs)
-    return [(spec.weight, load_set(root, spec, exclude)) for spec in data.train]
+    exclude = stems_of([root / folder for folder in data.exclude_stems_of])
+    sets = [(spec.weight, load_set(root, spec, exclude)) for spec in data.train]
+    if data.external:
+        sets.append((data.external.weight, load_external(root, data, data.external, exclude)))
+    return sets
+
+
+def load_external(root: Path, data: Data, how: External, exclude: frozenset[str]) -> list[PairImages]:
+    """Patches of another set, aligned in colour to the training sets and then reduced to luma."""
+    names = ("k", "patch", "stride", "distance", "gamma", "clusters", "bounds", "truncate")
+    options = Options(**{name: getattr(how, name) for name in names})
+
+    def wanted() -> Iterator[Scene]:
+        for spec in data.train:
+            if not how.target or spec.path in how.target:
+                yield from read_scenes(list_pairs(root / spec.path, exclude, spec.limit))
+
+    target = measure_target(wanted(), options)
+    found = align(read_scenes(list_pairs(root / how.path, exclude, how.limit)), target, options)
+    return [
+        PairImages(f"{p.source}-y{p.top}-x{p.left}", p.ir, to_bytes(luma(_to_float(found.corrected(p)))))
+        for p in found.patches
+    ]
 
 
 class Sampler:
@@ -138,7 +153,3 @@ def _revalued(x: Gray, how: Augment, rng: np.random.Generator) -> Gray:
 
 def _to_float(x: NDArray[Any]) -> Gray:
     return x.astype(np.float32) / np.float32(255)
-
-
-def _to_bytes(x: Gray) -> Bytes:
-    return np.rint(x * 255).astype(np.uint8)

@@ -16,11 +16,18 @@ class _Strict(BaseModel):
 
 
 class Loss(_Strict):
-    """One term of a loss: a name of ``losses.py``, its weight and its options."""
+    """One term of a loss: a name of ``losses.py`` or ``views.py``, its weight and its options.
+
+    Attributes:
+        schedule: the course of the weight over the stage: ``constant``, or by a ``cosine`` down to nothing.
+        only: reconstruct: of this modality alone; both if None.
+    """
 
     name: str
     weight: float = 1.0
     options: dict[str, float] = {}
+    schedule: Literal["constant", "cosine"] = "constant"
+    only: Literal["ir", "vi"] | None = None
 
 
 class PairSet(_Strict):
@@ -37,10 +44,42 @@ class PairSet(_Strict):
     limit: int | None = Field(default=None, gt=0)
 
 
+class External(_Strict):
+    """Patches of another set, chosen and corrected to look like the training sets; see ``alignment.py``.
+
+    Attributes:
+        path: relative to the data root; holds ``ir/`` and ``vi/``.
+        weight: as of a training set; each patch is a picture of it.
+        target: the training sets to look like, by their paths; all of them if empty.
+        limit: as of a training set.
+        k: how many patches are kept, nearest first; None keeps all.
+        patch, stride: side of the patches and of their grid, in pixels.
+        distance: ``mean`` (the paper), ``wasserstein`` or ``chi2``.
+        gamma: one exponent per channel for the ``set``, per ``cluster`` of the target, or ``none``.
+        clusters: of the target's patches, for ``cluster``.
+        bounds: smallest and largest gamma.
+        truncate: cut the corrected levels off as the release does, instead of rounding.
+    """
+
+    path: str
+    weight: float = Field(default=1.0, gt=0)
+    target: list[str] = []
+    limit: int | None = Field(default=None, gt=0)
+    k: int | None = Field(default=1000, gt=0)
+    patch: int = Field(default=64, gt=0)
+    stride: int = Field(default=200, gt=0)
+    distance: Literal["mean", "wasserstein", "chi2"] = "mean"
+    gamma: Literal["set", "cluster", "none"] = "set"
+    clusters: int = Field(default=4, gt=0)
+    bounds: tuple[float, float] = (0.2, 5.0)
+    truncate: bool = False
+
+
 class Data(_Strict):
     """What is trained on and what is validated on.
 
     Attributes:
+        external: patches of another set that are trained on besides.
         exclude_stems_of: training pairs whose names occur in these folders are left out, for sets that hold
             the same scenes in another size.
     """
@@ -48,6 +87,15 @@ class Data(_Strict):
     train: list[PairSet]
     val: list[PairSet] = []
     exclude_stems_of: list[str] = []
+    external: External | None = None
+
+    @model_validator(mode="after")
+    def _targets_are_trained_on(self) -> Data:
+        known = [spec.path for spec in self.train]
+        for path in self.external.target if self.external else ():
+            if path not in known:
+                raise ValueError(f"external.target: {path!r} is none of the training sets {known}")
+        return self
 
 
 class Augment(_Strict):
@@ -72,16 +120,31 @@ class Augment(_Strict):
 
 
 class Optimizer(_Strict):
-    """Adam or AdamW, and the course of its learning rate (per step)."""
+    """Adam or AdamW, and the course of its learning rate (per step).
+
+    Attributes:
+        schedule: ``constant``; ``cosine`` down to 1 %; ``drop`` to a tenth; ``step``: halved again and again.
+        warmup: steps of a linear rise at the start.
+        drop_at: drop: the fraction of the steps after which the rate falls.
+        halve_every: step: the steps after which the rate is halved each time.
+        floor: no rate falls below it (but in the warm-up).
+        rates: a factor of the rate for parts of the network, by their names; 1 for the others.
+        clip: largest norm of the gradients.
+        clip_parts: clip the gradients of each part by themselves.
+    """
 
     name: Literal["adam", "adamw"] = "adam"
     lr: float = Field(default=1e-3, gt=0)
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.999)
-    schedule: Literal["constant", "cosine", "drop"] = "cosine"
+    schedule: Literal["constant", "cosine", "drop", "step"] = "cosine"
     warmup: int = 0
-    drop_at: float = 0.1  # "drop": the fraction of the steps after which the rate falls to a tenth
-    clip: float | None = None  # gradient norm
+    drop_at: float = 0.1
+    halve_every: int = Field(default=10_000, gt=0)
+    floor: float = Field(default=0.0, ge=0)
+    rates: dict[str, float] = {}
+    clip: float | None = None
+    clip_parts: bool = False
 
 
 class StageRecipe(_Strict):
@@ -116,6 +179,11 @@ class StageRecipe(_Strict):
         names = [term.name for term in self.loss]
         if len(set(names)) != len(names):
             raise ValueError(f"each loss can be named once, found {names}")
+        for term in self.loss:
+            if term.only and self.task != "reconstruct":
+                raise ValueError(f"loss {term.name}: only={term.only} is for the task reconstruct")
+        if unknown := [part for part in self.optimizer.rates if part not in self.learn]:
+            raise ValueError(f"optimizer.rates: {unknown[0]!r} does not learn, expected one of {self.learn}")
         return self
 
 
@@ -136,6 +204,10 @@ class Recipe(_Strict):
         names = [s.name for s in self.stages]
         if len(set(names)) != len(names):
             raise ValueError(f"stages must have different names, found {names}")
+        if self.precision == "16-mixed" and any(s.optimizer.clip_parts for s in self.stages):
+            raise ValueError(
+                "clip_parts cannot be used with the precision 16-mixed, whose gradients are scaled"
+            )
         return self
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,10 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ivfuse.errors import UnknownNameError
-from ivfuse.learning.losses import FUSION_LOSSES, RECONSTRUCTION_LOSSES, combine
+from ivfuse.errors import UnknownNameError, UsageError
+from ivfuse.learning.losses import BAND_LOSSES, FUSION_LOSSES, RECONSTRUCTION_LOSSES, find_loss
 from ivfuse.learning.nets import build_net
-from ivfuse.learning.recipe import Optimizer, Recipe, StageRecipe
+from ivfuse.learning.recipe import Loss, Optimizer, Recipe, StageRecipe
+from ivfuse.learning.views import VIEW_LOSSES
+
+# What a network may offer besides ``forward``: reconstructions, and both modalities' bands with either.
+OFFERED = ("reconstruct", "forward_bands", "reconstruct_bands")
+VIEWS = 2**31  # sets the random numbers of views apart from those of the batch's crops
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -22,23 +28,34 @@ def check_recipe(recipe: Recipe) -> None:
 
     Raises:
         UnknownNameError: no such network, variant, part of the network or loss.
-        UsageError: an option that the network or a loss does not have.
+        UsageError: an option that the network or a loss does not have, or a stage that needs what the network
+            does not offer.
         ShapeError: crops that the network cannot take.
     """
     with torch.device("meta"):
         net = build_net(recipe.method, recipe.variant, **recipe.net)
         for index, stage in enumerate(recipe.stages):
             set_learning(net, stage.learn)
-            StageLoss(stage, (recipe.seed, index))
+            loss = StageLoss(stage, (recipe.seed, index))
             crop = torch.empty(1, 1, stage.crop, stage.crop)
-            net(crop, crop) if stage.task == "fuse" else getattr(net, "reconstruct")(crop, crop)  # noqa: B009
+            _offered(net, stage, loss.method)(crop, crop)
 
 
-def set_learning(net: nn.Module, parts: list[str]) -> list[nn.Parameter]:
+def _offered(net: nn.Module, stage: StageRecipe, method: str) -> Callable[..., Any]:
+    """The method of the network that a stage calls; raises UsageError if there is none."""
+    found: Callable[..., Any] | None = getattr(net, method, None)
+    if found is None:
+        raise UsageError(f"stage {stage.name}: {type(net).__name__} has no {method}, which its losses need")
+    if stage.deep_only and "deep_only" not in inspect.signature(found).parameters:
+        raise UsageError(f"stage {stage.name}: {type(net).__name__} has no skips, expected deep_only: 0")
+    return found
+
+
+def set_learning(net: nn.Module, parts: list[str]) -> dict[str, list[nn.Parameter]]:
     """Let only ``parts`` of ``net`` learn; the rest is frozen and in eval mode.
 
     Returns:
-        The parameters that learn.
+        The parameters that learn, by part.
 
     Raises:
         UnknownNameError: a part that the network does not have.
@@ -52,28 +69,48 @@ def set_learning(net: nn.Module, parts: list[str]) -> list[nn.Parameter]:
     for part in parts:
         children[part].train()
         children[part].requires_grad_(True)
-    return [p for part in parts for p in children[part].parameters()]
+    return {part: list(children[part].parameters()) for part in parts}
 
 
-def make_optimizer(parameters: list[nn.Parameter], how: Optimizer) -> torch.optim.Optimizer:
-    """The optimiser of a stage; weight decay acts on matrices and kernels, not on biases and norms."""
+def make_optimizer(parts: Mapping[str, list[nn.Parameter]], how: Optimizer) -> torch.optim.Optimizer:
+    """The optimiser of a stage; weight decay acts on matrices and kernels, not on biases and norms.
+
+    Each group of parameters holds its ``factor`` of the learning rate.
+    """
     kind = torch.optim.AdamW if how.name == "adamw" else torch.optim.Adam
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": how.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return kind([g for g in groups if g["params"]], lr=how.lr, betas=how.betas)
+    factors = {part: how.rates.get(part, 1.0) for part in parts}
+    groups = []
+    for factor in dict.fromkeys(factors.values()):
+        mine = [p for part, parameters in parts.items() if factors[part] == factor for p in parameters]
+        decays = ([p for p in mine if p.ndim > 1], how.weight_decay), ([p for p in mine if p.ndim <= 1], 0.0)
+        groups += [{"params": p, "weight_decay": decay, "factor": factor} for p, decay in decays if p]
+    return kind(groups, lr=how.lr, betas=how.betas)
 
 
-def learning_rate(how: Optimizer, step: int, steps: int) -> float:
-    """The rate at ``step`` of ``steps``: linear warm-up, then constant, cosine to 1 %, or drop to a tenth."""
+def learning_rate(how: Optimizer, step: int, steps: int, factor: float = 1.0) -> float:
+    """The rate at ``step`` of ``steps`` of a part with this factor: linear warm-up, then the schedule."""
     warm = min(1.0, (step + 1) / how.warmup) if how.warmup else 1.0
+    course = factor
     if how.schedule == "cosine":
         done = min(1.0, max(0, step - how.warmup) / max(1, steps - how.warmup))
-        warm *= 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
+        course *= 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
     elif how.schedule == "drop" and step >= how.drop_at * steps:
-        warm *= 0.1
-    return how.lr * warm
+        course *= 0.1
+    elif how.schedule == "step":
+        course *= 0.5 ** (step // how.halve_every)
+    return max(how.floor, how.lr * course) * warm
+
+
+def clip_parts(parts: Mapping[str, list[nn.Parameter]], norm: float) -> None:
+    """Shorten the gradients of each part by themselves to ``norm`` or less."""
+    for parameters in parts.values():
+        torch.nn.utils.clip_grad_norm_(parameters, norm)
+
+
+def loss_weight(term: Loss, step: int, steps: int) -> float:
+    """The weight of a term at ``step`` of ``steps``."""
+    falling = (1 + math.cos(math.pi * step / steps)) / 2 if term.schedule == "cosine" else 1.0
+    return term.weight * falling
 
 
 class StageLoss:
@@ -89,27 +126,70 @@ class StageLoss:
 
         Args:
             stage: names them.
-            seed: for the choice of ``deep_only`` steps.
-            autocast: the precision in which ``net.reconstruct`` runs; losses are always in float32. (Fabric
-                casts ``forward`` by itself, but other methods only where it wraps the network.)
+            seed: for the choice of ``deep_only`` steps and for random views.
+            autocast: the precision in which methods of the network other than ``forward`` run; losses are
+                always in float32. (Fabric casts ``forward`` by itself, but other methods only where it wraps
+                the network.)
+
+        Raises:
+            UnknownNameError, UsageError: a loss or an option of it that is not known.
         """
         self.stage, self.seed, self.autocast = stage, seed, autocast
-        table = RECONSTRUCTION_LOSSES if stage.task == "reconstruct" else FUSION_LOSSES
-        self.total = combine([(t.name, t.weight, t.options) for t in stage.loss], table)
+        fuse = stage.task == "fuse"
+        table = (FUSION_LOSSES | VIEW_LOSSES if fuse else RECONSTRUCTION_LOSSES) | BAND_LOSSES
+        self.functions = {term.name: find_loss(table, term.name, term.options) for term in stage.loss}
+        self.bands = any(term.name in BAND_LOSSES for term in stage.loss)
+        if any(term.only and term.name in BAND_LOSSES for term in stage.loss):
+            raise UsageError(f"stage {stage.name}: a loss of bands is of both modalities, expected no 'only'")
+        name = "forward" if fuse else "reconstruct"
+        self.method = (
+            {"forward": "forward_bands", "reconstruct": "reconstruct_bands"}[name] if self.bands else name
+        )
 
     def __call__(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its unweighted parts."""
-        if self.stage.task == "fuse":
-            fused = net(ir, vi).float()
-            return self.total(fused, ir, vi)
+        values = (self._fuse if self.stage.task == "fuse" else self._reconstruct)(net, ir, vi, step)
+        weights = {term.name: loss_weight(term, step, self.stage.steps) for term in self.stage.loss}
+        first, *rest = (weights[name] * value for name, _, value in values)
+        for term in rest:
+            first = first + term
+        return first, {name + end: value for name, end, value in values}
+
+    def _fuse(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> list[tuple[str, str, Tensor]]:
+        if self.bands:
+            with self.autocast():
+                fused, bands = net.forward_bands(ir, vi)
+        else:
+            fused, bands = net(ir, vi), None
+        fused = fused.float()
+        rng = np.random.default_rng((*self.seed, step, VIEWS))
+        values = []
+        for name, function in self.functions.items():
+            if name in BAND_LOSSES:
+                value = function(bands)
+            elif name in VIEW_LOSSES:
+                value = function(net, fused, ir, vi, rng)
+            else:
+                value = function(fused, ir, vi)
+            values.append((name, "", value))
+        return values
+
+    def _reconstruct(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> list[tuple[str, str, Tensor]]:
         rng = np.random.default_rng((*self.seed, step))
+        options = {"deep_only": True} if rng.random() < self.stage.deep_only else {}
         with self.autocast():
-            outs = net.reconstruct(ir, vi, deep_only=bool(rng.random() < self.stage.deep_only))
-        losses = [self.total(out.float(), target) for out, target in zip(outs, (ir, vi), strict=True)]
-        parts: dict[str, Tensor] = {}
-        for modality, (_, values) in zip(("ir", "vi"), losses, strict=True):
-            parts |= {f"{name}_{modality}": value for name, value in values.items()}
-        return losses[0][0] + losses[1][0], parts
+            found = getattr(net, self.method)(ir, vi, **options)
+        outs, bands = found if self.bands else (found, None)
+        pictures = dict(zip(("ir", "vi"), zip(outs, (ir, vi), strict=True), strict=True))
+        values = []
+        for term in self.stage.loss:
+            if term.name in BAND_LOSSES:
+                values.append((term.name, "", self.functions[term.name](bands)))
+                continue
+            for modality in (term.only,) if term.only else ("ir", "vi"):
+                out, target = pictures[modality]
+                values.append((term.name, f"_{modality}", self.functions[term.name](out.float(), target)))
+        return values
 
 
 class Average:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import yaml
 from lightning_fabric import Fabric, seed_everything
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ivfuse.errors import InputError, OutputError, UsageError
@@ -25,9 +26,11 @@ from ivfuse.learning.nets import build_net
 from ivfuse.learning.pairs import PairImages, Sampler, load_training
 from ivfuse.learning.recipe import Recipe, StageRecipe
 from ivfuse.learning.stages import (
+    OFFERED,
     Average,
     StageLoss,
     check_recipe,
+    clip_parts,
     learning_rate,
     make_optimizer,
     set_learning,
@@ -68,6 +71,7 @@ class _Stage:
 
     index: int
     recipe: StageRecipe
+    parts: dict[str, list[nn.Parameter]]
     wrapped: Any
     optimizer: torch.optim.Optimizer
     steered: Any
@@ -158,10 +162,12 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
     """Freeze, make the optimiser, and take up what an interrupted run left."""
     recipe = run.recipe.stages[index]
     seed = (run.recipe.seed, index)
-    optimizer = make_optimizer(set_learning(run.net, recipe.learn), recipe.optimizer)
+    parts = set_learning(run.net, recipe.learn)
+    optimizer = make_optimizer(parts, recipe.optimizer)
     wrapped, steered = run.fabric.setup(run.net, optimizer)
-    if hasattr(run.net, "reconstruct"):
-        wrapped.mark_forward_method("reconstruct")
+    for method in OFFERED:
+        if hasattr(run.net, method):
+            wrapped.mark_forward_method(method)
     average = Average(run.net, recipe.ema) if recipe.ema else None
     if state.optimizer is not None:
         optimizer.load_state_dict(state.optimizer)
@@ -176,7 +182,7 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
         resize=recipe.resize,
     )
     loss = StageLoss(recipe, seed, run.fabric.autocast)
-    return _Stage(index, recipe, wrapped, optimizer, steered, average, loss, sampler)
+    return _Stage(index, recipe, parts, wrapped, optimizer, steered, average, loss, sampler)
 
 
 def _step(run: _Run, stage: _Stage, step: int) -> tuple[float, Tensor, dict[str, Tensor]]:
@@ -184,12 +190,14 @@ def _step(run: _Run, stage: _Stage, step: int) -> tuple[float, Tensor, dict[str,
     fabric, how = run.fabric, stage.recipe.optimizer
     rate = learning_rate(how, step, stage.recipe.steps)
     for group in stage.steered.param_groups:
-        group["lr"] = rate
+        group["lr"] = learning_rate(how, step, stage.recipe.steps, group.get("factor", 1.0))
     drawn = stage.sampler.draw(step, fabric.global_rank, fabric.world_size)
     ir, vi = (x.to(fabric.device) for x in drawn)
     loss, parts = stage.loss(stage.wrapped, ir, vi, step)
     fabric.backward(loss)
-    if how.clip is not None:
+    if how.clip is not None and how.clip_parts:
+        clip_parts(stage.parts, how.clip)
+    elif how.clip is not None:
         fabric.clip_gradients(stage.wrapped, stage.steered, max_norm=how.clip)
     stage.steered.step()
     stage.steered.zero_grad(set_to_none=True)
@@ -260,11 +268,12 @@ def _claim(out: Path, recipe: Recipe) -> None:
     content = json.loads(recipe.model_dump_json())
     try:
         if file.exists():
-            if yaml.safe_load(file.read_text(encoding="utf-8")) != content:
+            # Compared as recipes: one of an older version lacks keys that have defaults by now.
+            if Recipe.model_validate(yaml.safe_load(file.read_text(encoding="utf-8"))) != recipe:
                 raise InputError(f"{out}: holds a run of another recipe; choose another folder or delete it")
             return
         (out / "samples").mkdir(parents=True, exist_ok=True)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, UnicodeDecodeError, ValidationError):
         raise InputError(f"{file}: not a recipe; choose another folder or delete it") from None
     except OSError as error:
         raise OutputError(f"{out}: cannot be made the folder of a run: {error.strerror}") from None

@@ -10,10 +10,13 @@ from torch import nn
 from ivfuse.errors import UnknownNameError, UsageError
 from ivfuse.learning.nets.crossfuse_cam import CrossFuseCam
 from ivfuse.learning.nets.crossfuse_cam_paper import CrossFuseCamPaper
+from ivfuse.learning.nets.crossfuse_topk import CrossFuseTopk
+from ivfuse.learning.nets.crossfuse_topk_paper import CrossFuseTopkPaper
 
 # method -> variant -> constructor; a new network is added here.
 NETS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "crossfuse-cam": {"fixed": CrossFuseCam, "paper": CrossFuseCamPaper},
+    "crossfuse-topk": {"fixed": CrossFuseTopk, "paper": CrossFuseTopkPaper},
 }
 
 

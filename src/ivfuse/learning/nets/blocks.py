@@ -1,10 +1,23 @@
-"""Parts that several networks share: convolutions, dense blocks, windows of tokens."""
+"""Parts that several networks share: convolutions, dense blocks, windows, borders, bounded outputs."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+BORDER = 8  # replicated pixels round a picture, so that zero padding acts outside of it
+
+
+class Bands(NamedTuple):
+    """Low and high features of both modalities, (B, C, h, w) each."""
+
+    low_ir: Tensor
+    high_ir: Tensor
+    low_vi: Tensor
+    high_vi: Tensor
 
 
 class ConvAct(nn.Sequential):
@@ -35,6 +48,37 @@ class DenseBlock(nn.Module):
 def box3(x: Tensor) -> Tensor:
     """Mean over 3x3 pixels, each channel by itself; at the border over the pixels that exist."""
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def pad_border(x: Tensor, multiple: int) -> Tensor:
+    """:data:`BORDER` replicated pixels all round, and more at the right and below up to a multiple.
+
+    Args:
+        x: (B, C, H, W).
+        multiple: both sides become multiples of it; it divides ``2 * BORDER``.
+    """
+    h, w = x.shape[-2:]
+    return F.pad(x, (BORDER, BORDER + -w % multiple, BORDER, BORDER + -h % multiple), mode="replicate")
+
+
+def crop_border(x: Tensor, height: int, width: int) -> Tensor:
+    """What was there before :func:`pad_border`."""
+    return x[..., BORDER : BORDER + height, BORDER : BORDER + width]
+
+
+def compose(ir: Tensor, vi: Tensor, weight: Tensor, step: Tensor) -> Tensor:
+    """Blend by ``weight``, then go a fraction ``step`` of the way to white (above 0) or black (below 0).
+
+    Args:
+        ir, vi: pictures in [0, 1].
+        weight: of ``ir``, in [0, 1].
+        step: in [-1, 1].
+
+    Returns:
+        A picture in [0, 1], whatever the weights and steps.
+    """
+    base = vi + weight * (ir - vi)
+    return base + F.relu(step) * (1 - base) - F.relu(-step) * base
 
 
 def to_windows(x: Tensor, size: int) -> Tensor:

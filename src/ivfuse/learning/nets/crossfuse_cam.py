@@ -31,12 +31,14 @@ from ivfuse.learning.nets.blocks import (
     DenseBlock,
     RelativeBias,
     box3,
+    compose,
+    crop_border,
     from_windows,
+    pad_border,
     to_windows,
 )
 
 STRIDE = 8  # of the deep features
-BORDER = 8  # replicated pixels round the picture, so that zero padding acts outside of it
 
 
 class Encoder(nn.Module):
@@ -206,13 +208,12 @@ class CrossFuseCam(nn.Module):
         h, w = ir.shape[-2:]
         if level is None:
             level = ir.mean((2, 3), keepdim=True)
-        ir, vi = _pad(ir), _pad(vi)
+        ir, vi = pad_border(ir, STRIDE), pad_border(vi, STRIDE)
         features_ir, features_vi = self.encoder_ir(ir), self.encoder_vi(vi)
         pixels = torch.cat((ir, vi, ir - level), 1)
-        weight, step = self.decoder(
-            self.cam(features_ir[2], features_vi[2]), features_ir, features_vi, pixels
-        )
-        return _crop(_compose(ir, vi, weight, step), h, w)
+        cam = self.cam(features_ir[2], features_vi[2])
+        weight, step = self.decoder(cam, features_ir, features_vi, pixels)
+        return crop_border(compose(ir, vi, weight, step), h, w)
 
     def reconstruct(self, ir: Tensor, vi: Tensor, *, deep_only: bool = False) -> tuple[Tensor, Tensor]:
         """Stage 1: each picture from its own features, (B, 1, H, W) each.
@@ -228,10 +229,10 @@ class CrossFuseCam(nn.Module):
             (ir, self.encoder_ir, self.reconstructor_ir),
             (vi, self.encoder_vi, self.reconstructor_vi),
         ):
-            shallow, middle, deep = encoder(_pad(x))
+            shallow, middle, deep = encoder(pad_border(x, STRIDE))
             if deep_only:
                 shallow, middle = torch.zeros_like(shallow), torch.zeros_like(middle)
-            out.append(_crop(decoder(shallow, middle, deep), h, w))
+            out.append(crop_border(decoder(shallow, middle, deep), h, w))
         return out[0], out[1]
 
 
@@ -275,15 +276,6 @@ def _up(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-def _pad(x: Tensor) -> Tensor:
-    h, w = x.shape[-2:]
-    return F.pad(x, (BORDER, BORDER + -w % STRIDE, BORDER, BORDER + -h % STRIDE), mode="replicate")
-
-
-def _crop(x: Tensor, height: int, width: int) -> Tensor:
-    return x[..., BORDER : BORDER + height, BORDER : BORDER + width]
-
-
 def _energy(x: Tensor) -> Tensor:
     return box3(x.abs())
 
@@ -296,9 +288,3 @@ def _blend(ir: Tensor, vi: Tensor, activity: Callable[[Tensor], Tensor]) -> Tens
     """Average of two maps weighted by their activity, channel by channel."""
     a, b = activity(ir), activity(vi)
     return vi + (a + 1e-4) / (a + b + 2e-4) * (ir - vi)
-
-
-def _compose(ir: Tensor, vi: Tensor, weight: Tensor, step: Tensor) -> Tensor:
-    """Blend by ``weight``, then go a fraction ``step`` of the way to white (above 0) or black (below 0)."""
-    base = vi + weight * (ir - vi)
-    return base + F.relu(step) * (1 - base) - F.relu(-step) * base

@@ -1,0 +1,76 @@
+"""``ivfuse convert``: each method takes its own files, and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+Cli = Callable[..., Any]
+
+
+def test_the_one_file_of_crossfuse_topk_is_converted(ivfuse_cli: Cli, tmp_path: Path) -> None:
+    from ivfuse.learning.checkpoint import load_model
+    from ivfuse.learning.convert_topk import release_groups
+    from ivfuse.learning.nets import build_net
+
+    net = build_net("crossfuse-topk", "paper", width=4, blocks=1, heads=2, nodes=1).eval()
+    torch.save(release_groups(net.state_dict()), tmp_path / "released.pth")
+    out = tmp_path / "new" / "topk.safetensors"
+    said = ivfuse_cli("convert", "--method", "crossfuse-topk", tmp_path / "released.pth", "-o", out)
+    assert said.code == 0, said.err
+    assert f"{sum(p.numel() for p in net.parameters()):,} values" in said.out
+    ir, vi = torch.rand(2, 1, 1, 20, 24).unbind()
+    with torch.no_grad():
+        assert torch.equal(load_model(out)[0](ir, vi), net(ir, vi))
+
+
+def test_the_three_files_of_crossfuse_cam_are_converted(ivfuse_cli: Cli, tmp_path: Path) -> None:
+    from ivfuse.learning.convert import release_state_dicts
+    from ivfuse.learning.nets import build_net
+
+    net = build_net("crossfuse-cam", "paper", shallow=2, growth=3, deep=8, heads=1)
+    options: list[Any] = []
+    for name, state in zip(
+        ("auto-ir", "auto-vi", "fusion"), release_state_dicts(net.state_dict()), strict=True
+    ):
+        torch.save(state, tmp_path / name)
+        options += [f"--{name}", tmp_path / name]
+    said = ivfuse_cli("convert", "--method", "crossfuse-cam", *options, "-o", tmp_path / "cam.safetensors")
+    assert said.code == 0, said.err
+    assert (tmp_path / "cam.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--method", "crossfuse-topk"), "crossfuse-topk takes the files FILE; found none"),
+        (
+            ("--method", "crossfuse-cam", "x.pth"),
+            "takes the files --auto-ir, --auto-vi, --fusion; found FILE",
+        ),
+        (("--method", "crossfuse-topk", "x.pth", "--fusion", "y"), "found FILE, --fusion"),
+        (("--method", "crossfuse-topk", "x.pth", "--heads", "8"), "--heads: crossfuse-topk does not take it"),
+        (("--method", "crossfuse-top", "x.pth"), "did you mean crossfuse-topk"),
+    ],
+)
+def test_files_that_the_method_does_not_take_are_refused(
+    ivfuse_cli: Cli, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    said = ivfuse_cli("convert", *arguments, "-o", tmp_path / "m.safetensors")
+    assert said.code == 2
+    assert message in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_a_target_that_cannot_be_is_refused_before_reading(ivfuse_cli: Cli, tmp_path: Path) -> None:
+    said = ivfuse_cli("convert", "--method", "crossfuse-topk", "x.pth", "-o", tmp_path / "m.onnx")
+    assert (said.code, "expected .safetensors" in said.err) == (2, True)
+    file = tmp_path / "m.safetensors"
+    said = ivfuse_cli("convert", "--method", "crossfuse-topk", file, "-o", file)
+    assert (said.code, "is one of the files to convert" in said.err) == (2, True)
