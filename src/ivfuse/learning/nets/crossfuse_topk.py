@@ -8,7 +8,8 @@ the high band, a fusion layer for each, a decoder. What the release got wrong is
 - **Bounded coupling**: exponents pass through tanh, so a coupling step scales by 1/e to e.
 - **Same-band fusion that knows its sources**: a learned 1x1 mix of both modalities that begins as their mean;
   the release's sum is the same for exchanged sources, so what is behind it cannot tell them apart.
-- **Bounded output without min-max**: a weight between the sources and a step towards black or white.
+- **Bounded output without min-max**: a weight between the sources and a step towards black or white. The
+  head sees how far each thermal pixel lies from the picture's mean.
 - **No leakage**: stage 1 rebuilds a picture from its bands alone; the release adds the picture itself.
 - **Cost**: features live on a grid of ``stride`` pixels; a small head works at full resolution.
 """
@@ -125,12 +126,19 @@ class Head(nn.Module):
         """As in :class:`CrossFuseTopk`."""
         super().__init__()
         self.up = _shuffled(width, DETAIL, stride)
-        self.mix = ConvAct(DETAIL + 2, DETAIL)
+        self.mix = ConvAct(DETAIL + 3, DETAIL)
         self.out = nn.Conv2d(DETAIL, 2, 3, padding=1)
 
-    def forward(self, x: Tensor, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H/s, W/s) and pictures -> weight in [0, 1], step in [-1, 1]; (B, 1, H, W) each."""
-        weight, step = self.out(self.mix(torch.cat((self.up(x), ir, vi), 1))).chunk(2, 1)
+    def forward(self, x: Tensor, ir: Tensor, vi: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn features into a weight in [0, 1] and a step in [-1, 1], (B, 1, H, W) each.
+
+        Args:
+            x: features, (B, C, H/s, W/s).
+            ir, vi: the pictures, (B, 1, H, W).
+            level: mean of the whole infrared, (B, 1, 1, 1): the zero between warm and cold.
+        """
+        pixels = torch.cat((self.up(x), ir, vi, ir - level), 1)
+        weight, step = self.out(self.mix(pixels)).chunk(2, 1)
         return torch.sigmoid(weight), torch.tanh(step)
 
 
@@ -146,6 +154,7 @@ class CrossFuseTopk(nn.Module):
     """
 
     variant = "fixed"
+    takes_level = True
 
     def __init__(
         self, width: int = 48, blocks: int = 2, heads: int = 4, nodes: int = 2, stride: int = 4
@@ -164,18 +173,24 @@ class CrossFuseTopk(nn.Module):
         self.head = Head(width, stride)
         self.reconstructor = _shuffled(width, 1, stride)
 
-    def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range."""
-        return self.forward_bands(ir, vi)[0]
+    def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
+        """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
 
-    def forward_bands(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Bands]:
+        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole picture. Without it
+        the mean of ``ir`` is taken.
+        """
+        return self.forward_bands(ir, vi, level)[0]
+
+    def forward_bands(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> tuple[Tensor, Bands]:
         """As :meth:`forward`, with both modalities' bands (of the padded pictures, on the grid)."""
         h, w = ir.shape[-2:]
+        if level is None:
+            level = ir.mean((2, 3), keepdim=True)
         ir, vi = pad_border(ir, self.align), pad_border(vi, self.align)
         bands = self._bands(ir, vi)
         low = self.fuse_low(bands.low_ir, bands.low_vi)
         high = self.fuse_high(bands.high_ir, bands.high_vi)
-        weight, step = self.head(self.decoder(low, high), ir, vi)
+        weight, step = self.head(self.decoder(low, high), ir, vi, level)
         return crop_border(compose(ir, vi, weight, step), h, w), bands
 
     def reconstruct(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
