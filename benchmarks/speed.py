@@ -9,7 +9,7 @@ resident set of the process. Inputs are synthetic scenes.
 from __future__ import annotations
 
 import argparse
-import os
+import json
 import statistics
 import subprocess
 import sys
@@ -51,16 +51,27 @@ def inside(work: Callable[[], object], runs: int) -> Cost:
     return Cost(statistics.median(walls), statistics.median(cpus))
 
 
+# The peak memory of a process counts from the one it was forked from: this one, with all its networks. So
+# a small process starts the command and measures it.
+LAUNCHER = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+wall = time.perf_counter() - start
+print(json.dumps([status, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024]))
+"""
+
+
 def process(command: list[str], runs: int) -> Cost:
     """Cost of a command from process start to end, after one run that is not counted."""
     costs = []
     for _ in range(runs + 1):
-        start = time.perf_counter()
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(child.pid, 0)
+        told = subprocess.run([sys.executable, "-c", LAUNCHER, *command], stdout=subprocess.PIPE, check=True)
+        status, *cost = json.loads(told.stdout)
         if status:
             raise SystemExit(f"{' '.join(command)}: exit status {status}")
-        costs.append((time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024))
+        costs.append(cost)
     walls, cpus, memory = zip(*costs[1:] or costs, strict=True)
     return Cost(statistics.median(walls), statistics.median(cpus), max(memory))
 
