@@ -26,7 +26,7 @@ class Entry:
     Attributes:
         name: for tables and folders.
         version: of what fuses; empty for pictures that were brought.
-        brought: set name -> pair name -> fused file, for results of another program; ``None`` for a method of ours.
+        brought: set name -> pair name -> fused file, for results of another program; else ``None``.
         unmatched: set name -> what is missing, left over or ambiguous among brought files, a line each.
     """
 
@@ -142,7 +142,9 @@ def _brought(text: str, sets: Sequence[DataSet]) -> Entry:
     """The pictures that another program made."""
     name, equals, folder = text.partition("=")
     if not equals or not folder or not _NAME.fullmatch(name):
-        raise UsageError(f"--fused {text!r}: expected NAME=DIR, the name of letters, digits, space and . + - _")
+        raise UsageError(
+            f"--fused {text!r}: expected NAME=DIR, the name of letters, digits, space and . + - _"
+        )
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder, expected the fused pictures of {name}")

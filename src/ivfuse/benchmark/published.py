@@ -1,4 +1,4 @@
-"""Results that papers state, with where they stand; shown beside measured ones only where both mean the same."""
+"""Results that papers state and where; shown beside measured ones only where both mean the same."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def quotes_for(data: DataSet, convention: str, metrics: Sequence[str]) -> list[Q
 def comparable(metric: str, first: str, second: str) -> bool:
     """Whether a metric is the same function under both conventions.
 
-    How colour becomes grey may differ in rounding (at most one level of 255), which tables do not show; scoring
-    channel by channel is another thing altogether.
+    How colour becomes grey may differ in rounding (at most one level of 255), which tables do not show;
+    scoring channel by channel is another thing altogether.
     """
     if first not in CONVENTIONS:
         return False

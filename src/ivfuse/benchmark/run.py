@@ -1,7 +1,7 @@
 """A run: fuse pair by pair with every method in turn, then score; goes on past failures and after a stop.
 
 Methods take turns on each pair, one at a time, each in a process of its own: a noisy machine treats them
-alike, none is timed beside another, and memory is that of one method. Scoring, which is not timed, is parallel.
+alike, none is timed beside another, and memory is that of one method. Scoring is not timed, and parallel.
 """
 
 from __future__ import annotations

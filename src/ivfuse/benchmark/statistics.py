@@ -185,7 +185,9 @@ def critical_difference(methods: int, blocks: int, alpha: float = 0.05) -> float
 
     Source: Demsar 2006, section 3.2.2; the critical value is computed, not read from a table.
     """
-    return studentised_range(methods, alpha) / math.sqrt(2) * math.sqrt(methods * (methods + 1) / (6 * blocks))
+    return (
+        studentised_range(methods, alpha) / math.sqrt(2) * math.sqrt(methods * (methods + 1) / (6 * blocks))
+    )
 
 
 @lru_cache

@@ -28,7 +28,7 @@ _TEX = {
 
 
 def write_tables(results: Results, folder: Path) -> list[Path]:
-    """Write ``pictures.csv``, ``summary.csv``, ``tests.csv``, ``results.json``, ``tables.md`` and ``tables.tex``.
+    """Write all tables: three as CSV, everything as JSON, and what papers show as Markdown and LaTeX.
 
     Args:
         results: what was measured.
@@ -92,7 +92,9 @@ def markdown(results: Results) -> str:
     parts = []
     for board in results.boards:
         marks = {(0, name): "**{}**" for name in board.best} | {(1, name): "*{}*" for name in board.best}
-        rows = [["method", *(_headed(name) for name in board.best), "mean rank", "picture rank", "no picture"]]
+        rows = [
+            ["method", *(_headed(name) for name in board.best), "mean rank", "picture rank", "no picture"]
+        ]
         rows += _cells(board, marks)
         rows += [
             [f"{quote.row.method} (quoted)", *_quoted(board, quote), "", "", ""] for quote in _shown(board)
@@ -100,7 +102,7 @@ def markdown(results: Results) -> str:
         lines = [f"### {board.data}: {len(board.pairs)} pairs, convention {board.convention}", ""]
         lines += _md_table(rows)
         lines += ["", "Mean ± sd over pictures; **best**, *second*; † values on fewer pictures (count)."]
-        lines += [f"- {_source(quote)}" for quote in _shown(board)]
+        lines += _sources(board)
         parts.append("\n".join(lines))
     parts.append("\n".join(["### Cost per picture", "", *_md_table(_cost_rows(results))]))
     if results.problems:
@@ -121,7 +123,7 @@ def latex(results: Results) -> str:
             for name in map(_tex, board.best)
         ]
         lines = [
-            f"% {board.data}: {len(board.pairs)} pairs, convention {board.convention}; mean and sd over pictures",
+            f"% {board.data}: {len(board.pairs)} pairs, convention {board.convention}; mean and sd",
             f"\\begin{{tabular}}{{l{'r' * (len(heads) + 1)}}}",
             r"\toprule",
             " & ".join(["Method", *heads, "Rank"]) + r" \\",
@@ -224,6 +226,17 @@ def _quoted(board: Board, quote: Quote) -> list[str]:
 def _source(quote: Quote) -> str:
     remark = f" ({quote.remark})" if quote.remark else ""
     return f"quoted, not measured: {quote.row.method}: {quote.row.source.text}{remark}"
+
+
+def _sources(board: Board) -> list[str]:
+    """A line for each source and remark, with the methods that it is about."""
+    about: dict[tuple[str, str], list[str]] = {}
+    for quote in _shown(board):
+        about.setdefault((quote.row.source.text, quote.remark), []).append(quote.row.method)
+    return [
+        f"- quoted, not measured: {', '.join(methods)}: {text}" + (f" ({remark})" if remark else "")
+        for (text, remark), methods in about.items()
+    ]
 
 
 def _cost_rows(results: Results) -> list[list[str]]:

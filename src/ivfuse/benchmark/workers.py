@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
@@ -50,10 +51,8 @@ class Worker:
             self._process = context.Process(target=_serve, args=(other, *self._start_with), daemon=True)
             self._process.start()
             other.close()
-        try:
+        with suppress(OSError):  # it died between two requests; receive says so
             self.connection.send(request)
-        except OSError:  # it died between two requests; receive says so
-            pass
 
     def receive(self) -> Reply:
         """The answer to the request that was sent; after a death the next request starts a new process."""
@@ -105,7 +104,7 @@ def ask_all(
         for number in range(len(workers)):
             give(number)
         while busy:
-            ready = wait([workers[number].connection for number in busy])  # type: ignore[list-item]
+            ready = wait([pipe for number in busy if (pipe := workers[number].connection)])
             for number in [each for each in busy if workers[each].connection in ready]:
                 index, reply = busy.pop(number), workers[number].receive()
                 give(number)

@@ -50,8 +50,8 @@ def gallery(results: Results, jobs: int, budget: int = BUDGET) -> tuple[dict[str
         budget: bytes of all previews.
 
     Returns:
-        Plain values for the page's program, and the pictures that these name by number: data URIs, or relative
-        links where the budget does not allow a preview.
+        Plain values for the page's program, and the pictures that these name by number: data URIs, or
+        relative links where the budget does not allow a preview.
     """
     plan = results.plan
     files: list[tuple[Path, bool]] = []

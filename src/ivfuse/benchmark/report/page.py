@@ -12,6 +12,7 @@ from pathlib import Path
 import ivfuse
 from ivfuse.benchmark.report import plots
 from ivfuse.benchmark.report.gallery import BUDGET, gallery
+from ivfuse.benchmark.report.svg import COLOURS
 from ivfuse.benchmark.results import Board, Results
 from ivfuse.benchmark.tables import cost_cells, shown
 from ivfuse.imaging.encode import write_bytes
@@ -52,8 +53,9 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Fusion benchmark: {escape(sets)}</title>"
-        f'<style>{_asset("page.css")}{hidden}</style></head><body>{"".join(parts)}'
-        f"{_json('data', table)}{_json('pictures', pictures)}<script>{_asset('page.js')}</script></body></html>\n"
+        f"<style>{_asset('page.css')}{hidden}</style></head><body>{''.join(parts)}"
+        f"{_json('data', table)}{_json('pictures', pictures)}"
+        f"<script>{_asset('page.js')}</script></body></html>\n"
     )
     write_bytes(path, page.encode())
 
@@ -71,11 +73,11 @@ def _summary(results: Results, index: dict[str, int]) -> str:
         rows.append((name, [*cells, f"{results.failed[name]} of {results.pairs}"]))
     speed = _figure(
         plots.quality_against_speed(results, index),
-        "Mean rank over the metrics and sets against the median time of the fusion alone. Up and left is better.",
+        "Mean rank over metrics and sets against the median time of the fusion alone. Up and left is better.",
     )
     note = (
-        "<p class=note>Mean rank: by the means of each metric, averaged over metrics and sets. Best in: how many"
-        " metrics of how many sets it leads. Times: fusion of a pair in memory, after one that is not counted,"
+        "<p class=note>Mean rank: by the means of each metric, averaged over metrics and sets. Best in: how"
+        " many times it leads a metric of a set. Times: fusion of a pair in memory, after one that is not counted,"
         " methods taking turns; memory is that of the process, Python and libraries included.</p>"
     )
     return (
@@ -90,8 +92,8 @@ def _winner(results: Results) -> list[str]:
     cost = results.costs[first].wall
     at = f", at {cost:.3g} s a picture" if cost > 0 else "; its pictures were brought, so it has no time"
     lines = [
-        f"<b>{escape(first)}</b> has the best mean rank, {results.overall[first]:.2f} over {_count(metrics, 'metric')} "
-        f"and {_count(sets, 'set')} (convention {escape(results.plan.conventions[0])}){at}."
+        f"<b>{escape(first)}</b> has the best mean rank, {results.overall[first]:.2f} over "
+        f"{_count(metrics, 'metric')} and {_count(sets, 'set')} (convention {escape(results.plan.conventions[0])}){at}."
     ]
     if results.failed[first]:
         lines.append(f"Every method lacks pictures; {escape(first)} lacks {results.failed[first]}.")
@@ -117,7 +119,9 @@ def _clear(board: Board, first: str) -> str:
         return f"{where}, picture by picture, {_names(ahead)} ranked clearly better than {escape(first)}."
     if alike:
         also = [name for name in alike if name not in behind]
-        return f"{where}, picture by picture, it cannot be told from {_names([*behind, *also])} (Nemenyi, 0.05)."
+        return (
+            f"{where}, picture by picture, it cannot be told from {_names([*behind, *also])} (Nemenyi, 0.05)."
+        )
     return f"{where}, picture by picture, it ranks clearly before every other (Nemenyi, 0.05)."
 
 
@@ -151,7 +155,8 @@ def _problems(results: Results) -> str:
     lines = [f"{x.data}, {x.method}, {x.pair}: {x.reason}" for x in results.problems] + results.remarks()
     head = "".join(f"{escape(name)}: {number} without scores. " for name, number in counts.items())
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<details class=problems open><summary>{head or 'Remarks on the files'}</summary><ul>{items}</ul></details>"
+    head = head or "Remarks on the files"
+    return f"<details class=problems open><summary>{head}</summary><ul>{items}</ul></details>"
 
 
 def _board(board: Board, results: Results, index: dict[str, int]) -> str:
@@ -162,35 +167,36 @@ def _board(board: Board, results: Results, index: dict[str, int]) -> str:
     test = board.picture_rank
     p = "below 0.0001" if test.p < 1e-4 else f"{test.p:.4f}"
     ranks = (
-        f"Ranks within each picture, averaged over the metrics; a missing picture comes last. A bar joins methods that"
-        f" {_count(test.blocks, 'picture')} do not tell apart (Nemenyi, 0.05). Friedman: p {p}."
+        f"Ranks within each picture, averaged over the metrics; a missing picture comes last. A bar joins methods"
+        f" that {_count(test.blocks, 'picture')} do not tell apart (Nemenyi, 0.05). Friedman: p {p}."
     )
     radar = "Means from the worst method (inner ring) to the best (outer ring); it shows order, not size."
     return (
         f"<section><h2>{escape(title)}</h2><p>{_count(len(board.pairs), 'pair')}. {escape(recognised)}.</p>"
         f"{_values(board, index)}{_quotes(board)}"
-        f"<div class=plots>{_figure(plots.critical(test, index), ranks)}{_figure(plots.radar(board, index), radar)}</div>"
+        f"<div class='plots two'>{_figure(plots.critical(test, index), ranks)}"
+        f"{_figure(plots.radar(board, index), radar)}</div>"
         f"<details open><summary>Values per picture, metric by metric</summary>"
-        f"<div class=plots>{boxes}</div><p class=note>Box: quartiles; whiskers: within 1.5 box lengths; dots: single"
-        f" pictures beyond; thin line: median; thick line: mean.</p></details></section>"
+        f"<div class=plots>{boxes}</div><p class=note>Box: quartiles; whiskers: within 1.5 box lengths; dots:"
+        f" single pictures beyond; thin line: median; thick line: mean.</p></details></section>"
     )
 
 
 def _values(board: Board, index: dict[str, int]) -> str:
-    heads = ["method", *(_headed(name) for name in board.best), "mean rank", "no picture"]
+    heads = ["method", "mean rank", *(_headed(name) for name in board.best), "no picture"]
     rows = []
     for method in board.methods:
         cells = [_value(board, method, name) for name in board.best]
-        rows.append((method, [*cells, f"{board.mean_rank[method]:.2f}", str(board.failed[method])]))
+        rows.append((method, [f"{board.mean_rank[method]:.2f}", *cells, str(board.failed[method])]))
     quoted = []
     for quote in board.quotes:
         if quote.values:
             cells = [f"{quote.values[name]:g}" if name in quote.values else "" for name in board.best]
-            quoted.append((quote.row.method, [*cells, "", ""]))
+            quoted.append((quote.row.method, ["", *cells, ""]))
     note = (
         "Mean ± sd over pictures; point at a value for its 95 % interval. <b class=first>Best</b>, "
-        "<i class=second>second</i>; ≈ not told from the best (Wilcoxon signed-rank, Holm, 0.05); † values on fewer"
-        " pictures than there are."
+        "<i class=second>second</i>; ≈ not told from the best (Wilcoxon signed-rank, Holm, 0.05); † values on"
+        " fewer pictures than there are."
     )
     return f"{_table(heads, rows, index, quoted)}<p class=note>{note}</p>"
 
@@ -223,7 +229,8 @@ def _quotes(board: Board) -> str:
         else:
             left = "shown where the metric means the same"
         items.append(f"<li>{escape('; '.join(filter(None, (said, quote.remark, left))))}</li>")
-    return f"<details class=quotes><summary>Quoted rows are not measured here: sources</summary><ul>{''.join(items)}</ul></details>"
+    head = "Quoted rows are not measured here: sources"
+    return f"<details class=quotes><summary>{head}</summary><ul>{''.join(items)}</ul></details>"
 
 
 def _about(results: Results) -> str:
@@ -236,13 +243,15 @@ def _about(results: Results) -> str:
     threads = f"{plan.threads} threads" if plan.threads else "threads left to the runtime"
     return (
         f"<section><h2>How it was measured</h2><dl>{texts}</dl><p>Tables: {links}.</p>"
-        f"<p class=note>ivfuse {escape(ivfuse.__version__)}; {threads}; bootstrap seed {plan.seed}.</p></section>"
+        f"<p class=note>ivfuse {escape(ivfuse.__version__)}; {threads}; bootstrap seed {plan.seed}.</p>"
+        "</section>"
     )
 
 
 def _legend(index: dict[str, int]) -> str:
     boxes = "".join(
-        f'<label class="c{number % 10}"><input type=checkbox checked data-method={number}><i></i>{escape(name)}</label>'
+        f'<label class="c{number % COLOURS}"><input type=checkbox checked data-method={number}><i></i>'
+        f"{escape(name)}</label>"
         for name, number in index.items()
     )
     return f"<nav aria-label=Methods><span>Show:</span>{boxes}</nav>"
@@ -254,10 +263,10 @@ def _table(
     index: dict[str, int],
     quoted: Sequence[tuple[str, list[str]]] = (),
 ) -> str:
-    """A table whose cells are markup already; quoted rows stand apart and are never sorted among the others."""
+    """A table whose cells are markup already; quoted rows stand apart and are not sorted with the others."""
     head = "".join(f"<th scope=col>{escape(name)}</th>" for name in heads)
     body = "".join(
-        f'<tr class="m{index[name]}"><th scope=row class="c{index[name] % 10}"><i></i>{escape(name)}</th>'
+        f'<tr class="m{index[name]}"><th scope=row class="c{index[name] % COLOURS}"><i></i>{escape(name)}</th>'
         + "".join(f"<td>{cell}</td>" for cell in cells)
         + "</tr>"
         for name, cells in rows

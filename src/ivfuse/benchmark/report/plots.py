@@ -24,7 +24,7 @@ def quality_against_speed(results: Results, index: dict[str, int]) -> str:
         results: what was measured.
         index: method -> number of its colour.
     """
-    height, left, right, top, bottom = 300.0, 40.0, 300.0, 14.0, 258.0
+    height, left, right, top, bottom = 310.0, 40.0, 300.0, 34.0, 268.0
     timed = [name for name in results.methods if results.costs[name].wall > 0]
     logs = [math.log10(results.costs[name].wall) for name in timed]
     low, high = (math.floor(min(logs)), math.ceil(max(logs) + 1e-9)) if logs else (-2, 0)
@@ -46,7 +46,7 @@ def quality_against_speed(results: Results, index: dict[str, int]) -> str:
         parts += [svg.line(left, down(rank), right, down(rank), "grid")]
         parts += [svg.text(left - 6, down(rank) + 4, f"{rank:g}", "end")]
     parts.append(svg.text((left + right) / 2, bottom + 34, "seconds per picture", "middle", "axis"))
-    parts.append(svg.text(4, top - 3, "mean rank (1 is best, up)", class_="axis"))
+    parts.append(svg.text(8, 16, "mean rank (1 is best)", class_="axis"))
     labels = svg.spread_apart([down(results.overall[name]) + 4 for name in results.methods], 13)
     for name, label in zip(results.methods, labels, strict=True):
         x, y, rank = across(name), down(results.overall[name]), results.overall[name]
@@ -59,7 +59,7 @@ def quality_against_speed(results: Results, index: dict[str, int]) -> str:
 
 
 def boxes(board: Board, metric: str, index: dict[str, int]) -> str:
-    """A box for each method: quartiles, whiskers within 1.5 of the box's length, outliers by name, mean as a bar.
+    """A box for each method: quartiles, whiskers within 1.5 box lengths, outliers by name, the mean as a bar.
 
     Args:
         board: values per picture.

@@ -1,4 +1,4 @@
-"""Small pieces of SVG: shapes, text, axes. Colours are classes, so that the page's style gives light and dark."""
+"""Small pieces of SVG: shapes, text, axes. Colours are classes; the page gives them a style."""
 
 from __future__ import annotations
 
