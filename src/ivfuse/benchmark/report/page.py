@@ -77,8 +77,8 @@ def _summary(results: Results, index: dict[str, int]) -> str:
     )
     note = (
         "<p class=note>Mean rank: by the means of each metric, averaged over metrics and sets. Best in: how"
-        " many times it leads a metric of a set. Times: fusion of a pair in memory, after one that is not counted,"
-        " methods taking turns; memory is that of the process, Python and libraries included.</p>"
+        " many times it leads a metric of a set. Times: fusion of a pair in memory, after one that is not"
+        " counted, methods taking turns; memory is that of the process, Python and libraries included.</p>"
     )
     return (
         f"<section id=summary><h2>Summary</h2><ul class=lead>{items}</ul>{_problems(results)}"
@@ -93,7 +93,8 @@ def _winner(results: Results) -> list[str]:
     at = f", at {cost:.3g} s a picture" if cost > 0 else "; its pictures were brought, so it has no time"
     lines = [
         f"<b>{escape(first)}</b> has the best mean rank, {results.overall[first]:.2f} over "
-        f"{_count(metrics, 'metric')} and {_count(sets, 'set')} (convention {escape(results.plan.conventions[0])}){at}."
+        f"{_count(metrics, 'metric')} and {_count(sets, 'set')} "
+        f"(convention {escape(results.plan.conventions[0])}){at}."
     ]
     if results.failed[first]:
         lines.append(f"Every method lacks pictures; {escape(first)} lacks {results.failed[first]}.")
@@ -167,8 +168,8 @@ def _board(board: Board, results: Results, index: dict[str, int]) -> str:
     test = board.picture_rank
     p = "below 0.0001" if test.p < 1e-4 else f"{test.p:.4f}"
     ranks = (
-        f"Ranks within each picture, averaged over the metrics; a missing picture comes last. A bar joins methods"
-        f" that {_count(test.blocks, 'picture')} do not tell apart (Nemenyi, 0.05). Friedman: p {p}."
+        f"Ranks within each picture, averaged over the metrics; a missing picture comes last. A bar joins"
+        f" methods that {_count(test.blocks, 'picture')} do not tell apart (Nemenyi, 0.05). Friedman: p {p}."
     )
     radar = "Means from the worst method (inner ring) to the best (outer ring); it shows order, not size."
     return (
@@ -266,7 +267,8 @@ def _table(
     """A table whose cells are markup already; quoted rows stand apart and are not sorted with the others."""
     head = "".join(f"<th scope=col>{escape(name)}</th>" for name in heads)
     body = "".join(
-        f'<tr class="m{index[name]}"><th scope=row class="c{index[name] % COLOURS}"><i></i>{escape(name)}</th>'
+        f'<tr class="m{index[name]}">'
+        f'<th scope=row class="c{index[name] % COLOURS}"><i></i>{escape(name)}</th>'
         + "".join(f"<td>{cell}</td>" for cell in cells)
         + "</tr>"
         for name, cells in rows
