@@ -78,7 +78,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """Two methods and a brought one, with a missing and a mis-sized picture, on three pairs; two conventions."""
+    """Two methods and a brought one that lacks a picture and has a mis-sized one, under two conventions."""
     root = tmp_path_factory.mktemp("finished")
     streets = scenes(root / "streets")
     other = bring(root / "other", streets, leave_out="s1", shrink="s3")

@@ -25,6 +25,7 @@ const choose = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Eve
 const said = { errors, named: titles() };
 choose("metric", "0"); choose("method", String(data.methods.indexOf("average")));
 said.worst = titles(); choose("order", "best"); said.best = titles();
+$("gallery").scrollIntoView(); // pictures are made when they come near
 addEventListener("load", () => setTimeout(() => {
   const card = document.querySelector(".card");
   const slider = card.querySelector("input[type=range]");
@@ -41,7 +42,7 @@ addEventListener("load", () => setTimeout(() => {
   said.hidden = getComputedStyle(document.querySelector("#summary .m0")).display;
   said.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   document.body.append(make("output", { id: "said", textContent: JSON.stringify(said) }));
-}, 300));
+}, 1000));
 </script>"""
 
 

@@ -16,7 +16,7 @@ from ivfuse.imaging.image import Window
 from ivfuse.imaging.pairs import match_fused
 from ivfuse.metrics import EIGHT, METRICS, get_convention, get_metric
 
-_NAME = re.compile(r"[\w.+-][\w.+ -]*")
+_NAME = re.compile(r"\w[\w.+ -]*")
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,7 @@ def _brought(text: str, sets: Sequence[DataSet]) -> Entry:
     """The pictures that another program made."""
     name, equals, folder = text.partition("=")
     if not equals or not folder or not _NAME.fullmatch(name):
-        raise UsageError(
-            f"--fused {text!r}: expected NAME=DIR, the name of letters, digits, space and . + - _"
-        )
+        raise UsageError(f"--fused {text!r}: expected NAME=DIR, a name of letters, digits, space and . + - _")
     root = Path(folder)
     if not root.is_dir():
         raise InputError(f"{root}: no such folder, expected the fused pictures of {name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -24,7 +24,8 @@ def quality_against_speed(results: Results, index: dict[str, int]) -> str:
         results: what was measured.
         index: method -> number of its colour.
     """
-    height, left, right, top, bottom = 310.0, 40.0, 300.0, 34.0, 268.0
+    left, right, top = 40.0, 300.0, 34.0
+    bottom = max(268.0, top + 14.0 * len(results.methods))
     timed = [name for name in results.methods if results.costs[name].wall > 0]
     logs = [math.log10(results.costs[name].wall) for name in timed]
     low, high = (math.floor(min(logs)), math.ceil(max(logs) + 1e-9)) if logs else (-2, 0)
@@ -53,9 +54,10 @@ def quality_against_speed(results: Results, index: dict[str, int]) -> str:
         wall = results.costs[name].wall
         said = f"{name}: mean rank {rank:.2f}, " + (f"{wall:.4f} s" if wall > 0 else "not timed here")
         dot = svg.element("circle", svg.titled(said), cx=x, cy=y, r=5, class_="dot")
-        words = svg.text(x + 9, label, name if wall > 0 else f"{name} (no time)", class_="label")
+        side, anchor = (x - 9, "end") if x > 0.55 * _WIDTH else (x + 9, "start")
+        words = svg.text(side, label, name if wall > 0 else f"{name} (no time)", anchor, "label")
         parts.append(svg.element("g", dot + words, class_=svg.series(index[name])))
-    return svg.picture(_WIDTH, height, parts, "Mean rank against seconds per picture", "speed")
+    return svg.picture(_WIDTH, bottom + 42, parts, "Mean rank against seconds per picture", "speed")
 
 
 def boxes(board: Board, metric: str, index: dict[str, int]) -> str:
@@ -92,8 +94,7 @@ def boxes(board: Board, metric: str, index: dict[str, int]) -> str:
     return svg.picture(_WIDTH, height, parts, f"{metric} per picture, a box for each method", "boxes")
 
 
-def _box(board: Board, metric: str, name: str, middle: float, across: object) -> str:
-    assert callable(across)
+def _box(board: Board, metric: str, name: str, middle: float, across: Callable[[float], float]) -> str:
     values = board.values[name][metric]
     found = values[np.isfinite(values)]
     first, median, third = (float(x) for x in np.percentile(found, (25, 50, 75)))
