@@ -98,6 +98,8 @@ def _winner(results: Results) -> list[str]:
     ]
     if results.failed[first]:
         lines.append(f"Every method lacks pictures; {escape(first)} lacks {results.failed[first]}.")
+    elif gaps := [name for name in results.methods if results.failed[name]]:
+        lines.append(f"{_names(gaps)} lack pictures, so they stand after all others, whatever their values.")
     if others:
         lines += [_clear(board, first) for board in results.leading]
     lead: dict[str, list[str]] = {}
@@ -197,7 +199,7 @@ def _values(board: Board, index: dict[str, int]) -> str:
     note = (
         "Mean ± sd over pictures; point at a value for its 95 % interval. <b class=first>Best</b>, "
         "<i class=second>second</i>; ≈ not told from the best (Wilcoxon signed-rank, Holm, 0.05); † values on"
-        " fewer pictures than there are."
+        " fewer pictures than there are. Methods that lack pictures come after all others."
     )
     return f"{_table(heads, rows, index, quoted)}<p class=note>{note}</p>"
 

@@ -48,16 +48,35 @@ def quality_against_speed(results: Results, index: dict[str, int]) -> str:
         parts += [svg.text(left - 6, down(rank) + 4, f"{rank:g}", "end")]
     parts.append(svg.text((left + right) / 2, bottom + 34, "seconds per picture", "middle", "axis"))
     parts.append(svg.text(8, 16, "mean rank (1 is best)", class_="axis"))
-    labels = svg.spread_apart([down(results.overall[name]) + 4 for name in results.methods], 13)
-    for name, label in zip(results.methods, labels, strict=True):
-        x, y, rank = across(name), down(results.overall[name]), results.overall[name]
+    places = {name: (across(name), down(results.overall[name])) for name in results.methods}
+    labels = _labels(places)
+    for name, (x, y) in places.items():
         wall = results.costs[name].wall
-        said = f"{name}: mean rank {rank:.2f}, " + (f"{wall:.4f} s" if wall > 0 else "not timed here")
-        dot = svg.element("circle", svg.titled(said), cx=x, cy=y, r=5, class_="dot")
-        side, anchor = (x - 9, "end") if x > 0.55 * _WIDTH else (x + 9, "start")
-        words = svg.text(side, label, name if wall > 0 else f"{name} (no time)", anchor, "label")
+        time = f"{wall:.4f} s" if wall > 0 else "no time, it was brought"
+        said = svg.titled(f"{name}: mean rank {results.overall[name]:.2f}, {time}")
+        dot = svg.element("circle", said, cx=x, cy=y, r=5, class_="dot")
+        side, height, anchor = labels[name]
+        words = svg.text(side, height, name if wall > 0 else f"{name} (no time)", anchor, "label")
         parts.append(svg.element("g", dot + words, class_=svg.series(index[name])))
     return svg.picture(_WIDTH, bottom + 42, parts, "Mean rank against seconds per picture", "speed")
+
+
+def _labels(places: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float, str]]:
+    """Where each dot's name goes: beside it, left where there is another dot or the edge to the right."""
+    left = {
+        name
+        for name, (x, y) in places.items()
+        if x > 0.62 * _WIDTH
+        or any(0 < other_x - x < 100 and abs(other_y - y) < 14 for other_x, other_y in places.values())
+    }
+    found = {}
+    for side in (True, False):
+        names = [name for name in places if (name in left) is side]
+        heights = svg.spread_apart([places[name][1] + 4 for name in names], 13)
+        for name, height in zip(names, heights, strict=True):
+            x = places[name][0]
+            found[name] = (x - 9, height, "end") if side else (x + 9, height, "start")
+    return found
 
 
 def boxes(board: Board, metric: str, index: dict[str, int]) -> str:
@@ -172,7 +191,7 @@ def critical(test: Friedman, index: dict[str, int]) -> str:
     Source: Demsar, Journal of Machine Learning Research 7, 2006, section 3.2.4.
     """
     order = sorted(test.ranks, key=lambda name: test.ranks[name])
-    left, right, top = 30.0, _WIDTH - 30, 46.0
+    left, right, top = 112.0, _WIDTH - 112, 46.0
     count = max(2, len(order))
 
     def across(rank: float) -> float:
@@ -194,7 +213,7 @@ def critical(test: Friedman, index: dict[str, int]) -> str:
     for place, name in enumerate(order):
         row = place if place < half else len(order) - 1 - place
         y, x = below + 17 * row, across(test.ranks[name])
-        edge, anchor = (left - 22, "start") if place < half else (right + 22, "end")
+        edge, anchor = (8.0, "start") if place < half else (_WIDTH - 8, "end")
         words = svg.text(edge, y - 3, f"{_short(name)} {test.ranks[name]:.2f}", anchor, "label")
         path = svg.element("polyline", points=f"{x:.1f},{top} {x:.1f},{y:.1f} {edge:.1f},{y:.1f}")
         parts.append(svg.element("g", path + words, class_=svg.series(index[name])))
