@@ -124,18 +124,51 @@ def test_a_bad_pair_fails_for_every_method_and_the_others_go_on(
 def test_a_failing_method_does_not_stop_the_others(
     benchmark: Benchmark, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    (weights / "broken.onnx").write_bytes(b"no graph")
-    facts = {"file": "broken.onnx", "sha256": hashlib.sha256(b"no graph").hexdigest(), "summary": "x"}
-    facts |= {"paper": "x", "variant": "fixed", "licence": "x", "version": "1"}
-    lines = [f'{key} = "{value}"' for key, value in facts.items()] + ["size = 8", "parameters = 0"]
-    (weights / "manifest.toml").write_text("\n".join(["[models.broken]", *lines]), encoding="utf-8")
-    monkeypatch.setenv("IVFUSE_WEIGHTS", str(weights))
+    learned(tmp_path / "weights", b"no graph", "broken")
+    monkeypatch.setenv("IVFUSE_WEIGHTS", str(tmp_path / "weights"))
     done = benchmark([data], tmp_path / "report", "broken,average")
     assert done.results.failed == {"broken": 3, "average": 0}
     assert {each.kind for each in done.outcome.problems} == {"fuse"}
     assert done.results.methods == ["average", "broken"]
+
+
+def test_other_weights_or_threads_are_another_method(
+    benchmark: Benchmark, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IVFUSE_WEIGHTS", str(tmp_path / "weights"))
+    learned(tmp_path / "weights", graph("Max"))
+    first = benchmark([data], tmp_path / "report", "trial,maximum", metrics="EN")
+    board = first.results.boards[0]
+    assert board.values["trial"]["EN"] == pytest.approx(board.values["maximum"]["EN"], abs=0.01)
+    learned(tmp_path / "weights", graph("Min"))
+    second = benchmark([data], tmp_path / "report", "trial,maximum", metrics="EN")
+    assert second.outcome.reused["fuse"] == 3
+    assert (second.results.boards[0].values["trial"]["EN"] != board.values["trial"]["EN"]).all()
+    third = benchmark([data], tmp_path / "report", "trial,maximum", metrics="EN", threads=1)
+    assert third.outcome.reused["fuse"] == 0
+
+
+def graph(operator: str) -> bytes:
+    """An ONNX graph of one operator."""
+    onnx = pytest.importorskip("onnx")
+    shape, kind = ["batch", 1, "height", "width"], onnx.TensorProto.FLOAT
+    ends = [onnx.helper.make_tensor_value_info(name, kind, shape) for name in ("ir", "vi", "fused")]
+    node = onnx.helper.make_node(operator, ["ir", "vi"], ["fused"])
+    made = onnx.helper.make_graph([node], operator, ends[:2], ends[2:])
+    opset = [onnx.helper.make_opsetid("", 17)]
+    data: bytes = onnx.helper.make_model(made, opset_imports=opset, ir_version=8).SerializeToString()
+    return data
+
+
+def learned(folder: Path, weights: bytes, name: str = "trial") -> None:
+    """A folder for $IVFUSE_WEIGHTS with one trained method."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.onnx").write_bytes(weights)
+    facts = {"file": f"{name}.onnx", "sha256": hashlib.sha256(weights).hexdigest(), "summary": "x"}
+    facts |= {"paper": "x", "variant": "fixed", "licence": "x", "version": "1"}
+    lines = [f'{key} = "{value}"' for key, value in facts.items()]
+    lines += [f"size = {len(weights)}", "parameters = 0", "reach = 0"]
+    (folder / "manifest.toml").write_text("\n".join([f"[models.{name}]", *lines]), encoding="utf-8")
 
 
 def test_a_killed_run_goes_on(data: Path, tmp_path: Path) -> None:

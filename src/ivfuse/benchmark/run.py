@@ -138,7 +138,7 @@ class _Run:
         place = (data.name, entry.name, pair.name)
         what = f"fuse {data.name} {pair.name} {entry.name}"
         try:
-            key = digest(entry.name, entry.version, *self._sources(data, pair), *self._choices())
+            key = digest(*self._sources(data, pair), entry.name, entry.version, self._choices(timed=True))
             record, out = self.store.load(*place), self.store.picture(*place)
             if record.key == key and out.is_file() and file_digest(out) == record.digest:
                 self.fused[place] = record
@@ -224,7 +224,7 @@ class _Run:
             self.store.save(*place, record)
 
     def _score_key(self, data: DataSet, pair: Pair, record: Record) -> str:
-        return digest(record.digest, *self._sources(data, pair), *self._choices(), metrics_version())
+        return digest(record.digest, *self._sources(data, pair), self._choices(), metrics_version())
 
     def _sources(self, data: DataSet, pair: Pair) -> tuple[str, str]:
         """Digests of the sources, each read once."""
@@ -233,8 +233,9 @@ class _Run:
             self.digests[place] = (file_digest(pair.ir), file_digest(pair.vi))
         return self.digests[place]
 
-    def _choices(self) -> tuple[str]:
-        return (json.dumps(self.plan.ir_window),)
+    def _choices(self, timed: bool = False) -> str:
+        """What else results depend on; times depend on the number of threads too."""
+        return json.dumps([self.plan.ir_window, *([self.plan.threads] if timed else [])])
 
     def _fail(self, place: tuple[str, str, str], kind: Any, reason: str) -> None:
         self.outcome.problems.append(Problem(*place, kind, reason))
