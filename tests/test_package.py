@@ -57,6 +57,14 @@ def test_fusing_with_the_default_method_loads_no_torch(
     assert "torch" not in modules_after(f"import ivfuse; ivfuse.fuse({str(ir)!r}, {str(vi)!r})")
 
 
+def test_a_benchmark_loads_neither_torch_nor_a_runtime_nor_a_plotting_library() -> None:
+    loaded = modules_after(
+        "import ivfuse.benchmark.run, ivfuse.benchmark.tables, ivfuse.benchmark.report.page"
+    )
+    assert "numpy" in loaded
+    assert not loaded & {*HEAVY, "matplotlib", "jinja2"}
+
+
 @pytest.mark.parametrize("name", ivfuse.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(ivfuse, name)

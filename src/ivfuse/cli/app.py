@@ -20,6 +20,8 @@ from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, Usag
 VERBS = {
     "fuse": "ivfuse.cli.fuse:fuse",
     "eval": "ivfuse.cli.evaluate:evaluate",
+    "benchmark": "ivfuse.cli.benchmark:benchmark",
+    "datasets": "ivfuse.cli.datasets:datasets",
     "demo": "ivfuse.cli.demo:demo",
     "methods": "ivfuse.cli.methods:methods",
     "metrics": "ivfuse.cli.metrics:metrics",

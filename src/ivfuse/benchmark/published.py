@@ -1,0 +1,118 @@
+"""Results that papers state and where; shown beside measured ones only where both mean the same."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ivfuse.benchmark.datasets import DataSet
+from ivfuse.metrics import CONVENTIONS, get_convention
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a row stands.
+
+    Attributes:
+        id: its name in the file.
+        text: for people.
+        convention: that it follows, or ``unknown``.
+        third_party: whether others than the method's authors state it.
+    """
+
+    id: str
+    text: str
+    convention: str
+    third_party: bool
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One row of a published table.
+
+    Attributes:
+        method: as its authors name it.
+        set: a name of a known set.
+        pairs: of the test set; 0 if it is not stated.
+        values: metric -> mean.
+        source: where it stands.
+    """
+
+    method: str
+    set: str
+    pairs: int
+    values: dict[str, float]
+    source: Source
+
+
+@dataclass(frozen=True)
+class Quote:
+    """A published row as it may be shown beside a table.
+
+    Attributes:
+        row: all of it.
+        values: metric -> mean, of metrics that mean the same in the table; may be empty.
+        remark: what a reader must know before comparing.
+    """
+
+    row: PublishedRow
+    values: dict[str, float]
+    remark: str
+
+
+@lru_cache
+def published_rows() -> tuple[PublishedRow, ...]:
+    """All rows of the file, in its order."""
+    table = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))
+    sources = {facts["id"]: Source(**facts) for facts in table["source"]}
+    return tuple(PublishedRow(**{**facts, "source": sources[facts["source"]]}) for facts in table["row"])
+
+
+def quotes_for(data: DataSet, convention: str, metrics: Sequence[str]) -> list[Quote]:
+    """The rows about a set, each with the values that can be compared.
+
+    Args:
+        data: a measured set; there are rows only for known ones.
+        convention: that the measured values follow.
+        metrics: that were measured.
+    """
+    if data.known is None:
+        return []
+    found = []
+    for row in published_rows():
+        if row.set != data.known.name:
+            continue
+        values = {
+            name: value
+            for name, value in row.values.items()
+            if name in metrics and comparable(name, row.source.convention, convention)
+        }
+        found.append(Quote(row, values, _remark(row, len(data.pairs))))
+    return found
+
+
+def comparable(metric: str, first: str, second: str) -> bool:
+    """Whether a metric is the same function under both conventions.
+
+    How colour becomes grey may differ in rounding (at most one level of 255), which tables do not show;
+    scoring channel by channel is another thing altogether.
+    """
+    if first not in CONVENTIONS:
+        return False
+    one, two = get_convention(first), get_convention(second)
+    return one.colour == two.colour and one.variant(metric).function is two.variant(metric).function
+
+
+def _remark(row: PublishedRow, pairs: int) -> str:
+    parts = []
+    if row.pairs != pairs:
+        stated = f"{row.pairs} pairs" if row.pairs else "a number of pairs that is not stated"
+        parts.append(f"on {stated}, here {pairs}")
+    elif row.pairs:
+        parts.append(f"on {row.pairs} pairs; whether these are the same is not known")
+    if row.source.third_party:
+        parts.append("stated by a third party")
+    return "; ".join(parts)

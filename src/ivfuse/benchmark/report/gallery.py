@@ -1,0 +1,175 @@
+"""Pictures for the gallery: scaled previews within a budget of bytes, and links to the files themselves."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.benchmark.plan import Plan
+from ivfuse.benchmark.results import Results
+from ivfuse.benchmark.store import Store
+from ivfuse.benchmark.tables import relative
+from ivfuse.benchmark.workers import ask_all
+from ivfuse.imaging.image import Window, read_thermal, read_visible
+from ivfuse.metrics.evaluate import to_levels
+
+BUDGET = 20_000_000  # bytes of all previews; in text they become a third more, and the page stays below 30 MB
+ENOUGH = 70_000  # bytes of one preview
+LEAST = 2_500  # below this a preview shows nothing; pictures are linked instead
+
+# longest side and quality, tried in this order until the preview is small enough
+_LADDER = ((640, 80), (640, 65), (512, 65), (400, 60), (320, 55), (240, 50), (160, 40))
+_IN_BROWSERS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+
+
+@dataclass(frozen=True)
+class PreviewJob:
+    """A file, what it is, and how many bytes its preview may have."""
+
+    path: Path
+    thermal: bool
+    most: int
+    ir_window: Window | None
+
+
+def gallery(results: Results, jobs: int, budget: int = BUDGET) -> tuple[dict[str, Any], list[str]]:
+    """Everything that the gallery shows.
+
+    Args:
+        results: what was measured.
+        jobs: processes that scale pictures.
+        budget: bytes of all previews.
+
+    Returns:
+        Plain values for the page's program, and the pictures that these name by number: data URIs, or
+        relative links where the budget does not allow a preview.
+    """
+    plan = results.plan
+    files: list[tuple[Path, bool]] = []
+    table: dict[str, Any] = {
+        "methods": results.methods,
+        "metrics": _metrics(results),
+        "sets": [_set(results, index, files) for index in range(len(plan.sets))],
+    }
+    return table, _pictures(files, plan, jobs, budget)
+
+
+def make_preview(_: Any) -> Callable[[PreviewJob], bytes]:
+    """Make the function that scales one picture, for a process of its own."""
+    return preview
+
+
+def preview(job: PreviewJob) -> bytes:
+    """A WebP of a picture, as large as the budget allows.
+
+    Raises:
+        InputError: if the picture cannot be read.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(to_levels(_pixels(job), job.path.name))
+    data = b""
+    for side, quality in _LADDER:
+        small = image.copy()
+        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        file = BytesIO()
+        small.save(file, "WEBP", quality=quality, method=2)
+        data = file.getvalue()
+        if len(data) <= job.most:
+            break
+    return data
+
+
+def _pixels(job: PreviewJob) -> NDArray[np.float32]:
+    """The picture; thermal counts are mapped as they were for the fusion."""
+    if not job.thermal:
+        return read_visible(job.path).pixels
+    if job.ir_window is None and (picture := read_visible(job.path)).depth == 8:
+        return picture.pixels
+    return read_thermal(job.path, job.ir_window).pixels
+
+
+def _pictures(files: list[tuple[Path, bool]], plan: Plan, jobs: int, budget: int) -> list[str]:
+    most = min(ENOUGH, budget // max(1, len(files)))
+    links = [link(path, plan.out) if path.suffix.lower() in _IN_BROWSERS else "" for path, _ in files]
+    if most < LEAST:
+        return links
+    requests = [PreviewJob(path, thermal, most, plan.ir_window) for path, thermal in files]
+    for index, reply in ask_all("ivfuse.benchmark.report.gallery:make_preview", None, requests, jobs):
+        if not reply.failure:
+            links[index] = "data:image/webp;base64," + base64.b64encode(reply.value).decode()
+    return links
+
+
+def link(path: Path, out: Path) -> str:
+    """A relative link to a file, as a browser reads it."""
+    found = relative(path, out)
+    return found if found.startswith("file:") else quote(found)
+
+
+def _metrics(results: Results) -> list[dict[str, Any]]:
+    from ivfuse.metrics import get_metric
+
+    several = len(results.plan.conventions) > 1
+    return [
+        {
+            "name": f"{name} ({convention})" if several else name,
+            "higher": get_metric(name).higher_is_better,
+        }
+        for convention in results.plan.conventions
+        for name in results.plan.metrics
+    ]
+
+
+def _set(results: Results, index: int, files: list[tuple[Path, bool]]) -> dict[str, Any]:
+    """One set: its pairs, with pictures by number in ``files`` and scores in the order of the metrics."""
+    plan = results.plan
+    data = plan.sets[index]
+    boards = [board for board in results.boards if board.data == data.name]
+    mine = [each for each in results.problems if each.data == data.name]
+    reasons = {(each.method, each.pair): each.reason for each in mine}
+    unfused = {(each.method, each.pair) for each in mine if each.kind != "score"}
+    places = {name: number for number, name in enumerate(boards[0].pairs)}
+    pairs = []
+    for pair in data.pairs:
+        shown = []
+        for method in results.methods:
+            path = None if (method, pair.name) in unfused else _fused(plan, data.name, method, pair.name)
+            values = [
+                _rounded(float(board.values[method][name][places[pair.name]]))
+                for board in boards
+                for name in plan.metrics
+            ]
+            number = _add(files, path, plan, thermal=False) if path else None
+            shown.append(
+                {"picture": number, "values": values, "failure": reasons.get((method, pair.name), "")}
+            )
+        sources = [_add(files, pair.ir, plan, thermal=True), _add(files, pair.vi, plan, thermal=False)]
+        pairs.append({"name": pair.name, "sources": sources, "methods": shown})
+    return {"name": data.name, "pairs": pairs}
+
+
+def _fused(plan: Plan, data: str, method: str, pair: str) -> Path | None:
+    entry = next(each for each in plan.entries if each.name == method)
+    if entry.brought is not None:
+        return entry.brought[data].get(pair)
+    path = Store(plan.out).picture(data, method, pair)
+    return path if path.is_file() else None
+
+
+def _add(files: list[tuple[Path, bool]], path: Path, plan: Plan, *, thermal: bool) -> dict[str, Any]:
+    files.append((path, thermal))
+    return {"number": len(files) - 1, "link": link(path, plan.out)}
+
+
+def _rounded(value: float) -> float | None:
+    return float(np.format_float_positional(value, 6, fractional=False)) if math.isfinite(value) else None

@@ -1,0 +1,219 @@
+"""What a run measured, arranged for tables and plots: values per picture, costs, and how methods rank."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ivfuse.benchmark import statistics
+from ivfuse.benchmark.plan import Plan
+from ivfuse.benchmark.published import Quote, quotes_for
+from ivfuse.benchmark.run import Outcome, Problem
+from ivfuse.benchmark.statistics import Friedman, SignedRank, Spread, Values
+from ivfuse.metrics import get_metric, mean_ranks
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a method takes for a picture.
+
+    Attributes:
+        pictures: how many were timed.
+        wall, cpu: median seconds of the fusion alone; NaN for pictures that were brought.
+        slowest: largest wall seconds.
+        peak: largest memory of the process in MiB, Python and libraries included; NaN if unknown.
+        megapixels: median size.
+    """
+
+    pictures: int
+    wall: float
+    cpu: float
+    slowest: float
+    peak: float
+    megapixels: float
+
+
+@dataclass
+class Board:
+    """One set under one convention.
+
+    Attributes:
+        data, convention: their names.
+        pairs: all names, scored or not.
+        values: method -> metric -> (pairs,) values; NaN where there is none.
+        failed: method -> how many pictures have no scores at all.
+        reasons: method -> metric -> why a scored picture has no value, counted.
+        spreads: method -> metric -> how the values lie.
+        mean_rank: method -> rank by means, averaged over the metrics.
+        picture_rank: Friedman's test on ranks within each picture; a missing value is the last.
+        by_metric: metric -> the same for that metric alone.
+        tests: metric -> method -> test against the best method of that metric, corrected by Holm.
+        best: metric -> methods, best mean first; those with failures after all others.
+        quotes: published rows.
+    """
+
+    data: str
+    convention: str
+    pairs: tuple[str, ...]
+    values: dict[str, dict[str, Values]]
+    failed: dict[str, int]
+    reasons: dict[str, dict[str, Counter[str]]]
+    spreads: dict[str, dict[str, Spread]] = field(default_factory=dict)
+    mean_rank: dict[str, float] = field(default_factory=dict)
+    picture_rank: Friedman = field(default_factory=lambda: Friedman({}, 0, 0.0, 1.0, math.nan))
+    by_metric: dict[str, Friedman] = field(default_factory=dict)
+    tests: dict[str, dict[str, SignedRank]] = field(default_factory=dict)
+    best: dict[str, list[str]] = field(default_factory=dict)
+    quotes: list[Quote] = field(default_factory=list)
+
+    @property
+    def methods(self) -> list[str]:
+        """All methods, best mean rank first; those with failures after all others."""
+        return sorted(self.values, key=lambda each: (self.failed[each] > 0, self.mean_rank[each]))
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that a report tells.
+
+    Attributes:
+        plan: what was asked for.
+        boards: set by set, convention by convention.
+        costs: method -> cost over all sets.
+        problems: pictures without scores.
+        overall: method -> mean rank averaged over the sets, under the first convention.
+        failed: method -> pictures without scores, over all sets.
+        pairs: how many there are over all sets.
+    """
+
+    plan: Plan
+    boards: tuple[Board, ...]
+    costs: dict[str, Cost]
+    problems: tuple[Problem, ...]
+    overall: dict[str, float]
+    failed: dict[str, int]
+    pairs: int
+
+    @property
+    def methods(self) -> list[str]:
+        """All methods, best first; those with failures after all others."""
+        return sorted(self.overall, key=lambda each: (self.failed[each] > 0, self.overall[each]))
+
+    @property
+    def leading(self) -> list[Board]:
+        """The boards of the first convention."""
+        return [board for board in self.boards if board.convention == self.plan.conventions[0]]
+
+    def remarks(self) -> list[str]:
+        """What must be said of the files: left over, ambiguous, resampled."""
+        lines = []
+        for data in self.plan.sets:
+            lines += [f"{data.name}: no partner: {path.name}" for path in data.pairing.orphans]
+            lines += [f"{data.name}: ambiguous: {line}" for line in data.pairing.ambiguous]
+            for entry in self.plan.entries:
+                left = (entry.unmatched or {}).get(data.name, ())
+                lines += [f"{data.name}: {entry.name}: {line}" for line in left]
+        return lines
+
+
+def collect(plan: Plan, outcome: Outcome) -> Results:
+    """Arrange what a run gave.
+
+    Args:
+        plan: what was asked for.
+        outcome: what :func:`ivfuse.benchmark.run.run` gave.
+    """
+    boards = tuple(
+        _board(plan, outcome, index, convention)
+        for index in range(len(plan.sets))
+        for convention in plan.conventions
+    )
+    names = [entry.name for entry in plan.entries]
+    leading = [board for board in boards if board.convention == plan.conventions[0]]
+    overall = {name: float(np.mean([board.mean_rank[name] for board in leading])) for name in names}
+    failed = {name: sum(board.failed[name] for board in leading) for name in names}
+    costs = {name: _cost(outcome, name) for name in names}
+    pairs = sum(len(data.pairs) for data in plan.sets)
+    return Results(plan, boards, costs, tuple(outcome.problems), overall, failed, pairs)
+
+
+def _board(plan: Plan, outcome: Outcome, index: int, convention: str) -> Board:
+    data = plan.sets[index]
+    board = Board(data.name, convention, tuple(pair.name for pair in data.pairs), {}, {}, {})
+    for entry in plan.entries:
+        rows: list[Mapping[str, float | None]] = []
+        reasons: dict[str, Counter[str]] = {name: Counter() for name in plan.metrics}
+        failed = 0
+        for pair in data.pairs:
+            record = outcome.records.get((data.name, entry.name, pair.name))
+            scores = record.scores[convention] if record else {"values": {}, "reasons": {}}
+            failed += record is None
+            rows.append(scores["values"])
+            for name, reason in scores["reasons"].items():
+                if name in reasons:
+                    reasons[name][reason] += 1
+        board.values[entry.name] = {name: _column(rows, name) for name in plan.metrics}
+        board.failed[entry.name], board.reasons[entry.name] = failed, reasons
+    _describe(board, plan)
+    board.quotes = quotes_for(data, convention, plan.metrics)
+    return board
+
+
+def _column(rows: Sequence[Mapping[str, float | None]], name: str) -> Values:
+    found = (row.get(name) for row in rows)
+    return np.array([math.nan if value is None else value for value in found], np.float64)
+
+
+def _describe(board: Board, plan: Plan) -> None:
+    """Fill in what follows from the values."""
+    names = list(board.values)
+    board.spreads = {
+        method: {name: statistics.spread(values, plan.seed) for name, values in columns.items()}
+        for method, columns in board.values.items()
+    }
+    means = {method: {name: one.mean for name, one in row.items()} for method, row in board.spreads.items()}
+    board.mean_rank = mean_ranks(means)
+    signs = {name: 1.0 if get_metric(name).higher_is_better else -1.0 for name in plan.metrics}
+    ranks = []
+    for name, sign in signs.items():
+        goodness = np.stack([sign * board.values[method][name] for method in names], axis=1)
+        board.by_metric[name] = statistics.friedman(names, goodness)
+        worst_last = np.where(np.isnan(goodness), -np.inf, goodness)
+        ranks.append([statistics.tied_ranks(-row) for row in worst_last])
+        board.best[name] = _order(board, means, name, sign)
+        board.tests[name] = _against_best(board, name)
+    board.picture_rank = statistics.friedman(names, -np.mean(np.array(ranks), axis=0))
+
+
+def _order(board: Board, means: Mapping[str, Mapping[str, float]], name: str, sign: float) -> list[str]:
+    found = [method for method in board.values if math.isfinite(means[method][name])]
+    return sorted(found, key=lambda method: (board.failed[method] > 0, -sign * means[method][name]))
+
+
+def _against_best(board: Board, name: str) -> dict[str, SignedRank]:
+    """Each method against the best one on the pictures that both have."""
+    if not board.best[name]:
+        return {}
+    best = board.values[board.best[name][0]][name]
+    tests = {method: statistics.wilcoxon(board.values[method][name], best) for method in board.best[name][1:]}
+    corrected = statistics.holm({method: test.p for method, test in tests.items()})
+    return {
+        method: SignedRank(corrected[method], test.count, test.statistic, test.exact)
+        for method, test in tests.items()
+    }
+
+
+def _cost(outcome: Outcome, name: str) -> Cost:
+    records = [
+        record for (_, method, _), record in outcome.records.items() if method == name and record.wall > 0
+    ]
+    if not records:
+        return Cost(0, *[math.nan] * 5)
+    wall, cpu = (float(np.median([getattr(each, what) for each in records])) for what in ("wall", "cpu"))
+    size = float(np.median([each.height * each.width / 1e6 for each in records]))
+    peak = max(each.peak for each in records) or math.nan
+    return Cost(len(records), wall, cpu, max(each.wall for each in records), peak, size)

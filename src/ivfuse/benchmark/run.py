@@ -1,0 +1,241 @@
+"""A run: fuse pair by pair with every method in turn, then score; goes on past failures and after a stop.
+
+Methods take turns on each pair, one at a time, each in a process of its own: a noisy machine treats them
+alike, none is timed beside another, and memory is that of one method. Scoring is not timed, and parallel.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from ivfuse.benchmark.datasets import DataSet
+from ivfuse.benchmark.plan import Entry, Plan, digest
+from ivfuse.benchmark.store import Record, Store, file_digest, metrics_version
+from ivfuse.benchmark.tasks import FuseJob, ScoreJob, Setup
+from ivfuse.benchmark.workers import Reply, Worker, ask_all
+from ivfuse.errors import InputError
+from ivfuse.fusion.folder import make_folder
+from ivfuse.imaging.pairs import Pair
+from ivfuse.metrics.folder import processors
+
+Stage = Literal["fuse", "score"]
+OnProgress = Callable[[str, bool], None]  # what was done, and whether it was there already
+
+_FUSE = "ivfuse.benchmark.tasks:make_fuse"
+_SCORE = "ivfuse.benchmark.tasks:make_score"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A picture that has no scores, and why.
+
+    Attributes:
+        data, method, pair: which one.
+        kind: ``missing`` (not brought), ``fuse`` or ``score`` (failed there).
+        reason: one line.
+    """
+
+    data: str
+    method: str
+    pair: str
+    kind: Literal["missing", "fuse", "score"]
+    reason: str
+
+
+@dataclass
+class Outcome:
+    """What a run gave.
+
+    Attributes:
+        records: (set, method, pair) -> record, of pictures that have scores.
+        problems: all other pictures.
+        reused: how many fused pictures and scored pairs were there already.
+    """
+
+    records: dict[tuple[str, str, str], Record] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    reused: Counter[Stage] = field(default_factory=Counter)
+
+
+def run(plan: Plan, jobs: int | None = None, on_progress: OnProgress | None = None) -> Outcome:
+    """Carry out a plan.
+
+    Args:
+        plan: what to do.
+        jobs: processes for scoring; all processors if not given.
+        on_progress: called after each fused picture and each scored pair.
+
+    Raises:
+        OutputError: the folder of the report cannot be written.
+    """
+    make_folder(plan.out)
+    work = _Run(plan, jobs or processors(), on_progress or (lambda what, reused: None))
+    work.fuse_all()
+    work.score_all()
+    order = {entry.name: index for index, entry in enumerate(plan.entries)}
+    sets = [data.name for data in plan.sets]
+    work.outcome.problems.sort(key=lambda each: (sets.index(each.data), order[each.method]))
+    return work.outcome
+
+
+class _Run:
+    """The state of one run."""
+
+    def __init__(self, plan: Plan, jobs: int, tell: OnProgress) -> None:
+        self.plan, self.jobs, self.tell = plan, jobs, tell
+        self.store = Store(plan.out)
+        self.outcome = Outcome()
+        self.fused: dict[tuple[str, str, str], Record] = {}
+        self.digests: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def fuse_all(self) -> None:
+        """Fuse every pair with every method of ours that has not done so."""
+        own = [entry for entry in self.plan.entries if entry.brought is None]
+        with self._workers(own) as workers:
+            for data in self.plan.sets:
+                for number, pair in enumerate(data.pairs):
+                    # another method begins each time: none is always the one that finds the files in no cache
+                    start = number % max(1, len(own))
+                    for entry in [*own[start:], *own[:start]]:
+                        self._fuse(data, pair, entry, workers[entry.name])
+
+    def score_all(self) -> None:
+        """Score every pair's pictures, on several processors."""
+        requests: list[tuple[DataSet, Pair, ScoreJob]] = []
+        for data in self.plan.sets:
+            for pair in data.pairs:
+                job = self._score_job(data, pair)
+                if job.wanted:
+                    requests.append((data, pair, job))
+                else:
+                    self.outcome.reused["score"] += 1
+                    self.tell(f"score {data.name} {pair.name}", True)
+        for index, reply in ask_all(_SCORE, None, [job for _, _, job in requests], self.jobs):
+            self._keep_scores(*requests[index], reply)
+            self.tell(f"score {requests[index][0].name} {requests[index][1].name}", False)
+        for (data_name, method, pair_name), record in self.fused.items():
+            if all(name in record.scores for name in self.plan.conventions):
+                self.outcome.records[data_name, method, pair_name] = record
+
+    @contextmanager
+    def _workers(self, own: list[Entry]) -> Iterator[dict[str, Worker]]:
+        window, threads = self.plan.ir_window, self.plan.threads
+        workers = {
+            entry.name: Worker(_FUSE, Setup(entry.name, window, threads), threads or None) for entry in own
+        }
+        try:
+            yield workers
+        finally:
+            for worker in workers.values():
+                worker.close()
+
+    def _fuse(self, data: DataSet, pair: Pair, entry: Entry, worker: Worker) -> None:
+        place = (data.name, entry.name, pair.name)
+        what = f"fuse {data.name} {pair.name} {entry.name}"
+        try:
+            key = digest(*self._sources(data, pair), entry.name, entry.version, self._choices(timed=True))
+            record, out = self.store.load(*place), self.store.picture(*place)
+            if record.key == key and out.is_file() and file_digest(out) == record.digest:
+                self.fused[place] = record
+                self.outcome.reused["fuse"] += 1
+                self.tell(what, True)
+                return
+            reply = worker.ask(FuseJob(pair.ir, pair.vi, out))
+            if not reply.failure:
+                facts = {**asdict(reply.value), "notes": list(reply.value.notes)}
+                self.fused[place] = Record(key, file_digest(out), **facts)
+                self.store.save(*place, self.fused[place])
+        except InputError as error:
+            reply = Reply(failure=str(error))
+        if reply.failure:
+            self._fail(place, "fuse", reply.failure)
+        self.tell(what, False)
+
+    def _score_job(self, data: DataSet, pair: Pair) -> ScoreJob:
+        """What is still to be scored of a pair; pictures that are not there are noted."""
+        fused = {}
+        wanted: dict[str, dict[str, list[str]]] = {}
+        for entry in self.plan.entries:
+            place = (data.name, entry.name, pair.name)
+            path = self._picture(data, pair, entry)
+            if path is None:
+                continue
+            record = self.fused[place]
+            todo = self._unscored(record, self._score_key(data, pair, record))
+            if todo:
+                fused[entry.name], wanted[entry.name] = path, todo
+        return ScoreJob(pair.ir, pair.vi, fused, wanted, self.plan.ir_window)
+
+    def _picture(self, data: DataSet, pair: Pair, entry: Entry) -> Any:
+        """The fused file, with its record in ``fused``; ``None`` if there is none."""
+        place = (data.name, entry.name, pair.name)
+        if entry.brought is None:
+            return self.store.picture(*place) if place in self.fused else None
+        path = entry.brought[data.name].get(pair.name)
+        if path is None:
+            self._fail(place, "missing", "no fused picture")
+            return None
+        try:
+            found = file_digest(path)
+            self._sources(data, pair)
+        except InputError as error:
+            self._fail(place, "score", str(error))
+            return None
+        record = self.store.load(*place)
+        self.fused[place] = record if record.digest == found else Record(digest=found)
+        return path
+
+    def _unscored(self, record: Record, key: str) -> dict[str, list[str]]:
+        """Convention -> metrics that a record lacks; scores of other files or other code are dropped."""
+        todo = {}
+        for convention in self.plan.conventions:
+            if record.scores.get(convention, {}).get("key") != key:
+                record.scores.pop(convention, None)
+            there = record.scores.get(convention, {}).get("values", {})
+            if missing := [name for name in self.plan.metrics if name not in there]:
+                todo[convention] = missing
+        return todo
+
+    def _keep_scores(self, data: DataSet, pair: Pair, job: ScoreJob, reply: Reply) -> None:
+        for method, conventions in job.wanted.items():
+            place = (data.name, method, pair.name)
+            record = self.fused[place]
+            answer = {} if reply.failure else reply.value[method]
+            failures = []
+            for convention in conventions:
+                found = answer.get(convention, reply.failure)
+                if isinstance(found, str):
+                    failures.append(found)
+                    record.scores.pop(convention, None)
+                    continue
+                kept = record.scores.setdefault(
+                    convention,
+                    {"key": self._score_key(data, pair, record), "values": {}, "reasons": {}},
+                )
+                kept["values"].update(found["values"])
+                kept["reasons"].update(found["reasons"])
+            if failures:
+                self._fail(place, "score", failures[0])
+            self.store.save(*place, record)
+
+    def _score_key(self, data: DataSet, pair: Pair, record: Record) -> str:
+        return digest(record.digest, *self._sources(data, pair), self._choices(), metrics_version())
+
+    def _sources(self, data: DataSet, pair: Pair) -> tuple[str, str]:
+        """Digests of the sources, each read once."""
+        place = (data.name, pair.name)
+        if place not in self.digests:
+            self.digests[place] = (file_digest(pair.ir), file_digest(pair.vi))
+        return self.digests[place]
+
+    def _choices(self, timed: bool = False) -> str:
+        """What else results depend on; times depend on the number of threads too."""
+        return json.dumps([self.plan.ir_window, *([self.plan.threads] if timed else [])])
+
+    def _fail(self, place: tuple[str, str, str], kind: Any, reason: str) -> None:
+        self.outcome.problems.append(Problem(*place, kind, reason))

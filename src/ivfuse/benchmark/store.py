@@ -1,0 +1,96 @@
+"""What a run has done so far, a small file per picture: a run that was stopped goes on from it.
+
+Every file is written whole or not at all, and says what it was made from; what does not fit is done anew.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ivfuse.benchmark.plan import digest
+from ivfuse.errors import InputError
+from ivfuse.imaging.encode import write_bytes
+
+FORMAT = 1  # of the records; another number makes all of them void
+
+
+@dataclass
+class Record:
+    """What is known about one fused picture.
+
+    Attributes:
+        key: what it was made from.
+        digest: of the fused file.
+        wall, cpu: seconds of the fusion alone, without reading and writing.
+        peak: largest memory of the method's process up to this picture, in MiB; 0 if unknown.
+        height, width: of the picture.
+        notes: what was done to the inputs.
+        scores: convention -> ``{"key": ..., "values": {...}, "reasons": {...}}``.
+    """
+
+    key: str = ""
+    digest: str = ""
+    wall: float = 0.0
+    cpu: float = 0.0
+    peak: float = 0.0
+    height: int = 0
+    width: int = 0
+    notes: list[str] = field(default_factory=list)
+    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Store:
+    """The records and fused pictures below the folder of a report."""
+
+    def __init__(self, out: Path) -> None:
+        """Take the folder; nothing is written yet."""
+        self.out = out
+
+    def picture(self, data: str, method: str, pair: str) -> Path:
+        """Where a fused picture lies."""
+        return self.out / "fused" / data / method / f"{pair}.png"
+
+    def load(self, data: str, method: str, pair: str) -> Record:
+        """The record of a picture; an empty one if there is none or it cannot be read."""
+        try:
+            table = json.loads(self._path(data, method, pair).read_text(encoding="utf-8"))
+            return Record(**table["record"]) if table["format"] == FORMAT else Record()
+        except (OSError, ValueError, KeyError, TypeError):
+            return Record()
+
+    def save(self, data: str, method: str, pair: str, record: Record) -> None:
+        """Write the record of a picture.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        text = json.dumps({"format": FORMAT, "record": vars(record)}, allow_nan=False)
+        write_bytes(self._path(data, method, pair), text.encode())
+
+    def _path(self, data: str, method: str, pair: str) -> Path:
+        return self.out / "records" / data / method / f"{pair}.json"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return digest(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read: {error.strerror or error}") from error
+
+
+@cache
+def metrics_version() -> str:
+    """Changes with any change to the code of the metrics: old scores are then not taken for new ones."""
+    import ivfuse.metrics
+
+    folder = Path(ivfuse.metrics.__file__).parent
+    return digest(*(part for path in sorted(folder.glob("*.py")) for part in (path.name, path.read_bytes())))

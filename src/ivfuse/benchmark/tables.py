@@ -1,0 +1,318 @@
+"""Tables of results as CSV, JSON, Markdown and LaTeX; best and second best marked, gaps and quotes said."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ivfuse
+from ivfuse.benchmark.published import Quote
+from ivfuse.benchmark.results import Board, Cost, Results
+from ivfuse.imaging.encode import write_bytes
+from ivfuse.metrics import get_metric
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    **{each: f"\\{each}" for each in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+
+
+def write_tables(results: Results, folder: Path) -> list[Path]:
+    """Write all tables: three as CSV, everything as JSON, and what papers show as Markdown and LaTeX.
+
+    Args:
+        results: what was measured.
+        folder: made if it does not exist.
+
+    Returns:
+        The files.
+
+    Raises:
+        OutputError: a file cannot be written; each is written whole or not at all.
+    """
+    texts = {
+        "pictures.csv": _csv(_picture_rows(results)),
+        "summary.csv": _csv(_summary_rows(results)),
+        "tests.csv": _csv(_test_rows(results)),
+        "results.json": json.dumps(as_json(results), indent=1, allow_nan=False) + "\n",
+        "tables.md": markdown(results),
+        "tables.tex": latex(results),
+    }
+    for name, text in texts.items():
+        write_bytes(folder / name, text.encode())
+    return [folder / name for name in texts]
+
+
+def as_json(results: Results) -> dict[str, Any]:
+    """Everything as plain values, for machines; a missing value is null, paths are relative to the report."""
+    plan = results.plan
+    return {
+        "ivfuse": ivfuse.__version__,
+        "metrics": {name: {"higher_is_better": get_metric(name).higher_is_better} for name in plan.metrics},
+        "conventions": list(plan.conventions),
+        "threads": plan.threads,
+        "sets": [
+            {
+                "name": data.name,
+                "root": relative(data.root, plan.out),
+                "pairs": len(data.pairs),
+                "layout": data.layout,
+                "recognised": data.recognised,
+            }
+            for data in plan.sets
+        ],
+        "methods": [
+            {
+                "name": name,
+                "brought": math.isnan(results.costs[name].wall),
+                "mean_rank": _plain(results.overall[name]),
+                "failed": results.failed[name],
+                "cost": {key: _plain(value) for key, value in asdict(results.costs[name]).items()},
+            }
+            for name in results.methods
+        ],
+        "boards": [_board_json(board) for board in results.boards],
+        "problems": [asdict(problem) for problem in results.problems],
+        "remarks": results.remarks(),
+    }
+
+
+def markdown(results: Results) -> str:
+    """A table per set and convention, then costs, problems and sources of quotes."""
+    parts = []
+    for board in results.boards:
+        marks = {(0, name): "**{}**" for name in board.best} | {(1, name): "*{}*" for name in board.best}
+        rows = [
+            ["method", *(_headed(name) for name in board.best), "mean rank", "picture rank", "no picture"]
+        ]
+        rows += _cells(board, marks)
+        rows += [
+            [f"{quote.row.method} (quoted)", *_quoted(board, quote), "", "", ""] for quote in _shown(board)
+        ]
+        lines = [f"### {board.data}: {len(board.pairs)} pairs, convention {board.convention}", ""]
+        lines += _md_table(rows)
+        lines += ["", "Mean ± sd over pictures; **best**, *second*; † values on fewer pictures (count)."]
+        lines += _sources(board)
+        parts.append("\n".join(lines))
+    parts.append("\n".join(["### Cost per picture", "", *_md_table(_cost_rows(results))]))
+    if results.problems:
+        head = f"### {len(results.problems)} pictures without scores"
+        problems = [f"- {x.data}, {x.method}, {x.pair}: {x.reason}" for x in results.problems]
+        parts.append("\n".join([head, "", *problems]))
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(results: Results) -> str:
+    """A ``tabular`` per set and convention (needs booktabs); best bold, second underlined."""
+    parts = []
+    for board in results.boards:
+        marks = {(0, name): r"\textbf{{{}}}" for name in board.best}
+        marks |= {(1, name): r"\underline{{{}}}" for name in board.best}
+        heads = [
+            f"{name} $\\{'uparrow' if get_metric(name).higher_is_better else 'downarrow'}$"
+            for name in map(_tex, board.best)
+        ]
+        lines = [
+            f"% {board.data}: {len(board.pairs)} pairs, convention {board.convention}; mean and sd",
+            f"\\begin{{tabular}}{{l{'r' * (len(heads) + 1)}}}",
+            r"\toprule",
+            " & ".join(["Method", *heads, "Rank"]) + r" \\",
+            r"\midrule",
+        ]
+        for row in _cells(board, marks, escape=True):
+            missing = f" ({row[-1]} missing)" if row[-1] != "0" else ""
+            lines.append(" & ".join([row[0] + missing, *row[1:-2]]) + r" \\")
+        if quotes := _shown(board):
+            lines.append(r"\midrule")
+            for quote in quotes:
+                lines.append(f"% {_source(quote)}")
+                cells = [f"{_tex(quote.row.method)} (quoted)", *_quoted(board, quote), ""]
+                lines.append(" & ".join(cells) + r" \\")
+        parts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def shown(value: float, digits: int = 4) -> str:
+    """A number for people: so many significant digits, a dash for none."""
+    if not math.isfinite(value):
+        return "–"
+    whole = len(str(int(abs(value))))
+    return f"{value:.{max(0, digits - whole)}f}"
+
+
+def relative(path: Path, start: Path) -> str:
+    """A path as seen from a folder, with forward slashes; a file URI where there is no such path."""
+    try:
+        return Path(os.path.relpath(path.resolve(), start.resolve())).as_posix()
+    except ValueError:  # on another drive
+        return path.resolve().as_uri()
+
+
+def _board_json(board: Board) -> dict[str, Any]:
+    friedman = asdict(board.picture_rank)
+    return {
+        "set": board.data,
+        "convention": board.convention,
+        "pairs": list(board.pairs),
+        "picture_rank": {key: _plain(value) for key, value in friedman.items()},
+        "methods": {
+            method: {
+                "mean_rank": _plain(board.mean_rank[method]),
+                "failed": board.failed[method],
+                "metrics": {
+                    name: {
+                        **{key: _plain(value) for key, value in asdict(spread).items()},
+                        "no_value": dict(board.reasons[method][name]),
+                        "p_against_best": _plain(test.p) if (test := board.tests[name].get(method)) else None,
+                        "values": [_plain(float(value)) for value in board.values[method][name]],
+                    }
+                    for name, spread in board.spreads[method].items()
+                },
+            }
+            for method in board.methods
+        },
+        "quoted": [
+            {
+                "method": quote.row.method,
+                "values": quote.values,
+                "convention": quote.row.source.convention,
+                "pairs": quote.row.pairs or None,
+                "source": quote.row.source.text,
+                "third_party": quote.row.source.third_party,
+                "remark": quote.remark,
+            }
+            for quote in board.quotes
+        ],
+    }
+
+
+def _cells(board: Board, marks: dict[tuple[int, str], str], escape: bool = False) -> list[list[str]]:
+    """A row per method: name, values, mean rank, picture rank, pictures that are missing."""
+    rows = []
+    for method in board.methods:
+        row = [_tex(method) if escape else method]
+        for name, order in board.best.items():
+            spread = board.spreads[method][name]
+            mark = marks.get((order.index(method), name), "{}") if method in order else "{}"
+            text = mark.format(shown(spread.mean))
+            if math.isfinite(spread.sd):
+                text += f" $\\pm$ {shown(spread.sd, 3)}" if escape else f" ± {shown(spread.sd, 3)}"
+            if spread.count < len(board.pairs):
+                text += f"$^\\dagger_{{{spread.count}}}$" if escape else f" †({spread.count})"
+            row.append(text)
+        picture = board.picture_rank.ranks.get(method, math.nan)
+        rows.append([*row, f"{board.mean_rank[method]:.2f}", f"{picture:.2f}", str(board.failed[method])])
+    return rows
+
+
+def _shown(board: Board) -> list[Quote]:
+    return [quote for quote in board.quotes if quote.values]
+
+
+def _quoted(board: Board, quote: Quote) -> list[str]:
+    return [f"{quote.values[name]:g}" if name in quote.values else "" for name in board.best]
+
+
+def _source(quote: Quote) -> str:
+    remark = f" ({quote.remark})" if quote.remark else ""
+    return f"quoted, not measured: {quote.row.method}: {quote.row.source.text}{remark}"
+
+
+def _sources(board: Board) -> list[str]:
+    """A line for each source and remark, with the methods that it is about."""
+    about: dict[tuple[str, str], list[str]] = {}
+    for quote in _shown(board):
+        about.setdefault((quote.row.source.text, quote.remark), []).append(quote.row.method)
+    return [
+        f"- quoted, not measured: {', '.join(methods)}: {text}" + (f" ({remark})" if remark else "")
+        for (text, remark), methods in about.items()
+    ]
+
+
+def _cost_rows(results: Results) -> list[list[str]]:
+    rows = [["method", "wall s", "CPU s", "slowest s", "peak MiB", "pictures timed"]]
+    return rows + [[name, *cost_cells(results.costs[name])] for name in results.methods]
+
+
+def cost_cells(cost: Cost) -> list[str]:
+    """Wall, CPU and slowest seconds, MiB and the number of pictures, for people."""
+    seconds = ["–" if math.isnan(x) else f"{x:.4f}" for x in (cost.wall, cost.cpu, cost.slowest)]
+    return [*seconds, "–" if math.isnan(cost.peak) else f"{cost.peak:.0f}", str(cost.pictures or "brought")]
+
+
+def _picture_rows(results: Results) -> Iterable[list[Any]]:
+    yield ["set", "convention", "method", "pair", *results.plan.metrics]
+    for board in results.boards:
+        for method in board.values:
+            for index, pair in enumerate(board.pairs):
+                values = (board.values[method][name][index] for name in results.plan.metrics)
+                yield [board.data, board.convention, method, pair, *map(_cell, values)]
+
+
+def _summary_rows(results: Results) -> Iterable[list[Any]]:
+    yield [
+        *("set", "convention", "method", "metric", "mean", "sd", "low95", "high95"),
+        *("with_value", "without_value", "failed", "pairs", "mean_rank", "picture_rank", "source"),
+    ]
+    for board in results.boards:
+        for method in board.methods:
+            for name, spread in board.spreads[method].items():
+                yield [
+                    *(board.data, board.convention, method, name),
+                    *map(_cell, (spread.mean, spread.sd, spread.low, spread.high)),
+                    spread.count,
+                    len(board.pairs) - board.failed[method] - spread.count,
+                    *(board.failed[method], len(board.pairs), _cell(board.mean_rank[method])),
+                    *(_cell(board.picture_rank.ranks.get(method, math.nan)), "measured"),
+                ]
+        for quote in _shown(board):
+            for name, value in quote.values.items():
+                row = [board.data, board.convention, quote.row.method, name, value, *[""] * 9]
+                yield [*row, _source(quote)]
+
+
+def _test_rows(results: Results) -> Iterable[list[Any]]:
+    yield ["set", "convention", "metric", "method", "against", "pairs_that_differ", "statistic", "p_holm"]
+    for board in results.boards:
+        for name, tests in board.tests.items():
+            for method, test in tests.items():
+                best = board.best[name][0]
+                row = [board.data, board.convention, name, method, best]
+                yield [*row, test.count, test.statistic, _cell(test.p)]
+
+
+def _csv(rows: Iterable[list[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _md_table(rows: list[list[str]]) -> list[str]:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
+
+
+def _headed(name: str) -> str:
+    return f"{name} {'↑' if get_metric(name).higher_is_better else '↓'}"
+
+
+def _tex(text: str) -> str:
+    return re.sub(r"[\\&%$#_{}~^]", lambda found: _TEX[found.group()], text)
+
+
+def _cell(value: float) -> str:
+    return repr(float(value)) if math.isfinite(value) else ""
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

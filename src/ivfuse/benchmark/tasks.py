@@ -1,0 +1,150 @@
+"""What the processes of a benchmark do: fuse one pair with one method, score all pictures of one pair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivfuse.errors import reason_of
+from ivfuse.fusion.fuser import Fuser, write_fused
+from ivfuse.imaging.colour import luma, resize_to
+from ivfuse.imaging.image import Window, read_thermal, read_visible
+from ivfuse.metrics import Scorer, get_convention
+from ivfuse.metrics.evaluate import to_levels
+from ivfuse.metrics.triple import Levels
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A method and how it runs; see :class:`ivfuse.benchmark.plan.Plan`."""
+
+    method: str
+    ir_window: Window | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class FuseJob:
+    """A pair of files and the file to write."""
+
+    ir: Path
+    vi: Path
+    out: Path
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What a fusion took; fields as in :class:`ivfuse.benchmark.store.Record`."""
+
+    wall: float
+    cpu: float
+    peak: float
+    height: int
+    width: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """The fused pictures of a pair, and which metrics of which conventions are wanted of each.
+
+    Attributes:
+        ir, vi: the sources.
+        fused: method -> fused file.
+        wanted: method -> convention -> metrics.
+        ir_window: thermal values that become black and white.
+    """
+
+    ir: Path
+    vi: Path
+    fused: Mapping[str, Path]
+    wanted: Mapping[str, Mapping[str, Sequence[str]]]
+    ir_window: Window | None = None
+
+
+def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
+    """Make the function that fuses pairs with one method and measures what it costs."""
+    fuser = Fuser(setup.method, ir_window=setup.ir_window, threads=setup.threads)
+    warm = False
+
+    def fuse(job: FuseJob) -> Fused:
+        nonlocal warm
+        if not warm:  # the first call loads and tunes things that no later one pays for
+            fuser.combine(fuser.load(job.ir, job.vi))
+            warm = True
+        loaded = fuser.load(job.ir, job.vi)
+        wall, cpu = time.perf_counter(), time.process_time()
+        fused = fuser.combine(loaded)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        written = write_fused(job.out, fused, loaded, 8, time.perf_counter())
+        return Fused(wall, cpu, peak_memory(), written.height, written.width, written.notes)
+
+    return fuse
+
+
+def make_score(_: Any) -> Callable[[ScoreJob], dict[str, dict[str, dict[str, Any] | str]]]:
+    """Make the function that scores the fused pictures of a pair.
+
+    Its answer: method -> convention -> values and reasons, or a line on why there are none.
+    """
+    return score
+
+
+def score(job: ScoreJob) -> dict[str, dict[str, dict[str, Any] | str]]:
+    """Score the fused pictures of a pair; sources are prepared once for all methods."""
+    vi = to_levels(read_visible(job.vi).pixels, job.vi.name)
+    ir = _thermal(job, (vi.shape[0], vi.shape[1]))
+    scorers: dict[str, Scorer] = {}
+    answer: dict[str, dict[str, dict[str, Any] | str]] = {}
+    for method, path in job.fused.items():
+        answer[method] = {}
+        try:
+            fused = to_levels(read_visible(path).pixels, path.name)
+        except Exception as error:  # one bad file must not take the scores of the others
+            answer[method] = dict.fromkeys(job.wanted[method], reason_of(error))
+            continue
+        for convention, names in job.wanted[method].items():
+            if convention not in scorers:
+                scorers[convention] = Scorer(ir, vi, get_convention(convention))
+            answer[method][convention] = _scores(scorers[convention], fused, names)
+    return answer
+
+
+def peak_memory() -> float:
+    """Largest resident memory of this process so far, in MiB; 0 where the system does not tell."""
+    try:
+        # not getrusage: what it gives includes the process that this one was started from
+        with open("/proc/self/status", encoding="ascii") as status:
+            line = next(line for line in status if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+    except (OSError, StopIteration, ValueError, IndexError):
+        return 0.0
+
+
+def _scores(scorer: Scorer, fused: Levels, names: Sequence[str]) -> dict[str, Any] | str:
+    if fused.shape[:2] != scorer.vi.shape[:2]:
+        found, expected = (f"{shape[1]}x{shape[0]}" for shape in (fused.shape, scorer.vi.shape))
+        return f"mis-sized: {found}, expected {expected}"
+    try:
+        found_scores = scorer.score(fused, names)
+    except Exception as error:  # as above
+        return reason_of(error)
+    values = {
+        name: (float(value) if np.isfinite(value) else None) for name, value in found_scores.values.items()
+    }
+    return {"values": values, "reasons": found_scores.reasons}
+
+
+def _thermal(job: ScoreJob, grid: tuple[int, int]) -> Levels:
+    """The thermal picture in 8 bit on the visible's grid, as it was when the pair was fused."""
+    if job.ir_window is None:
+        picture = read_visible(job.ir)
+        if picture.depth == 8 and picture.pixels.shape[:2] == grid:
+            return to_levels(picture.pixels, job.ir.name)  # colour is kept: conventions differ in its grey
+    gray = luma(read_thermal(job.ir, job.ir_window).pixels)
+    return to_levels(gray if gray.shape == grid else resize_to(gray, *grid), job.ir.name)

@@ -1,0 +1,111 @@
+"""``ivfuse datasets``: the known data sets, the facts of one, or a folder checked against them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ivfuse.benchmark.datasets import Check, KnownSet
+
+_SHOWN = 20
+
+
+def datasets(
+    name: Annotated[str | None, typer.Argument(help="A set: print what is known about it.")] = None,
+    *,
+    check: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Compare a folder with the set, or with what its name says it is."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the known data sets: what they hold, where each is obtained, under what terms. Nothing is fetched.
+
+    Any other folder with ir/ and vi/ works as well. With --check the exit code is 0 if the folder is
+    complete, 1 if something is wrong with it, 2 for wrong use.
+
+    \b
+    Examples:
+      ivfuse datasets
+      ivfuse datasets msrs
+      ivfuse datasets msrs --check downloads/MSRS
+    """
+    from ivfuse.benchmark.datasets import check_set, get_set, known_sets, open_set
+
+    known = get_set(name) if name else None
+    if check is not None:
+        found = check_set(open_set(check, known))
+        _say_check(found, json=json)
+        raise typer.Exit(1 if found.problems else 0)
+    if known:
+        facts = dataclasses.asdict(known)
+        typer.echo(json_module.dumps(facts, indent=2) if json else "\n".join(_facts(known)))
+    elif json:
+        typer.echo(json_module.dumps([dataclasses.asdict(each) for each in known_sets().values()], indent=2))
+    else:
+        typer.echo("\n".join(_list(list(known_sets().values()))))
+
+
+def _list(sets: list[KnownSet]) -> list[str]:
+    """Name, published counts, terms and where to get it, a row each."""
+    rows = [("name", "test pairs", "obtained", "terms")]
+    for known in sets:
+        counts = ", ".join(str(split.pairs) for split in known.splits) or "-"
+        rows.append((known.name, counts, known.repository or known.obtained.split(",")[0], known.terms))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = [
+        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}".rstrip()
+        for row in rows
+    ]
+    return [*lines, "", "any folder with ir/ and vi/ works too; `ivfuse datasets NAME` says more"]
+
+
+def _facts(known: KnownSet) -> list[str]:
+    """All that is known about a set."""
+    sizes = ", ".join(f"{width}x{height}" for width, height in known.sizes) or "several"
+    layouts = [f"{ir}/ + {vi}/" for ir, vi in known.layouts]
+    lines = [
+        f"{known.name}: {known.title}",
+        f"shows:     {known.scenes}",
+        f"sizes:     {sizes}",
+        f"layout:    {' or '.join([*layouts, 'ir/ + vi/ and the like'])}",
+        f"obtained:  {known.obtained}",
+        f"terms:     {known.terms}",
+        f"cite:      {known.paper}",
+    ]
+    return lines + [f"test split of {split.pairs}: {split.note}" for split in known.splits]
+
+
+def _say_check(found: Check, *, json: bool) -> None:
+    if json:
+        typer.echo(json_module.dumps(_check_facts(found), indent=2))
+        return
+    data = found.data
+    sizes = ", ".join(f"{width}x{height} ({count})" for (width, height), count in found.sizes.most_common(4))
+    more = f" and {len(found.sizes) - 4} more" if len(found.sizes) > 4 else ""
+    typer.echo(f"{data.root}: {len(data.pairs)} pairs in {data.layout}")
+    typer.echo(f"recognised: {data.recognised}")
+    typer.echo(f"sizes: {sizes or '-'}{more}")
+    for problem in found.problems[:_SHOWN]:
+        typer.echo(f"problem: {problem}", err=True)
+    if len(found.problems) > _SHOWN:
+        typer.echo(f"and {len(found.problems) - _SHOWN} more problems; --json lists all", err=True)
+    if not found.problems:
+        typer.echo("nothing is missing")
+
+
+def _check_facts(found: Check) -> dict[str, Any]:
+    return {
+        "root": str(found.data.root),
+        "set": found.data.known.name if found.data.known else None,
+        "recognised": found.data.recognised,
+        "layout": found.data.layout,
+        "pairs": len(found.data.pairs),
+        "sizes": [{"width": w, "height": h, "pictures": count} for (w, h), count in found.sizes.items()],
+        "problems": list(found.problems),
+    }
