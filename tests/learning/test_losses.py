@@ -240,7 +240,7 @@ def test_laplacian_max_keeps_the_larger_signed_value() -> None:
     dark, bright = flat.clone(), flat.clone()
     dark[..., 3, 3], bright[..., 3, 3] = 0.25, 0.75
     loss = FUSION_LOSSES["laplacian_max"]
-    # of eight neighbours: 2 at the centre of a dark dot, -2 at that of a bright one, in the ring an eighth of it
+    # of eight neighbours: 2 at the centre of a dark dot, -2 at that of a bright one, an eighth in the ring
     assert float(loss(flat, dark, dark)) == pytest.approx((2 + 8 * 0.25) / 49)
     assert float(loss(dark, dark, dark)) == 0
     # of a dark and a bright dot the centre of the dark one is kept, and the ring of the bright one

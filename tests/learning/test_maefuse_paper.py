@@ -93,8 +93,8 @@ def test_every_stored_tensor_of_the_release_is_matched(released: paper.MaeFusePa
     }
     assert stored.keys() == ours.keys()
     for key, value in stored.items():
-        # Stored as float16, the sources too: half of the last place of the largest value (2^-11); and over all
-        # values the mean error of that rounding, 2.1e-4, and a little for the sources'.
+        # Stored as float16, the sources too: half of the last place of the largest value (2^-11), and over
+        # all values the mean error of that rounding, 2.1e-4, and a little for the sources'.
         wanted = value.astype(np.float32)
         off = ours[key].numpy() - wanted
         assert np.abs(off).max() < 2**-11 * np.abs(wanted).max(), key
