@@ -174,6 +174,9 @@ def test_the_target_of_the_alignment_is_the_mean(net: Any) -> None:
 def test_painted_patches_meet_without_a_jump() -> None:
     torch.manual_seed(0)
     paint = mae.Overlap(4, 1)
+    assert (
+        float(paint.weight.amax((2, 3)).sub(paint.weight.amin((2, 3))).max()) == 0
+    )  # no texture to begin with
     paint.weight.fill_(1.0)
     flat = paint(torch.ones(1, 12, 4), 3, 4)[..., 8:-8, 8:-8]  # the windows of neighbours add up to one
     assert torch.allclose(flat, torch.full_like(flat, 4.0), atol=1e-5)

@@ -47,7 +47,7 @@ def convert(
         int | None,
         typer.Option(
             min=1,
-            help="Attention heads if not as released: crossfuse-cam's one per 32 channels, maefuse's 16.",
+            help="Attention heads if not one per 32 channels (crossfuse-cam) or 16 (maefuse's encoder).",
         ),
     ] = None,
 ) -> None:

@@ -107,14 +107,20 @@ class MergeFusion(nn.Module):
 
 
 class Overlap(nn.Module):
-    """Tokens to pixels: each token paints twice its patch, weighted by a ramp to nothing at the rim."""
+    """Tokens to pixels: each token paints twice its patch, weighted by a ramp to nothing at the rim.
+
+    All pixels of a patch begin equal, so painting begins as bilinear interpolation between tokens: a random
+    start for each pixel would repeat with the grid and show as a texture.
+    """
 
     window: Tensor
 
     def __init__(self, dim: int, channels: int) -> None:
         """(B, T, dim) to ``channels``; one bias per channel, as one per pixel would repeat with the grid."""
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(dim, channels, 2 * PATCH, 2 * PATCH) * dim**-0.5)
+        self.weight = nn.Parameter(
+            torch.randn(dim, channels, 1, 1).repeat(1, 1, 2 * PATCH, 2 * PATCH) * dim**-0.5
+        )
         self.bias = nn.Parameter(torch.zeros(channels))
         ramp = (torch.arange(PATCH) + 0.5) / PATCH
         ramp = torch.cat((ramp, ramp.flip(0)))  # of neighbours add up to one
