@@ -13,8 +13,8 @@ One training of encoder and decoder per seed (the base); from its weights, on eq
 
 The last state of each run is judged on sets that chose nothing, and again with the visible brightened to
 over-exposure (v ** gamma), against the sources as they were. Written are `tables.md`, `curves.csv` and, where
-matplotlib is installed, `curves.png`: the fusion loss of the last module over the steps. Stop the program at
-any time and run it again: a training goes on, finished ones are not repeated.
+matplotlib is installed, `curves.png`: the fusion loss over the steps, of CFM's and then of MFM's picture.
+Stop the program at any time and run it again: a training goes on, finished ones are not repeated.
 """
 
 from __future__ import annotations
@@ -114,11 +114,17 @@ def judge(weights: Path, data: Path, sets: list[str]) -> Scores:
 
 
 def curve(out: Path, recipe: Recipe) -> Curve:
-    """The fusion loss of a run's last stage from its log, over the steps since the base."""
-    own = [s for s in recipe.stages if s.task not in BASE]
-    before = sum(s.steps for s in own[:-1])
+    """The loss of a run's fusion stages from its log, over the steps since the base; alignment is a gap."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
-    return [(before + x["step"], x["loss"]) for x in lines if x["name"] == own[-1].name and "loss" in x]
+    found: Curve = []
+    before = 0
+    for stage in (s for s in recipe.stages if s.task not in BASE):
+        if stage.task == "fuse":
+            found += [
+                (before + x["step"], x["loss"]) for x in lines if x["name"] == stage.name and "loss" in x
+            ]
+        before += stage.steps
+    return found
 
 
 def finished(recipe: Recipe, base: Path, data: Path, out: Path, sets: list[str]) -> tuple[Scores, Curve]:

@@ -72,6 +72,7 @@ def test_the_program_runs_from_data_to_tables_and_repeats_nothing(
     assert "| fusion loss at the end |" in tables
     lines = (out / "curves.csv").read_text("utf-8").splitlines()
     assert [line.split(",")[:2] for line in lines[1:]] == [
+        ["guided", "5"],
         ["guided", "10"],
         ["direct", "10"],
         ["infrared", "10"],

@@ -64,6 +64,8 @@ def test_masks_depend_on_seed_stage_and_step_alone(mae_smoke: dict[str, Any]) ->
     assert torch.equal(first, hidden(1, 2))
     assert not torch.equal(first, hidden(1, 3))
     assert not torch.equal(first, hidden(2, 2))
+    stage = Recipe.model_validate(mae_smoke).stages[0]
+    assert not torch.equal(first, StageLoss(stage, (1, 5)).outputs(net, ir, vi, 2)[2])  # as another stage
     assert len({tuple(row.tolist()) for row in first}) > 1  # each picture has its own
 
 
@@ -153,6 +155,23 @@ def test_a_stopped_run_goes_on_exactly_in_every_kind_of_stage(
     lines = [json.loads(line) for line in logs[0].splitlines()]
     assert list(dict.fromkeys(line["name"] for line in lines)) == NAMES
     assert {line["name"] for line in lines if "rank" in line} == {"cfm-fusion", "mfm-fusion", "joint"}
+
+
+def test_photographs_are_drawn_by_the_stages_that_ask_for_them(
+    run: Any, mae_smoke: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[int]] = []
+
+    class Recorded(trainer.Sampler):
+        def __init__(self, sets: Any, **options: Any) -> None:
+            drawn.append([len(pairs) for _, pairs in sets])
+            super().__init__(sets, **options)
+
+    monkeypatch.setattr(trainer, "Sampler", Recorded)
+    del mae_smoke["data"]["val"]
+    mae_smoke["stages"] = mae_smoke["stages"][:4]
+    run(mae_smoke, "run")
+    assert drawn == [[4, 2], [4, 2], [4], [4]]
 
 
 def test_each_stage_teaches_the_parts_that_it_names(
