@@ -30,6 +30,28 @@ def test_the_one_file_of_crossfuse_topk_is_converted(ivfuse_cli: Cli, tmp_path: 
         assert torch.equal(load_model(out)[0](ir, vi), net(ir, vi))
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_one_file_of_maefuse_or_two_are_converted(ivfuse_cli: Cli, tmp_path: Path, apart: bool) -> None:
+    from ivfuse.learning.checkpoint import load_model
+    from ivfuse.learning.convert_maefuse import release_state_dict
+    from ivfuse.learning.nets import build_net
+
+    options = {"dim": 16, "depth": 1, "heads": 2, "decoder_dim": 16, "decoder_depth": 1}
+    net = build_net("maefuse", "paper", **options).eval()
+    state = release_state_dict(net.state_dict())
+    parts = [{k: v for k, v in state.items() if k.startswith(f"model{i}.")} for i in (1, 2)]
+    files = []
+    for index, content in enumerate(parts if apart else [state]):
+        files.append(tmp_path / f"{index}.pth")
+        torch.save({"model": content}, files[-1])
+    out = tmp_path / "mae.safetensors"
+    said = ivfuse_cli("convert", "--method", "maefuse", *files, "-o", out, "--heads", 2)
+    assert said.code == 0, said.err
+    converted, about = load_model(out)
+    assert (about["net"]["heads"], about["net"]["fusion_heads"]) == (2, 16)
+    assert all(torch.equal(v, net.state_dict()[k]) for k, v in converted.state_dict().items())
+
+
 def test_the_three_files_of_crossfuse_cam_are_converted(ivfuse_cli: Cli, tmp_path: Path) -> None:
     from ivfuse.learning.convert import release_state_dicts
     from ivfuse.learning.nets import build_net
@@ -56,6 +78,9 @@ def test_the_three_files_of_crossfuse_cam_are_converted(ivfuse_cli: Cli, tmp_pat
         ),
         (("--method", "crossfuse-topk", "x.pth", "--fusion", "y"), "found FILE, --fusion"),
         (("--method", "crossfuse-topk", "x.pth", "--heads", "8"), "--heads: crossfuse-topk does not take it"),
+        (("--method", "crossfuse-topk", "x.pth", "y.pth"), "takes the files FILE; found FILE, FILE"),
+        (("--method", "maefuse"), "maefuse takes the files FILE...; found none"),
+        (("--method", "maefuse", "x.pth", "--fusion", "y"), "found FILE, --fusion"),
         (("--method", "crossfuse-top", "x.pth"), "did you mean crossfuse-topk"),
     ],
 )

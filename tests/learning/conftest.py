@@ -50,6 +50,12 @@ def topk_smoke() -> dict[str, Any]:
 
 
 @pytest.fixture
+def mae_smoke() -> dict[str, Any]:
+    """The content of maefuse's smoke recipe, to be changed at will."""
+    return _smoke("maefuse")
+
+
+@pytest.fixture
 def small_net() -> Any:
     """A small network of the fixed variant with lively weights."""
     return lively()

@@ -22,7 +22,7 @@ from ivfuse.learning.checkpoint import save_model  # noqa: E402
 from ivfuse.learning.torch_method import load_torch_method  # noqa: E402
 
 SMALL = {"shallow": 4, "middle": 8, "deep": 8, "growth": 4, "heads": 2, "window": 4}
-INFO = MethodInfo("small", "learned", "a small network", "none", align=32)
+INFO = MethodInfo("small", "learned", "a small network", "none", align=32, reach=None)
 
 
 @pytest.fixture

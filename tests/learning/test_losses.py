@@ -235,6 +235,21 @@ def test_decomposition_is_the_formula_of_both_correlations(low: float, high: flo
     assert float(losses.decomposition(bands(low, high))) == pytest.approx(expected, rel=0.1, abs=0.01)
 
 
+def test_laplacian_max_keeps_the_larger_signed_value() -> None:
+    flat = torch.full((1, 1, 7, 7), 0.5)
+    dark, bright = flat.clone(), flat.clone()
+    dark[..., 3, 3], bright[..., 3, 3] = 0.25, 0.75
+    loss = FUSION_LOSSES["laplacian_max"]
+    # of eight neighbours: 2 at the centre of a dark dot, -2 at that of a bright one, an eighth in the ring
+    assert float(loss(flat, dark, dark)) == pytest.approx((2 + 8 * 0.25) / 49)
+    assert float(loss(dark, dark, dark)) == 0
+    # of a dark and a bright dot the centre of the dark one is kept, and the ring of the bright one
+    assert float(loss(flat, dark, bright)) == pytest.approx((2 + 8 * 0.25) / 49)
+    assert float(loss(dark, dark, bright)) == pytest.approx(8 * 0.5 / 49)
+    # the border is replicated: a plain picture has no edge there
+    assert float(loss(flat, flat, flat)) == 0
+
+
 def test_decomposition_is_finite_where_bands_are_flat() -> None:
     flat = [torch.full((1, 2, 8, 8), 0.5, requires_grad=True) for _ in range(4)]
     loss = losses.decomposition(Bands(*flat))

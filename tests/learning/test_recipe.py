@@ -158,6 +158,75 @@ def test_what_crossfuse_topk_cannot_do_is_found_before_the_first_step(
         check_recipe(Recipe.model_validate(topk_smoke))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r["stages"][0].update(mask=1.0), r"stages\.0\.mask: .*less than 1, found 1\.0"),
+        (
+            lambda r: r["stages"][0].update(through="cfm"),
+            r"stages\.0: through=cfm is for the tasks align and",
+        ),
+        (lambda r: r["stages"][3].update(photos=True), r"stages\.3: photos is for the tasks mask and"),
+        (
+            lambda r: r["data"].pop("photos"),
+            r"recipe: a stage draws from photos, expected some in data\.photos",
+        ),
+        (
+            lambda r: r["data"].update(train=[]),
+            r"recipe: a stage draws from pairs, expected some in data\.train",
+        ),
+        (lambda r: r["data"]["photos"][0].update(wieght=1), r"data\.photos\.0\.wieght: Extra inputs"),
+        (lambda r: r["stages"][0].update(task="masks"), r"stages\.0\.task: "),
+        (lambda r: r.update(encoder_weights=3), r"encoder_weights: "),
+    ],
+)
+def test_a_mistake_in_maefuse_s_keys_is_named(
+    tmp_path: Path, mae_smoke: dict[str, Any], change: Any, message: str
+) -> None:
+    change(mae_smoke)
+    with pytest.raises(InputError, match=rf"mine\.yaml: {message}"):
+        load_recipe(write(tmp_path, mae_smoke))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda r: r["net"].update(guide="infrared"), UnknownNameError, "part of the network 'cfm'"),
+        (lambda r: r["stages"][3].update(through="cmf"), UnknownNameError, "fusion module 'cmf'"),
+        (lambda r: r["stages"][0].update(crop=40), ShapeError, "crops of 40x40, expected multiples of 16"),
+        (lambda r: r["stages"][0].update(loss=[{"name": "mse"}]), UnknownNameError, "unknown loss 'mse'"),
+        (lambda r: r["stages"][2].update(loss=[{"name": "ssim"}]), UnknownNameError, "unknown loss 'ssim'"),
+        (
+            lambda r: r["stages"][3]["loss"].append({"name": "decomposition"}),
+            UsageError,
+            "bands is of the whole network, expected no through",
+        ),
+        (lambda r: r.update(variant="paper"), UsageError, "unexpected keyword argument 'features'"),
+    ],
+)
+def test_what_maefuse_cannot_do_is_found_before_the_first_step(
+    mae_smoke: dict[str, Any], change: Any, error: type[Exception], message: str
+) -> None:
+    mae_smoke["stages"][3]["loss"] = list(mae_smoke["stages"][3]["loss"])  # YAML's aliases share one list
+    change(mae_smoke)
+    with pytest.raises(error, match=message):
+        check_recipe(Recipe.model_validate(mae_smoke))
+
+
+@pytest.mark.parametrize(
+    ("task", "method"),
+    [("mask", "reconstruct_masked"), ("align", "align_codes"), ("fuse", "forward_through")],
+)
+def test_tasks_are_asked_only_of_networks_that_have_them(
+    smoke: dict[str, Any], task: str, method: str
+) -> None:
+    loss = {"mask": "hidden_mse", "align": "mse", "fuse": "ssim"}[task]
+    through = {} if task == "mask" else {"through": "cam"}
+    smoke["stages"][1] |= {"task": task, "loss": [{"name": loss}], **through}
+    with pytest.raises(UsageError, match=f"stage fusion: CrossFuseCam has no {method}"):
+        check_recipe(Recipe.model_validate(smoke))
+
+
 def test_bands_are_asked_only_of_networks_that_have_them(smoke: dict[str, Any]) -> None:
     smoke["stages"][1]["loss"].append({"name": "decomposition"})
     with pytest.raises(UsageError, match="stage fusion: CrossFuseCam has no forward_bands"):

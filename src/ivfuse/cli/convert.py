@@ -14,16 +14,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Method with released weights -> the files it takes, as they are named on the command line.
-METHODS = {"crossfuse-cam": ("--auto-ir", "--auto-vi", "--fusion"), "crossfuse-topk": ("FILE",)}
+METHODS = {
+    "crossfuse-cam": ("--auto-ir", "--auto-vi", "--fusion"),
+    "crossfuse-topk": ("FILE",),
+    "maefuse": ("FILE...",),
+}
+HEADS = ("crossfuse-cam", "maefuse")  # whose files do not tell their number
 
 
 def convert(
     method: Annotated[
-        str, typer.Option(help="Method that the files belong to: crossfuse-cam or crossfuse-topk.")
+        str, typer.Option(help="Method that the files belong to: crossfuse-cam, crossfuse-topk or maefuse.")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The weights, such as paper.safetensors.")],
     file: Annotated[
-        Path | None, typer.Argument(help="crossfuse-topk: the one released file.", show_default=False)
+        list[Path] | None,
+        typer.Argument(
+            help="crossfuse-topk: the one released file; maefuse: one or, if they are apart, two.",
+            show_default=False,
+        ),
     ] = None,
     auto_ir: Annotated[
         Path | None, typer.Option(metavar="FILE", help="crossfuse-cam: stage 1's infrared auto-encoder.")
@@ -36,7 +45,10 @@ def convert(
     ] = None,
     heads: Annotated[
         int | None,
-        typer.Option(min=1, help="crossfuse-cam: attention heads; else one per 32 channels, as released."),
+        typer.Option(
+            min=1,
+            help="Attention heads if not one per 32 channels (crossfuse-cam) or 16 (maefuse's encoder).",
+        ),
     ] = None,
 ) -> None:
     """Make weights of the paper variant from the authors' checkpoint files.
@@ -44,40 +56,47 @@ def convert(
     \b
     Examples:
       ivfuse convert --method crossfuse-topk released.pth -o topk.safetensors
+      ivfuse convert --method maefuse released.pth -o maefuse.safetensors
       ivfuse convert --method crossfuse-cam --auto-ir ir.pth --auto-vi vi.pth --fusion f.pth -o m.safetensors
     """
-    given = {"FILE": file, "--auto-ir": auto_ir, "--auto-vi": auto_vi, "--fusion": fusion}
-    sources = _sources(method, given)
-    if heads is not None and method != "crossfuse-cam":
+    options = {"--auto-ir": auto_ir, "--auto-vi": auto_vi, "--fusion": fusion}
+    sources = _sources(method, file or [], options)
+    if heads is not None and method not in HEADS:
         raise UsageError(f"--heads: {method} does not take it, its file tells the number")
     _check_target(out, sources)
     from ivfuse.cli.needs import training
 
     with training():
         from ivfuse.learning import convert as cam
+        from ivfuse.learning import convert_maefuse as mae
         from ivfuse.learning import convert_topk as topk
 
     weights: Mapping[str, Tensor]
     if method == "crossfuse-cam":
         weights = cam.convert_crossfuse_cam(*sources, heads=heads)
         cam.save_converted(out, weights, heads=heads)
+    elif method == "maefuse":
+        weights, net = mae.convert_maefuse(sources, heads=heads)
+        mae.save_maefuse(out, weights, net)
     else:
-        weights, options = topk.convert_crossfuse_topk(*sources)
-        topk.save_crossfuse_topk(out, weights, options)
+        weights, widths = topk.convert_crossfuse_topk(*sources)
+        topk.save_crossfuse_topk(out, weights, widths)
     count = sum(value.numel() for value in weights.values())
     typer.echo(f"{out}: {out.stat().st_size:,} bytes, {len(weights)} tensors, {count:,} values")
 
 
-def _sources(method: str, given: Mapping[str, Path | None]) -> list[Path]:
+def _sources(method: str, files: list[Path], options: Mapping[str, Path | None]) -> list[Path]:
     """The files that the method takes, all of them and no others, in their order."""
     if method not in METHODS:
         raise UnknownNameError("method with released weights", method, METHODS)
     needed = METHODS[method]
-    found = {name: path for name, path in given.items() if path is not None}
-    if set(found) != set(needed):
-        said = ", ".join(found) or "none"
+    found = {name: path for name, path in options.items() if path is not None}
+    many = needed == ("FILE...",)
+    given = [*(["FILE"] * len(files)), *found]
+    if given != ["FILE"] * max(1, len(files)) if many else sorted(given) != sorted(needed):
+        said = ", ".join(given) or "none"
         raise UsageError(f"{method} takes the files {', '.join(needed)}; found {said}")
-    return [found[name] for name in needed]
+    return [*files, *(found[name] for name in needed if name in found)]
 
 
 def _check_target(out: Path, sources: list[Path]) -> None:

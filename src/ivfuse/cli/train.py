@@ -16,6 +16,14 @@ def train(
     ],
     accelerator: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Number of devices.")] = 1,
+    encoder_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="maefuse: what its encoder begins with, an MAE checkpoint or weights of another run.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train a network from a recipe; stop it at any time and run the same command to go on.
 
@@ -23,6 +31,7 @@ def train(
     Examples:
       ivfuse train recipes/crossfuse-cam/cpu.yaml --data data -o runs/cam
       ivfuse train recipes/crossfuse-cam/paper.yaml --data data -o runs/paper --accelerator cuda --devices 4
+      ivfuse train recipes/maefuse/paper.yaml --data data -o runs/mae --encoder-weights mae_vit_large.pth
     """
     from ivfuse.cli.needs import training
 
@@ -30,5 +39,8 @@ def train(
         from ivfuse.learning.recipe import load_recipe
         from ivfuse.learning.trainer import train as run
 
-    weights = run(load_recipe(recipe), data, out, accelerator=accelerator, devices=devices)
+    content = load_recipe(recipe)
+    if encoder_weights is not None:
+        content = content.model_copy(update={"encoder_weights": str(encoder_weights)})
+    weights = run(content, data, out, accelerator=accelerator, devices=devices)
     typer.echo(str(weights))

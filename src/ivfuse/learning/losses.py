@@ -1,8 +1,9 @@
 """Training losses by name: each takes the fused picture and its sources, and is zero (or lowest) at its best.
 
 All pictures are (B, 1, H, W) in [0, 1]; every loss is a scalar mean over the batch. A recipe lists names,
-weights and options. A loss of reconstruction takes one picture and its reconstruction, a loss of bands both
-modalities' features; losses of random views are in ``views.py``.
+weights and options. A loss of reconstruction takes one picture and its reconstruction, a loss of alignment a
+code and its target, a loss of bands both modalities' features, a loss of masking patches; losses of random
+views are in ``views.py``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ FusionLoss = Callable[..., Tensor]
 FUSION_LOSSES: dict[str, FusionLoss] = {}
 RECONSTRUCTION_LOSSES: dict[str, FusionLoss] = {}
 BAND_LOSSES: dict[str, FusionLoss] = {}
+ALIGNMENT_LOSSES: dict[str, FusionLoss] = {}
+MASK_LOSSES: dict[str, FusionLoss] = {}
 
 
 def _register(table: dict[str, FusionLoss]) -> Callable[[FusionLoss], FusionLoss]:
@@ -54,12 +57,14 @@ def find_loss(table: Mapping[str, FusionLoss], name: str, options: Mapping[str, 
 
 
 @_register(RECONSTRUCTION_LOSSES)
+@_register(ALIGNMENT_LOSSES)
 def mse(out: Tensor, target: Tensor, *, scale: float = 1.0) -> Tensor:
     """Mean squared error of values multiplied by ``scale`` (255: the paper's range)."""
     return F.mse_loss(out * scale, target * scale)
 
 
 @_register(RECONSTRUCTION_LOSSES)
+@_register(ALIGNMENT_LOSSES)
 def l1(out: Tensor, target: Tensor) -> Tensor:
     """Mean absolute error."""
     return F.l1_loss(out, target)
@@ -95,6 +100,26 @@ def dssim(out: Tensor, target: Tensor) -> Tensor:
 def gradient(out: Tensor, target: Tensor) -> Tensor:
     """L1 between the components of normalised Sobel gradients (Shi et al. 2025, stage 1)."""
     return F.l1_loss(_sobel(out) / 8, _sobel(target) / 8)
+
+
+# ------------------------------------------------------------------ masking
+
+
+@_register(MASK_LOSSES)
+def hidden_mse(guess: Tensor, truth: Tensor, hidden: Tensor, *, normalise: float = 1) -> Tensor:
+    """MSE over hidden patches alone (He et al. 2022, section 3).
+
+    Args:
+        guess, truth: values of patches, (B, T, C).
+        hidden: (B, T), 1 where a patch was hidden.
+        normalise: the truth of each patch less its mean and over its deviation, which makes for better codes
+            than plain values (0).
+    """
+    if normalise:
+        variance, mean = torch.var_mean(truth, dim=-1, keepdim=True)
+        truth = (truth - mean) / (variance + 1e-6).sqrt()
+    error = (guess - truth).square().mean(-1)
+    return (error * hidden).sum() / hidden.sum().clamp(min=1)
 
 
 # ------------------------------------------------------------------ bands
@@ -168,6 +193,18 @@ def intensity_shift(
 def gradient_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     """L1 between Sobel magnitudes |x| + |y|, the sources' by maximum (SeAFusion, Tang et al. 2022)."""
     f, a, b = (_sobel(x).abs().sum(1, keepdim=True) for x in (fused, ir, vi))
+    return F.l1_loss(f, torch.maximum(a, b))
+
+
+@_register(FUSION_LOSSES)
+def laplacian_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+    """L1 between Laplacians of eight neighbours, the sources' by signed maximum, as MaeFuse's release has it.
+
+    The maximum of signed values keeps lines darker than their surroundings and drops brighter ones. The
+    release weighs it 2, beside ``gradient_max`` with 1 and no term of intensity.
+    """
+    kernel = fused.new_tensor([[1, 1, 1], [1, -8, 1], [1, 1, 1]])[None, None]
+    f, a, b = (F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel) for x in (fused, ir, vi))
     return F.l1_loss(f, torch.maximum(a, b))
 
 

@@ -16,10 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ivfuse.errors import InputError
 from ivfuse.imaging.colour import luma, resize_to
 from ivfuse.imaging.image import Gray, read_thermal, read_visible
+from ivfuse.imaging.pairs import list_pictures
 from ivfuse.learning.alignment import Options, align, measure_target
-from ivfuse.learning.recipe import Augment, Data, External, PairSet
+from ivfuse.learning.recipe import Augment, Data, External, PairSet, PhotoSet
 from ivfuse.learning.scenes import Bytes, Scene, list_pairs, read_scenes, stems_of, to_bytes
 
 
@@ -53,6 +55,28 @@ def load_training(root: Path, data: Data) -> list[tuple[float, list[PairImages]]
     if data.external:
         sets.append((data.external.weight, load_external(root, data, data.external, exclude)))
     return sets
+
+
+def load_photos(root: Path, data: Data) -> list[tuple[float, list[PairImages]]]:
+    """Sets of photographs as pairs of a picture with itself, for stages that look at one of both.
+
+    Raises:
+        InputError: a folder that is missing or without pictures, or a file that cannot be read.
+    """
+    return [(spec.weight, _load_photo_set(root / spec.path, spec)) for spec in data.photos]
+
+
+def _load_photo_set(folder: Path, spec: PhotoSet) -> list[PairImages]:
+    files = list_pictures(folder)
+    if not files:
+        raise InputError(f"{folder}: no pictures to use")
+    if spec.limit is not None and spec.limit < len(files):
+        files = [files[i] for i in np.linspace(0, len(files) - 1, spec.limit).round().astype(int)]
+    out = []
+    for file in files:
+        picture = to_bytes(luma(read_visible(file).pixels))
+        out.append(PairImages(file.stem, picture, picture))
+    return out
 
 
 def load_external(root: Path, data: Data, how: External, exclude: frozenset[str]) -> list[PairImages]:

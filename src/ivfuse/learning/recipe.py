@@ -44,6 +44,19 @@ class PairSet(_Strict):
     limit: int | None = Field(default=None, gt=0)
 
 
+class PhotoSet(_Strict):
+    """A folder of photographs below the data root, for stages that take single pictures.
+
+    Attributes:
+        path: relative to the data root; holds picture files, colour or grey.
+        weight, limit: as of a set of pairs.
+    """
+
+    path: str
+    weight: float = Field(default=1.0, gt=0)
+    limit: int | None = Field(default=None, gt=0)
+
+
 class External(_Strict):
     """Patches of another set, chosen and corrected to look like the training sets; see ``alignment.py``.
 
@@ -80,6 +93,7 @@ class Data(_Strict):
 
     Attributes:
         external: patches of another set that are trained on besides.
+        photos: photographs, seen by the stages with ``photos: true`` alone.
         exclude_stems_of: training pairs whose names occur in these folders are left out, for sets that hold
             the same scenes in another size.
     """
@@ -88,6 +102,7 @@ class Data(_Strict):
     val: list[PairSet] = []
     exclude_stems_of: list[str] = []
     external: External | None = None
+    photos: list[PhotoSet] = []
 
     @model_validator(mode="after")
     def _targets_are_trained_on(self) -> Data:
@@ -151,14 +166,19 @@ class StageRecipe(_Strict):
     """One stage of a training.
 
     Attributes:
-        task: ``reconstruct`` (each picture from its own features) or ``fuse``.
+        task: ``mask`` (guess hidden patches of single pictures: infrared, visible or photographs),
+            ``reconstruct`` (each picture from its own features), ``align`` (fused codes near the mean of both
+            sources') or ``fuse``.
         learn: names of the network's parts that learn; all others are frozen.
+        through: align, fuse: the fusion module whose code is used, those behind it are passed by; None: all.
+        mask: mask: the share of patches that is hidden.
+        photos: mask, reconstruct: draw from ``data.photos`` too.
         deep_only: reconstruct: the share of steps in which only the deep features may be used.
         keep: ``best`` goes on with (and ships) the epoch of the best validation score, ``last`` the last.
     """
 
     name: str
-    task: Literal["reconstruct", "fuse"]
+    task: Literal["mask", "reconstruct", "align", "fuse"]
     learn: list[str] = Field(min_length=1)
     loss: list[Loss] = Field(min_length=1)
     steps: int = Field(gt=0)
@@ -168,6 +188,9 @@ class StageRecipe(_Strict):
     resize: bool = (
         False  # resize whole pictures to the crop's size, ignoring the aspect ratio, as the release does
     )
+    through: str | None = None
+    mask: float = Field(default=0.75, gt=0, lt=1)
+    photos: bool = False
     deep_only: float = Field(default=0.0, ge=0, le=1)
     optimizer: Optimizer = Optimizer()
     augment: Augment = Augment()
@@ -182,17 +205,27 @@ class StageRecipe(_Strict):
         for term in self.loss:
             if term.only and self.task != "reconstruct":
                 raise ValueError(f"loss {term.name}: only={term.only} is for the task reconstruct")
+        if self.through and self.task not in ("align", "fuse"):
+            raise ValueError(f"through={self.through} is for the tasks align and fuse")
+        if self.photos and self.task not in ("mask", "reconstruct"):
+            raise ValueError("photos is for the tasks mask and reconstruct")
         if unknown := [part for part in self.optimizer.rates if part not in self.learn]:
             raise ValueError(f"optimizer.rates: {unknown[0]!r} does not learn, expected one of {self.learn}")
         return self
 
 
 class Recipe(_Strict):
-    """A whole training."""
+    """A whole training.
+
+    Attributes:
+        encoder_weights: a file that the network's encoder begins with: a checkpoint of the MAE release, or
+            weights of another run.
+    """
 
     method: str
     variant: Literal["fixed", "paper"] = "fixed"
     net: dict[str, Any] = {}
+    encoder_weights: str | None = None
     seed: int = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     save_every: int = Field(default=250, gt=0)
@@ -204,6 +237,10 @@ class Recipe(_Strict):
         names = [s.name for s in self.stages]
         if len(set(names)) != len(names):
             raise ValueError(f"stages must have different names, found {names}")
+        if not self.data.photos and any(s.photos for s in self.stages):
+            raise ValueError("a stage draws from photos, expected some in data.photos")
+        if not self.data.train and not all(s.photos for s in self.stages):
+            raise ValueError("a stage draws from pairs, expected some in data.train")
         if self.precision == "16-mixed" and any(s.optimizer.clip_parts for s in self.stages):
             raise ValueError(
                 "clip_parts cannot be used with the precision 16-mixed, whose gradients are scaled"

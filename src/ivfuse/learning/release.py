@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ def read_release(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a released checkpoint")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        # Training programs keep their command line beside the weights: plain values in a plain class.
+        with torch.serialization.safe_globals([Namespace]):
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         why = (str(error).splitlines() or ["empty file"])[0]
         raise InputError(f"{path}: not a PyTorch checkpoint: {why}") from None

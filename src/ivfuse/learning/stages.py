@@ -13,14 +13,38 @@ import torch
 from torch import Tensor, nn
 
 from ivfuse.errors import UnknownNameError, UsageError
-from ivfuse.learning.losses import BAND_LOSSES, FUSION_LOSSES, RECONSTRUCTION_LOSSES, find_loss
-from ivfuse.learning.nets import build_net
+from ivfuse.learning.losses import (
+    ALIGNMENT_LOSSES,
+    BAND_LOSSES,
+    FUSION_LOSSES,
+    MASK_LOSSES,
+    RECONSTRUCTION_LOSSES,
+    find_loss,
+)
+from ivfuse.learning.nets import build_net, takes_level
 from ivfuse.learning.recipe import Loss, Optimizer, Recipe, StageRecipe
 from ivfuse.learning.views import VIEW_LOSSES
 
-# What a network may offer besides ``forward``: reconstructions, and both modalities' bands with either.
-OFFERED = ("reconstruct", "forward_bands", "reconstruct_bands")
-VIEWS = 2**31  # sets the random numbers of views apart from those of the batch's crops
+# What a network may offer besides ``forward``: reconstructions, both modalities' bands with either, fusion by
+# some of its modules, codes to be aligned, guesses of hidden patches.
+OFFERED = (
+    "reconstruct",
+    "forward_bands",
+    "reconstruct_bands",
+    "forward_through",
+    "align_codes",
+    "reconstruct_masked",
+)
+# These set the random numbers of views and of masks apart from those of the batch's crops.
+VIEWS = 2**31
+MASKS = 2**31 + 1
+
+TABLES: dict[str, Mapping[str, Any]] = {
+    "mask": MASK_LOSSES,
+    "reconstruct": RECONSTRUCTION_LOSSES | BAND_LOSSES,
+    "align": ALIGNMENT_LOSSES,
+    "fuse": FUSION_LOSSES | VIEW_LOSSES | BAND_LOSSES,
+}
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -38,7 +62,8 @@ def check_recipe(recipe: Recipe) -> None:
             set_learning(net, stage.learn)
             loss = StageLoss(stage, (recipe.seed, index))
             crop = torch.empty(1, 1, stage.crop, stage.crop)
-            _offered(net, stage, loss.method)(crop, crop)
+            _offered(net, stage, loss.method)
+            loss.outputs(net, crop, crop, 0)
 
 
 def _offered(net: nn.Module, stage: StageRecipe, method: str) -> Callable[..., Any]:
@@ -70,6 +95,22 @@ def set_learning(net: nn.Module, parts: list[str]) -> dict[str, list[nn.Paramete
         children[part].train()
         children[part].requires_grad_(True)
     return {part: list(children[part].parameters()) for part in parts}
+
+
+class Through(nn.Module):
+    """A network up to one of its fusion modules, as a network: what a stage with ``through`` is judged by."""
+
+    def __init__(self, net: nn.Module, through: str) -> None:
+        """``net`` offers ``forward_through``."""
+        super().__init__()
+        self.net, self.through = net, through
+        self.takes_level = takes_level(net)
+
+    def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
+        """As the network's own."""
+        options = {} if level is None else {"level": level}
+        out: Tensor = self.net.forward_through(ir, vi, self.through, **options)  # type: ignore[operator]
+        return out
 
 
 def make_optimizer(parts: Mapping[str, list[nn.Parameter]], how: Optimizer) -> torch.optim.Optimizer:
@@ -135,50 +176,86 @@ class StageLoss:
             UnknownNameError, UsageError: a loss or an option of it that is not known.
         """
         self.stage, self.seed, self.autocast = stage, seed, autocast
-        fuse = stage.task == "fuse"
-        table = (FUSION_LOSSES | VIEW_LOSSES if fuse else RECONSTRUCTION_LOSSES) | BAND_LOSSES
+        table = TABLES[stage.task]
         self.functions = {term.name: find_loss(table, term.name, term.options) for term in stage.loss}
         self.bands = any(term.name in BAND_LOSSES for term in stage.loss)
         if any(term.only and term.name in BAND_LOSSES for term in stage.loss):
             raise UsageError(f"stage {stage.name}: a loss of bands is of both modalities, expected no 'only'")
-        name = "forward" if fuse else "reconstruct"
-        self.method = (
-            {"forward": "forward_bands", "reconstruct": "reconstruct_bands"}[name] if self.bands else name
-        )
+        if self.bands and stage.through:
+            raise UsageError(
+                f"stage {stage.name}: a loss of bands is of the whole network, expected no through"
+            )
+        self.method = {
+            "mask": "reconstruct_masked",
+            "reconstruct": "reconstruct_bands" if self.bands else "reconstruct",
+            "align": "align_codes",
+            "fuse": "forward_bands" if self.bands else "forward_through" if stage.through else "forward",
+        }[stage.task]
 
     def __call__(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its unweighted parts."""
-        values = (self._fuse if self.stage.task == "fuse" else self._reconstruct)(net, ir, vi, step)
+        found = self.outputs(net, ir, vi, step)
+        if self.stage.task == "fuse":
+            values = self._fuse(net, found, ir, vi, step)
+        elif self.stage.task == "reconstruct":
+            values = self._reconstruct(found, ir, vi)
+        else:
+            tensors = [x.float() for x in found]
+            values = [(name, "", function(*tensors)) for name, function in self.functions.items()]
         weights = {term.name: loss_weight(term, step, self.stage.steps) for term in self.stage.loss}
         first, *rest = (weights[name] * value for name, _, value in values)
         for term in rest:
             first = first + term
         return first, {name + end: value for name, end, value in values}
 
-    def _fuse(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> list[tuple[str, str, Tensor]]:
-        if self.bands:
-            with self.autocast():
-                fused, bands = net.forward_bands(ir, vi)
-        else:
-            fused, bands = net(ir, vi), None
+    def outputs(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> Any:
+        """What the stage's method of the network gives for a batch."""
+        rng = np.random.default_rng((*self.seed, step))
+        options: dict[str, Any] = {}
+        if self.stage.task == "reconstruct" and rng.random() < self.stage.deep_only:
+            options["deep_only"] = True
+        if self.stage.through:
+            options["through"] = self.stage.through
+        if self.method == "forward":
+            return net(ir, vi)
+        with self.autocast():
+            if self.stage.task == "mask":
+                return net.reconstruct_masked(*self._masked(net, ir, vi, step), self.stage.mask)
+            return getattr(net, self.method)(ir, vi, **options)
+
+    def _masked(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """One picture of each pair (a photograph is paired with itself), and noise to choose patches by."""
+        rng = np.random.default_rng((*self.seed, step, MASKS))
+        warm = torch.from_numpy(rng.random((len(ir), 1, 1, 1)) < 0.5).to(ir.device)
+        patches = (ir.shape[-2] // net.patch) * (ir.shape[-1] // net.patch)
+        noise = torch.from_numpy(rng.random((len(ir), patches), dtype=np.float32)).to(ir.device)
+        return torch.where(warm, ir, vi), noise
+
+    def _fuse(self, net: Any, found: Any, ir: Tensor, vi: Tensor, step: int) -> list[tuple[str, str, Tensor]]:
+        fused, bands = found if self.bands else (found, None)
         fused = fused.float()
+        again = self._through(net) if self.stage.through else net
         rng = np.random.default_rng((*self.seed, step, VIEWS))
         values = []
         for name, function in self.functions.items():
             if name in BAND_LOSSES:
                 value = function(bands)
             elif name in VIEW_LOSSES:
-                value = function(net, fused, ir, vi, rng)
+                value = function(again, fused, ir, vi, rng)
             else:
                 value = function(fused, ir, vi)
             values.append((name, "", value))
         return values
 
-    def _reconstruct(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> list[tuple[str, str, Tensor]]:
-        rng = np.random.default_rng((*self.seed, step))
-        options = {"deep_only": True} if rng.random() < self.stage.deep_only else {}
-        with self.autocast():
-            found = getattr(net, self.method)(ir, vi, **options)
+    def _through(self, net: Any) -> Callable[[Tensor, Tensor], Tensor]:
+        def fuse(ir: Tensor, vi: Tensor) -> Tensor:
+            with self.autocast():
+                out: Tensor = net.forward_through(ir, vi, through=self.stage.through)
+            return out
+
+        return fuse
+
+    def _reconstruct(self, found: Any, ir: Tensor, vi: Tensor) -> list[tuple[str, str, Tensor]]:
         outs, bands = found if self.bands else (found, None)
         pictures = dict(zip(("ir", "vi"), zip(outs, (ir, vi), strict=True), strict=True))
         values = []

@@ -22,13 +22,15 @@ from torch import Tensor, nn
 from ivfuse.errors import InputError, OutputError, UsageError
 from ivfuse.learning.checkpoint import load_state, replace_text, save_model, save_state
 from ivfuse.learning.log import Log
+from ivfuse.learning.mae_weights import read_encoder
 from ivfuse.learning.nets import build_net
-from ivfuse.learning.pairs import PairImages, Sampler, load_training
+from ivfuse.learning.pairs import PairImages, Sampler, load_photos, load_training
 from ivfuse.learning.recipe import Recipe, StageRecipe
 from ivfuse.learning.stages import (
     OFFERED,
     Average,
     StageLoss,
+    Through,
     check_recipe,
     clip_parts,
     learning_rate,
@@ -61,6 +63,7 @@ class _Run:
     fabric: Fabric
     net: nn.Module
     sets: list[tuple[float, list[PairImages]]]
+    photos: list[tuple[float, list[PairImages]]]
     validator: Validator | None
     log: Log
 
@@ -102,11 +105,12 @@ def train(
         The weights' file, ``out/model.safetensors`` (or the last state's if stopped before the end).
 
     Raises:
-        InputError: data that cannot be used, or a folder with another recipe's run.
+        InputError: data or encoder weights that cannot be used, or a folder with another recipe's run.
         OutputError: a folder that cannot be written.
         UnknownNameError, UsageError, ShapeError: a recipe that cannot run, see :func:`check_recipe`.
     """
     check_recipe(recipe)
+    encoder = _encoder_weights(recipe, out)
     _claim(out, recipe)
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=recipe.precision)
     if devices > 1:
@@ -118,11 +122,15 @@ def train(
     state = _restore(out / "last.ckpt")
     if state.weights:
         net.load_state_dict(state.weights)
+    elif encoder:
+        net.get_submodule("encoder").load_state_dict(encoder)
     leader = fabric.global_rank == 0
     with Log(out, (state.stage, state.step), active=leader) as log:
         log.say(f"{recipe.method} ({recipe.variant}) on {fabric.device}, {recipe.precision}")
         validator = Validator(data, recipe.data) if recipe.data.val and leader else None
-        run = _Run(recipe, out, fabric, net, load_training(data, recipe.data), validator, log)
+        sets = load_training(data, recipe.data)
+        photos = load_photos(data, recipe.data) if _photos_needed(recipe, state) else []
+        run = _Run(recipe, out, fabric, net, sets, photos, validator, log)
         left = stop_after
         for index in range(state.stage, len(recipe.stages)):
             left = _run_stage(run, index, state, left)
@@ -174,7 +182,7 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
         if average and state.average:
             average.values = {k: v.to(run.fabric.device) for k, v in state.average.items()}
     sampler = Sampler(
-        run.sets,
+        run.sets + run.photos if recipe.photos else run.sets,
         crop=recipe.crop,
         batch=recipe.batch,
         seed=seed,
@@ -215,9 +223,10 @@ def _end_epoch(run: _Run, stage: _Stage, state: _State) -> None:
     if stage.average:
         run.net.load_state_dict(stage.average.values)
     started = time.perf_counter()
-    score = run.validator(run.net, run.fabric.device)
+    judged = Through(run.net, recipe.through) if recipe.through else run.net
+    score = run.validator(judged, run.fabric.device)
     sample = run.out / "samples" / f"{recipe.name}-{state.step:06d}.png"
-    run.validator.samples(run.net, run.fabric.device, sample)
+    run.validator.samples(judged, run.fabric.device, sample)
     if state.best is None or score.rank < state.best:
         state.best = score.rank
         save_state(run.out / "best.ckpt", {"stage": state.stage, "weights": run.net.state_dict()})
@@ -278,6 +287,19 @@ def _claim(out: Path, recipe: Recipe) -> None:
     except OSError as error:
         raise OutputError(f"{out}: cannot be made the folder of a run: {error.strerror}") from None
     replace_text(file, yaml.safe_dump(content, sort_keys=False))
+
+
+def _encoder_weights(recipe: Recipe, out: Path) -> dict[str, Tensor]:
+    """What the encoder begins with, read before anything is written; a run that goes on needs no file."""
+    if recipe.encoder_weights is None or (out / "last.ckpt").exists():
+        return {}
+    with torch.device("meta"):
+        net = build_net(recipe.method, recipe.variant, **recipe.net)
+    return read_encoder(net, Path(recipe.encoder_weights))
+
+
+def _photos_needed(recipe: Recipe, state: _State) -> bool:
+    return any(stage.photos for stage in recipe.stages[state.stage :])
 
 
 def _check_batches(recipe: Recipe, world: int) -> None:
