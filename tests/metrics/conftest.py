@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,3 +50,9 @@ def scene_of() -> Callable[..., Scene]:
 @pytest.fixture(scope="session")
 def scene() -> Scene:
     return make_scene()
+
+
+@pytest.fixture
+def same() -> Callable[[dict[str, float]], Any]:
+    """Compare values but for the last bits, which FFT and BLAS round by how arrays happen to lie in memory."""
+    return lambda values: pytest.approx(values, rel=1e-12, abs=1e-13, nan_ok=True)

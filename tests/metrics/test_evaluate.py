@@ -34,19 +34,19 @@ def test_the_metrics_asked_for_come_back_in_that_order(scene) -> None:
     assert set(EIGHT) <= METRICS.keys()
 
 
-def test_floats_are_rounded_to_eight_bit_first(scene) -> None:
+def test_floats_are_rounded_to_eight_bit_first(scene, same) -> None:
     expected = evaluate_arrays(scene.fused, scene.ir, scene.vi)
     pictures = [plane.astype(np.float32) / 255 for plane in (scene.fused, scene.ir, scene.vi)]
-    assert evaluate_arrays(*pictures) == expected
+    assert evaluate_arrays(*pictures) == same(expected)
     pictures[0] = np.clip(pictures[0] + np.float32(0.3 / 255), 0, 1)
-    assert evaluate_arrays(*pictures) == expected
+    assert evaluate_arrays(*pictures) == same(expected)
 
 
-def test_floats_a_little_outside_are_clipped_as_a_saved_file_would_be(scene) -> None:
+def test_floats_a_little_outside_are_clipped_as_a_saved_file_would_be(scene, same) -> None:
     fused = scene.fused / 200.0
     assert fused.max() > 1
     expected = evaluate_arrays(np.clip(fused, 0, 1), scene.ir, scene.vi)
-    assert evaluate_arrays(fused, scene.ir, scene.vi) == expected
+    assert evaluate_arrays(fused, scene.ir, scene.vi) == same(expected)
 
 
 @pytest.mark.parametrize("wrong", [np.float64, np.uint16, np.int64])
