@@ -54,5 +54,5 @@ def scene() -> Scene:
 
 @pytest.fixture
 def same() -> Callable[[dict[str, float]], Any]:
-    """Compare values but for the last bits, which FFT and BLAS round by how arrays happen to lie in memory."""
+    """Compare values but for the last bits, which FFT and BLAS round by how arrays lie in memory."""
     return lambda values: pytest.approx(values, rel=1e-12, abs=1e-13, nan_ok=True)
