@@ -14,6 +14,7 @@ from ivfuse.fusion.registry import list_methods, method_info
 SIZES = [(1, 1), (1, 7), (7, 1), (2, 2), (33, 17), (64, 48)]
 METHODS = list_methods()
 BOUNDED = [name for name in METHODS if method_info(name).reach is not None]
+LEARNED = [name for name in METHODS if method_info(name).kind == "learned"]
 
 
 @cache
@@ -75,4 +76,12 @@ def test_tiles_give_the_same_picture_as_the_whole(name: str, texture: Callable[.
     side = max(128, -(-(2 * info.reach + 64) // info.align) * info.align)
     ir, vi = texture(side + 70, side + 33, seed=1), texture(side + 70, side + 33, seed=2)
     whole, tiled = fuser(name, tile=10_000).fuse(ir, vi), fuser(name, tile=side).fuse(ir, vi)
+    assert np.abs(whole - tiled).max() < 1 / 255
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_tiles_of_a_trained_method_show_no_seam(name: str, texture: Callable[..., np.ndarray]) -> None:
+    ir, vi = texture(300, 700, seed=1), texture(300, 700, seed=2)
+    ir[:, :350] *= 0.4  # tiles differ in their means
+    whole, tiled = (Fuser(name, runtime="onnxruntime", tile=tile).fuse(ir, vi) for tile in (1024, 384))
     assert np.abs(whole - tiled).max() < 1 / 255
