@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from ivfuse.cli.progress import bar
+
 if TYPE_CHECKING:
     from ivfuse.benchmark.results import Results
     from ivfuse.benchmark.run import OnProgress, Outcome
@@ -27,17 +29,8 @@ def progress(total: int, *, shown: bool) -> Iterator[OnProgress]:
     elif not sys.stderr.isatty():
         yield _lines(total)
     else:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("", total=total)
-
-            def advance(what: str, reused: bool) -> None:
-                bar.update(task, advance=1, description=what.replace("[", r"\["))
-
-            yield advance
+        with bar(total) as advance:
+            yield lambda what, reused: advance(what)
 
 
 def _lines(total: int) -> OnProgress:

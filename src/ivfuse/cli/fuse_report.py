@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ivfuse.cli.progress import bar
+
 if TYPE_CHECKING:
     from ivfuse.fusion.folder import OnProgress, Outcome, Summary
     from ivfuse.imaging.pairs import Pairing
@@ -29,17 +31,8 @@ def progress(total: int, *, shown: bool) -> Iterator[OnProgress]:
     elif not sys.stderr.isatty():
         yield _lines(total)
     else:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("", total=total)
-
-            def advance(name: str, outcome: Outcome) -> None:
-                bar.update(task, advance=1, description=name.replace("[", r"\\["))
-
-            yield advance
+        with bar(total) as advance:
+            yield lambda name, outcome: advance(name)
 
 
 def _lines(total: int) -> OnProgress:
