@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -70,3 +72,19 @@ def make_pair() -> Callable[..., tuple[Path, Path]]:
         return ir, vi
 
     return write
+
+
+@pytest.fixture(scope="session")
+def load_program() -> Callable[[str], Any]:
+    """Import a program of ``benchmarks/`` by its name."""
+
+    def load(name: str) -> Any:
+        file = Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def ablation() -> Any:
-    spec = importlib.util.spec_from_file_location("topk_ablation", ROOT / "benchmarks" / "topk_ablation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def ablation(load_program: Callable[[str], Any]) -> Any:
+    return load_program("topk_ablation")
 
 
 @pytest.fixture

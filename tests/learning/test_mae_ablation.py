@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def ablation() -> Any:
-    spec = importlib.util.spec_from_file_location("mae_ablation", ROOT / "benchmarks" / "maefuse_ablation.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def ablation(load_program: Callable[[str], Any]) -> Any:
+    return load_program("maefuse_ablation")
 
 
 def test_every_configuration_can_run_on_the_same_budget(ablation: Any) -> None:

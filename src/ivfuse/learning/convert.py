@@ -12,9 +12,17 @@ import torch
 from torch import Tensor
 
 from ivfuse.errors import InputError
-from ivfuse.learning.checkpoint import load_model, save_model
+from ivfuse.learning.checkpoint import save_model
 from ivfuse.learning.nets.crossfuse_cam_paper import CrossFuseCamPaper
-from ivfuse.learning.release import Weights, check_keys, read_release, state_dict, to_float
+from ivfuse.learning.release import (
+    Weights,
+    check_keys,
+    check_shapes,
+    load_paper,
+    read_release,
+    state_dict,
+    to_float,
+)
 
 METHOD = "crossfuse-cam"
 HEAD = 32  # channels per attention head in the release; heads leave no trace in the shapes of weights
@@ -73,11 +81,7 @@ def load_crossfuse_cam_paper(path: Path) -> CrossFuseCamPaper:
     Raises:
         InputError: missing, not such a file, or weights of another network.
     """
-    net, about = load_model(path)
-    if not isinstance(net, CrossFuseCamPaper):
-        found = f"{about['method']} ({about.get('variant', 'fixed')})"
-        raise InputError(f"{path}: weights of {found}, expected crossfuse-cam (paper)")
-    return net
+    return load_paper(path, CrossFuseCamPaper, METHOD)
 
 
 def release_state_dicts(weights: Mapping[str, Tensor]) -> tuple[Weights, Weights, Weights]:
@@ -176,8 +180,4 @@ def _check_shapes(weights: Weights, origin: Mapping[str, tuple[Path, str]], head
     """All three files must have the infrared encoder's widths."""
     with torch.device("meta"):
         expected = CrossFuseCamPaper(**_widths(weights, heads)).state_dict()
-    for key, value in expected.items():
-        if weights[key].shape != value.shape:
-            path, theirs = origin[key]
-            found = tuple(weights[key].shape)
-            raise InputError(f"{path}: {theirs} has the shape {found}, expected {tuple(value.shape)}")
+    check_shapes(weights, expected, origin)

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from ivfuse.errors import InputError
-from ivfuse.learning.checkpoint import load_model, save_model
+from ivfuse.learning.checkpoint import save_model
 from ivfuse.learning.mae_weights import check_codes, plain_names
 from ivfuse.learning.nets.maefuse_paper import MaeFusePaper
-from ivfuse.learning.release import Weights, check_keys, read_release, to_float
+from ivfuse.learning.release import Weights, check_keys, check_shapes, load_paper, read_release, to_float
 
 METHOD = "maefuse"
 FIXED = {"model1.pos_embed": 0, "model1.decoder_pos_embed": 1, "model2.pos_embed": 0}
@@ -72,10 +72,7 @@ def convert_maefuse(
         if key in released:
             check_codes(source, key, released[key], options["decoder_dim" if decoder else "dim"])
     weights = {ours: to_float(released[theirs]) for ours, theirs in names.items()}
-    for ours, value in expected.items():
-        if weights[ours].shape != value.shape:
-            shape, wanted = tuple(weights[ours].shape), tuple(value.shape)
-            raise InputError(f"{source}: {names[ours]} has the shape {shape}, expected {wanted}")
+    check_shapes(weights, expected, {ours: (source, theirs) for ours, theirs in names.items()})
     return weights, options
 
 
@@ -91,11 +88,7 @@ def load_maefuse_paper(path: Path) -> MaeFusePaper:
     Raises:
         InputError: missing, not such a file, or weights of another network.
     """
-    net, about = load_model(path)
-    if not isinstance(net, MaeFusePaper):
-        found = f"{about['method']} ({about.get('variant', 'fixed')})"
-        raise InputError(f"{path}: weights of {found}, expected {METHOD} (paper)")
-    return net
+    return load_paper(path, MaeFusePaper, METHOD)
 
 
 def released_name(ours: str) -> str:

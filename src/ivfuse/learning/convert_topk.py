@@ -13,9 +13,17 @@ import torch
 from torch import Tensor
 
 from ivfuse.errors import InputError
-from ivfuse.learning.checkpoint import load_model, save_model
+from ivfuse.learning.checkpoint import save_model
 from ivfuse.learning.nets.crossfuse_topk_paper import CrossFuseTopkPaper
-from ivfuse.learning.release import Weights, check_keys, read_release, state_dict, to_float
+from ivfuse.learning.release import (
+    Weights,
+    check_keys,
+    check_shapes,
+    load_paper,
+    read_release,
+    state_dict,
+    to_float,
+)
 
 METHOD = "crossfuse-topk"
 GROUPS = ("DIDF_Encoder", "DIDF_Decoder", "BaseFuseLayer", "DetailFuseLayer")
@@ -76,10 +84,7 @@ def convert_crossfuse_topk(file: Path) -> tuple[Weights, dict[str, int]]:
     names = {ours: released_name(ours) for ours in expected}
     check_keys(file, METHOD, released, names.values())
     weights = {ours: released[theirs] for ours, theirs in names.items()}
-    for ours, value in expected.items():
-        if weights[ours].shape != value.shape:
-            found, wanted = tuple(weights[ours].shape), tuple(value.shape)
-            raise InputError(f"{file}: {names[ours]} has the shape {found}, expected {wanted}")
+    check_shapes(weights, expected, {ours: (file, theirs) for ours, theirs in names.items()})
     return weights, options
 
 
@@ -95,11 +100,7 @@ def load_crossfuse_topk_paper(path: Path) -> CrossFuseTopkPaper:
     Raises:
         InputError: missing, not such a file, or weights of another network.
     """
-    net, about = load_model(path)
-    if not isinstance(net, CrossFuseTopkPaper):
-        found = f"{about['method']} ({about.get('variant', 'fixed')})"
-        raise InputError(f"{path}: weights of {found}, expected {METHOD} (paper)")
-    return net
+    return load_paper(path, CrossFuseTopkPaper, METHOD)
 
 
 def released_name(ours: str) -> str:

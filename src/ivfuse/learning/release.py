@@ -6,14 +6,16 @@ import pickle
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ivfuse.errors import InputError
+from ivfuse.learning.checkpoint import load_model
 
 Weights = dict[str, Tensor]
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def read_release(path: Path) -> dict[str, Any]:
@@ -60,6 +62,39 @@ def check_keys(
         if keys:
             some = ", ".join(sorted(keys)[:3])
             raise InputError(f"{path}: {len(keys)} {problem} keys for {method}: {some}")
+
+
+def check_shapes(
+    weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], origin: Mapping[str, tuple[Path, str]]
+) -> None:
+    """Every weight must have the shape that the network asks for.
+
+    Args:
+        weights: by our names, at least those of ``expected``.
+        expected: the network's state dict, on any device.
+        origin: the file and the key there that each weight was read from.
+
+    Raises:
+        InputError: names the file, its key, and both shapes.
+    """
+    for ours, value in expected.items():
+        if weights[ours].shape != value.shape:
+            path, theirs = origin[ours]
+            found, wanted = tuple(weights[ours].shape), tuple(value.shape)
+            raise InputError(f"{path}: {theirs} has the shape {found}, expected {wanted}")
+
+
+def load_paper(path: Path, kind: type[Net], method: str) -> Net:
+    """The paper variant of a file of converted weights, in eval mode.
+
+    Raises:
+        InputError: missing, not such a file, or weights of another network.
+    """
+    net, about = load_model(path)
+    if not isinstance(net, kind):
+        found = f"{about['method']} ({about.get('variant', 'fixed')})"
+        raise InputError(f"{path}: weights of {found}, expected {method} (paper)")
+    return net
 
 
 def to_float(value: Tensor) -> Tensor:
