@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,12 @@ def topk_smoke() -> dict[str, Any]:
 def mae_smoke() -> dict[str, Any]:
     """The content of maefuse's smoke recipe, to be changed at will."""
     return _smoke("maefuse")
+
+
+@pytest.fixture
+def smoke_of() -> Callable[[str], dict[str, Any]]:
+    """Any method's smoke recipe."""
+    return _smoke
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 All pictures are (B, 1, H, W) in [0, 1]; every loss is a scalar mean over the batch. A recipe lists names,
 weights and options. A loss of reconstruction takes one picture and its reconstruction, a loss of alignment a
-code and its target, a loss of bands both modalities' features, a loss of masking patches; losses of random
-views are in ``views.py``.
+code and its target, a loss of bands both modalities' features, a loss of masking patches, a loss of a teacher
+the teacher's picture; losses of random views are in ``views.py``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ RECONSTRUCTION_LOSSES: dict[str, FusionLoss] = {}
 BAND_LOSSES: dict[str, FusionLoss] = {}
 ALIGNMENT_LOSSES: dict[str, FusionLoss] = {}
 MASK_LOSSES: dict[str, FusionLoss] = {}
+TEACHER_LOSSES: dict[str, FusionLoss] = {}
 
 
 def _register(table: dict[str, FusionLoss]) -> Callable[[FusionLoss], FusionLoss]:
@@ -257,6 +258,22 @@ def contrast(fused: Tensor, ir: Tensor, vi: Tensor, *, gain: float = 1.0) -> Ten
     """How far the standard deviation stays below ``gain`` times the larger of the sources'."""
     f, a, b = (x.flatten(1).std(1) for x in (fused, ir, vi))
     return F.relu(gain * torch.maximum(a, b) - f).mean()
+
+
+# ------------------------------------------------------------------ fusion: a teacher
+
+
+@_register(TEACHER_LOSSES)
+def imitation(fused: Tensor, taught: Tensor, *, gradient: float = 1.0, low: float = 0.0) -> Tensor:
+    """L1 to what another network makes of the pair, and ``gradient`` times that between Sobel components.
+
+    ``low`` weighs the distance after a Gaussian of 3 pixels, as in :func:`intensity_shift`.
+    """
+    off = fused - taught
+    loss = off.abs().mean() + gradient * (_sobel(off) / 4).abs().mean()
+    if low:
+        loss = loss + low * _gaussian(off, 19, 3.0).abs().mean()
+    return loss
 
 
 # ------------------------------------------------------------------ parts

@@ -173,6 +173,7 @@ class StageRecipe(_Strict):
         through: align, fuse: the fusion module whose code is used, those behind it are passed by; None: all.
         mask: mask: the share of patches that is hidden.
         photos: mask, reconstruct: draw from ``data.photos`` too.
+        teacher: fuse: a file of weights whose network the loss ``imitation`` follows.
         deep_only: reconstruct: the share of steps in which only the deep features may be used.
         keep: ``best`` goes on with (and ships) the epoch of the best validation score, ``last`` the last.
     """
@@ -191,6 +192,7 @@ class StageRecipe(_Strict):
     through: str | None = None
     mask: float = Field(default=0.75, gt=0, lt=1)
     photos: bool = False
+    teacher: str | None = None
     deep_only: float = Field(default=0.0, ge=0, le=1)
     optimizer: Optimizer = Optimizer()
     augment: Augment = Augment()
@@ -207,6 +209,8 @@ class StageRecipe(_Strict):
                 raise ValueError(f"loss {term.name}: only={term.only} is for the task reconstruct")
         if self.through and self.task not in ("align", "fuse"):
             raise ValueError(f"through={self.through} is for the tasks align and fuse")
+        if self.teacher and self.task != "fuse":
+            raise ValueError(f"teacher={self.teacher} is for the task fuse")
         if self.photos and self.task not in ("mask", "reconstruct"):
             raise ValueError("photos is for the tasks mask and reconstruct")
         if unknown := [part for part in self.optimizer.rates if part not in self.learn]:

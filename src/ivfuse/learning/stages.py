@@ -19,6 +19,7 @@ from ivfuse.learning.losses import (
     FUSION_LOSSES,
     MASK_LOSSES,
     RECONSTRUCTION_LOSSES,
+    TEACHER_LOSSES,
     find_loss,
 )
 from ivfuse.learning.nets import build_net, takes_level
@@ -43,7 +44,7 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "mask": MASK_LOSSES,
     "reconstruct": RECONSTRUCTION_LOSSES | BAND_LOSSES,
     "align": ALIGNMENT_LOSSES,
-    "fuse": FUSION_LOSSES | VIEW_LOSSES | BAND_LOSSES,
+    "fuse": FUSION_LOSSES | VIEW_LOSSES | BAND_LOSSES | TEACHER_LOSSES,
 }
 
 
@@ -162,6 +163,7 @@ class StageLoss:
         stage: StageRecipe,
         seed: tuple[int, int],
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        teacher: nn.Module | None = None,
     ) -> None:
         """Look the losses up.
 
@@ -171,11 +173,15 @@ class StageLoss:
             autocast: the precision in which methods of the network other than ``forward`` run; losses are
                 always in float32. (Fabric casts ``forward`` by itself, but other methods only where it wraps
                 the network.)
+            teacher: the network of ``stage.teacher``, in eval mode.
 
         Raises:
-            UnknownNameError, UsageError: a loss or an option of it that is not known.
+            UnknownNameError, UsageError: a loss or an option of it that is not known; a teacher without a
+                loss that follows it, or such a loss without a teacher.
         """
-        self.stage, self.seed, self.autocast = stage, seed, autocast
+        self.stage, self.seed, self.autocast, self.teacher = stage, seed, autocast, teacher
+        if bool(stage.teacher) != any(term.name in TEACHER_LOSSES for term in stage.loss):
+            raise UsageError(f"stage {stage.name}: a teacher and the loss imitation go together")
         table = TABLES[stage.task]
         self.functions = {term.name: find_loss(table, term.name, term.options) for term in stage.loss}
         self.bands = any(term.name in BAND_LOSSES for term in stage.loss)
@@ -242,10 +248,20 @@ class StageLoss:
                 value = function(bands)
             elif name in VIEW_LOSSES:
                 value = function(again, fused, ir, vi, rng)
+            elif name in TEACHER_LOSSES:
+                value = function(fused, self._taught(ir, vi))
             else:
                 value = function(fused, ir, vi)
             values.append((name, "", value))
         return values
+
+    @torch.no_grad()
+    def _taught(self, ir: Tensor, vi: Tensor) -> Tensor:
+        if self.teacher is None:
+            raise UsageError(f"stage {self.stage.name}: its teacher has not been loaded")
+        with self.autocast():
+            taught: Tensor = self.teacher(ir, vi)
+        return taught.float()
 
     def _through(self, net: Any) -> Callable[[Tensor, Tensor], Tensor]:
         def fuse(ir: Tensor, vi: Tensor) -> Tensor:

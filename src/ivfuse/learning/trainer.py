@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ivfuse.errors import InputError, OutputError, UsageError
-from ivfuse.learning.checkpoint import load_state, replace_text, save_model, save_state
+from ivfuse.learning.checkpoint import load_model, load_state, replace_text, save_model, save_state
 from ivfuse.learning.log import Log
 from ivfuse.learning.mae_weights import read_encoder
 from ivfuse.learning.nets import build_net
@@ -105,11 +105,14 @@ def train(
         The weights' file, ``out/model.safetensors`` (or the last state's if stopped before the end).
 
     Raises:
-        InputError: data or encoder weights that cannot be used, or a folder with another recipe's run.
+        InputError: data or weights (the encoder's, a teacher's) that cannot be used, or a folder with
+            another recipe's run.
         OutputError: a folder that cannot be written.
         UnknownNameError, UsageError, ShapeError: a recipe that cannot run, see :func:`check_recipe`.
     """
     check_recipe(recipe)
+    for teacher in {stage.teacher for stage in recipe.stages if stage.teacher}:
+        load_model(Path(teacher))  # found missing or wrong now, not hours later
     encoder = _encoder_weights(recipe, out)
     _claim(out, recipe)
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=recipe.precision)
@@ -189,8 +192,17 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
         augment=recipe.augment,
         resize=recipe.resize,
     )
-    loss = StageLoss(recipe, seed, run.fabric.autocast)
+    loss = StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe))
     return _Stage(index, recipe, parts, wrapped, optimizer, steered, average, loss, sampler)
+
+
+def _teacher(run: _Run, recipe: StageRecipe) -> nn.Module | None:
+    """The network that a stage imitates."""
+    if recipe.teacher is None:
+        return None
+    net, _ = load_model(Path(recipe.teacher))
+    net.to(run.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
+    return net.requires_grad_(False)
 
 
 def _step(run: _Run, stage: _Stage, step: int) -> tuple[float, Tensor, dict[str, Tensor]]:

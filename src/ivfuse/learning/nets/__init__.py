@@ -14,12 +14,14 @@ from ivfuse.learning.nets.crossfuse_topk import CrossFuseTopk
 from ivfuse.learning.nets.crossfuse_topk_paper import CrossFuseTopkPaper
 from ivfuse.learning.nets.maefuse import MaeFuse
 from ivfuse.learning.nets.maefuse_paper import MaeFusePaper
+from ivfuse.learning.nets.swift import Swift
 
 # method -> variant -> constructor; a new network is added here.
 NETS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "crossfuse-cam": {"fixed": CrossFuseCam, "paper": CrossFuseCamPaper},
     "crossfuse-topk": {"fixed": CrossFuseTopk, "paper": CrossFuseTopkPaper},
     "maefuse": {"fixed": MaeFuse, "paper": MaeFusePaper},
+    "swift": {"fixed": Swift},
 }
 
 
