@@ -2,7 +2,8 @@
 
     python benchmarks/maefuse_ablation.py --data DATA -o runs/mae-ablation [--steps 1500] [--seeds 1 2]
 
-One training of encoder and decoder per seed (the base); from its weights, on equal budgets of steps:
+One training of encoder and decoder (the base, of the first seed); from its weights, for each seed and on equal
+budgets of steps:
 
     guided            CFM aligned, CFM fused, MFM aligned, MFM fused, each module frozen when its turn is over
     direct            both modules by the fusion loss alone, from the first step
@@ -197,9 +198,9 @@ def main(arguments: list[str] | None = None) -> None:
     content = yaml.safe_load(args.recipe.read_text("utf-8"))
     results: dict[str, list[Scores]] = {}
     curves: dict[str, list[Curve]] = {}
+    base = args.out / f"base-seed{args.seeds[0]}"
+    train(base_recipe(content, args.seeds[0]), args.data, base)
     for seed in args.seeds:  # all configurations of one seed first: a table early
-        base = args.out / f"base-seed{seed}"
-        train(base_recipe(content, seed), args.data, base)
         for name in args.only:
             out = args.out / f"{name}-steps{args.steps}-seed{seed}"
             recipe = variant(content, name, args.steps, seed)

@@ -43,7 +43,7 @@ Scores = dict[str, dict[str, float]]  # set -> metric -> mean over its pairs
 
 
 def variant(base: dict[str, Any], name: str, steps: int, seed: int) -> Recipe:
-    """The base recipe as configuration ``name``; ``steps`` are the last stage's, the others scale alike."""
+    """The base recipe as configuration ``name``; its stages share ``steps`` as they share the recipe's."""
     content = copy.deepcopy(base) | {"seed": seed}
     data = content["data"]
     data["train"] = [x for x in data["train"] if x["path"] == "roadscene/train"]
@@ -52,16 +52,14 @@ def variant(base: dict[str, Any], name: str, steps: int, seed: int) -> Recipe:
         data.pop("external")
     elif name == "external":
         data["external"] |= {"k": None, "gamma": "none"}
-    last = content["stages"][-1]
+    whole = sum(stage["steps"] for stage in content["stages"])
     for stage in content["stages"]:
-        stage |= {
-            "steps": max(1, round(stage["steps"] * steps / last["steps"])) if stage is not last else steps
-        }
-        stage |= {"steps_per_epoch": max(1, stage["steps"]), "keep": "last"}
-    given = {term["name"]: term for term in last["loss"]}  # the base's own weights and options win
-    last["loss"] = [term for term in last["loss"] if term["name"] not in VIEWS]
-    if name in VIEWS:
-        last["loss"].append(given.get(name, VIEWS[name]))
+        stage["steps"] = max(1, round(stage["steps"] * steps / whole))
+        stage |= {"steps_per_epoch": stage["steps"], "keep": "last"}
+        if stage["task"] == "fuse":
+            given = {term["name"]: term for term in stage["loss"]}  # the base's own weights and options win
+            stage["loss"] = [term for term in stage["loss"] if term["name"] not in VIEWS]
+            stage["loss"] += [given.get(name, VIEWS[name])] if name in VIEWS else []
     return Recipe.model_validate(content)
 
 
@@ -111,7 +109,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--recipe", type=Path, default=ROOT / "recipes" / "crossfuse-topk" / "cpu.yaml")
-    parser.add_argument("--steps", type=int, default=4500, help="of the last stage")
+    parser.add_argument("--steps", type=int, default=4500, help="of all stages together")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME")
     parser.add_argument("--judge", nargs="+", default=["tno_val", "msrs640"], metavar="SET")
