@@ -2,8 +2,8 @@
 
     python benchmarks/maefuse_ablation.py --data DATA -o runs/mae-ablation [--steps 1500] [--seeds 1 2]
 
-One training of encoder and decoder (the base, of the first seed); from its weights, for each seed and on equal
-budgets of steps:
+One training of encoder and decoder (the base, of the first seed); from its weights, for each seed and on
+equal budgets of steps:
 
     guided            CFM aligned, CFM fused, MFM aligned, MFM fused, each module frozen when its turn is over
     direct            both modules by the fusion loss alone, from the first step

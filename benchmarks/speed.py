@@ -22,9 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ivfuse.fusion.onnx_method import OnnxMethod
 from ivfuse.fusion.registry import create_method, list_methods, method_info
 from ivfuse.imaging.colour import luma
-from ivfuse.imaging.image import write_image
+from ivfuse.imaging.image import Gray, write_image
 from ivfuse.imaging.synthetic import street_scene
 
 IVFUSE = [sys.executable, "-m", "ivfuse"]
@@ -97,6 +98,30 @@ def methods_table(runs: int, *, paper: bool) -> list[tuple[str, Cost]]:
         found = measure(max(1, runs // 2))
         for key, label in (("release", "as released, window by window"), ("vectorised", "vectorised")):
             rows.append((f"crossfuse-cam paper variant, torch fp32, {label}", Cost(*found[key].values())))
+        rows += topk_sizes(ir, vi, max(1, runs // 2))
+    return rows
+
+
+def topk_sizes(ir: Gray, vi: Gray, runs: int) -> list[tuple[str, Cost]]:
+    """crossfuse-topk of the paper's width and depth, random weights: the fixed variant and the paper's."""
+    import torch
+
+    from ivfuse.learning.export import write_graph
+    from ivfuse.learning.nets import build_net
+
+    rows = []
+    info = method_info("crossfuse-topk")
+    with tempfile.TemporaryDirectory() as name:
+        for stride in (4, 2):
+            file = Path(name) / f"{stride}.onnx"
+            write_graph(build_net("crossfuse-topk", width=64, blocks=4, heads=8, stride=stride), file)
+            method = OnnxMethod(info, file, runtime="onnxruntime")
+            label = f"crossfuse-topk full size, stride {stride}, onnxruntime"
+            rows.append((label, inside(lambda method=method: method.fuse(ir, vi), runs)))  # type: ignore[misc]
+    net = build_net("crossfuse-topk", "paper").eval()
+    a, b = (torch.from_numpy(np.ascontiguousarray(x))[None, None] for x in (ir, vi))
+    with torch.no_grad():
+        rows.append(("crossfuse-topk paper variant, torch fp32, eager", inside(lambda: net(a, b), 1)))
     return rows
 
 
@@ -157,7 +182,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--no-paper", action="store_true", help="leave the released way of crossfuse-cam out")
+    parser.add_argument("--no-paper", action="store_true", help="leave the papers' networks out")
     parser.add_argument("--no-large", action="store_true", help="leave the large pictures out")
     args = parser.parse_args()
     print(

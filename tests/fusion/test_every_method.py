@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+import cv2
 import numpy as np
 import pytest
 
@@ -84,4 +85,8 @@ def test_tiles_of_a_trained_method_show_no_seam(name: str, texture: Callable[...
     ir, vi = texture(300, 700, seed=1), texture(300, 700, seed=2)
     ir[:, :350] *= 0.4  # tiles differ in their means
     whole, tiled = (Fuser(name, runtime="onnxruntime", tile=tile).fuse(ir, vi) for tile in (1024, 384))
-    assert np.abs(whole - tiled).max() < 1 / 255
+    if method_info(name).reach is not None:
+        assert np.abs(whole - tiled).max() < 1 / 255
+    else:  # tiles differ in their levels, but go over into each other slowly
+        level = cv2.GaussianBlur(tiled - whole, (0, 0), 8)
+        assert np.abs(np.diff(level, axis=1)).max() < 1 / 255

@@ -194,13 +194,16 @@ class Fuser:
     def _fuse_luma(self, ir: Gray, vi: Gray) -> Gray:
         """Run the method, in tiles if the picture is large, and make its result safe to write."""
         info = self.method.info
+        tile = self.tile or info.tile
         fused = run_tiled(
             fuse_of_parts(self.method, ir, vi),
             ir,
             vi,
-            tile=self.tile or info.tile,
+            tile=tile,
             margin=MARGIN if info.reach is None else info.reach,
             align=info.align,
+            # Tiles that look at all of themselves differ in their levels: the wider, the less it shows.
+            fade=tile // 8 if info.reach is None else None,
         )
         if fused.shape != vi.shape:
             raise ShapeError(f"the method {info.name!r} gave {fused.shape}, expected {vi.shape}")

@@ -78,7 +78,7 @@ def compose(ir: Tensor, vi: Tensor, weight: Tensor, step: Tensor) -> Tensor:
         A picture in [0, 1], whatever the weights and steps.
     """
     base = vi + weight * (ir - vi)
-    return base + F.relu(step) * (1 - base) - F.relu(-step) * base
+    return base * (1 - step.abs()) + F.relu(step)
 
 
 def to_windows(x: Tensor, size: int) -> Tensor:
