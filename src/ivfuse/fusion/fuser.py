@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +19,14 @@ from ivfuse.fusion.method import Method, fuse_of_parts
 from ivfuse.fusion.registry import create_method
 from ivfuse.imaging.colour import luma, recolour, resize_to
 from ivfuse.imaging.encode import ALPHA_SUFFIXES, check_output
-from ivfuse.imaging.image import (
-    Gray,
-    Picture,
-    Window,
-    read_thermal,
-    read_visible,
-    thermal_window,
-    to_picture_array,
-    write_image,
-)
+from ivfuse.imaging.image import Gray, Picture, Window, read_visible, to_picture_array, write_image
+from ivfuse.imaging.thermal.segments import maker_of
+from ivfuse.imaging.thermal.source import Thermal, ThermalOptions, from_values, read, read_both
 from ivfuse.imaging.tiles import run_tiled
 
 if TYPE_CHECKING:
     from ivfuse.fusion.onnx_method import Precision, Runtime
+    from ivfuse.imaging.thermal.look import Look
 
 Source = str | os.PathLike[str] | NDArray[Any]
 MARGIN = 64  # overlap of tiles, in pixels, for a method of unbounded reach
@@ -48,6 +42,7 @@ class FuseResult:
         width: of the fused picture, in pixels.
         seconds: from reading to the written file.
         notes: what a user should know: the thermal window, a change of size, an ignored page.
+        temperature: the written raster of temperatures, if one was asked for.
     """
 
     out: Path
@@ -55,6 +50,7 @@ class FuseResult:
     width: int
     seconds: float
     notes: tuple[str, ...] = ()
+    temperature: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,12 +62,14 @@ class Loaded:
         vi: the visible; its array may be overwritten unless ``borrowed``.
         borrowed: the visible's array belongs to the caller.
         notes: what was done to the inputs.
+        heat: the thermal picture with what else is known of it, its temperatures above all.
     """
 
     ir: Gray
     vi: Picture
     borrowed: bool = False
     notes: tuple[str, ...] = ()
+    heat: Thermal | None = None
 
 
 class Fuser:
@@ -92,6 +90,8 @@ class Fuser:
         gray: bool = False,
         ir_window: Window | None = None,
         tile: int | None = None,
+        thermal: ThermalOptions | None = None,
+        look: Look | None = None,
         **options: Any,
     ) -> None:
         """Choose the method and how the pictures are treated.
@@ -105,15 +105,20 @@ class Fuser:
             ir_window: thermal values (counts or degC) that become black and white; ``None`` takes the 1st and
                 99th percentile of 16-bit and float thermal files.
             tile: largest side, in pixels, that is fused in one piece; ``None`` for the method's own.
+            thermal: how thermal files are read: window, scale, conditions; takes the place of ``ir_window``.
+            look: a palette or hot areas to paint; ``None`` for the visible's colours.
             options: of a classical method.
 
         Raises:
             UnknownNameError: if there is no such method.
-            UsageError: if an option does not fit the method, the window is empty or the tile is not positive.
+            UsageError: if an option does not fit the method, the window is empty or given twice, or the
+                tile is not positive.
             InputError: if the weights of the method are missing or damaged.
         """
         if ir_window is not None and not (np.isfinite(ir_window).all() and ir_window[0] < ir_window[1]):
             raise UsageError(f"ir_window: found {ir_window[0]:g} {ir_window[1]:g}, expected LO below HI")
+        if ir_window is not None and thermal is not None:
+            raise UsageError("ir_window: it is part of the thermal options; give one of the two")
         if tile is not None and tile < 1:
             raise UsageError(f"tile: found {tile}, expected 1 or more pixels")
         if method is None or isinstance(method, str):
@@ -122,21 +127,24 @@ class Fuser:
             raise UsageError("options of the method cannot be given together with a method object")
         self.method: Method = method
         self.gray = gray
-        self.ir_window = ir_window
+        self.thermal = thermal or ThermalOptions()
+        if ir_window is not None:
+            self.thermal = self.thermal.with_window(ir_window)
+        self.look = look
         self.tile = tile
 
-    def fuse(self, ir: Source, vi: Source) -> NDArray[np.float32]:
+    def fuse(self, ir: Source, vi: Source | None = None) -> NDArray[np.float32]:
         """Fuse one pair.
 
         Args:
             ir: thermal: a path, or an array (H, W) or (H, W, 3); integers of 16 bit are mapped by the window,
                 floats are in [0, 1] unless a window was given.
             vi: visible: a path, or an array (H, W) or (H, W, 3) in R, G, B order; uint8, uint16 or float in
-                [0, 1]. An array is left as it is.
+                [0, 1]. An array is left as it is. ``None`` if ``ir`` is a camera's file that holds both.
 
         Returns:
             The fused picture, float32 in [0, 1], of the visible's height and width: (H, W, 3) if the visible
-            has colour and ``gray`` is not set, else (H, W).
+            has colour and ``gray`` is not set, else (H, W); a look may change that.
 
         Raises:
             InputError, ShapeError: if an input cannot be used.
@@ -146,17 +154,20 @@ class Fuser:
     def fuse_files(
         self,
         ir_path: str | os.PathLike[str],
-        vi_path: str | os.PathLike[str],
+        vi_path: str | os.PathLike[str] | None,
         out_path: str | os.PathLike[str],
         depth: int = 8,
+        temperature: str | os.PathLike[str] | None = None,
     ) -> FuseResult:
         """Fuse one pair of files into a file, which is written whole or not at all.
 
         Args:
             ir_path: the thermal picture.
             vi_path: the visible picture; its alpha is kept where the format of the output can hold it.
+                ``None`` if ``ir_path`` holds both.
             out_path: the suffix chooses the format; an existing file is replaced.
             depth: bits per channel of the output, 8 or 16.
+            temperature: where to write the temperatures, a float TIFF of the same size; ``None`` for nowhere.
 
         Raises:
             InputError, ShapeError: if an input cannot be used.
@@ -166,30 +177,40 @@ class Fuser:
         started = time.perf_counter()
         out = Path(out_path)
         check_output(out, depth)
-        refuse_input_as_output(out, Path(ir_path), Path(vi_path))
+        refuse_input_as_output(out, Path(ir_path), *([] if vi_path is None else [Path(vi_path)]))
         loaded = self.load(ir_path, vi_path)
         fused = self.combine(loaded)
-        return write_fused(out, fused, loaded, depth, started)
+        return write_fused(
+            out, fused, loaded, depth, started, None if temperature is None else Path(temperature)
+        )
 
-    def load(self, ir: Source, vi: Source) -> Loaded:
-        """Read a pair and bring the thermal onto the visible's grid."""
+    def load(self, ir: Source, vi: Source | None = None) -> Loaded:
+        """Read a pair and bring the thermal onto the visible's grid.
+
+        A path given twice, or without a visible, is a camera's file that holds both.
+        """
+        if not isinstance(ir, np.ndarray) and _holds_both(ir, vi):
+            thermal, visible = read_both(ir, self.thermal)
+            return Loaded(thermal.pixels, visible, False, _thermal_notes(thermal), thermal)
+        if vi is None:
+            raise UsageError("vi: found none beside an array, expected the visible picture")
         visible, borrowed = _load_visible(vi)
-        thermal = _load_thermal(ir, self.ir_window)
-        notes = [f"{name}: {x.note}" for name, x in (("thermal", thermal), ("visible", visible)) if x.note]
-        grid = (visible.height, visible.width)
-        gray = luma(thermal.pixels)
-        if gray.shape != grid:
-            notes.append(f"thermal resampled from {thermal.width}x{thermal.height} to {grid[1]}x{grid[0]}")
-            gray = resize_to(gray, *grid)
-        return Loaded(gray, visible, borrowed, tuple(notes))
+        thermal = _load_thermal(ir, self.thermal)
+        notes = [*_thermal_notes(thermal), *([f"visible: {visible.note}"] if visible.note else [])]
+        thermal, moved = _onto_visible(thermal, visible)
+        return Loaded(thermal.pixels, visible, borrowed, (*notes, *moved), thermal)
 
     def combine(self, pair: Loaded) -> NDArray[np.float32]:
         """Fuse a loaded pair; the visible's array is used for the result unless it is borrowed."""
-        pixels = pair.vi.pixels
-        fused = self._fuse_luma(pair.ir, luma(pixels))
-        if self.gray or pixels.ndim == 2:
+        pixels, look = pair.vi.pixels, self.look
+        fused = self._fuse_luma(1 - pair.ir if look and look.inverted else pair.ir, luma(pixels))
+        if not (self.gray or pixels.ndim == 2 or (look and look.gray)):
+            fused = recolour(pixels, fused, out=None if pair.borrowed else pixels)
+        if look is None:
             return fused
-        return recolour(pixels, fused, out=None if pair.borrowed else pixels)
+        from ivfuse.imaging.thermal.look import show
+
+        return show(look, fused, pair.heat or Thermal(pair.ir))
 
     def _fuse_luma(self, ir: Gray, vi: Gray) -> Gray:
         """Run the method, in tiles if the picture is large, and make its result safe to write."""
@@ -211,12 +232,14 @@ class Fuser:
         return np.clip(fused, 0.0, 1.0, out=fused)
 
 
-def fuse(ir: Source, vi: Source, method: str | Method | None = None, **choices: Any) -> NDArray[np.float32]:
+def fuse(
+    ir: Source, vi: Source | None = None, method: str | Method | None = None, **choices: Any
+) -> NDArray[np.float32]:
     """Fuse one pair; for many pairs make a :class:`Fuser` once.
 
     Args:
         ir: thermal, a path or an array.
-        vi: visible, a path or an array.
+        vi: visible, a path or an array; ``None`` if ``ir`` is a camera's file that holds both.
         method: a name of ``list_methods()``, a method object, or ``None`` for the default method.
         choices: keyword arguments of :class:`Fuser`.
 
@@ -227,9 +250,14 @@ def fuse(ir: Source, vi: Source, method: str | Method | None = None, **choices: 
 
 
 def write_fused(
-    out: Path, fused: NDArray[np.float32], pair: Loaded, depth: int, started: float
+    out: Path,
+    fused: NDArray[np.float32],
+    pair: Loaded,
+    depth: int,
+    started: float,
+    temperature: Path | None = None,
 ) -> FuseResult:
-    """Write a fused picture with the alpha of its visible.
+    """Write a fused picture with the alpha of its visible, and its temperatures if they are asked for.
 
     Args:
         out: the suffix chooses the format.
@@ -237,12 +265,20 @@ def write_fused(
         pair: what it was made from.
         depth: bits per channel, 8 or 16.
         started: the time of ``time.perf_counter()`` from which the seconds of the result count.
+        temperature: where the temperatures go, a TIFF file; ``None`` for nowhere.
+
+    Raises:
+        InputError: if temperatures are to be written and are not known; nothing is written then.
     """
     notes = pair.notes
+    if temperature is not None:
+        from ivfuse.imaging.thermal.raster import write_celsius
+
+        notes += (write_celsius(temperature, pair.heat.celsius if pair.heat else None),)
     if pair.vi.alpha is not None and out.suffix.lower() not in ALPHA_SUFFIXES:
         notes += (f"visible: its alpha is dropped, {out.suffix} has none",)
     write_image(out, fused, depth=depth, alpha=pair.vi.alpha)
-    return FuseResult(out, fused.shape[0], fused.shape[1], time.perf_counter() - started, notes)
+    return FuseResult(out, fused.shape[0], fused.shape[1], time.perf_counter() - started, notes, temperature)
 
 
 def refuse_input_as_output(out: Path, *inputs: Path) -> None:
@@ -250,6 +286,13 @@ def refuse_input_as_output(out: Path, *inputs: Path) -> None:
     for path in inputs:
         if out.resolve() == path.resolve():
             raise OutputError(f"{out}: the output is one of the inputs; choose another name")
+
+
+def _holds_both(ir: str | os.PathLike[str], vi: Source | None) -> bool:
+    """Whether one file of a camera is to give both pictures."""
+    if vi is None or isinstance(vi, np.ndarray):
+        return vi is None
+    return Path(ir) == Path(vi) and maker_of(ir) is not None
 
 
 def _load_visible(vi: Source) -> tuple[Picture, bool]:
@@ -261,13 +304,28 @@ def _load_visible(vi: Source) -> tuple[Picture, bool]:
     return Picture(pixels, None, depth, ""), np.may_share_memory(pixels, vi)
 
 
-def _load_thermal(ir: Source, window: Window | None) -> Picture:
+def _load_thermal(ir: Source, options: ThermalOptions) -> Thermal:
     """The thermal, mapped to [0, 1]."""
     if not isinstance(ir, np.ndarray):
-        return read_thermal(Path(ir), window)
-    if window is None and ir.dtype != np.uint16:
-        return Picture(to_picture_array(ir), None, 8, "")
+        return read(ir, options)
+    if ir.dtype != np.uint16 and options.scale is None and options.window.kind == "percentile":
+        return Thermal(luma(to_picture_array(ir)))
     if ir.ndim == 3:
         ir = ir[..., 0] if ir.shape[2] == 1 else luma(ir.astype(np.float32))
-    pixels, note = thermal_window(ir, window)
-    return Picture(pixels, None, 16, note)
+    return from_values(ir, options)
+
+
+def _thermal_notes(thermal: Thermal) -> tuple[str, ...]:
+    return tuple(f"thermal: {note}" for note in thermal.notes)
+
+
+def _onto_visible(thermal: Thermal, visible: Picture) -> tuple[Thermal, tuple[str, ...]]:
+    """The thermal, and its temperatures, on the visible's grid; and what was done, in a line."""
+    height, width = visible.height, visible.width
+    if thermal.pixels.shape == (height, width):
+        return thermal, ()
+    note = f"thermal resampled from {thermal.pixels.shape[1]}x{thermal.pixels.shape[0]} to {width}x{height}"
+    celsius = thermal.celsius
+    if celsius is not None:
+        celsius = resize_to(celsius, height, width, bounded=False)
+    return replace(thermal, pixels=resize_to(thermal.pixels, height, width), celsius=celsius), (note,)
