@@ -115,8 +115,6 @@ class Fuser:
                 tile is not positive.
             InputError: if the weights of the method are missing or damaged.
         """
-        if ir_window is not None and not (np.isfinite(ir_window).all() and ir_window[0] < ir_window[1]):
-            raise UsageError(f"ir_window: found {ir_window[0]:g} {ir_window[1]:g}, expected LO below HI")
         if ir_window is not None and thermal is not None:
             raise UsageError("ir_window: it is part of the thermal options; give one of the two")
         if tile is not None and tile < 1:
@@ -274,7 +272,7 @@ def write_fused(
     if temperature is not None:
         from ivfuse.imaging.thermal.raster import write_celsius
 
-        notes += (write_celsius(temperature, pair.heat.celsius if pair.heat else None),)
+        write_celsius(temperature, pair.heat.celsius if pair.heat else None)
     if pair.vi.alpha is not None and out.suffix.lower() not in ALPHA_SUFFIXES:
         notes += (f"visible: its alpha is dropped, {out.suffix} has none",)
     write_image(out, fused, depth=depth, alpha=pair.vi.alpha)

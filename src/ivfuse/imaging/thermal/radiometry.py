@@ -150,7 +150,7 @@ def celsius(
             degrees = _celsius(counts.astype(np.float64), planck, air, conditions)
     except (ArithmeticError, ValueError) as error:
         raise BadFileError("a FLIR file whose calibration makes no sense") from error
-    if not np.isfinite(degrees.sum()) or degrees.max(initial=0.0) > 1e5:
+    if not np.isfinite(degrees.sum()) or not -ZERO_C - 0.01 <= degrees.min() <= degrees.max() <= 1e5:
         raise BadFileError("a FLIR file whose calibration makes no sense")
     return degrees
 

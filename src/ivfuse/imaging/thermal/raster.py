@@ -24,15 +24,12 @@ def check_raster(path: Path) -> None:
         raise UsageError(f"{path}: temperatures are written as float TIFF, expected {' or '.join(SUFFIXES)}")
 
 
-def write_celsius(path: Path, celsius: NDArray[np.float32] | None) -> str:
+def write_celsius(path: Path, celsius: NDArray[np.float32] | None) -> None:
     """Write temperatures, whole or not at all.
 
     Args:
         path: a .tif or .tiff file.
         celsius: (H, W) float32 in degC; ``None`` if they are not known.
-
-    Returns:
-        One line on what they are.
 
     Raises:
         InputError: if they are not known.
@@ -48,4 +45,3 @@ def write_celsius(path: Path, celsius: NDArray[np.float32] | None) -> str:
     if not done:
         raise OutputError(f"{path}: the encoder failed on {celsius.shape} float32")
     write_bytes(path, memoryview(np.ascontiguousarray(data).data))
-    return f"temperatures {celsius.min():.1f} to {celsius.max():.1f} C in {path}"

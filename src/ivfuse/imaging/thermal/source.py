@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import InputError
+from ivfuse.errors import InputError, UsageError
 from ivfuse.imaging.colour import luma
 from ivfuse.imaging.decode import turn
 from ivfuse.imaging.image import Gray, Picture, Window, read_thermal, read_values
@@ -43,7 +43,13 @@ class ThermalOptions:
     parallax: bool = True
 
     def with_window(self, window: Window) -> ThermalOptions:
-        """The same with a fixed range in the units of the file."""
+        """The same with a fixed range in the units of the file.
+
+        Raises:
+            UsageError: if the range is empty.
+        """
+        if not (np.isfinite(window).all() and window[0] < window[1]):
+            raise UsageError(f"ir_window: found {window[0]:g} {window[1]:g}, expected LO below HI")
         return replace(self, window=WindowRule("range", Span(*window, False)))
 
 
