@@ -112,6 +112,7 @@ def fuse(
         precision=precision,  # type: ignore[arg-type]
         threads=None if weights else threads,
         gray=gray,
+        ir_window=None if options else ir_window,
         tile=tile,
         look=look,
     )

@@ -51,10 +51,10 @@ def info(
       ivfuse info counts.png --scale 0.01K
     """
     from ivfuse.imaging.thermal.facts import facts_of, write_parts
+    from ivfuse.imaging.thermal.source import ThermalOptions
 
-    options = thermal.options(
-        None, None, scale, True, thermal.overrides(emissivity, distance, reflected, atmospheric, humidity)
-    )
+    conditions = thermal.overrides(emissivity, distance, reflected, atmospheric, humidity)
+    options = thermal.options(None, None, scale, True, conditions) or ThermalOptions()
     for out in (temperature, photo):
         if out is not None and out.resolve() == file.resolve():
             raise UsageError(f"{out}: the output is the input; choose another name")

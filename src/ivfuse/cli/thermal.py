@@ -116,15 +116,16 @@ def options(
     scale: str | None,
     parallax: bool,
     conditions: Overrides | None,
-) -> ThermalOptions:
-    """How thermal files are to be read.
+) -> ThermalOptions | None:
+    """How thermal files are to be read; ``None`` if nothing but perhaps ``--ir-window`` was given.
 
     Raises:
         UsageError: if an option makes no sense or contradicts another.
     """
+    if window is None and scale is None and conditions is None and parallax:
+        return None
     from ivfuse.imaging.thermal.quantities import parse_scale
-    from ivfuse.imaging.thermal.radiometry import Overrides
-    from ivfuse.imaging.thermal.source import ThermalOptions
+    from ivfuse.imaging.thermal.source import NONE_GIVEN, ThermalOptions
     from ivfuse.imaging.thermal.window import PERCENTILE, parse_window
 
     if window is not None and ir_window is not None:
@@ -132,7 +133,7 @@ def options(
     read = ThermalOptions(
         PERCENTILE if window is None else parse_window(window),
         None if scale is None else parse_scale(scale),
-        conditions or Overrides(),
+        conditions or NONE_GIVEN,
         parallax,
     )
     return read if ir_window is None else read.with_window(ir_window)
@@ -155,13 +156,13 @@ def look(palette: str | None, highlight: str | None, bar: bool) -> Look | None:
     return Look(None if palette is None else palette.strip().lower(), span, bar)
 
 
-def settled(read: ThermalOptions, pairs: Sequence[Pair]) -> ThermalOptions:
+def settled(read: ThermalOptions | None, pairs: Sequence[Pair]) -> ThermalOptions | None:
     """The options with one window for all pairs, if they ask for that; reads every thermal file then.
 
     Raises:
         InputError: if no file can be read, or some hold temperatures and others counts.
     """
-    if read.window.kind != "shared":
+    if read is None or read.window.kind != "shared":
         return read
     from dataclasses import replace
 

@@ -18,7 +18,6 @@ from ivfuse.fusion.fuser import Fuser, FuseResult, Loaded, refuse_input_as_outpu
 from ivfuse.imaging.encode import check_output
 from ivfuse.imaging.image import Rgb
 from ivfuse.imaging.pairs import Pair
-from ivfuse.imaging.thermal.raster import SUFFIXES as RASTERS
 
 Outcome = Literal["done", "skipped", "failed"]
 OnProgress = Callable[[str, Outcome], None]
@@ -131,7 +130,7 @@ def _raster(pair: Pair, rasters: Path | None, pairs: int) -> Path | None:
     """Where the temperatures of a pair go."""
     if rasters is None:
         return None
-    if rasters.suffix.lower() not in RASTERS:
+    if rasters.suffix.lower() not in (".tif", ".tiff"):
         return rasters / f"{pair.name}.tiff"
     if pairs > 1:
         raise UsageError(f"{rasters}: one file of temperatures for {pairs} pairs, expected a folder")
@@ -149,7 +148,7 @@ class _Run:
     skipped: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     stopped: bool = False
-    writing: tuple[_Job, Future[FuseResult]] | None = None
+    writing: tuple[_Job, Future[None]] | None = None
 
     def all(self, jobs: list[_Job]) -> None:
         """Fuse the jobs in their order, with reading ahead and writing behind."""
@@ -192,9 +191,11 @@ class _Run:
         loaded = self.fuser.load(job.pair.ir, job.pair.vi)
         return loaded, time.perf_counter() - started
 
-    def _write(self, job: _Job, fused: Rgb, loaded: Loaded, seconds: float) -> FuseResult:
+    def _write(self, job: _Job, fused: Rgb, loaded: Loaded, seconds: float) -> None:
         started = time.perf_counter() - seconds
-        return write_fused(job.out, fused, loaded, self.depth, started, job.temperature)
+        result = write_fused(job.out, fused, loaded, self.depth, started, job.temperature)
+        # Noted by the thread that wrote it: an interrupt can hit the other one before it holds the future.
+        self.done.append(result)
 
     def _settle(self) -> None:
         """Wait for the write that is under way, if there is one, and note what became of it."""
@@ -202,13 +203,12 @@ class _Run:
             return
         job, future = self.writing
         try:
-            result = future.result()
+            future.result()
         except Exception as error:  # as in the pipeline
             self.writing = None
             self._fail(job, error)
         else:
             self.writing = None
-            self.done.append(result)
             self.tell(job.pair.name, "done")
 
     def _fail(self, job: _Job, error: Exception) -> None:

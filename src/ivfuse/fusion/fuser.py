@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +20,23 @@ from ivfuse.fusion.method import Method, fuse_of_parts
 from ivfuse.fusion.registry import create_method
 from ivfuse.imaging.colour import luma, recolour, resize_to
 from ivfuse.imaging.encode import ALPHA_SUFFIXES, check_output
-from ivfuse.imaging.image import Gray, Picture, Window, read_visible, to_picture_array, write_image
+from ivfuse.imaging.image import (
+    Gray,
+    Picture,
+    Window,
+    read_thermal,
+    read_visible,
+    thermal_window,
+    to_picture_array,
+    write_image,
+)
 from ivfuse.imaging.thermal.segments import maker_of
-from ivfuse.imaging.thermal.source import Thermal, ThermalOptions, from_values, read, read_both
 from ivfuse.imaging.tiles import run_tiled
 
 if TYPE_CHECKING:
     from ivfuse.fusion.onnx_method import Precision, Runtime
     from ivfuse.imaging.thermal.look import Look
+    from ivfuse.imaging.thermal.source import Thermal, ThermalOptions
 
 Source = str | os.PathLike[str] | NDArray[Any]
 MARGIN = 64  # overlap of tiles, in pixels, for a method of unbounded reach
@@ -62,7 +72,7 @@ class Loaded:
         vi: the visible; its array may be overwritten unless ``borrowed``.
         borrowed: the visible's array belongs to the caller.
         notes: what was done to the inputs.
-        heat: the thermal picture with what else is known of it, its temperatures above all.
+        heat: what else is known of the thermal, its temperatures above all; ``None`` for a plain picture.
     """
 
     ir: Gray
@@ -115,6 +125,8 @@ class Fuser:
                 tile is not positive.
             InputError: if the weights of the method are missing or damaged.
         """
+        if ir_window is not None and not (np.isfinite(ir_window).all() and ir_window[0] < ir_window[1]):
+            raise UsageError(f"ir_window: found {ir_window[0]:g} {ir_window[1]:g}, expected LO below HI")
         if ir_window is not None and thermal is not None:
             raise UsageError("ir_window: it is part of the thermal options; give one of the two")
         if tile is not None and tile < 1:
@@ -125,9 +137,8 @@ class Fuser:
             raise UsageError("options of the method cannot be given together with a method object")
         self.method: Method = method
         self.gray = gray
-        self.thermal = thermal or ThermalOptions()
-        if ir_window is not None:
-            self.thermal = self.thermal.with_window(ir_window)
+        self.ir_window = ir_window
+        self.thermal = thermal
         self.look = look
         self.tile = tile
 
@@ -188,15 +199,36 @@ class Fuser:
         A path given twice, or without a visible, is a camera's file that holds both.
         """
         if not isinstance(ir, np.ndarray) and _holds_both(ir, vi):
-            thermal, visible = read_both(ir, self.thermal)
-            return Loaded(thermal.pixels, visible, False, _thermal_notes(thermal), thermal)
+            from ivfuse.imaging.thermal.source import read_both
+
+            heat, visible = read_both(ir, self._thermal_options())
+            return Loaded(heat.pixels, visible, False, _named("thermal", heat.notes), heat)
         if vi is None:
             raise UsageError("vi: found none beside an array, expected the visible picture")
         visible, borrowed = _load_visible(vi)
-        thermal = _load_thermal(ir, self.thermal)
-        notes = [*_thermal_notes(thermal), *([f"visible: {visible.note}"] if visible.note else [])]
-        thermal, moved = _onto_visible(thermal, visible)
-        return Loaded(thermal.pixels, visible, borrowed, (*notes, *moved), thermal)
+        gray, said, heat_or_none = self._load_thermal(ir)
+        notes = (*_named("thermal", said), *_named("visible", [visible.note]))
+        gray, heat_or_none, moved = _onto_visible(gray, heat_or_none, visible)
+        return Loaded(gray, visible, borrowed, (*notes, *moved), heat_or_none)
+
+    def _load_thermal(self, ir: Source) -> tuple[Gray, tuple[str, ...], Thermal | None]:
+        """The thermal in [0, 1], what was done to it, and what else is known of it, if it is read at all."""
+        if self.thermal is None and (isinstance(ir, np.ndarray) or maker_of(ir) is None):
+            plain = _plain_thermal(ir, self.ir_window)
+            return luma(plain.pixels), (plain.note,), None
+        from ivfuse.imaging.thermal.source import from_values, read
+
+        options = self._thermal_options()
+        heat = from_values(_one_channel(ir), options) if isinstance(ir, np.ndarray) else read(ir, options)
+        return heat.pixels, heat.notes, heat
+
+    def _thermal_options(self) -> ThermalOptions:
+        """How thermal files are read, imported only where there are some."""
+        from ivfuse.imaging.thermal.source import ThermalOptions
+
+        if self.ir_window is not None:
+            return ThermalOptions().with_window(self.ir_window)
+        return self.thermal or ThermalOptions()
 
     def combine(self, pair: Loaded) -> NDArray[np.float32]:
         """Fuse a loaded pair; the visible's array is used for the result unless it is borrowed."""
@@ -207,6 +239,7 @@ class Fuser:
         if look is None:
             return fused
         from ivfuse.imaging.thermal.look import show
+        from ivfuse.imaging.thermal.source import Thermal
 
         return show(look, fused, pair.heat or Thermal(pair.ir))
 
@@ -302,28 +335,38 @@ def _load_visible(vi: Source) -> tuple[Picture, bool]:
     return Picture(pixels, None, depth, ""), np.may_share_memory(pixels, vi)
 
 
-def _load_thermal(ir: Source, options: ThermalOptions) -> Thermal:
-    """The thermal, mapped to [0, 1]."""
+def _plain_thermal(ir: Source, window: Window | None) -> Picture:
+    """The thermal of a picture or an array, mapped to [0, 1]."""
     if not isinstance(ir, np.ndarray):
-        return read(ir, options)
-    if ir.dtype != np.uint16 and options.scale is None and options.window.kind == "percentile":
-        return Thermal(luma(to_picture_array(ir)))
+        return read_thermal(Path(ir), window)
+    if window is None and ir.dtype != np.uint16:
+        return Picture(to_picture_array(ir), None, 8, "")
+    pixels, note = thermal_window(_one_channel(ir), window)
+    return Picture(pixels, None, 16, note)
+
+
+def _one_channel(ir: NDArray[Any]) -> NDArray[Any]:
     if ir.ndim == 3:
-        ir = ir[..., 0] if ir.shape[2] == 1 else luma(ir.astype(np.float32))
-    return from_values(ir, options)
+        return ir[..., 0] if ir.shape[2] == 1 else luma(ir.astype(np.float32))
+    return ir
 
 
-def _thermal_notes(thermal: Thermal) -> tuple[str, ...]:
-    return tuple(f"thermal: {note}" for note in thermal.notes)
+def _named(name: str, notes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{name}: {note}" for note in notes if note)
 
 
-def _onto_visible(thermal: Thermal, visible: Picture) -> tuple[Thermal, tuple[str, ...]]:
+def _onto_visible(
+    gray: Gray, heat: Thermal | None, visible: Picture
+) -> tuple[Gray, Thermal | None, tuple[str, ...]]:
     """The thermal, and its temperatures, on the visible's grid; and what was done, in a line."""
     height, width = visible.height, visible.width
-    if thermal.pixels.shape == (height, width):
-        return thermal, ()
-    note = f"thermal resampled from {thermal.pixels.shape[1]}x{thermal.pixels.shape[0]} to {width}x{height}"
-    celsius = thermal.celsius
-    if celsius is not None:
-        celsius = resize_to(celsius, height, width, bounded=False)
-    return replace(thermal, pixels=resize_to(thermal.pixels, height, width), celsius=celsius), (note,)
+    if gray.shape == (height, width):
+        return gray, heat, ()
+    note = f"thermal resampled from {gray.shape[1]}x{gray.shape[0]} to {width}x{height}"
+    gray = resize_to(gray, height, width)
+    if heat is not None:
+        celsius = heat.celsius
+        if celsius is not None:
+            celsius = resize_to(celsius, height, width, bounded=False)
+        heat = replace(heat, pixels=gray, celsius=celsius)
+    return gray, heat, (note,)

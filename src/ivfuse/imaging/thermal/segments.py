@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, NamedTuple
 
 from ivfuse.errors import InputError
 from ivfuse.imaging.headers import BadFileError
@@ -26,8 +25,7 @@ _HEAD = 32  # bytes of a segment that are read to tell what it is
 _MOST = 4096  # segments: real files have less than a hundred
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """One segment of a JPEG header.
 
     Attributes:
