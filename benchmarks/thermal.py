@@ -1,6 +1,6 @@
 """Thermal files: temperatures against an independent reader, and how well the shift by parallax is found.
 
-    python benchmarks/thermal.py [--shared ../shared] [--shifts 2]
+    python benchmarks/thermal.py [--shared ../shared] [--shifts 2] [--figure docs/images/thermal-looks.jpg]
 
 Prints the two tables of docs/thermal.md. The second takes aligned pairs, moves the thermal by a known random
 shift of up to 4 % of the width each way, and asks for it.
@@ -16,11 +16,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ivfuse.fusion.fuser import Fuser
 from ivfuse.imaging.colour import luma, resize_to
 from ivfuse.imaging.image import read_thermal, read_visible
 from ivfuse.imaging.pairs import pair_folder
+from ivfuse.imaging.synthetic import street_scene
 from ivfuse.imaging.thermal.flir import read_flir
+from ivfuse.imaging.thermal.look import Look
 from ivfuse.imaging.thermal.parallax import find_shift
+from ivfuse.imaging.thermal.quantities import parse_scale, parse_span
+from ivfuse.imaging.thermal.source import ThermalOptions
 
 SETS = ("roadscene/val", "msrs640", "m3fd", "tno_val", "m3svd_frames")
 LARGEST = 0.04  # shift, of the width
@@ -75,11 +80,31 @@ def shifts(shared: Path, repeats: int) -> None:
         )
 
 
+def figure(out: Path) -> None:
+    """The synthetic street of the docs: in the visible's colours, in a palette, with warm things painted."""
+    scene = street_scene(480, 640, seed=0, time="night")
+    counts = np.rint(100 * (273.15 + 5 + 30 * scene.ir)).astype(np.uint16)
+    read = ThermalOptions(scale=parse_scale("0.01K"))
+    hot = parse_span(">22C", "highlight", open_ends=True)
+    looks = (None, Look("iron"), Look(highlight=hot))
+    shown = [Fuser(thermal=read, look=look).fuse(counts, scene.vi) for look in looks]
+    together = cv2.resize(np.hstack(shown), None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
+    out.write_bytes(
+        cv2.imencode(
+            ".jpg", np.rint(together[..., ::-1] * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 85]
+        )[1].tobytes()
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
     parser.add_argument("--shifts", type=int, default=2, help="for each pair")
+    parser.add_argument("--figure", type=Path, help="draw the figure of the docs and measure nothing")
     arguments = parser.parse_args()
+    if arguments.figure:
+        figure(arguments.figure)
+        return
     temperatures(arguments.shared)
     print()
     shifts(arguments.shared, arguments.shifts)
