@@ -71,7 +71,7 @@ def no_raster(block: bytearray) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (spoil_header, "no header"),
+        (spoil_header, "a format that is not read"),
         (unknown_version, "unknown version"),
         (far_directory, "directory of records lies outside"),
         (many_records, "directory of records lies outside"),

@@ -98,7 +98,7 @@ def split(block: bytes) -> dict[int, bytes]:
         BadFileError: if the header, the directory or a record lies outside the block.
     """
     if block[:4] not in (b"FFF\0", b"AFF\0"):
-        raise BadFileError("a damaged FLIR file (its records have no header)")
+        raise BadFileError("a FLIR file whose records are damaged or in a format that is not read")
     for order in (">", "<"):
         version, at, count = _unpack(order + "III", block, 20, "header")
         if 100 <= version < 200:

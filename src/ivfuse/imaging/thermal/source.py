@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.imaging.colour import luma
 from ivfuse.imaging.decode import turn
 from ivfuse.imaging.image import Gray, Picture, Window, read_thermal, read_values
 from ivfuse.imaging.thermal.quantities import Scale, Span
@@ -169,8 +168,7 @@ def _plain(path: Path, span: Span | None) -> Picture:
     """A picture without temperatures."""
     if span is not None and span.degrees:
         raise InputError(f"{path}: {ONLY_COUNTS}")
-    picture = read_thermal(path, (span.low, span.high) if span else None)
-    return replace(picture, pixels=luma(picture.pixels))
+    return read_thermal(path, (span.low, span.high) if span else None)
 
 
 def _unused(options: ThermalOptions, *, scale: bool) -> tuple[str, ...]:
