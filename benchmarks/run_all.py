@@ -23,6 +23,8 @@ def main() -> None:
         commands.append(["quality.py", *folders, *(["--quoted", str(quoted)] if quoted.is_file() else [])])
     else:
         print(f"no folders of pairs below {data}: quality is not measured", file=sys.stderr)
+    if (data.parent / "oracle" / "radiometric.csv").is_file():
+        commands.append(["thermal.py", "--shared", str(data.parent)])
     for command in commands:
         print(f"## {command[0]}\n", flush=True)
         subprocess.run([sys.executable, str(HERE / command[0]), *command[1:]], check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,12 +80,23 @@ def load_program() -> Callable[[str], Any]:
     """Import a program of ``benchmarks/`` by its name."""
 
     def load(name: str) -> Any:
-        file = Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, file)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+        return _module(Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py")
 
     return load
+
+
+@pytest.fixture(scope="session")
+def flir() -> Any:
+    """The module that writes radiometric JPEG files, ``tests/synthetic_flir.py``."""
+    return _module(Path(__file__).resolve().parent / "synthetic_flir.py")
+
+
+def _module(file: Path) -> Any:
+    """Import a file by its path."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

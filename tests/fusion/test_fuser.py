@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +14,8 @@ import ivfuse
 from ivfuse.errors import InputError, IvfuseError, OutputError, ShapeError, UnknownNameError, UsageError
 from ivfuse.fusion.fuser import Fuser, fuse
 from ivfuse.fusion.method import MethodInfo
+from ivfuse.imaging.thermal.quantities import Scale
+from ivfuse.imaging.thermal.source import ThermalOptions
 
 Texture = Callable[..., np.ndarray]
 MakePair = Callable[..., tuple[Path, Path]]
@@ -171,3 +174,33 @@ def test_a_choice_without_meaning_is_refused(choice: dict[str, object]) -> None:
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="averge"):
         Fuser("averge")
+
+
+def test_a_camera_file_is_fused_by_its_name_alone(flir: Any, texture: Texture, tmp_path: Path) -> None:
+    counts = np.rint(flir.counts_of(np.tile(np.linspace(10, 40, 40), (30, 1)))).astype(np.uint16)
+    photo = np.rint(40 + 200 * texture(60, 80, channels=3)).astype(np.uint8)
+    path = flir.Flir(counts, photo=photo, alignment=(1.0, 0, 0)).write(tmp_path / "f.jpg")
+    fused = ivfuse.fuse(path, method="average")
+    assert fused.shape == (60, 80, 3)
+    assert np.array_equal(fused, ivfuse.fuse(path, path, method="average"))
+    result = Fuser("average").fuse_files(path, None, tmp_path / "o.png", temperature=tmp_path / "o.tiff")
+    assert result.temperature == tmp_path / "o.tiff"
+    with pytest.raises(InputError, match="no radiometric data"):
+        ivfuse.fuse(cv2_file(tmp_path / "plain.png"), method="average")
+    with pytest.raises(UsageError, match="expected the visible picture"):
+        ivfuse.fuse(counts, method="average")
+
+
+def cv2_file(path: Path) -> Path:
+    cv2.imwrite(str(path), np.zeros((4, 5), np.uint8))
+    return path
+
+
+def test_temperatures_lie_on_the_grid_of_the_visible() -> None:
+    kelvin = np.full((30, 40), 30_000, np.uint16)
+    options = ThermalOptions(scale=Scale(0.01, -273.15))
+    loaded = Fuser("average", thermal=options).load(kelvin, np.zeros((60, 80), np.uint8))
+    assert loaded.heat is not None
+    assert loaded.heat.celsius == pytest.approx(np.full((60, 80), 26.85), abs=1e-3)
+    with pytest.raises(UsageError, match="give one of the two"):
+        Fuser("average", thermal=options, ir_window=(1, 2))

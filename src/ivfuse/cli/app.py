@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, UsageError
 
@@ -22,6 +23,7 @@ VERBS = {
     "eval": "ivfuse.cli.evaluate:evaluate",
     "benchmark": "ivfuse.cli.benchmark:benchmark",
     "datasets": "ivfuse.cli.datasets:datasets",
+    "info": "ivfuse.cli.info:info",
     "demo": "ivfuse.cli.demo:demo",
     "methods": "ivfuse.cli.methods:methods",
     "metrics": "ivfuse.cli.metrics:metrics",
@@ -59,8 +61,25 @@ def build(verb: str | None = None) -> typer.Typer:
     app.callback()(_ivfuse)
     for name in [verb] if verb in VERBS else VERBS:
         module, function = VERBS[name].split(":")
-        app.command(name)(_guarded(getattr(import_module(module), function)))
+        app.command(name, cls=_Verb)(_guarded(getattr(import_module(module), function)))
     return app
+
+
+class _Verb(TyperCommand):
+    """A verb whose help shows options of one ``rich_help_panel`` under its name."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments, options, then the other groups in the order of their first option."""
+        groups: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+        for param in self.get_params(ctx):
+            kind = "Arguments" if param.param_type_name == "argument" else "Options"
+            if (record := param.get_help_record(ctx)) is not None:
+                panel = getattr(param, "rich_help_panel", None)
+                groups.setdefault(panel if isinstance(panel, str) else kind, []).append(record)
+        for title, rows in groups.items():
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
 
 def _print_version(wanted: bool) -> None:

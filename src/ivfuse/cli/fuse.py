@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ivfuse.cli import thermal
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,12 @@ def fuse(
     ir: Annotated[
         Path, typer.Argument(metavar="IR", help="Thermal file or folder; or one folder that holds both.")
     ],
-    vi: Annotated[Path | None, typer.Argument(metavar="VI", help="Visible file or folder.")] = None,
+    vi: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="VI", help="Visible file or folder; none for a radiometric JPEG with a photo."
+        ),
+    ] = None,
     *,
     out: Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="File or folder to write.")],
     method: Annotated[
@@ -53,6 +59,18 @@ def fuse(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    window: thermal.Window = None,
+    scale: thermal.ScaleText = None,
+    temperature: thermal.Temperature = None,
+    palette: thermal.PaletteName = None,
+    highlight: thermal.Highlight = None,
+    bar: thermal.Bar = True,
+    emissivity: thermal.Emissivity = None,
+    distance: thermal.Distance = None,
+    reflected: thermal.Reflected = None,
+    atmospheric: thermal.Atmospheric = None,
+    humidity: thermal.Humidity = None,
+    parallax: thermal.Parallax = True,
 ) -> None:
     """Fuse a pair of files, or all pairs of a folder.
 
@@ -65,7 +83,17 @@ def fuse(
       ivfuse fuse ir/ vi/ -o fused/ --method laplacian
       ivfuse fuse recordings/ -o fused/ --ir-window 7200 8400 --format tiff --bits 16
       ivfuse fuse ir/ vi/ -o fused/ --weights runs/cam/model.safetensors
+      ivfuse fuse flir.jpg -o fused.png --temperature fused.tiff --highlight ">40C"
+      ivfuse fuse ir16/ vi/ -o fused/ --scale 0.01K --window 10C..45C
     """
+    options = thermal.options(
+        window,
+        ir_window,
+        scale,
+        parallax,
+        thermal.overrides(emissivity, distance, reflected, atmospheric, humidity),
+    )
+    look = thermal.look(palette, highlight, bar)
     if weights and (method or runtime != "auto" or precision != "auto"):
         raise UsageError("--weights takes the place of --method, --runtime and --precision")
     one = _is_one_pair(ir, vi)
@@ -84,12 +112,14 @@ def fuse(
         precision=precision,  # type: ignore[arg-type]
         threads=None if weights else threads,
         gray=gray,
-        ir_window=ir_window,
+        ir_window=None if options else ir_window,
         tile=tile,
+        look=look,
     )
     pairing = _pairing(ir, vi, out)
+    fuser.thermal = thermal.settled(options, pairing.pairs)
     with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
-        summary = fuse_pairs(fuser, pairing.pairs, folder, suffix, bits, overwrite, tell)
+        summary = fuse_pairs(fuser, pairing.pairs, folder, suffix, bits, overwrite, tell, temperature)
     fuse_report.say(fuser.method.info.name, pairing, summary, one=one, json=json, quiet=quiet)
     raise typer.Exit(130 if summary.stopped else 1 if summary.failed else 0)
 
@@ -97,9 +127,11 @@ def fuse(
 def _is_one_pair(ir: Path, vi: Path | None) -> bool:
     """Whether two files were given (True) or folders (False)."""
     if vi is None:
-        if ir.is_file():
-            raise UsageError(f"{ir} is a file: give the visible file too, or one folder that holds both")
-        return False
+        if ir.is_file() and not thermal.is_camera_file(ir):
+            raise UsageError(
+                f"{ir} is a file: give the visible file too, or a radiometric JPEG, or one folder of both"
+            )
+        return ir.is_file()
     if ir.is_dir() != vi.is_dir():
         names = (ir, vi) if ir.is_dir() else (vi, ir)
         raise UsageError(f"{names[0]} is a folder and {names[1]} is not: give two files or two folders")
@@ -110,7 +142,8 @@ def _pairing(ir: Path, vi: Path | None, out: str) -> Pairing:
     """The pairs that were asked for."""
     from ivfuse.imaging.pairs import Pair, Pairing, pair_folder, pair_folders
 
-    if vi is not None and not ir.is_dir():
+    if not ir.is_dir():
+        vi = vi or ir  # a camera's file that holds both
         name = vi.stem if _names_folder(out) else Path(out).stem
         return Pairing((Pair(name, ir, vi),), (), ())
     pairing = pair_folder(ir) if vi is None else pair_folders(ir, vi)

@@ -87,6 +87,7 @@ def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
             "width": result.width,
             "seconds": round(result.seconds, 4),
             "notes": list(result.notes),
+            **({} if result.temperature is None else {"temperature": str(result.temperature)}),
         }
         for result in summary.done
     ]
@@ -117,7 +118,8 @@ def _one_line(method: str, summary: Summary) -> str:
     if not summary.done:
         return ""
     result = summary.done[0]
-    return f"{result.out}: {result.width}x{result.height}, {method}, {result.seconds:.2f} s"
+    line = f"{result.out}: {result.width}x{result.height}, {method}, {result.seconds:.2f} s"
+    return line if result.temperature is None else f"{line}; temperatures in {result.temperature}"
 
 
 def _folder_line(method: str, summary: Summary) -> str:

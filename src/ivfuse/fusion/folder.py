@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ivfuse.errors import OutputError, reason_of
+from ivfuse.errors import OutputError, UsageError, reason_of
 from ivfuse.fusion.fuser import Fuser, FuseResult, Loaded, refuse_input_as_output, write_fused
 from ivfuse.imaging.encode import check_output
 from ivfuse.imaging.image import Rgb
@@ -44,10 +44,11 @@ class Summary:
 
 @dataclass(frozen=True)
 class _Job:
-    """A pair and where its picture goes."""
+    """A pair and where its picture and its temperatures go."""
 
     pair: Pair
     out: Path
+    temperature: Path | None = None
 
 
 def fuse_pairs(
@@ -58,6 +59,7 @@ def fuse_pairs(
     depth: int = 8,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
+    temperature: str | os.PathLike[str] | None = None,
 ) -> Summary:
     """Fuse pairs of files into a folder, one output ``<name><suffix>`` for each.
 
@@ -69,20 +71,24 @@ def fuse_pairs(
         depth: bits per channel of the outputs, 8 or 16.
         overwrite: replace outputs that exist; without it their pairs are skipped.
         on_progress: called after each pair with its name and what became of it.
+        temperature: where rasters of temperatures go: a folder, or a .tif or .tiff file for a single pair;
+            ``None`` for nowhere.
 
     Returns:
         The summary. An interrupt (Ctrl-C) ends the run after the picture that is being written; the summary
             then says ``stopped``.
 
     Raises:
-        UsageError: before any work, if the suffix is unknown or does not hold the depth.
+        UsageError: before any work, if the suffix is unknown or does not hold the depth, or one file of
+            temperatures is named for many pairs.
         OutputError: before any work, if two pairs would write the same file, an output is an input, or the
             folder cannot be made.
     """
     check_output(Path("x" + suffix), depth)
     run = _Run(fuser, depth, on_progress or (lambda name, outcome: None))
     todo = []
-    for job in _plan(pairs, Path(out_dir), suffix):
+    rasters = None if temperature is None else Path(temperature)
+    for job in _plan(pairs, Path(out_dir), suffix, rasters):
         if job.out.exists() and not overwrite:
             run.skip(job)
         else:
@@ -101,10 +107,12 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"{folder}: the output folder is not writable")
 
 
-def _plan(pairs: Sequence[Pair], out_dir: Path, suffix: str) -> list[_Job]:
+def _plan(pairs: Sequence[Pair], out_dir: Path, suffix: str, rasters: Path | None) -> list[_Job]:
     """Where each pair goes; refuses collisions before any work is done."""
     make_folder(out_dir)
-    jobs = [_Job(pair, out_dir / f"{pair.name}{suffix}") for pair in pairs]
+    jobs = [
+        _Job(pair, out_dir / f"{pair.name}{suffix}", _raster(pair, rasters, len(pairs))) for pair in pairs
+    ]
     taken: dict[Path, Pair] = {}
     for job in jobs:
         if other := taken.get(job.out):
@@ -113,7 +121,20 @@ def _plan(pairs: Sequence[Pair], out_dir: Path, suffix: str) -> list[_Job]:
             )
         taken[job.out] = job.pair
         refuse_input_as_output(job.out, job.pair.ir, job.pair.vi)
+        if job.temperature is not None:
+            refuse_input_as_output(job.temperature, job.pair.ir, job.pair.vi, job.out)
     return jobs
+
+
+def _raster(pair: Pair, rasters: Path | None, pairs: int) -> Path | None:
+    """Where the temperatures of a pair go."""
+    if rasters is None:
+        return None
+    if rasters.suffix.lower() not in (".tif", ".tiff"):
+        return rasters / f"{pair.name}.tiff"
+    if pairs > 1:
+        raise UsageError(f"{rasters}: one file of temperatures for {pairs} pairs, expected a folder")
+    return rasters
 
 
 @dataclass
@@ -127,7 +148,7 @@ class _Run:
     skipped: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     stopped: bool = False
-    writing: tuple[_Job, Future[FuseResult]] | None = None
+    writing: tuple[_Job, Future[None]] | None = None
 
     def all(self, jobs: list[_Job]) -> None:
         """Fuse the jobs in their order, with reading ahead and writing behind."""
@@ -170,8 +191,11 @@ class _Run:
         loaded = self.fuser.load(job.pair.ir, job.pair.vi)
         return loaded, time.perf_counter() - started
 
-    def _write(self, job: _Job, fused: Rgb, loaded: Loaded, seconds: float) -> FuseResult:
-        return write_fused(job.out, fused, loaded, self.depth, time.perf_counter() - seconds)
+    def _write(self, job: _Job, fused: Rgb, loaded: Loaded, seconds: float) -> None:
+        started = time.perf_counter() - seconds
+        result = write_fused(job.out, fused, loaded, self.depth, started, job.temperature)
+        # Noted by the thread that wrote it: an interrupt can hit the other one before it holds the future.
+        self.done.append(result)
 
     def _settle(self) -> None:
         """Wait for the write that is under way, if there is one, and note what became of it."""
@@ -179,13 +203,12 @@ class _Run:
             return
         job, future = self.writing
         try:
-            result = future.result()
+            future.result()
         except Exception as error:  # as in the pipeline
             self.writing = None
             self._fail(job, error)
         else:
             self.writing = None
-            self.done.append(result)
             self.tell(job.pair.name, "done")
 
     def _fail(self, job: _Job, error: Exception) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,13 @@ from ivfuse.imaging.image import (
     to_picture_array,
     write_image,
 )
+from ivfuse.imaging.thermal.segments import maker_of
 from ivfuse.imaging.tiles import run_tiled
 
 if TYPE_CHECKING:
     from ivfuse.fusion.onnx_method import Precision, Runtime
+    from ivfuse.imaging.thermal.look import Look
+    from ivfuse.imaging.thermal.source import Thermal, ThermalOptions
 
 Source = str | os.PathLike[str] | NDArray[Any]
 MARGIN = 64  # overlap of tiles, in pixels, for a method of unbounded reach
@@ -48,6 +52,7 @@ class FuseResult:
         width: of the fused picture, in pixels.
         seconds: from reading to the written file.
         notes: what a user should know: the thermal window, a change of size, an ignored page.
+        temperature: the written raster of temperatures, if one was asked for.
     """
 
     out: Path
@@ -55,6 +60,7 @@ class FuseResult:
     width: int
     seconds: float
     notes: tuple[str, ...] = ()
+    temperature: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,12 +72,14 @@ class Loaded:
         vi: the visible; its array may be overwritten unless ``borrowed``.
         borrowed: the visible's array belongs to the caller.
         notes: what was done to the inputs.
+        heat: what else is known of the thermal, its temperatures above all; ``None`` for a plain picture.
     """
 
     ir: Gray
     vi: Picture
     borrowed: bool = False
     notes: tuple[str, ...] = ()
+    heat: Thermal | None = None
 
 
 class Fuser:
@@ -92,6 +100,8 @@ class Fuser:
         gray: bool = False,
         ir_window: Window | None = None,
         tile: int | None = None,
+        thermal: ThermalOptions | None = None,
+        look: Look | None = None,
         **options: Any,
     ) -> None:
         """Choose the method and how the pictures are treated.
@@ -105,15 +115,20 @@ class Fuser:
             ir_window: thermal values (counts or degC) that become black and white; ``None`` takes the 1st and
                 99th percentile of 16-bit and float thermal files.
             tile: largest side, in pixels, that is fused in one piece; ``None`` for the method's own.
+            thermal: how thermal files are read: window, scale, conditions; takes the place of ``ir_window``.
+            look: a palette or hot areas to paint; ``None`` for the visible's colours.
             options: of a classical method.
 
         Raises:
             UnknownNameError: if there is no such method.
-            UsageError: if an option does not fit the method, the window is empty or the tile is not positive.
+            UsageError: if an option does not fit the method, the window is empty or given twice, or the
+                tile is not positive.
             InputError: if the weights of the method are missing or damaged.
         """
         if ir_window is not None and not (np.isfinite(ir_window).all() and ir_window[0] < ir_window[1]):
             raise UsageError(f"ir_window: found {ir_window[0]:g} {ir_window[1]:g}, expected LO below HI")
+        if ir_window is not None and thermal is not None:
+            raise UsageError("ir_window: it is part of the thermal options; give one of the two")
         if tile is not None and tile < 1:
             raise UsageError(f"tile: found {tile}, expected 1 or more pixels")
         if method is None or isinstance(method, str):
@@ -123,20 +138,22 @@ class Fuser:
         self.method: Method = method
         self.gray = gray
         self.ir_window = ir_window
+        self.thermal = thermal
+        self.look = look
         self.tile = tile
 
-    def fuse(self, ir: Source, vi: Source) -> NDArray[np.float32]:
+    def fuse(self, ir: Source, vi: Source | None = None) -> NDArray[np.float32]:
         """Fuse one pair.
 
         Args:
             ir: thermal: a path, or an array (H, W) or (H, W, 3); integers of 16 bit are mapped by the window,
                 floats are in [0, 1] unless a window was given.
             vi: visible: a path, or an array (H, W) or (H, W, 3) in R, G, B order; uint8, uint16 or float in
-                [0, 1]. An array is left as it is.
+                [0, 1]. An array is left as it is. ``None`` if ``ir`` is a camera's file that holds both.
 
         Returns:
             The fused picture, float32 in [0, 1], of the visible's height and width: (H, W, 3) if the visible
-            has colour and ``gray`` is not set, else (H, W).
+            has colour and ``gray`` is not set, else (H, W); a look may change that.
 
         Raises:
             InputError, ShapeError: if an input cannot be used.
@@ -146,17 +163,20 @@ class Fuser:
     def fuse_files(
         self,
         ir_path: str | os.PathLike[str],
-        vi_path: str | os.PathLike[str],
+        vi_path: str | os.PathLike[str] | None,
         out_path: str | os.PathLike[str],
         depth: int = 8,
+        temperature: str | os.PathLike[str] | None = None,
     ) -> FuseResult:
         """Fuse one pair of files into a file, which is written whole or not at all.
 
         Args:
             ir_path: the thermal picture.
             vi_path: the visible picture; its alpha is kept where the format of the output can hold it.
+                ``None`` if ``ir_path`` holds both.
             out_path: the suffix chooses the format; an existing file is replaced.
             depth: bits per channel of the output, 8 or 16.
+            temperature: where to write the temperatures, a float TIFF of the same size; ``None`` for nowhere.
 
         Raises:
             InputError, ShapeError: if an input cannot be used.
@@ -166,30 +186,62 @@ class Fuser:
         started = time.perf_counter()
         out = Path(out_path)
         check_output(out, depth)
-        refuse_input_as_output(out, Path(ir_path), Path(vi_path))
+        refuse_input_as_output(out, Path(ir_path), *([] if vi_path is None else [Path(vi_path)]))
         loaded = self.load(ir_path, vi_path)
         fused = self.combine(loaded)
-        return write_fused(out, fused, loaded, depth, started)
+        return write_fused(
+            out, fused, loaded, depth, started, None if temperature is None else Path(temperature)
+        )
 
-    def load(self, ir: Source, vi: Source) -> Loaded:
-        """Read a pair and bring the thermal onto the visible's grid."""
+    def load(self, ir: Source, vi: Source | None = None) -> Loaded:
+        """Read a pair and bring the thermal onto the visible's grid.
+
+        A path given twice, or without a visible, is a camera's file that holds both.
+        """
+        if not isinstance(ir, np.ndarray) and _holds_both(ir, vi):
+            from ivfuse.imaging.thermal.source import read_both
+
+            heat, visible = read_both(ir, self._thermal_options())
+            return Loaded(heat.pixels, visible, False, _named("thermal", heat.notes), heat)
+        if vi is None:
+            raise UsageError("vi: found none beside an array, expected the visible picture")
         visible, borrowed = _load_visible(vi)
-        thermal = _load_thermal(ir, self.ir_window)
-        notes = [f"{name}: {x.note}" for name, x in (("thermal", thermal), ("visible", visible)) if x.note]
-        grid = (visible.height, visible.width)
-        gray = luma(thermal.pixels)
-        if gray.shape != grid:
-            notes.append(f"thermal resampled from {thermal.width}x{thermal.height} to {grid[1]}x{grid[0]}")
-            gray = resize_to(gray, *grid)
-        return Loaded(gray, visible, borrowed, tuple(notes))
+        gray, said, heat_or_none = self._load_thermal(ir)
+        notes = (*_named("thermal", said), *_named("visible", [visible.note]))
+        gray, heat_or_none, moved = _onto_visible(gray, heat_or_none, visible)
+        return Loaded(gray, visible, borrowed, (*notes, *moved), heat_or_none)
+
+    def _load_thermal(self, ir: Source) -> tuple[Gray, tuple[str, ...], Thermal | None]:
+        """The thermal in [0, 1], what was done to it, and what else is known of it, if it is read at all."""
+        if self.thermal is None and (isinstance(ir, np.ndarray) or maker_of(ir) is None):
+            plain = _plain_thermal(ir, self.ir_window)
+            return luma(plain.pixels), (plain.note,), None
+        from ivfuse.imaging.thermal.source import from_values, read
+
+        options = self._thermal_options()
+        heat = from_values(_one_channel(ir), options) if isinstance(ir, np.ndarray) else read(ir, options)
+        return heat.pixels, heat.notes, heat
+
+    def _thermal_options(self) -> ThermalOptions:
+        """How thermal files are read, imported only where there are some."""
+        from ivfuse.imaging.thermal.source import ThermalOptions
+
+        if self.ir_window is not None:
+            return ThermalOptions().with_window(self.ir_window)
+        return self.thermal or ThermalOptions()
 
     def combine(self, pair: Loaded) -> NDArray[np.float32]:
         """Fuse a loaded pair; the visible's array is used for the result unless it is borrowed."""
-        pixels = pair.vi.pixels
-        fused = self._fuse_luma(pair.ir, luma(pixels))
-        if self.gray or pixels.ndim == 2:
+        pixels, look = pair.vi.pixels, self.look
+        fused = self._fuse_luma(1 - pair.ir if look and look.inverted else pair.ir, luma(pixels))
+        if not (self.gray or pixels.ndim == 2 or (look and look.gray)):
+            fused = recolour(pixels, fused, out=None if pair.borrowed else pixels)
+        if look is None:
             return fused
-        return recolour(pixels, fused, out=None if pair.borrowed else pixels)
+        from ivfuse.imaging.thermal.look import show
+        from ivfuse.imaging.thermal.source import Thermal
+
+        return show(look, fused, pair.heat or Thermal(pair.ir))
 
     def _fuse_luma(self, ir: Gray, vi: Gray) -> Gray:
         """Run the method, in tiles if the picture is large, and make its result safe to write."""
@@ -214,12 +266,14 @@ class Fuser:
         return np.clip(fused, 0.0, 1.0, out=fused)
 
 
-def fuse(ir: Source, vi: Source, method: str | Method | None = None, **choices: Any) -> NDArray[np.float32]:
+def fuse(
+    ir: Source, vi: Source | None = None, method: str | Method | None = None, **choices: Any
+) -> NDArray[np.float32]:
     """Fuse one pair; for many pairs make a :class:`Fuser` once.
 
     Args:
         ir: thermal, a path or an array.
-        vi: visible, a path or an array.
+        vi: visible, a path or an array; ``None`` if ``ir`` is a camera's file that holds both.
         method: a name of ``list_methods()``, a method object, or ``None`` for the default method.
         choices: keyword arguments of :class:`Fuser`.
 
@@ -230,9 +284,14 @@ def fuse(ir: Source, vi: Source, method: str | Method | None = None, **choices: 
 
 
 def write_fused(
-    out: Path, fused: NDArray[np.float32], pair: Loaded, depth: int, started: float
+    out: Path,
+    fused: NDArray[np.float32],
+    pair: Loaded,
+    depth: int,
+    started: float,
+    temperature: Path | None = None,
 ) -> FuseResult:
-    """Write a fused picture with the alpha of its visible.
+    """Write a fused picture with the alpha of its visible, and its temperatures if they are asked for.
 
     Args:
         out: the suffix chooses the format.
@@ -240,12 +299,20 @@ def write_fused(
         pair: what it was made from.
         depth: bits per channel, 8 or 16.
         started: the time of ``time.perf_counter()`` from which the seconds of the result count.
+        temperature: where the temperatures go, a TIFF file; ``None`` for nowhere.
+
+    Raises:
+        InputError: if temperatures are to be written and are not known; nothing is written then.
     """
     notes = pair.notes
+    if temperature is not None:
+        from ivfuse.imaging.thermal.raster import write_celsius
+
+        write_celsius(temperature, pair.heat.celsius if pair.heat else None)
     if pair.vi.alpha is not None and out.suffix.lower() not in ALPHA_SUFFIXES:
         notes += (f"visible: its alpha is dropped, {out.suffix} has none",)
     write_image(out, fused, depth=depth, alpha=pair.vi.alpha)
-    return FuseResult(out, fused.shape[0], fused.shape[1], time.perf_counter() - started, notes)
+    return FuseResult(out, fused.shape[0], fused.shape[1], time.perf_counter() - started, notes, temperature)
 
 
 def refuse_input_as_output(out: Path, *inputs: Path) -> None:
@@ -253,6 +320,13 @@ def refuse_input_as_output(out: Path, *inputs: Path) -> None:
     for path in inputs:
         if out.resolve() == path.resolve():
             raise OutputError(f"{out}: the output is one of the inputs; choose another name")
+
+
+def _holds_both(ir: str | os.PathLike[str], vi: Source | None) -> bool:
+    """Whether one file of a camera is to give both pictures."""
+    if vi is None or isinstance(vi, np.ndarray):
+        return vi is None
+    return Path(ir) == Path(vi) and maker_of(ir) is not None
 
 
 def _load_visible(vi: Source) -> tuple[Picture, bool]:
@@ -264,13 +338,38 @@ def _load_visible(vi: Source) -> tuple[Picture, bool]:
     return Picture(pixels, None, depth, ""), np.may_share_memory(pixels, vi)
 
 
-def _load_thermal(ir: Source, window: Window | None) -> Picture:
-    """The thermal, mapped to [0, 1]."""
+def _plain_thermal(ir: Source, window: Window | None) -> Picture:
+    """The thermal of a picture or an array, mapped to [0, 1]."""
     if not isinstance(ir, np.ndarray):
         return read_thermal(Path(ir), window)
     if window is None and ir.dtype != np.uint16:
         return Picture(to_picture_array(ir), None, 8, "")
-    if ir.ndim == 3:
-        ir = ir[..., 0] if ir.shape[2] == 1 else luma(ir.astype(np.float32))
-    pixels, note = thermal_window(ir, window)
+    pixels, note = thermal_window(_one_channel(ir), window)
     return Picture(pixels, None, 16, note)
+
+
+def _one_channel(ir: NDArray[Any]) -> NDArray[Any]:
+    if ir.ndim == 3:
+        return ir[..., 0] if ir.shape[2] == 1 else luma(ir.astype(np.float32))
+    return ir
+
+
+def _named(name: str, notes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{name}: {note}" for note in notes if note)
+
+
+def _onto_visible(
+    gray: Gray, heat: Thermal | None, visible: Picture
+) -> tuple[Gray, Thermal | None, tuple[str, ...]]:
+    """The thermal, and its temperatures, on the visible's grid; and what was done, in a line."""
+    height, width = visible.height, visible.width
+    if gray.shape == (height, width):
+        return gray, heat, ()
+    note = f"thermal resampled from {gray.shape[1]}x{gray.shape[0]} to {width}x{height}"
+    gray = resize_to(gray, height, width)
+    if heat is not None:
+        celsius = heat.celsius
+        if celsius is not None:
+            celsius = resize_to(celsius, height, width, bounded=False)
+        heat = replace(heat, pixels=gray, celsius=celsius)
+    return gray, heat, (note,)

@@ -84,13 +84,15 @@ def _recolour_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
     np.clip(chroma, 0, 1, out=out)
 
 
-def resize_to(gray: Gray, height: int, width: int) -> Gray:
+def resize_to(gray: Gray, height: int, width: int, *, bounded: bool = True) -> Gray:
     """Bring a grey picture to another size: means of areas where it shrinks, cubic where it grows.
 
     Args:
         gray: (H, W) float32 in [0, 1].
         height: wanted, in pixels.
         width: wanted, in pixels.
+        bounded: clip to [0, 1]; ``False`` for measured values of any range, which then grow linearly, so
+            that none is made up that lies beyond its neighbours.
 
     Returns:
         (height, width) float32 in [0, 1]; ``gray`` itself if it has that size.
@@ -104,9 +106,10 @@ def resize_to(gray: Gray, height: int, width: int) -> Gray:
     for old, new, vertical in sorted(sides, key=lambda side: side[1] / side[0]):
         if old != new:
             size = (gray.shape[1], new) if vertical else (new, gray.shape[0])
-            kind = cv2.INTER_AREA if new < old else cv2.INTER_CUBIC
+            grow = cv2.INTER_CUBIC if bounded else cv2.INTER_LINEAR
+            kind = cv2.INTER_AREA if new < old else grow
             gray = np.asarray(cv2.resize(gray, size, interpolation=kind), np.float32)
-    return np.clip(gray, 0, 1, out=gray)
+    return np.clip(gray, 0, 1, out=gray) if bounded else gray
 
 
 def strips(height: int, width: int) -> list[slice]:

@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,10 @@ MAX_PIXELS = 400_000_000  # 400 megapixels: larger sizes in a header are taken f
 FORMATS = "PNG, JPEG, TIFF, BMP or WebP"
 
 _ROWS_AT_A_TIME = 256
+
+
+class TooLargeError(BadFileError):
+    """A size that no memory is taken for."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +56,40 @@ def decode(path: Path) -> Decoded:
     Raises:
         InputError: if the file is missing, is no picture, is damaged or is too large.
     """
-    kind, data = _load(path)
+    kind, data = load(path)
     try:
-        if kind in ("PNG", "JPEG", "TIFF"):
-            header = read_header(kind, data)
-            _check_size(path, header.width, header.height)
-            if _fits_opencv(header):
-                return _with_opencv(header, data)
-        return _with_pillow(path, kind, data)
+        return decode_bytes(kind, data)
+    except TooLargeError as error:
+        raise InputError(f"{path}: {error}") from error
     except BadFileError as error:
         raise InputError(f"{path}: found {error}, expected a complete {FORMATS} picture") from error
 
 
-def _load(path: Path) -> tuple[str, bytes]:
-    """The format and the bytes of a file."""
+def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
+    """Decode a picture in memory.
+
+    Args:
+        kind: as :func:`ivfuse.imaging.headers.sniff` gives it.
+        data: the whole file.
+        upright: turn it by its EXIF orientation.
+
+    Raises:
+        BadFileError: if it is damaged or too large.
+    """
+    if kind in ("PNG", "JPEG", "TIFF"):
+        header = read_header(kind, data)
+        _check_size(header.width, header.height)
+        if _fits_opencv(header):
+            return _with_opencv(header if upright else replace(header, orientation=1), data)
+    return _with_pillow(kind, data)
+
+
+def load(path: Path) -> tuple[str, bytes]:
+    """The format and the bytes of a file.
+
+    Raises:
+        InputError: if the file is missing, cannot be read or is no picture.
+    """
     expected = f"expected a {FORMATS} picture"
     try:
         with path.open("rb") as file:
@@ -89,12 +113,11 @@ def _load(path: Path) -> tuple[str, bytes]:
         raise InputError(f"{path}: cannot be read ({reason}), {expected}") from error
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
+def _check_size(width: int, height: int) -> None:
     """Refuse a size before memory is taken for it."""
     if width < 1 or height < 1 or width * height > MAX_PIXELS:
-        raise InputError(
-            f"{path}: the header says {width}x{height} pixels, "
-            f"expected 1x1 up to {MAX_PIXELS // 10**6} megapixels"
+        raise TooLargeError(
+            f"the header says {width}x{height} pixels, expected 1x1 up to {MAX_PIXELS // 10**6} megapixels"
         )
 
 
@@ -152,15 +175,15 @@ def _quiet(cv2: Any) -> Iterator[None]:
         set_level(level)
 
 
-def _with_pillow(path: Path, kind: str, data: bytes) -> Decoded:
+def _with_pillow(kind: str, data: bytes) -> Decoded:
     """Decode with Pillow's reader of this one format."""
     try:
         with warnings.catch_warnings(action="ignore"), _open_pillow(kind, data) as image:
-            _check_size(path, *image.size)
+            _check_size(*image.size)
             more = getattr(image, "n_frames", 1) > 1
             pixels = _pillow_array(image)
             orientation = image.getexif().get(EXIF_ORIENTATION, 1)  # 1 if already turned
-    except InputError:
+    except BadFileError:
         raise
     except MemoryError as error:
         raise BadFileError(f"a {kind} file that needs more memory than there is") from error
@@ -240,13 +263,19 @@ def _upright(
     pixels: NDArray[Any], bgr: bool, alpha: NDArray[Any] | None, orientation: int, note: str
 ) -> Decoded:
     """Turn and mirror by the EXIF orientation; gives views."""
-    return Decoded(
-        _turn(pixels, orientation), bgr, None if alpha is None else _turn(alpha, orientation), note
-    )
+    return Decoded(turn(pixels, orientation), bgr, None if alpha is None else turn(alpha, orientation), note)
 
 
-def _turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an EXIF orientation (EXIF 2.32, tag 0x0112): row 0 and column 0 of the file lie where it says."""
+def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Undo an EXIF orientation (EXIF 2.32, tag 0x0112): row 0 and column 0 of the file lie where it says.
+
+    Args:
+        pixels: (H, W) or (H, W, C).
+        orientation: 1..8.
+
+    Returns:
+        A view.
+    """
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

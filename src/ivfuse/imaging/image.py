@@ -99,17 +99,32 @@ def read_thermal(path: str | os.PathLike[str], window: Window | None = None) -> 
         InputError: as :func:`read_visible`.
         UsageError: if the window is empty.
     """
+    values, remark = read_values(path)
+    if values.dtype == np.uint8 and window is None:
+        return Picture(_scaled(values, 0, 255, False), None, 8, remark)
+    gray, note = thermal_window(values, window, name=str(path))
+    return Picture(gray, None, _depth(values.dtype), _joined(note, remark))
+
+
+def read_values(path: str | os.PathLike[str]) -> tuple[NDArray[Any], str]:
+    """The numbers of a thermal file as they are stored, in one channel.
+
+    Args:
+        path: as for :func:`read_visible`; colour becomes luma, alpha is dropped.
+
+    Returns:
+        (H, W) uint8, uint16, int32 or float32, upright; and "" or one line about the file.
+
+    Raises:
+        InputError: as :func:`read_visible`, NaN and infinity excepted.
+    """
     from ivfuse.imaging.decode import decode
 
-    path = Path(path)
-    decoded = decode(path)
+    decoded = decode(Path(path))
     values = decoded.pixels
     if values.ndim == 3:
         values = _counts_luma(values, decoded.bgr)
-    if decoded.pixels.dtype == np.uint8 and window is None:
-        return Picture(_scaled(values, 0, 255, False), None, 8, decoded.note)
-    gray, note = thermal_window(values, window, name=str(path))
-    return Picture(gray, None, _depth(decoded.pixels.dtype), _joined(note, decoded.note))
+    return values, decoded.note
 
 
 def thermal_window(
@@ -140,12 +155,16 @@ def thermal_window(
         if not (np.isfinite(low) and np.isfinite(high) and low < high):
             raise UsageError(f"thermal window: found {low:g} to {high:g}, expected LO below HI")
     else:
-        low, high = _percentiles(counts)
-        if low >= high:
-            low, high = float(counts.min()), float(counts.max())
+        low, high = window_of(counts)
     if low >= high:
         return np.zeros(counts.shape, np.float32), f"{kind}, constant {low:g}"
     return _scaled(counts, low, high, False), f"{kind}, window {low:.6g} to {high:.6g}"
+
+
+def window_of(values: NDArray[Any]) -> Window:
+    """The 1st and 99th percentile of values, their minimum and maximum where these are equal."""
+    low, high = _percentiles(values)
+    return (low, high) if low < high else (float(values.min()), float(values.max()))
 
 
 def to_picture_array(x: NDArray[Any]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivfuse.errors import InputError
+from ivfuse.imaging.thermal.segments import maker_of
 
 IR_WORDS = ("infrared", "thermal", "lwir", "therm", "tir", "ir")
 VI_WORDS = ("visible", "visual", "vis", "rgb", "colour", "color", "eo", "vi")
@@ -31,7 +32,7 @@ class Pair:
     Attributes:
         name: what both have in common; outputs are named by it.
         ir: the thermal file.
-        vi: the visible file.
+        vi: the visible file; the same as ``ir`` for a camera's file that holds both.
     """
 
     name: str
@@ -117,8 +118,9 @@ def pair_folder(root: Path | str) -> Pairing:
     """Pair the pictures of one folder that holds a folder for each modality, or both modalities side by side.
 
     Args:
-        root: with ``ir/`` and ``vi/`` (or infrared, thermal, lwir; visible, vis, rgb, ...; in any case), or
-            with files whose names tell the modality: ``x_ir.png`` and ``x_vi.png``.
+        root: with ``ir/`` and ``vi/`` (or infrared, thermal, lwir; visible, vis, rgb, ...; in any case), with
+            files whose names tell the modality: ``x_ir.png`` and ``x_vi.png``, or, where these give no pair,
+            with radiometric files of a camera, each of which is a pair by itself.
 
     Raises:
         InputError: if the folder is missing, a modality is missing or there twice, or no name tells a
@@ -133,10 +135,14 @@ def pair_folder(root: Path | str) -> Pairing:
         found = ", ".join(f"{x.name}/" for x in [*ir, *vi])
         raise InputError(f"{root}: found {found}, expected one thermal and one visible folder")
     pictures = list_pictures(root)
+    named = _pair_flat(pictures)
+    if not named.pairs and (cameras := [x for x in pictures if maker_of(x) == "flir"]):
+        pairs = tuple(Pair(x.stem, x, x) for x in cameras)
+        return Pairing(pairs, tuple(x for x in pictures if x not in cameras), ())
     if not any(_modality(x) for x in pictures):
         names = [f"{x.name}/" for x in folders[:4]] + [x.name for x in pictures[:3]]
         raise InputError(f"{root}: found {', '.join(names) or 'no pictures'}, {_EXPECTED}")
-    return _pair_flat(pictures)
+    return named
 
 
 def match_fused(pairing: Pairing, fused_dir: Path | str) -> Trios:

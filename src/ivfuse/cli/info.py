@@ -1,0 +1,91 @@
+"""``ivfuse info``: what a thermal file holds."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ivfuse.cli import thermal
+from ivfuse.errors import UsageError
+
+_DEGREES = ("celsius", "range_of_camera", "reflected", "atmospheric", "window_temperature")
+_UNITS = {
+    **dict.fromkeys(_DEGREES, " C"),
+    "distance": " m",
+    "focus_distance": " m",
+    "humidity": " %",
+    "field_of_view": " degrees",
+}
+
+
+def info(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A radiometric JPEG, or any picture.")],
+    *,
+    scale: thermal.ScaleText = None,
+    temperature: thermal.Temperature = None,
+    photo: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the photo that the file holds.", rich_help_panel=thermal.PANEL
+        ),
+    ] = None,
+    emissivity: thermal.Emissivity = None,
+    distance: thermal.Distance = None,
+    reflected: thermal.Reflected = None,
+    atmospheric: thermal.Atmospheric = None,
+    humidity: thermal.Humidity = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what a thermal file holds: camera, counts, temperatures, conditions, photo and how the two lie.
+
+    With --temperature the raster of temperatures is written as the sensor has it, without a visible picture.
+
+    \b
+    Examples:
+      ivfuse info flir.jpg
+      ivfuse info flir.jpg --emissivity 0.8 --temperature flir.tiff
+      ivfuse info flir.jpg --photo photo.png --json
+      ivfuse info counts.png --scale 0.01K
+    """
+    from ivfuse.imaging.thermal.facts import facts_of, write_parts
+    from ivfuse.imaging.thermal.source import ThermalOptions
+
+    conditions = thermal.overrides(emissivity, distance, reflected, atmospheric, humidity)
+    options = thermal.options(None, None, scale, True, conditions) or ThermalOptions()
+    for out in (temperature, photo):
+        if out is not None and out.resolve() == file.resolve():
+            raise UsageError(f"{out}: the output is the input; choose another name")
+    facts = facts_of(file, options)
+    write_parts(file, options, temperature, photo)
+    typer.echo(json_module.dumps(facts, indent=2) if json else "\n".join(_lines(facts)))
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    """Facts as lines of name and value; what the file does not say is left out."""
+    return [
+        f"{key.replace('_', ' ') + ':':<16} {_plain(key, value)}"
+        for key, value in facts.items()
+        if value not in (None, "", [], 0.0)
+    ]
+
+
+def _plain(key: str, value: Any) -> str:
+    """A value in words."""
+    if isinstance(value, dict):
+        if value.keys() == {"min", "mean", "max"}:
+            return f"{value['min']:.6g} to {value['max']:.6g}, mean {value['mean']:.6g}{_UNITS.get(key, '')}"
+        if value.keys() == {"width", "height"}:
+            return f"{value['width']}x{value['height']}"
+        return ", ".join(
+            f"{name.replace('_', ' ')} {_plain(name, each)}"
+            for name, each in value.items()
+            if each is not None
+        )
+    if isinstance(value, list):
+        return (" to " if key in _UNITS else "; ").join(_plain("", each) for each in value) + _UNITS.get(
+            key, ""
+        )
+    return (f"{value:.6g}" if isinstance(value, float) else str(value)) + _UNITS.get(key, "")

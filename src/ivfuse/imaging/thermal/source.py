@@ -1,0 +1,181 @@
+"""A thermal picture from whatever file holds one, with its temperatures where they are known.
+
+Radiometric JPEG files, plain pictures with or without a scale, arrays: all become one kind of thing here.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import InputError, UsageError
+from ivfuse.imaging.decode import turn
+from ivfuse.imaging.image import Gray, Picture, Window, read_thermal, read_values
+from ivfuse.imaging.thermal.quantities import Scale, Span
+from ivfuse.imaging.thermal.radiometry import Overrides
+from ivfuse.imaging.thermal.segments import Maker, maker_of, refuse_dji
+from ivfuse.imaging.thermal.window import ONLY_COUNTS, PERCENTILE, WindowRule, to_gray
+
+NONE_GIVEN = Overrides()
+_DJI = "DJI's own raw temperatures are not read, the picture that the camera drew is taken"
+
+
+@dataclass(frozen=True)
+class ThermalOptions:
+    """How thermal files are read.
+
+    Attributes:
+        window: which values become black and white.
+        scale: how counts of plain files become degrees; ``None`` if that is unknown.
+        overrides: conditions that replace those of a radiometric file.
+        parallax: shift the thermal picture of a camera file by what its own parameters leave over.
+    """
+
+    window: WindowRule = PERCENTILE
+    scale: Scale | None = None
+    overrides: Overrides = NONE_GIVEN
+    parallax: bool = True
+
+    def with_window(self, window: Window) -> ThermalOptions:
+        """The same with a fixed range in the units of the file.
+
+        Raises:
+            UsageError: if the range is empty.
+        """
+        if not (np.isfinite(window).all() and window[0] < window[1]):
+            raise UsageError(f"ir_window: found {window[0]:g} {window[1]:g}, expected LO below HI")
+        return replace(self, window=WindowRule("range", Span(*window, False)))
+
+
+@dataclass(frozen=True)
+class Thermal:
+    """A thermal picture.
+
+    Attributes:
+        pixels: (H, W) float32 in [0, 1].
+        celsius: (H, W) float32 in degC, or ``None`` if the temperatures are not known.
+        notes: what a user should know.
+        colors: the camera's own palette, (N, 3) uint8, or ``None``.
+        ends: the temperatures that became black and white; ``None`` if unknown or not evenly spread.
+    """
+
+    pixels: Gray
+    celsius: NDArray[np.float32] | None = None
+    notes: tuple[str, ...] = ()
+    colors: NDArray[np.uint8] | None = None
+    ends: tuple[float, float] | None = None
+
+
+def read(path: str | os.PathLike[str], options: ThermalOptions) -> Thermal:
+    """Read a thermal file of any kind.
+
+    Args:
+        path: a radiometric JPEG, or a picture.
+        options: how.
+
+    Raises:
+        InputError: if it cannot be used.
+    """
+    path = Path(path)
+    maker = maker_of(path)
+    if maker == "flir":
+        from ivfuse.imaging.thermal.flir import read_flir
+
+        file = read_flir(path)
+        celsius = np.ascontiguousarray(turn(file.celsius(options.overrides), file.orientation))
+        thermal = of_degrees(celsius, options.window, str(path))
+        colors = file.palette.colors if file.palette else None
+        return replace(thermal, colors=colors, notes=(*thermal.notes, *_unused(options, scale=True)))
+    notes = _unused(options, scale=False) + ((_DJI,) if maker == "dji" else ())
+    if options.scale is None and options.window.kind in ("percentile", "range"):
+        picture = _plain(path, options.window.span)
+        return Thermal(picture.pixels, None, (*((picture.note,) if picture.note else ()), *notes))
+    values, note = read_values(path)
+    shown = from_values(values, options, str(path))
+    return replace(shown, notes=(*shown.notes, *((note,) if note else ()), *notes))
+
+
+def from_values(values: NDArray[Any], options: ThermalOptions, name: str = "thermal") -> Thermal:
+    """A thermal picture from an array of counts, or of whatever the scale makes degrees of."""
+    if options.scale is not None:
+        return of_degrees(options.scale.celsius(values), options.window, name)
+    mapped = to_gray(values, options.window, name, degrees=False)
+    return Thermal(mapped.gray, notes=(mapped.note,))
+
+
+def of_degrees(celsius: NDArray[np.float32], window: WindowRule, name: str) -> Thermal:
+    """A thermal picture from temperatures, (H, W) in degC."""
+    mapped = to_gray(celsius, window, name, degrees=True)
+    ends = (mapped.low, mapped.high) if mapped.even and mapped.low < mapped.high else None
+    return Thermal(mapped.gray, celsius, (mapped.note,), ends=ends)
+
+
+def read_both(path: str | os.PathLike[str], options: ThermalOptions) -> tuple[Thermal, Picture]:
+    """Read thermal picture and photo of one camera file, on the grid that they share.
+
+    Raises:
+        InputError: if the file holds no raw thermal picture or no photo, or is damaged.
+    """
+    from ivfuse.imaging.headers import BadFileError
+    from ivfuse.imaging.thermal.flir import read_flir
+    from ivfuse.imaging.thermal.pair import both_of
+
+    path = Path(path)
+    refuse_single(path, maker_of(path))
+    file = read_flir(path)
+    photo = file.photo
+    if photo is None:
+        height, width = file.raster.counts.shape
+        raise InputError(
+            f"{path}: found a thermal picture of {width}x{height} without a photo, expected both; give a"
+            f" visible picture as the second file, or see `ivfuse info {path.name}`"
+        )
+    try:
+        return both_of(file, photo, options, _unused(options, scale=True))
+    except BadFileError as error:
+        raise InputError(f"{path}: found {error}; give a visible picture as the second file") from error
+
+
+def refuse_single(path: Path, maker: Maker | None) -> None:
+    """Raise InputError unless a file can hold a thermal picture and a photo."""
+    if maker == "dji":
+        raise refuse_dji(path)
+    if maker is None:
+        raise InputError(
+            f"{path}: found no radiometric data of a camera, expected a FLIR radiometric JPEG, or a visible"
+            " picture as the second file"
+        )
+
+
+def values_of(path: str | os.PathLike[str], options: ThermalOptions) -> tuple[NDArray[Any], bool]:
+    """The thermal values of a file and whether they are degC, for a window over many files."""
+    if maker_of(path) == "flir":
+        from ivfuse.imaging.thermal.flir import read_flir
+
+        return read_flir(path).celsius(options.overrides), True
+    values, _ = read_values(path)
+    if options.scale is not None:
+        return options.scale.celsius(values), True
+    return values, False
+
+
+def _plain(path: Path, span: Span | None) -> Picture:
+    """A picture without temperatures."""
+    if span is not None and span.degrees:
+        raise InputError(f"{path}: {ONLY_COUNTS}")
+    return read_thermal(path, (span.low, span.high) if span else None)
+
+
+def _unused(options: ThermalOptions, *, scale: bool) -> tuple[str, ...]:
+    """Options that say nothing about a file of this kind."""
+    if scale and options.scale is not None:
+        return ("--scale is not used, the file has its own calibration",)
+    if not scale and options.overrides.given():
+        given = ", ".join(f"--{name}" for name in options.overrides.given())
+        return (f"{given} not used, the file is not radiometric",)
+    return ()

@@ -1,0 +1,274 @@
+"""Thermal files on the command line: one file for both pictures, temperatures, windows, palettes, info."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+Cli = Callable[..., Any]
+MakePair = Callable[..., tuple[Path, Path]]
+FUSE = ("--method", "average")
+
+
+@pytest.fixture
+def counts(flir: Any) -> np.ndarray:
+    """20 to 50 degC over 60x80 pixels, warmest on the right."""
+    degrees = np.tile(np.linspace(20, 50, 80), (60, 1))
+    return np.rint(flir.counts_of(degrees)).astype(np.uint16)
+
+
+@pytest.fixture
+def camera(flir: Any, counts: np.ndarray, texture: Callable[..., np.ndarray]) -> Any:
+    photo = np.rint(40 + 200 * texture(240, 320, channels=3)).astype(np.uint8)
+    return flir.Flir(counts, payload="png", photo=photo, alignment=(2.0, 4, -2))
+
+
+@pytest.fixture
+def file(camera: Any, tmp_path: Path) -> Path:
+    return Path(camera.write(tmp_path / "in" / "FLIR0001.jpg"))
+
+
+@pytest.fixture
+def deep_pair(tmp_path: Path) -> tuple[Path, Path]:
+    """Centikelvin of 20 to 50 degC beside a grey visible."""
+    kelvin = np.rint(100 * (273.15 + np.tile(np.linspace(20, 50, 80), (60, 1)))).astype(np.uint16)
+    ir, vi = tmp_path / "t.png", tmp_path / "v.png"
+    cv2.imwrite(str(ir), kelvin)
+    cv2.imwrite(str(vi), np.full((120, 160), 90, np.uint8))
+    return ir, vi
+
+
+def read(path: Path) -> np.ndarray:
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    return picture
+
+
+def test_one_file_is_fused_with_its_temperatures_beside_it(
+    ivfuse_cli: Cli, file: Path, tmp_path: Path
+) -> None:
+    said = ivfuse_cli("fuse", file, "-o", tmp_path / "f.png", *FUSE, "--temperature", tmp_path / "f.tiff")
+    assert said.code == 0, said.err
+    fused, degrees = read(tmp_path / "f.png"), read(tmp_path / "f.tiff")
+    assert fused.shape == (120, 160, 3)
+    assert (degrees.shape, degrees.dtype) == ((120, 160), np.float32)
+    assert (degrees.min(), degrees.max()) == pytest.approx((20, 50), abs=0.3)
+    assert "temperatures in " in said.out
+    assert "thermal: temperatures, window 20." in said.err
+
+
+def test_a_thermal_file_without_a_photo_says_what_could_be_done(
+    ivfuse_cli: Cli, camera: Any, tmp_path: Path
+) -> None:
+    alone = camera.with_(photo=None).write(tmp_path / "alone.jpg")
+    said = ivfuse_cli("fuse", alone, "-o", tmp_path / "f.png")
+    assert said.code == 1
+    assert said.err.count("\n") == 1
+    assert "thermal picture of 80x60 without a photo" in said.err
+    assert "ivfuse info alone.jpg" in said.err
+    assert not (tmp_path / "f.png").exists()
+    cv2.imwrite(str(tmp_path / "v.png"), np.full((120, 160, 3), 90, np.uint8))
+    said = ivfuse_cli("fuse", alone, tmp_path / "v.png", "-o", tmp_path / "f.png", *FUSE, "--gray")
+    assert said.code == 0, said.err
+    fused = read(tmp_path / "f.png")
+    assert (
+        fused[60, -1] > fused[60, 0] + 100
+    )  # from the raw values, not from the drawn picture, which is even
+
+
+def test_a_dji_file_is_recognised(ivfuse_cli: Cli, flir: Any, tmp_path: Path) -> None:
+    (tmp_path / "dji.jpg").write_bytes(flir.dji_jpeg())
+    cv2.imwrite(str(tmp_path / "v.png"), np.full((24, 32, 3), 90, np.uint8))
+    for arguments in (("fuse", tmp_path / "dji.jpg", "-o", tmp_path / "f.png"),
+                      ("info", tmp_path / "dji.jpg", "--temperature", tmp_path / "f.tiff")):  # fmt: skip
+        said = ivfuse_cli(*arguments)
+        assert said.code == 1
+        assert said.err.count("\n") == 1
+        assert "DJI R-JPEG, whose temperatures only DJI's Thermal SDK can read" in said.err
+    drawn = ivfuse_cli("fuse", tmp_path / "dji.jpg", tmp_path / "v.png", "-o", tmp_path / "f.png", *FUSE)
+    assert drawn.code == 0
+    assert "the picture that the camera drew is taken" in drawn.err
+    assert "kind:            DJI R-JPEG" in ivfuse_cli("info", tmp_path / "dji.jpg").out
+
+
+def test_a_folder_of_camera_files_is_fused_file_by_file(ivfuse_cli: Cli, camera: Any, tmp_path: Path) -> None:
+    for name in ("IR_0001", "IR_0002"):
+        camera.write(tmp_path / "set" / f"{name}.jpg")
+    (tmp_path / "set" / "notes.jpg").write_bytes(camera.drawn())
+    said = ivfuse_cli("fuse", tmp_path / "set", "-o", tmp_path / "x", *FUSE, "--temperature", tmp_path / "t")
+    assert said.code == 0, said.err
+    assert "2 done, 0 skipped, 0 failed" in said.out
+    assert "no partner" in said.err
+    assert sorted(path.name for path in (tmp_path / "t").iterdir()) == ["IR_0001.tiff", "IR_0002.tiff"]
+    one = ivfuse_cli(
+        "fuse", tmp_path / "set", "-o", tmp_path / "y", *FUSE, "--temperature", tmp_path / "t.tiff"
+    )
+    assert (one.code, "one file of temperatures for 2 pairs" in one.err) == (2, True)
+
+
+def test_conditions_of_the_user_change_the_temperatures(ivfuse_cli: Cli, file: Path, tmp_path: Path) -> None:
+    arguments = (
+        "--emissivity",
+        0.5,
+        "--reflected",
+        0,
+        "--distance",
+        50,
+        "--humidity",
+        90,
+        "--atmospheric",
+        30,
+    )
+    said = ivfuse_cli("info", file, *arguments, "--json")
+    told = json.loads(said.out)
+    assert told["conditions"] == {
+        "emissivity": 0.5, "distance": 50, "reflected": 0, "atmospheric": 30, "humidity": 90,
+        "window_temperature": 20, "window_transmission": 1,
+    }  # fmt: skip
+    assert told["celsius"]["max"] > 60
+    wrong = ivfuse_cli("info", file, "--humidity", 120)
+    assert (wrong.code, "humidity: found 120 %" in wrong.err) == (2, True)
+
+
+def test_info_tells_people_and_machines(ivfuse_cli: Cli, file: Path, tmp_path: Path) -> None:
+    said = ivfuse_cli("info", file, "--photo", tmp_path / "p.png", "--temperature", tmp_path / "t.tif")
+    assert said.code == 0, said.err
+    for line in (
+        "camera:          Invented T1",
+        "photo:           320x240",
+        "payload:         PNG, bytes swapped",
+    ):
+        assert line in said.out
+    assert read(tmp_path / "p.png").shape == (240, 320, 3)
+    assert read(tmp_path / "t.tif").shape == (60, 80)
+    told = json.loads(ivfuse_cli("info", file, "--json").out)
+    assert told["kind"] == "FLIR radiometric JPEG"
+    assert told["celsius"]["min"] == pytest.approx(20, abs=0.01)
+    assert told["alignment"] == {"real_to_ir": 2.0, "offset_x": 4, "offset_y": -2}
+
+
+def test_info_of_a_plain_picture(ivfuse_cli: Cli, deep_pair: tuple[Path, Path]) -> None:
+    assert "--scale says how counts become degrees" in ivfuse_cli("info", deep_pair[0]).out
+    told = json.loads(ivfuse_cli("info", deep_pair[0], "--scale", "0.01K", "--json").out)
+    assert told["celsius"] == {"min": 20, "mean": pytest.approx(35, abs=0.01), "max": 50}
+    absent = ivfuse_cli("info", deep_pair[0].with_name("absent.jpg"))
+    assert (absent.code, absent.err.count("\n")) == (1, 1)
+
+
+def test_counts_become_temperatures_by_the_scale(
+    ivfuse_cli: Cli, deep_pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    arguments = ("--scale", "0.01K", "--window", "20C..80C", "--method", "maximum")
+    said = ivfuse_cli(
+        "fuse", *deep_pair, "-o", tmp_path / "f.png", *arguments, "--temperature", tmp_path / "f.tif"
+    )
+    assert said.code == 0, said.err
+    degrees = read(tmp_path / "f.tif")
+    assert degrees.shape == (120, 160)
+    # resampled linearly: no value beyond those of the file
+    assert (degrees.min(), degrees.max()) == pytest.approx((20, 50), abs=1e-2)
+    assert read(tmp_path / "f.png").max() in (127, 128)  # 50 degC is in the middle of the window
+
+
+def test_temperatures_that_are_not_known_fail_before_anything_is_written(
+    ivfuse_cli: Cli, deep_pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    said = ivfuse_cli(
+        "fuse", *deep_pair, "-o", tmp_path / "f.png", *FUSE, "--temperature", tmp_path / "f.tif"
+    )
+    assert said.code == 1
+    assert "the temperatures are not known; expected a radiometric file, or --scale" in said.err
+    assert not (tmp_path / "f.png").exists()
+
+
+def test_one_window_for_a_folder_makes_pictures_compare(ivfuse_cli: Cli, tmp_path: Path) -> None:
+    for name, low in (("a", 7000), ("b", 8000)):
+        for folder, picture in (("ir", np.tile(np.linspace(low, low + 500, 80), (60, 1)).astype(np.uint16)),
+                                ("vi", np.zeros((60, 80), np.uint8))):  # fmt: skip
+            (tmp_path / "s" / folder).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(tmp_path / "s" / folder / f"{name}.png"), picture)
+    arguments = ("fuse", tmp_path / "s", "--method", "maximum")
+    assert ivfuse_cli(*arguments, "-o", tmp_path / "each").code == 0
+    said = ivfuse_cli(*arguments, "-o", tmp_path / "one", "--window", "shared")
+    assert said.code == 0, said.err
+    each = [read(tmp_path / "each" / f"{name}.png").mean() for name in "ab"]
+    one = [read(tmp_path / "one" / f"{name}.png").mean() for name in "ab"]
+    assert abs(each[1] - each[0]) < 3
+    assert one[1] - one[0] > 120
+    assert said.err.count("window 70") == 1  # one window for both
+
+
+def test_palettes_and_highlights_are_painted(ivfuse_cli: Cli, file: Path, tmp_path: Path) -> None:
+    pictures = {}
+    looks = {
+        "plain": (),
+        "iron": ("--palette", "Iron", "--no-bar"),
+        "own": ("--palette", "camera"),
+        "grey": ("--palette", "black-hot", "--no-bar"),
+        "hot": ("--highlight", ">40C"),
+    }
+    for name, look in looks.items():
+        said = ivfuse_cli("fuse", file, "-o", tmp_path / f"{name}.png", *FUSE, *look)
+        assert said.code == 0, said.err
+        pictures[name] = read(tmp_path / f"{name}.png").astype(int)
+    assert np.abs(pictures["iron"] - pictures["plain"]).mean() > 10
+    assert pictures["grey"].ndim == 2
+    assert pictures["grey"][:, 0].mean() > pictures["grey"][:, -1].mean()
+    changed = np.abs(pictures["hot"] - pictures["plain"]).max(axis=-1).mean(axis=0)
+    assert changed[: 160 // 2].max() == 0
+    assert changed[-40:].min() > 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said_so"),
+    [
+        (["--palette", "irn"], "did you mean iron"),
+        (["--highlight", "hot"], "expected a range like 10C..45C, or like >40C"),
+        (["--window", "wide"], "expected percentile, plateau, shared, or a range"),
+        (["--window", "plateau", "--ir-window", "1", "2"], "give one of the two"),
+        (["--scale", "5"], "like 0.01K"),
+        (["--emissivity", "1.5"], "emissivity: found 1.5, expected above 0 up to 1"),
+        (["--temperature", "IN"], "one of the inputs"),
+    ],
+)
+def test_wrong_options_are_one_clear_line(
+    ivfuse_cli: Cli, file: Path, tmp_path: Path, arguments: list[str], said_so: str
+) -> None:
+    tiff = file.rename(file.with_suffix(".tiff"))  # content decides, not the name
+    said = ivfuse_cli(
+        "fuse", tiff, "-o", tmp_path / "f.png", *(tiff if word == "IN" else word for word in arguments)
+    )
+    assert said.code in (1, 2)
+    assert said_so in said.err
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "f.png").exists()
+
+
+def test_options_that_do_not_apply_are_said(
+    ivfuse_cli: Cli, file: Path, deep_pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    said = ivfuse_cli("fuse", file, "-o", tmp_path / "f.png", *FUSE, "--scale", "0.01K")
+    assert "--scale is not used, the file has its own calibration" in said.err
+    said = ivfuse_cli("fuse", *deep_pair, "-o", tmp_path / "g.png", *FUSE, "--emissivity", 0.9)
+    assert "--emissivity not used, the file is not radiometric" in said.err
+
+
+def test_the_summary_for_machines_names_the_raster(ivfuse_cli: Cli, file: Path, tmp_path: Path) -> None:
+    arguments = ("--temperature", tmp_path / "t.tiff", "--json")
+    (done,) = json.loads(ivfuse_cli("fuse", file, "-o", tmp_path / "f.png", *FUSE, *arguments).out)["done"]
+    assert Path(done["temperature"]).name == "t.tiff"
+
+
+def test_help_groups_the_options_of_thermal_files(ivfuse_cli: Cli) -> None:
+    text = ivfuse_cli("fuse", "--help").out
+    options, thermal = text.split("\nThermal:\n")
+    assert "--overwrite" in options
+    for option in ("--window", "--scale", "--temperature", "--palette", "--highlight", "--emissivity"):
+        assert option in thermal
+        assert f"  {option} " not in options.split("\nOptions:\n")[1]
