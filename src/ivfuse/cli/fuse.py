@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ivfuse.fusion.method import Method
     from ivfuse.imaging.pairs import Pairing
 
+SMALL = 4_000_000  # bytes of a pair's files
+
 
 def fuse(
     ir: Annotated[
@@ -51,7 +53,12 @@ def fuse(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
-    runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            help="auto (OpenVINO if installed; ONNX Runtime for one small pair), openvino or onnxruntime."
+        ),
+    ] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; else all.")] = None,
     tile: Annotated[
@@ -105,6 +112,8 @@ def fuse(
     from ivfuse.fusion.fuser import Fuser
     from ivfuse.imaging.encode import check_output
 
+    if one and runtime == precision == "auto" and _is_small(ir, vi) and _is_learned(method):
+        runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
     check_output(folder / f"x{suffix}" if _names_folder(out) or not one else out, bits)
     fuser = Fuser(
         _torch_method(weights, threads) if weights else method,
@@ -136,6 +145,17 @@ def _is_one_pair(ir: Path, vi: Path | None) -> bool:
         names = (ir, vi) if ir.is_dir() else (vi, ir)
         raise UsageError(f"{names[0]} is a folder and {names[1]} is not: give two files or two folders")
     return not ir.is_dir()
+
+
+def _is_small(ir: Path, vi: Path | None) -> bool:
+    """Whether a pair takes less time than a runtime to start: some two megapixels, told by the files."""
+    return sum(path.stat().st_size for path in (ir, vi) if path and path.is_file()) <= SMALL
+
+
+def _is_learned(method: str | None) -> bool:
+    from ivfuse.fusion.registry import default_method, method_info
+
+    return method_info(method or default_method()).kind == "learned"
 
 
 def _pairing(ir: Path, vi: Path | None, out: str) -> Pairing:
