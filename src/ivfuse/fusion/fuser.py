@@ -186,13 +186,24 @@ class Fuser:
     def combine(self, pair: Loaded) -> NDArray[np.float32]:
         """Fuse a loaded pair; the visible's array is used for the result unless it is borrowed."""
         pixels = pair.vi.pixels
-        fused = self._fuse_luma(pair.ir, luma(pixels))
+        fused = self.fuse_luma(pair.ir, luma(pixels))
         if self.gray or pixels.ndim == 2:
             return fused
         return recolour(pixels, fused, out=None if pair.borrowed else pixels)
 
-    def _fuse_luma(self, ir: Gray, vi: Gray) -> Gray:
-        """Run the method, in tiles if the picture is large, and make its result safe to write."""
+    def fuse_luma(self, ir: Gray, vi: Gray) -> Gray:
+        """Fuse two lumas: run the method, in tiles if they are large, and make its result safe to write.
+
+        Args:
+            ir: thermal, (H, W) float32 in [0, 1].
+            vi: luma of the visible, the same shape and range.
+
+        Returns:
+            (H, W) float32 in [0, 1], an array of its own.
+
+        Raises:
+            ShapeError: if the shapes differ, or the method does not keep them.
+        """
         info = self.method.info
         fused = run_tiled(
             fuse_of_parts(self.method, ir, vi),
