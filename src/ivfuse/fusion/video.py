@@ -27,7 +27,7 @@ from ivfuse.imaging.video.source import Health, Source
 from ivfuse.imaging.video.window import SteadyWindow
 
 if TYPE_CHECKING:
-    from av.packet import Packet
+    from ivfuse.imaging.video.source import Packet
 
 # Brings a thermal picture, (h, w) float32 in [0, 1], to the visible's height and width.
 Place = Callable[[Gray, int, int], Gray]
@@ -93,7 +93,9 @@ class FrameFuser:
     place: Place = resize_to
     gray: bool = False
     side_by_side: bool = False
-    cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("prepare", "method", "recolour"), 0.0))
+    cpu: dict[str, float] = field(
+        default_factory=lambda: dict.fromkeys(("prepare", "method", "recolour"), 0.0)
+    )
     _last: tuple[Frame, Frame, Gray, Gray] | None = None  # thermal, visible, thermal on the grid, fused
 
     def fuse(self, ir: Frame, vi: Frame) -> Frame:
@@ -112,7 +114,9 @@ class FrameFuser:
         out = gray_frame(vi, fused) if self.gray else with_luma(vi, fused)
         if self.side_by_side:
             out = beside([gray_frame(vi, thermal), vi, out])
-        for part, seconds in zip(self.cpu, (ready - started, done - ready, time.thread_time() - done), strict=True):
+        for part, seconds in zip(
+            self.cpu, (ready - started, done - ready, time.thread_time() - done), strict=True
+        ):
             self.cpu[part] += seconds
         return out
 
@@ -154,7 +158,9 @@ def fuse_video(
         OutputError: if the output cannot be written.
         IvfuseError: if the method fails; what was fused before is in the output.
     """
-    run = _Run(frames, ir, vi, sink, offset, duration, on_frame or (lambda frame: None), stop or threading.Event())
+    run = _Run(
+        frames, ir, vi, sink, offset, duration, on_frame or (lambda frame: None), stop or threading.Event()
+    )
     return run.all()
 
 
@@ -199,7 +205,9 @@ class _Run:
         finally:
             out = self._finish(list(readers.values()), writer)
         self._check(writer, readers)
-        cpu = {name: worker.cpu for name, worker in readers.items()} | self.frames.cpu | {"encode": writer.cpu}
+        cpu = (
+            {name: worker.cpu for name, worker in readers.items()} | self.frames.cpu | {"encode": writer.cpu}
+        )
         return VideoSummary(
             out, self.fused, *self.size, time.perf_counter() - started,
             self.ir.health, self.vi.health, self.pairer.counts, self.from_ir.dropped + self.from_vi.dropped,

@@ -168,7 +168,8 @@ def _room(u: Plane, v: Plane, fused: Gray, weights: tuple[float, float], span: i
     green = cv2.addWeighted(red, -red_weight / green_weight, blue, -blue_weight / green_weight, 0)
     highest = cv2.max(cv2.max(red, green), blue)
     lowest = cv2.min(cv2.min(red, green), blue)
-    scale = cv2.min((1 - fused) / cv2.max(highest, 1e-6), fused / cv2.max(-lowest, 1e-6))
+    up, down = np.maximum(highest, np.float32(1e-6)), np.maximum(-lowest, np.float32(1e-6))
+    scale: Gray = np.minimum((1 - fused) / up, fused / down)
     return None if scale.min() >= 1 else np.minimum(scale, 1, out=scale)
 
 

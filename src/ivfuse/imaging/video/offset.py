@@ -19,8 +19,8 @@ _STEP = 1 / 60  # seconds between the samples that are compared
 _GRID = (12, 16)  # cells in which motion is measured
 _SLOW = 1.0  # seconds; what changes more slowly than this is no motion
 _LEAST_SECONDS = 2.0  # that the recordings must share at an offset
-_LEAST_CORRELATION = 0.12
-_LEAST_LEAD = 1.5  # of the best offset over any that is not beside it
+_LEAST_LEAD = 1.5  # of the best offset over any that is not beside it, as a ratio
+_LEAST_TRUST = 0.25  # correlation times (lead - 1): recordings of different things reach 0.2, M3SVD's 0.3 to 4
 _BESIDE = 0.35  # seconds
 
 
@@ -116,7 +116,7 @@ def _judged(scores: NDArray[np.float64], lags: NDArray[np.int_]) -> Offset:
     rival = max(float(scores[apart].max(initial=0)), 1e-3)
     at = float((lags[best] + _peak(scores, best)) * _STEP)
     found = Offset(at, float(scores[best]), float(scores[best]) / rival)
-    if found.correlation < _LEAST_CORRELATION or found.lead < _LEAST_LEAD:
+    if found.lead < _LEAST_LEAD or found.correlation * (found.lead - 1) < _LEAST_TRUST:
         other = float(lags[np.where(apart, scores, -2).argmax()] * _STEP)
         raise InputError(
             f"offset auto: unsure: {found.seconds:+.2f} s fits best (correlation {found.correlation:.2f}), "

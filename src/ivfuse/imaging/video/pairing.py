@@ -100,7 +100,9 @@ class Pairer:
                     self._next = following
             if self._next is None:
                 return stepped
-            if self._current is not None and self._distance(self._next, time) > self._distance(self._current, time):
+            if self._current is not None and self._distance(self._next, time) > self._distance(
+                self._current, time
+            ):
                 return stepped
             if self._current is not None:
                 self.counts.unused += not self._used

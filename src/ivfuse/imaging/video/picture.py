@@ -33,7 +33,9 @@ def to_video_frame(frame: Frame, pixels: str) -> VideoFrame:
     out = _filled(held, frame.planes, luma_range, frame.matrix)
     if held == pixels:
         return out
-    converted: VideoFrame = out.reformat(format=pixels, src_color_range=luma_range, dst_color_range=luma_range)
+    converted: VideoFrame = out.reformat(
+        format=pixels, src_color_range=luma_range, dst_color_range=luma_range
+    )
     converted.color_range, converted.colorspace = luma_range, frame.matrix
     return converted
 
@@ -49,7 +51,11 @@ def to_bgr(frame: Frame) -> NDArray[np.uint8]:
     out = _filled(format_of(frame), frame.planes, luma_range, frame.matrix)
     matrix: Any = {BT709: "ITU709", BT2020: "BT2020"}.get(frame.matrix, "ITU601")
     shown = out.reformat(
-        format="bgr24", src_colorspace=matrix, src_color_range=luma_range, dst_color_range=_FULL, interpolation="BICUBIC"
+        format="bgr24",
+        src_colorspace=matrix,
+        src_color_range=luma_range,
+        dst_color_range=_FULL,
+        interpolation="BICUBIC",
     )
     return np.asarray(shown.to_ndarray(), np.uint8)
 
@@ -69,7 +75,7 @@ def _filled(pixels: str, planes: tuple[NDArray[Any], ...], luma_range: int, matr
     height, width = planes[0].shape
     out = VideoFrame(width, height, pixels)
     for target, values in zip(out.planes, planes, strict=True):
-        rows = np.frombuffer(target, np.uint8).reshape(target.height, target.line_size)
+        rows = np.frombuffer(memoryview(target), np.uint8).reshape(target.height, target.line_size)
         rows[:, : target.width] = values
     out.color_range, out.colorspace = luma_range, matrix
     return out

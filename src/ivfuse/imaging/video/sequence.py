@@ -17,7 +17,7 @@ from ivfuse.imaging.video.frames import Frame, Plane
 from ivfuse.imaging.video.source import Clock, Health, Role, SourceInfo
 
 if TYPE_CHECKING:
-    from av.packet import Packet
+    from ivfuse.imaging.video.source import Packet
 
 _NUMBER = re.compile(r"%(0\d+)?d")
 Numbered = tuple[tuple[int, Path], ...]

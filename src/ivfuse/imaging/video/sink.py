@@ -17,7 +17,7 @@ from ivfuse.imaging.video.frames import Frame, full_range_luma
 from ivfuse.imaging.video.picture import format_of, to_bgr, to_video_frame
 
 if TYPE_CHECKING:
-    from av.packet import Packet
+    from ivfuse.imaging.video.source import Packet
 
 Codec = Literal["auto", "h264", "ffv1", "mpeg4"]
 
@@ -66,7 +66,13 @@ class Sink(Protocol):
 
 
 def open_sink(
-    out: str, rate: Fraction, coding: Coding, *, audio: Any = None, aspect: Fraction | None = None, overwrite: bool = False
+    out: str,
+    rate: Fraction,
+    coding: Coding,
+    *,
+    audio: Any = None,
+    aspect: Fraction | None = None,
+    overwrite: bool = False,
 ) -> Sink:
     """Choose the sink by the name of the output.
 
@@ -89,7 +95,9 @@ def open_sink(
             raise UsageError(f"{out}: exists already; --overwrite replaces it")
         return FileSink(path, rate, coding, audio, aspect)
     if suffix and suffix != ".png" and not out.endswith(("/", os.sep)) and not path.is_dir():
-        raise UsageError(f"{out}: expected a name in {' or '.join(CONTAINERS)}, a folder, or a pattern like f_%05d.png")
+        raise UsageError(
+            f"{out}: expected a name in {' or '.join(CONTAINERS)}, a folder, or a pattern like f_%05d.png"
+        )
     if suffix == ".png" and not re.search(r"%(0\d+)?d", path.name):
         raise UsageError(f"{out}: one picture cannot hold a video; expected a pattern like f_%05d.png")
     if coding.codec != "auto":
@@ -137,7 +145,9 @@ class FileSink:
             picture.pts, picture.time_base = self._last, CLOCK
             self._container.mux(self._video.encode(picture))
         except (av.FFmpegError, OSError) as error:
-            raise OutputError(f"{self.path}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+            raise OutputError(
+                f"{self.path}: cannot be written: {getattr(error, 'strerror', None) or error}"
+            ) from error
 
     def sound(self, packet: Packet) -> None:
         """See :meth:`Sink.sound`; what lies before the first frame is left out."""
@@ -204,7 +214,9 @@ class FileSink:
             return
         name = self._template.codec_context.name
         if name not in self._container.supported_codecs:
-            self.notes.append(f"the sound ({name}) is left out: {self.path.suffix} does not take it, .mkv does")
+            self.notes.append(
+                f"the sound ({name}) is left out: {self.path.suffix} does not take it, .mkv does"
+            )
             return
         self._audio = self._container.add_stream_from_template(self._template)
         self._container.start_encoding()
@@ -298,7 +310,10 @@ def _recoverable(suffix: str) -> dict[str, str]:
     """Options of the container that make every piece playable as soon as it is written."""
     if suffix == ".mp4":
         # Pieces while it is written, one index when it is complete; an FFmpeg before 7.1 keeps the pieces.
-        return {"movflags": "+hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
+        return {
+            "movflags": "+hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof",
+            "flush_packets": "1",
+        }
     return {"cluster_time_limit": "1000", "flush_packets": "1"}
 
 

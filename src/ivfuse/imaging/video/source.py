@@ -14,10 +14,11 @@ from ivfuse.errors import InputError, MissingExtraError, UsageError
 from ivfuse.imaging.video.frames import Frame
 
 if TYPE_CHECKING:
-    from av.packet import Packet
+    from av import packet
+
+    Packet = packet.Packet[Any]  # of sound, passed on as it is
 
 Role = Literal["ir", "vi"]
-Item = "Frame | Packet"
 
 FALLBACK_RATE = Fraction(25)  # frames per second of pictures where nothing tells
 
@@ -161,7 +162,9 @@ def open_source(words: str, role: Role, *, rate: Fraction | None = None) -> Sour
         return StreamSource(device[0], role, name=words, format=device[1], live=True)
     address = re.match(r"([a-z][a-z0-9+]+)://", words, re.IGNORECASE)
     if address is None and not Path(words).exists():
-        raise InputError(f"{words}: no such file, expected a video, a folder, a pattern, an address or a camera")
+        raise InputError(
+            f"{words}: no such file, expected a video, a folder, a pattern, an address or a camera"
+        )
     return StreamSource(words, role, live=address is not None and address[1].lower() != "file")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time as clock_time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -14,14 +15,21 @@ from ivfuse.imaging.video.frames import Frame, Plane
 from ivfuse.imaging.video.source import FALLBACK_RATE, Clock, Health, Role, SourceInfo
 
 if TYPE_CHECKING:
-    from av.packet import Packet
     from av.video.frame import VideoFrame
+
+    from ivfuse.imaging.video.source import Packet
 
 _PLANAR = {f"yuv{j}{sub}p" for j in ("", "j") for sub in (420, 422, 444)} | {"gray"}
 _COUNTS = {f"gray{bits}le" for bits in (9, 10, 12, 14, 16)}
 _FULL, _LIMITED = 2, 1  # FFmpeg's numbers of colour ranges
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0  # of a stream, before it counts as dead
-_ARBITRARY_ORIGIN = {"mpegts", "mpeg", "rtsp", "sdp", "rtp"}  # where the time of the first frame means nothing
+_ARBITRARY_ORIGIN = {
+    "mpegts",
+    "mpeg",
+    "rtsp",
+    "sdp",
+    "rtp",
+}  # where the time of the first frame means nothing
 
 
 class StreamSource:
@@ -71,7 +79,7 @@ class StreamSource:
         rate = stream.average_rate or stream.guessed_rate or FALLBACK_RATE
         frames = None
         if not live:
-            seconds = _stream_seconds(stream) or (self._container.duration or 0) / 1e6
+            seconds = self._seconds() or (self._container.duration or 0) / 1e6
             frames = stream.frames or round(seconds * rate) or None
         if start is None:
             start = float((stream.start_time or 0) * (stream.time_base or 0))
@@ -82,6 +90,14 @@ class StreamSource:
             None if aspect == 1 else aspect, audio if self._role == "vi" and not live else None,
         )  # fmt: skip
 
+    def _seconds(self) -> float:
+        """Length of the picture as the header tells it, without that of the sound; 0 if it tells none."""
+        stream = self._video
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        told = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))  # Matroska
+        return 3600 * int(told[1]) + 60 * int(told[2]) + float(told[3]) if told else 0.0
+
     def items(self) -> Iterator[Frame | Packet]:
         """Frames and packets of sound; see :meth:`ivfuse.imaging.video.source.Source.items`."""
         clock = Clock(self.info.rate, self.health, counts_gaps=not self.info.live)
@@ -90,6 +106,9 @@ class StreamSource:
             if not hasattr(picture, "planes"):
                 yield picture
                 continue
+            if picture.is_corrupt and not self.info.live:  # the decoder made up what was not there
+                self.health.damaged += 1
+                self._blame("parts of the picture are damaged")
             index = self._decoded
             self._decoded += 1
             placed = clock.place(self._time(picture, index))
@@ -124,6 +143,8 @@ class StreamSource:
             if packet.is_corrupt and not self.info.live:
                 self.health.damaged += 1
                 self._blame("a packet is incomplete")
+                if "mov" in self._container.format.name:  # the file ends in it
+                    continue
             yield from self._decode(packet)
 
     def _decode(self, packet: Packet | None) -> list[VideoFrame]:
@@ -159,47 +180,49 @@ class StreamSource:
         container = self._container.format.name
         seen = self._decoded + self.health.missing
         # Headers without a count of frames tell a length that may include a longer sound track.
-        slack = 2 if self._video.frames else max(2, round(self.info.rate))
+        slack = 2 if self._video.frames or self._seconds() else max(2, round(self.info.rate))
         if ("matroska" in container or self._video.frames) and seen < self.info.frames - slack:
             self._blame(f"it ends here, the header tells {self.info.frames} frames")
 
     def _frame(self, picture: VideoFrame, time: float, index: int) -> Frame:
         """A picture as planes, upright, of the size of the first."""
-        name = picture.format.name
         turned = picture.rotation % 360 if picture.rotation else 0
-        planes, limited = self._thermal(picture) if self._role == "ir" else self._visible(picture)
-        if turned in (90, 180, 270) and "422" not in name:
+        picture = _resized(picture, self.info)
+        if turned and "422" in picture.format.name:  # its chroma has another shape when it is turned
+            picture = picture.reformat(format="yuv444p")
+        planes, limited = thermal_plane(picture) if self._role == "ir" else visible_planes(picture)
+        if turned in (90, 180, 270):
             planes = tuple(np.ascontiguousarray(np.rot90(x, turned // 90)) for x in planes)
         return Frame(planes, time, index, limited, int(picture.colorspace))
 
-    def _visible(self, picture: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
-        """8-bit luma and chroma, as they are stored where that is possible."""
-        picture = _resized(picture, self.info)
-        name = picture.format.name
-        if name not in _PLANAR:
-            if picture.format.is_rgb or name.startswith("pal"):
-                picture = picture.reformat(format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG")
-                return _planes(picture, np.uint8), False
-            grey = len(picture.format.components) <= 2
-            picture = picture.reformat(format="gray" if grey else "yuv420p")
-        return _planes(picture, np.uint8), _is_limited(picture)
 
-    def _thermal(self, picture: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
-        """One plane: 8-bit luma, or counts of 9 to 16 bit."""
-        picture = _resized(picture, self.info)
-        name = picture.format.name
-        if name in _COUNTS:
-            return _planes(picture, np.uint16)[:1], False
-        if name == "grayf32le":
-            return _planes(picture, np.float32)[:1], False
-        parts = picture.format.components
-        if parts[0].bits > 8 and not picture.format.is_rgb and picture.format.is_planar and name.endswith("le"):
+def visible_planes(picture: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
+    """A picture as 8-bit luma and chroma, as they are stored where that is possible; whether its luma is limited."""
+    name = picture.format.name
+    if name not in _PLANAR:
+        if picture.format.is_rgb or name.startswith("pal"):
+            picture = picture.reformat(format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG")
+            return _planes(picture, np.uint8), False
+        grey = len(picture.format.components) <= 2
+        picture = picture.reformat(format="gray" if grey else "yuv420p")
+    return _planes(picture, np.uint8), _is_limited(picture)
+
+
+def thermal_plane(picture: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
+    """A picture as one plane, 8-bit luma or counts of 9 to 16 bit; whether its luma is limited."""
+    name = picture.format.name
+    if name in _COUNTS:
+        return _planes(picture, np.uint16)[:1], False
+    if name == "grayf32le":
+        return _planes(picture, np.float32)[:1], False
+    parts = picture.format.components
+    if parts[0].bits > 8:
+        if not picture.format.is_rgb and picture.format.is_planar and name.endswith("le"):
             return _planes(picture, np.uint16)[:1], False  # the luma of deep YUV
-        if parts[0].bits > 8:
-            return _planes(picture.reformat(format="gray16le"), np.uint16), False
-        if name not in _PLANAR:
-            picture = picture.reformat(format="gray")
-        return _planes(picture, np.uint8)[:1], _is_limited(picture)
+        return _planes(picture.reformat(format="gray16le"), np.uint16), False
+    if name not in _PLANAR:
+        picture = picture.reformat(format="gray")
+    return _planes(picture, np.uint8)[:1], _is_limited(picture)
 
 
 def _resized(picture: VideoFrame, info: SourceInfo) -> VideoFrame:
@@ -213,7 +236,7 @@ def _planes(picture: VideoFrame, kind: type[Any]) -> tuple[Plane, ...]:
     """Views of the planes of a picture; they keep its memory alive."""
     views = []
     for plane in picture.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size).view(kind)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size).view(kind)
         views.append(rows[:, : plane.width])
     return tuple(views)
 
@@ -224,10 +247,6 @@ def _is_limited(picture: VideoFrame) -> bool:
     if name == "gray":
         return picture.color_range == _LIMITED
     return not name.startswith("yuvj") and picture.color_range != _FULL
-
-
-def _stream_seconds(stream: Any) -> float:
-    return float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
 
 
 def _reason(error: BaseException) -> str:
