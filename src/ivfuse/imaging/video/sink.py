@@ -227,7 +227,7 @@ class FileSink:
         if self.encoder == "libx264":
             return {"crf": str(self._coding.crf), "preset": self._coding.preset}
         if self.encoder == "ffv1":
-            return {"level": "3", "slices": "4", "slicecrc": "1"}
+            return {"level": "3"}
         if self.encoder == "mpeg4":
             return {"flags": "+qscale", "global_quality": str(118 * 3)}  # quantiser 3 of 1 to 31
         return {"b": "8000000"}
