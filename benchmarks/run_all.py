@@ -1,6 +1,6 @@
 """All measurements in one go: `make bench`.
 
-Speed runs anywhere; quality needs folders of pairs, found below $IVFUSE_DATA (default: ../shared/data).
+Speed runs anywhere; quality and video need pairs and clips, found below $IVFUSE_DATA (default: ../shared/data).
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ def main() -> None:
         commands.append(["quality.py", *folders, *(["--quoted", str(quoted)] if quoted.is_file() else [])])
     else:
         print(f"no folders of pairs below {data}: quality is not measured", file=sys.stderr)
+    clips = data / "m3svd_video"
+    if clips.is_dir():
+        pair = [str(clips / role / "0113_1714.mp4") for role in ("ir", "vi")]
+        commands += [["video.py", *pair], ["flicker.py", str(clips)], ["offset.py", str(clips)]]
     for command in commands:
         print(f"## {command[0]}\n", flush=True)
         subprocess.run([sys.executable, str(HERE / command[0]), *command[1:]], check=True)

@@ -12,9 +12,7 @@ Cli = Callable[..., Any]
 
 
 def test_percentiles_and_memory_of_each_method_and_size(ivfuse_cli: Cli) -> None:
-    said = ivfuse_cli(
-        "bench", "--methods", "average", "--sizes", "64x48,96x64", "--runs", "8", "--json"
-    )
+    said = ivfuse_cli("bench", "--methods", "average", "--sizes", "64x48,96x64", "--runs", "8", "--json")
     assert said.code == 0, said.err
     rows = json.loads(said.out)
     assert [(row["method"], row["width"]) for row in rows] == [("average", 64), ("average", 96)]

@@ -122,7 +122,9 @@ def _sing(out: Any, audio: Any, seconds: float) -> None:
     samples = np.sin(np.arange(round(seconds * 8000)) * 2 * np.pi * 440 / 8000)
     wave = (samples * 8000).astype(np.int16)
     for start in range(0, len(wave), 1024):
-        frame = av.AudioFrame.from_ndarray(wave[np.newaxis, start : start + 1024], format="s16", layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            wave[np.newaxis, start : start + 1024], format="s16", layout="mono"
+        )
         frame.sample_rate, frame.pts, frame.time_base = 8000, start, Fraction(1, 8000)
         out.mux(audio.encode(frame))
     out.mux(audio.encode(None))

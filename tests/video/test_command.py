@@ -1,4 +1,4 @@
-"""``ivfuse video`` from sources to files: what is written, what is said, and what happens when it goes wrong."""
+"""``ivfuse video`` from sources to files: what is written, what is said, and what happens when it fails."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def test_a_lossless_output_is_what_the_pictures_fused_one_by_one_are(
     assert os.listdir(out.parent) == ["fused.mkv"]
 
 
-@pytest.mark.parametrize(
-    ("name", "codecs"), [("f.mp4", {"h264", "mpeg4"}), ("f.mkv", {"h264", "mpeg4"})]
-)
+@pytest.mark.parametrize(("name", "codecs"), [("f.mp4", {"h264", "mpeg4"}), ("f.mkv", {"h264", "mpeg4"})])
 def test_a_video_keeps_the_sound_the_rate_and_the_length(
     name: str, codecs: set[str], clips: Clips, tmp_path: Path, ivfuse_cli: Cli
 ) -> None:
@@ -250,7 +248,7 @@ def test_a_run_that_is_stopped_or_killed_leaves_a_file_that_plays(
         f"main({['video', *map(str, long_clips), '-o', str(out), '--method', 'average', '-q']!r})"
     )
     run = subprocess.Popen([sys.executable, "-c", slow])
-    _wait_until(lambda: part.exists() and part.stat().st_size > 30_000 or run.poll() is not None)
+    _wait_until(lambda: (part.exists() and part.stat().st_size > 30_000) or run.poll() is not None)
     run.send_signal(number)
     assert run.wait(20) == code
     left = part if number == signal.SIGKILL else out
@@ -265,9 +263,7 @@ def _wait_until(done: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_deaf_disk_is_an_error_of_the_output(
-    clips: Clips, tmp_path: Path, ivfuse_cli: Cli
-) -> None:
+def test_a_deaf_disk_is_an_error_of_the_output(clips: Clips, tmp_path: Path, ivfuse_cli: Cli) -> None:
     (tmp_path / "file").write_text("no folder")
     said = ivfuse_cli("video", *clips, "-o", tmp_path / "file" / "f.mp4", "--method", "average")
     assert said.code == 1

@@ -17,7 +17,11 @@ from ivfuse.imaging.video.frames import Frame, luma_of
 from ivfuse.imaging.video.source import open_source
 
 WriteClip = Callable[..., Path]
-EVEN = {"g": "1", "flags": "+qscale", "global_quality": "354"}  # frames that need no other, of about equal size
+EVEN = {
+    "g": "1",
+    "flags": "+qscale",
+    "global_quality": "354",
+}  # frames that need no other, of about equal size
 
 
 def frames_of(source: Any) -> list[Frame]:
@@ -139,7 +143,11 @@ def test_damage_in_the_middle_is_passed_over_and_told(
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("nowhere.mp4", "no such file"), ("rtsp://127.0.0.1:1/x", "cannot be opened"), ("/dev/video99", "cannot be opened")],
+    [
+        ("nowhere.mp4", "no such file"),
+        ("rtsp://127.0.0.1:1/x", "cannot be opened"),
+        ("/dev/video99", "cannot be opened"),
+    ],
 )
 def test_what_cannot_be_opened_is_one_line(words: str, expected: str) -> None:
     with pytest.raises(InputError, match=expected) as told:

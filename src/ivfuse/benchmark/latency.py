@@ -1,4 +1,4 @@
-"""How long a method takes for a pair and how much memory, on this machine: percentiles, each in a process of its own."""
+"""Latency of a pair and peak memory on this machine, each method and size in a process of its own."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ def bench(
 ) -> None:
     """Measure how long each method takes for a pair of each size, and how much memory, on this machine.
 
-    A pair goes from 8-bit arrays to the fused picture in colour; reading and writing files is not counted. Each
-    method and size runs in a process of its own, on synthetic scenes, after three runs that are not counted.
+    A pair goes from 8-bit arrays to the fused picture in colour; files are not read or written. Each method
+    and size runs in a process of its own, on synthetic scenes, after three runs that are not counted.
     Exit code: 0 done, 1 a method failed (it is listed), 2 wrong use.
 
     \b
@@ -108,7 +108,9 @@ def _label(latency: Latency) -> str:
 
 def _table(found: list[Latency]) -> list[str]:
     """A row for each method and size."""
-    rows: list[tuple[str, ...]] = [("method", "size", "p50 ms", "p95 ms", "p99 ms", "CPU ms", "peak MiB", "runs")]
+    rows: list[tuple[str, ...]] = [
+        ("method", "size", "p50 ms", "p95 ms", "p99 ms", "CPU ms", "peak MiB", "runs")
+    ]
     for x in found:
         size = f"{x.cell.width}x{x.cell.height}"
         if x.failure:

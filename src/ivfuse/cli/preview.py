@@ -1,7 +1,7 @@
 """A page on this machine that shows a running video, as a row of JPEG pictures (MJPEG).
 
-The fusion only leaves its last frame here; pictures are made by the threads of those who watch, for as many frames
-as they can take.
+The fusion only leaves its last frame here; pictures are made by the threads of those who watch, for as many
+frames as they can take.
 """
 
 from __future__ import annotations
@@ -174,6 +174,8 @@ def _jpeg(frame: Frame) -> bytes:
     pixels = full_range_luma(frame) if len(frame.planes) == 1 else to_bgr(frame)
     share = _LONGEST_SIDE / max(pixels.shape[:2])
     if share < 1:
-        pixels = np.asarray(cv2.resize(pixels, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8)
+        pixels = np.asarray(
+            cv2.resize(pixels, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8
+        )
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return bytes(data)

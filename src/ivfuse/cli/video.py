@@ -51,7 +51,7 @@ def video(
         str,
         typer.Option(
             metavar="SECONDS",
-            help="Added to the thermal times; or auto (from the motion in both), or start (first frames together).",
+            help="Added to the thermal times; auto: from motion in both; start: first frames together.",
         ),
     ] = "0",
     ir_window: Annotated[
@@ -86,8 +86,9 @@ def video(
 ) -> None:
     """Fuse two videos, live streams or rows of pictures, paired by their times.
 
-    The output has the times, the size, the colours and the sound of the visible. Ctrl-C ends it with a complete
-    file. Exit code: 0 done, 1 a source broke (what could be fused is there), 2 wrong use, 130 or 143 stopped.
+    The output has the times, the size, the colours and the sound of the visible. Ctrl-C ends it with a
+    complete file.
+    Exit code: 0 done, 1 a source broke (what could be fused is there), 2 wrong use, 130 or 143 stopped.
 
     \b
     Examples:

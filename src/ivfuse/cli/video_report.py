@@ -102,8 +102,8 @@ def say(method: str, summary: VideoSummary, *, offset: float, how: str, json: bo
         typer.echo(line, err=True)
     speed = summary.frames / summary.seconds if summary.seconds else 0
     typer.echo(
-        f"{summary.out or 'nothing written'}: {summary.frames} frames of {summary.width}x{summary.height}, {method}, "
-        f"{summary.seconds:.1f} s ({speed:.1f} fps)"
+        f"{summary.out or 'nothing written'}: {summary.frames} frames of {summary.width}x{summary.height}, "
+        f"{method}, {summary.seconds:.1f} s ({speed:.1f} fps)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Short queues between the threads of a video run: they end, can be stopped, and may drop what comes too fast."""
+"""Short queues between the threads of a video run: they end, can be stopped, may drop what is too fast."""
 
 from __future__ import annotations
 

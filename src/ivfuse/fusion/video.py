@@ -144,7 +144,7 @@ def fuse_video(
         frames: fuses a pair of frames.
         ir: the thermal source; both sources are closed at the end.
         vi: the visible source, whose times and sound the output has.
-        sink: where to write; ``None`` if ``on_frame`` is all that is wanted. It is completed and closed in any case.
+        sink: where to write; ``None`` if ``on_frame`` is all that is wanted. It is completed in any case.
         offset: seconds added to the thermal times.
         duration: seconds of video after which to end.
         on_frame: called with each output frame; it must return quickly.

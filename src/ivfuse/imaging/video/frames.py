@@ -1,6 +1,6 @@
-"""One frame of a video as planes of numbers: luma apart from chroma, so that a fused luma takes the place of one plane.
+"""A frame as planes of numbers, luma apart from chroma: a fused luma takes the place of one plane.
 
-Chroma is never converted to RGB and back, and stays at the resolution and in the range in which it was filmed.
+Chroma is never converted to RGB and back, and stays at the resolution and in the range it was filmed in.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def levels_of(gray: Gray, limited: bool) -> NDArray[np.uint8]:
 def with_luma(frame: Frame, fused: Gray) -> Frame:
     """The same frame with another luma; its colours stay.
 
-    U and V are kept bit for bit but where the new luma would drive a colour out of RGB: there they shrink towards
-    grey just enough, which keeps the fused luma and the hue.
+    U and V are kept bit for bit but where the new luma would drive a colour out of RGB: there they shrink
+    towards grey just enough, which keeps the fused luma and the hue.
 
     Args:
         frame: Y or Y, U, V of 8 bit.

@@ -20,7 +20,9 @@ _GRID = (12, 16)  # cells in which motion is measured
 _SLOW = 1.0  # seconds; what changes more slowly than this is no motion
 _LEAST_SECONDS = 2.0  # that the recordings must share at an offset
 _LEAST_LEAD = 1.5  # of the best offset over any that is not beside it, as a ratio
-_LEAST_TRUST = 0.25  # correlation times (lead - 1): recordings of different things reach 0.2, M3SVD's 0.3 to 4
+_LEAST_TRUST = (
+    0.25  # correlation times (lead - 1): recordings of different things reach 0.2, M3SVD's 0.3 to 4
+)
 _BESIDE = 0.35  # seconds
 
 
@@ -103,8 +105,8 @@ def estimate_offset(ir: Motion, vi: Motion, largest: float = MAX_OFFSET) -> Offs
     scores = _scores(ir.energy, vi.energy, lags - first)
     if not np.isfinite(scores).any():
         raise InputError(
-            f"offset auto: the recordings share less than {_LEAST_SECONDS:g} s at any offset up to {largest:g} s; "
-            "give --offset SECONDS"
+            f"offset auto: the recordings share less than {_LEAST_SECONDS:g} s at any offset "
+            f"up to {largest:g} s; give --offset SECONDS"
         )
     return _judged(np.where(np.isfinite(scores), scores, -1), lags)
 

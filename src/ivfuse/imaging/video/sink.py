@@ -108,8 +108,9 @@ def open_sink(
 class FileSink:
     """A video file.
 
-    It is written as ``NAME.part.mp4`` (or .mkv) in the output's folder, in pieces that play by themselves, and gets
-    its name when it is complete. So even a run that is killed leaves a file that plays, under that other name.
+    It is written as ``NAME.part.mp4`` (or .mkv) in the output's folder, in pieces that play by themselves,
+    and gets its name when it is complete. So even a run that is killed leaves a file that plays, under that
+    other name.
     """
 
     def __init__(
@@ -318,5 +319,5 @@ def _recoverable(suffix: str) -> dict[str, str]:
 
 
 def _pixel_format(frame: Frame, encoder: str) -> str:
-    """What the encoder is given: H.264 and MPEG-4 at half the resolution of chroma, which everything plays."""
+    """What the encoder is given; H.264 and MPEG-4 with chroma of half the sides, which everything plays."""
     return format_of(frame) if encoder == "ffv1" else "yuv420p"

@@ -1,4 +1,4 @@
-"""What a video comes from: a file, a stream, a camera or a row of pictures, all as frames with their times."""
+"""Where a video comes from: a file, a stream, a camera or a row of pictures, as frames with their times."""
 
 from __future__ import annotations
 
@@ -135,14 +135,15 @@ class Clock:
         return time
 
 
-def open_source(words: str, role: Role, *, rate: Fraction | None = None) -> Source:
+def open_source(words: str, role: Role, *, rate: Fraction | None = None, threads: int = 0) -> Source:
     """Open a source.
 
     Args:
-        words: a file that FFmpeg reads; a folder of pictures, or a pattern like ``ir_%04d.png``; an address like
-            ``rtsp://...``; ``camera:0`` or a device like ``/dev/video0``.
+        words: a file that FFmpeg reads; a folder of pictures, or a pattern like ``ir_%04d.png``; an address
+            like ``rtsp://...``; ``camera:0`` or a device like ``/dev/video0``.
         role: ``ir`` gives one plane, of the depth of the source; ``vi`` gives 8-bit luma and chroma.
         rate: frames per second of pictures.
+        threads: of the decoder; 0 leaves it to FFmpeg.
 
     Raises:
         MissingExtraError: if PyAV is not installed.
@@ -165,7 +166,9 @@ def open_source(words: str, role: Role, *, rate: Fraction | None = None) -> Sour
         raise InputError(
             f"{words}: no such file, expected a video, a folder, a pattern, an address or a camera"
         )
-    return StreamSource(words, role, live=address is not None and address[1].lower() != "file")
+    return StreamSource(
+        words, role, live=address is not None and address[1].lower() != "file", threads=threads
+    )
 
 
 def is_pictures(words: str) -> bool:

@@ -36,7 +36,14 @@ class StreamSource:
     """A video of FFmpeg as a :class:`~ivfuse.imaging.video.source.Source`."""
 
     def __init__(
-        self, url: str, role: Role, *, name: str = "", format: str | None = None, live: bool = False
+        self,
+        url: str,
+        role: Role,
+        *,
+        name: str = "",
+        format: str | None = None,
+        live: bool = False,
+        threads: int = 0,
     ) -> None:
         """Open it and read its header.
 
@@ -46,6 +53,7 @@ class StreamSource:
             name: what to call it in messages; ``url`` without it.
             format: FFmpeg's input format, for devices.
             live: frames get the time of their arrival, and none is waited for longer than ten seconds.
+            threads: of the decoder; 0 leaves it to FFmpeg.
 
         Raises:
             InputError: if it cannot be opened or has no picture.
@@ -55,6 +63,8 @@ class StreamSource:
         self._name = name or url
         self._role = role
         options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
+        if live and format is None:  # look at a stream for two seconds, not five, before it begins
+            options |= {"analyzeduration": "2000000"}
         limits = (_OPEN_SECONDS, _READ_SECONDS) if live else None
         try:
             self._container = av.open(url, format=format, options=options, timeout=limits)
@@ -65,6 +75,7 @@ class StreamSource:
             raise InputError(f"{self._name}: found no picture in it, expected a video")
         self._video = self._container.streams.video[0]
         self._video.thread_type = "AUTO"
+        self._video.codec_context.thread_count = threads
         self.health = Health()
         self.info = self._header(live)
         self._origin = self.info.start if self._container.format.name in _ARBITRARY_ORIGIN else 0.0
@@ -197,7 +208,7 @@ class StreamSource:
 
 
 def visible_planes(picture: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
-    """A picture as 8-bit luma and chroma, as they are stored where that is possible; whether its luma is limited."""
+    """A picture as 8-bit luma and chroma, as stored where that is possible; whether its luma is limited."""
     name = picture.format.name
     if name not in _PLANAR:
         if picture.format.is_rgb or name.startswith("pal"):

@@ -22,9 +22,10 @@ _CUT_OVERLAP = 0.5  # of both windows together: less common ground means another
 class SteadyWindow:
     """Windows thermal frames one after another.
 
-    8-bit frames have a range already and keep it unless a window is given. Counts and floats are mapped from their
-    1st to their 99th percentile; the ends follow those of the frames exponentially. Where the scene is cut, they
-    begin anew: the picture has changed at most places, and its window has little in common with the old one.
+    8-bit frames have a range already and keep it unless a window is given. Counts and floats are mapped from
+    their 1st to their 99th percentile; the ends follow those of the frames exponentially. Where the scene is
+    cut, they begin anew: the picture has changed at most places, and its window has little in common with the
+    old one.
 
     Example:
         >>> steady = SteadyWindow()
