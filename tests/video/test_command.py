@@ -70,6 +70,37 @@ def test_a_video_keeps_the_sound_the_rate_and_the_length(
     assert facts["seconds"] == pytest.approx(1, abs=0.2)  # AAC pads the sound
 
 
+def test_sound_that_the_container_does_not_take_is_left_out_and_told(
+    moving: Any, clips: Clips, tmp_path: Path, ivfuse_cli: Cli, write_clip: WriteClip
+) -> None:
+    visible = write_clip(tmp_path / "vi.mkv", moving.vi, sound="wavpack")
+    said = ivfuse_cli("video", clips[0], visible, "-o", tmp_path / "f.mp4", "--method", "average")
+    assert said.code == 0
+    assert "the sound (wavpack) is left out" in said.err
+    assert streams_of(tmp_path / "f.mp4")["sound"] is None
+    assert ivfuse_cli("video", clips[0], visible, "-o", tmp_path / "f.mkv", "--method", "average").code == 0
+    assert streams_of(tmp_path / "f.mkv")["sound"] == "wavpack"
+
+
+def test_sound_stays_with_the_picture_when_the_start_is_left_out(
+    clips: Clips, tmp_path: Path, ivfuse_cli: Cli
+) -> None:
+    import av
+
+    out = tmp_path / "f.mkv"
+    assert ivfuse_cli("video", *clips, "-o", out, "--method", "average", "--offset", "0.5").code == 0
+    starts, ends = {}, {}
+    with av.open(str(out)) as container:
+        for packet in container.demux():
+            if packet.pts is not None:
+                now = float(packet.pts * packet.time_base)
+                starts.setdefault(packet.stream.type, now)
+                ends[packet.stream.type] = now
+    assert starts["video"] == pytest.approx(0, abs=0.01)
+    assert starts["audio"] == pytest.approx(0, abs=0.13)  # a packet of 1024 samples at 8 kHz
+    assert ends["audio"] == pytest.approx(0.45, abs=0.2)
+
+
 def test_mpeg4_is_the_way_out_where_ffmpeg_has_no_h264(
     clips: Clips, tmp_path: Path, ivfuse_cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Callable
 from fractions import Fraction
@@ -139,6 +140,25 @@ def test_damage_in_the_middle_is_passed_over_and_told(
     assert len(frames_of(source)) >= 11
     assert source.health.damaged == 1
     assert 4 <= int(source.health.broken.split("broken at frame ")[1].split()[0]) <= 7
+
+
+@pytest.mark.parametrize(("pixels", "codec"), [("yuv420p", "mpeg4"), ("yuvj422p", "mjpeg")])
+def test_frames_of_a_turned_camera_are_upright(
+    pixels: str, codec: str, tmp_path: Path, write_clip: WriteClip
+) -> None:
+    picture = np.zeros((32, 64, 3), np.uint8)
+    picture[:8] = (255, 255, 255)  # the top of what the sensor sees
+    path = write_clip(tmp_path / "vi.mp4", [picture] * 2, codec=codec, pixels=pixels)
+    plain = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    clockwise = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    head, track = path.read_bytes().split(b"tkhd", 1)
+    path.write_bytes(head + b"tkhd" + track.replace(plain, clockwise, 1))
+    frame = frames_of(open_source(str(path), "vi"))[0]
+    assert (frame.height, frame.width) == (64, 32)
+    luma = luma_of(frame)
+    assert luma[:, -6:].min() > 0.9  # the top has become the right
+    assert luma[:, :20].max() < 0.1
+    assert {plane.shape for plane in frame.planes[1:]} <= {(32, 16), (64, 32)}
 
 
 @pytest.mark.parametrize(
