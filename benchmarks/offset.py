@@ -1,9 +1,9 @@
-"""How well `ivfuse video --offset auto` finds an offset: clips that are in step, one of them cut at the start.
+"""How well `ivfuse video --offset auto` finds an offset: clips in step, one of them cut at the start.
 
     python benchmarks/offset.py DATA/m3svd_video
 
-Every clip with 30 and with 10 thermal frames a second; and the thermal of one clip with the visible of another, which
-must be refused.
+Every clip with 30 and with 10 thermal frames a second; and the thermal of one clip with the visible of another,
+which must be refused.
 """
 
 from __future__ import annotations
@@ -52,9 +52,13 @@ def main() -> None:
                 continue
             visible = motion(vi, cut_vi)
             found = [said(motion(ir, cut_ir, step), visible) for step in (1, 3)]
-            print(f"| {name} | {name} | {(cut_ir - cut_vi) / 30:+.3f} | {found[0]} | {found[1]} |", flush=True)
+            print(
+                f"| {name} | {name} | {(cut_ir - cut_vi) / 30:+.3f} | {found[0]} | {found[1]} |", flush=True
+            )
         if before is not None:
-            print(f"| {before[0]} | {name} | none | {said(motion(before[1], 0), motion(vi, 0))} | |", flush=True)
+            print(
+                f"| {before[0]} | {name} | none | {said(motion(before[1], 0), motion(vi, 0))} | |", flush=True
+            )
         before = name, ir
 
 

@@ -1,6 +1,6 @@
 """All measurements in one go: `make bench`.
 
-Speed runs anywhere; quality and video need pairs and clips, found below $IVFUSE_DATA (default: ../shared/data).
+Speed runs anywhere; quality and video need pairs and clips below $IVFUSE_DATA (default: ../shared/data).
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ Place = Callable[[Gray, int, int], Gray]
 OnFrame = Callable[[Frame], None]
 
 _LANE = 4  # frames between two threads
+_LIVE_LANE = 8  # the same for live sources, whose frames come unevenly
 _LATE = 0.5  # seconds to wait for a live thermal frame before the last one is taken again
 
 
@@ -182,8 +183,8 @@ class _Run:
         self.duration, self.tell, self.stop = duration, tell, stop
         # Ends the helper threads alone: frames that were fused are still written after a stop.
         self.abort = threading.Event()
-        self.from_ir: Lane[Frame | Packet] = Lane(_LANE, self.abort, lossy=ir.info.live)
-        self.from_vi: Lane[Frame | Packet] = Lane(_LANE, self.abort, lossy=vi.info.live)
+        self.from_ir = _lane(ir, self.abort)
+        self.from_vi = _lane(vi, self.abort)
         self.to_sink: Lane[Frame | Packet] = Lane(_LANE, self.abort)
         self.pairer = Pairer(self._next_ir, ir.info.rate, vi.info.rate, offset)
         self.size = (0, 0)
@@ -234,6 +235,8 @@ class _Run:
                 if self.pairer.over(item.time):
                     return
                 continue
+            if not self.fused:  # what streams had in store when they were opened is old, not too fast
+                self.from_ir.dropped = self.from_vi.dropped = 0
             out = self.frames.fuse(partner, item)
             self.size = (out.height, out.width)
             self.to_sink.put(out)
@@ -306,6 +309,11 @@ class _Run:
         if (ir.width, ir.height) != (vi.width, vi.height):
             notes.append(f"thermal resampled from {ir.width}x{ir.height} to {vi.width}x{vi.height}")
         return notes
+
+
+def _lane(source: Source, abort: threading.Event) -> Lane[Frame | Packet]:
+    live = source.info.live
+    return Lane(_LIVE_LANE if live else _LANE, abort, lossy=live)
 
 
 def _read(source: Source, lane: Lane[Frame | Packet]) -> None:

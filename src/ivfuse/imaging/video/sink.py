@@ -216,9 +216,7 @@ class FileSink:
         name = self._template.codec_context.name
         if name not in self._container.supported_codecs:
             hint = "; .mkv takes more" if self.path.suffix.lower() == ".mp4" else ""
-            self.notes.append(
-                f"the sound ({name}) is left out: {self.path.suffix} does not take it{hint}"
-            )
+            self.notes.append(f"the sound ({name}) is left out: {self.path.suffix} does not take it{hint}")
             return
         self._audio = self._container.add_stream_from_template(self._template)
         self._container.start_encoding()

@@ -63,8 +63,8 @@ class StreamSource:
         self._name = name or url
         self._role = role
         options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
-        if live and format is None:  # look at a stream for two seconds, not five, before it begins
-            options |= {"analyzeduration": "2000000"}
+        if live and format is None:  # look at a stream for a second, not five, before it begins
+            options |= {"analyzeduration": "1000000", "fpsprobesize": "5"}
         limits = (_OPEN_SECONDS, _READ_SECONDS) if live else None
         try:
             self._container = av.open(url, format=format, options=options, timeout=limits)
