@@ -2,8 +2,8 @@
 
     python benchmarks/offset.py DATA/m3svd_video
 
-Every clip with 30 and with 10 thermal frames a second; and the thermal of one clip with the visible of another,
-which must be refused.
+Every clip with 30 and with 10 thermal frames a second; and the thermal of one clip with the visible of
+another, which must be refused.
 """
 
 from __future__ import annotations
