@@ -105,7 +105,7 @@ def fuse(
         raise UsageError("--weights takes the place of --method, --runtime and --precision")
     one = _is_one_pair(ir, vi)
     folder, suffix = _target(out, format_, one)
-    _limit_threads(threads)
+    limit_threads(threads)
 
     from ivfuse.cli import fuse_report
     from ivfuse.fusion.folder import fuse_pairs
@@ -116,7 +116,7 @@ def fuse(
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
     check_output(folder / f"x{suffix}" if _names_folder(out) or not one else out, bits)
     fuser = Fuser(
-        _torch_method(weights, threads) if weights else method,
+        torch_method(weights, threads) if weights else method,
         runtime=runtime,  # type: ignore[arg-type]  # checked by the method, which names the choices
         precision=precision,  # type: ignore[arg-type]
         threads=None if weights else threads,
@@ -186,7 +186,7 @@ def _names_folder(out: str) -> bool:
     return out.endswith(("/", os.sep)) or Path(out).is_dir()
 
 
-def _torch_method(weights: Path, threads: int | None) -> Method:
+def torch_method(weights: Path, threads: int | None) -> Method:
     """A network of a training, without the detour of an export."""
     from ivfuse.cli.needs import training
 
@@ -199,7 +199,7 @@ def _torch_method(weights: Path, threads: int | None) -> Method:
     return load_torch_method(weights)
 
 
-def _limit_threads(threads: int | None) -> None:
+def limit_threads(threads: int | None) -> None:
     """Classical methods and the reading of files take their threads from OpenCV."""
     if threads is not None:
         import cv2
