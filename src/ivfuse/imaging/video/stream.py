@@ -153,8 +153,11 @@ class StreamSource:
                 continue
             if packet.is_corrupt and not self.info.live:
                 self.health.damaged += 1
+                ends = "mov" in self._container.format.name  # the file ends in it
+                if ends:
+                    yield from self._decode(None)  # what a threaded decoder still holds counts as seen
                 self._blame("a packet is incomplete")
-                if "mov" in self._container.format.name:  # the file ends in it
+                if ends:
                     continue
             yield from self._decode(packet)
 
