@@ -181,8 +181,10 @@ class StreamSource:
         """Seconds of a picture on the clock of the source."""
         if self.info.live:
             return clock_time.monotonic()
-        time = picture.time
-        if time is None:
+        base = picture.time_base or self._video.time_base  # what is flushed from a decoder has none
+        if picture.pts is not None and base:
+            time = float(picture.pts * base)
+        else:
             time = self.info.start + self._origin + float(index / self.info.rate)
         self._reached = time - self._origin + float(1 / self.info.rate)
         return float(time - self._origin)
