@@ -88,7 +88,7 @@ def climb(data: Reduced, start: Candidate, levels: Sequence[Level], model: Model
         if level.side == resting:
             continue
         allowed = MODELS[min(MODELS.index(level.model), MODELS.index(model))]
-        step = improve(data.pair, current.matrix, replace(level, model=allowed))
+        step = improve([data.pair], current.matrix, replace(level, model=allowed))
         if step is None or fault_of(step[0], *data.sizes):
             return None
         moved = corner_distance(step[0], current.matrix, data.sizes[0])
@@ -98,13 +98,28 @@ def climb(data: Reduced, start: Candidate, levels: Sequence[Level], model: Model
     return current
 
 
-def best_candidate(data: Reduced, model: Model, turn: float = 0.0) -> Candidate | None:
-    """The transform for which most speaks, for a thermal that is turned by about ``turn`` degrees."""
+def settle(data: Sequence[Reduced], start: Matrix, model: Model) -> Matrix | None:
+    """One transform for several pairs of a rig, from one that is nearly right; ``None`` if they come apart."""
+    current = start
+    for level in LAST[2:]:
+        allowed = MODELS[min(MODELS.index(level.model), MODELS.index(model))]
+        step = improve([one.pair for one in data], current, replace(level, model=allowed))
+        if step is None or fault_of(step[0], *data[0].sizes):
+            return None
+        current = step[0]
+    return current
+
+
+def best_candidate(data: Reduced, model: Model, turns: Sequence[float] = (0.0,)) -> Candidate | None:
+    """The transform for which most speaks, for a thermal that is turned by about one of these degrees."""
+    pair = data.pair
     if model == "translation":
         (a, b), (c, d) = data.sizes
         starts = [scaling(c / a, d / b)]
     else:
-        starts = [place.matrix for place in search(data.pair.ir, data.pair.vi, data.pair.mask, PLACES, turn)]
+        places = [x for turn in turns for x in search(pair.ir, pair.vi, pair.mask, PLACES, turn)]
+        places.sort(key=lambda place: -place.evidence)
+        starts = [place.matrix for place in places[:PLACES]]
     current = [Candidate(matrix, 0.0) for matrix in starts]
     for levels, kept in ((FIRST, KEPT), (SECOND, 1), (LAST, 1)):
         found = [x for start in current if (x := climb(data, start, levels, model))]

@@ -6,7 +6,8 @@ a block with nothing in it or with several equal matches does not vote (EM over 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -90,13 +91,19 @@ class Votes:
     to_level: Matrix
 
 
-def improve(pair: Pair, matrix: Matrix, level: Level) -> tuple[Matrix, float] | None:
+def improve(pairs: Sequence[Pair], matrix: Matrix, level: Level) -> tuple[Matrix, float] | None:
     """One step: look around, follow the votes.
 
+    Args:
+        pairs: of one rig and of equal sizes, often only one.
+        matrix: thermal to visible.
+        level: how far and how fine to look.
+
     Returns:
-        The new matrix and how much better the blocks match there than elsewhere; ``None`` if too little is common.
+        The new matrix and how much better the blocks match there than elsewhere; ``None`` if too little is
+            common.
     """
-    votes = collect(pair, matrix, level.side, level.reach)
+    votes = collect_all(pairs, matrix, level.side, level.reach)
     if votes is None:
         return None
     half = max(votes.size) / 2
@@ -107,6 +114,17 @@ def improve(pair: Pair, matrix: Matrix, level: Level) -> tuple[Matrix, float] | 
     update = np.linalg.inv(inner) @ _as_matrix(change / half, level.model) @ inner
     new = np.linalg.inv(votes.to_level) @ np.linalg.inv(update) @ votes.to_level @ matrix
     return normalised(new), evidence(votes, design @ change)
+
+
+def collect_all(pairs: Sequence[Pair], matrix: Matrix, side: int, reach: int) -> Votes | None:
+    """The votes of all pairs together; ``None`` if none has any."""
+    found = [x for pair in pairs if (x := collect(pair, matrix, side, reach))]
+    if not found:
+        return None
+    match, places, seen = (
+        np.concatenate([getattr(x, name) for x in found]) for name in ("match", "places", "seen")
+    )
+    return replace(found[0], match=match, places=places, seen=seen)
 
 
 def collect(pair: Pair, matrix: Matrix, side: int, reach: int) -> Votes | None:
