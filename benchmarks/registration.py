@@ -2,9 +2,9 @@
 
     python benchmarks/registration.py --data ../shared/data --overlays /tmp/overlays
 
-Four parts, each can be left out with --only: raw (RoadScene's raw pairs, against its own aligned thermal), warped
-(aligned pairs warped by random homographies), unrelated (pictures of different scenes, all to be refused), drone
-(no truth: overlays to look at). Times are CPU seconds of one thread.
+Four parts, chosen by --only: raw (RoadScene's raw pairs, against its own aligned thermal), warped (aligned
+pairs warped by random homographies), unrelated (pictures of different scenes, all to be refused), drone (no
+truth: overlays to look at). Times are CPU seconds of one thread.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def table(head: list[str], rows: list[list[str]]) -> None:
     print(flush=True)
 
 
-# --- RoadScene's raw pairs ------------------------------------------------------------------------------------------
+# --- RoadScene's raw pairs
 
 
 def matched(source: Gray, target: Gray) -> Matrix:
@@ -101,7 +101,7 @@ def correlation(ir: Gray, matrix: Matrix, truth: Gray) -> float:
 
 
 def raw(data: Path, overlays: Path | None) -> None:
-    """RoadScene's aligned visible is a crop of the raw one, stretched; the registered thermal is cut the same way."""
+    """RoadScene's aligned visible is the raw one cut and stretched; so is the placed thermal, then."""
     rows, ratios, times = [], [], []
     for path in sorted((data / "roadscene_raw/ir").iterdir()):
         stem = path.stem
@@ -153,14 +153,14 @@ def seen_error(truth: Matrix, found: Matrix, ir: Gray, vi: Gray) -> Matrix:
     return (moved(found, points) - there)[inside]
 
 
-# --- aligned pairs, warped -------------------------------------------------------------------------------------------
+# --- aligned pairs, warped
 
 
 def warped(ir: Gray, rng: np.random.Generator, size: float, framed: bool) -> tuple[Gray, Matrix]:
     """A thermal whose corners are moved by up to ``size`` of the width in any direction; and the way back.
 
-    ``framed``: the whole thermal, parts of it pushed out of the frame, black where it shows nothing; else the part
-    inside of a margin, so that the frame is full of picture.
+    ``framed``: the whole thermal, parts of it pushed out of the frame, black where it shows nothing; else the
+    part inside of a margin, so that the frame is full of picture.
     """
     width, height = size_of(ir)
     margin = size * width
@@ -250,7 +250,7 @@ def halves(data: Path) -> None:
     table(["pairs of msrs640", "upper left", "upper right", "lower right", "lower left"], rows)
 
 
-# --- pictures of different scenes, and drones ------------------------------------------------------------------------
+# --- pictures of different scenes, and drones
 
 
 def unrelated(data: Path, count: int) -> None:
@@ -268,8 +268,8 @@ def unrelated(data: Path, count: int) -> None:
             print(f"accepted: thermal {pairs[a][0]} on visible {pairs[b][0]}")
     agreement, distinctness = np.max(scores, axis=0)
     print(
-        f"{accepted} of {count} unrelated pairs accepted; highest agreement {agreement:.2f}, highest distinctness"
-        f" {distinctness:.2f}; median CPU {np.median(times):.2f} s\n"
+        f"{accepted} of {count} unrelated pairs accepted; highest agreement {agreement:.2f}, highest"
+        f" distinctness {distinctness:.2f}; median CPU {np.median(times):.2f} s\n"
     )
 
 
@@ -295,7 +295,9 @@ def save(overlays: Path | None, name: str, ir: Gray, vi: Gray, found: Timed) -> 
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", choices=["raw", "warped", "unrelated", "drone"], action="append")
     parser.add_argument("--overlays", type=Path, help="folder for pictures to look at; not for publication")

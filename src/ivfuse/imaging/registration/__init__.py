@@ -1,1 +1,1 @@
-"""Where a thermal picture lies on a visible one: found from the pictures or from points, kept as a rig, applied."""
+"""Where a thermal picture lies on a visible one: found from pictures or points, kept as a rig, applied."""

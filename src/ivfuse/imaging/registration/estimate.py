@@ -1,4 +1,4 @@
-"""The transform of one pair: search, refine the likely places, keep the best one, say how far it can be trusted."""
+"""The transform of one pair: search, refine the likely places, keep the one for which most speaks."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def climb(data: Reduced, start: Candidate, levels: Sequence[Level], model: Model
 
 
 def settle(data: Sequence[Reduced], start: Matrix, model: Model) -> Matrix | None:
-    """One transform for several pairs of a rig, from one that is nearly right; ``None`` if they come apart."""
+    """One transform for several pairs of a rig, from one nearly right; ``None`` if they come apart."""
     current = start
     for level in LAST[2:]:
         allowed = MODELS[min(MODELS.index(level.model), MODELS.index(model))]
@@ -121,7 +121,7 @@ def best_candidate(data: Reduced, model: Model, turns: Sequence[float] = (0.0,))
         places.sort(key=lambda place: -place.evidence)
         starts = [place.matrix for place in places[:PLACES]]
     current = [Candidate(matrix, 0.0) for matrix in starts]
-    for levels, kept in ((FIRST, KEPT), (SECOND, 1), (LAST, 1)):
+    for levels, kept in ((FIRST, KEPT), (SECOND, 1)):
         found = [x for start in current if (x := climb(data, start, levels, model))]
         current = sorted(found, key=lambda x: -x.evidence)[:kept]
-    return current[0] if current else None
+    return climb(data, current[0], LAST, model) if current else None

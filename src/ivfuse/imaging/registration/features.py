@@ -1,7 +1,7 @@
 """What both bands share: where edges are and how they run, whatever side is the brighter one.
 
-An edge is a doubled angle (contrast that turns over leaves it unchanged), weighted by its strength relative to its
-surroundings; harmonics of that angle are channels, so that products of channels compare orientations.
+An edge is a doubled angle (contrast that turns over leaves it unchanged), weighted by its strength relative
+to its surroundings; harmonics of that angle are channels, so that products of channels compare orientations.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ def edge_features(gray: Gray, sigma: float = 1.0, smooth: float = 1.0, harmonics
     Returns:
         (2 * harmonics, H, W) float32: cosine and sine of each harmonic, weighted; zero where nothing is.
 
-    Source: the doubled angle is that of Granlund & Knutsson 1995, ch. 6; channels of orientation for matching across
-        sensors are from Ye et al. 2019 (CFOG), the normalisation by surroundings from normalised gradient fields
-        (Haber & Modersitzki 2006).
+    Source: the doubled angle is that of Granlund & Knutsson 1995, ch. 6; channels of orientation for matching
+        across sensors are from Ye et al. 2019 (CFOG), the normalisation by surroundings from normalised
+        gradient fields (Haber & Modersitzki 2006).
     """
     blurred = cv2.GaussianBlur(gray, (0, 0), sigma)
     gx = cv2.Sobel(blurred, cv2.CV_32F, 1, 0, ksize=3, borderType=cv2.BORDER_REPLICATE)
     gy = cv2.Sobel(blurred, cv2.CV_32F, 0, 1, ksize=3, borderType=cv2.BORDER_REPLICATE)
     power = gx * gx + gy * gy
-    around = cv2.sqrt(cv2.GaussianBlur(power, (0, 0), SURROUNDINGS, borderType=cv2.BORDER_REFLECT))
+    around = np.sqrt(cv2.GaussianBlur(power, (0, 0), SURROUNDINGS, borderType=cv2.BORDER_REFLECT))
     floor = 0.5 * float(np.median(around)) + 1e-4 * float(around.max()) + _TINY
-    weight = cv2.min(cv2.sqrt(power) / (around + floor), STRONGEST)
+    weight = np.minimum(np.sqrt(power) / (around + floor), np.float32(STRONGEST))
     cos2 = (gx * gx - gy * gy) / (power + _TINY)
     sin2 = 2 * gx * gy / (power + _TINY)
     channels = [weight * cos2, weight * sin2]
@@ -85,7 +85,7 @@ def frame_mask(gray: Gray) -> Gray:
 
 
 def shrunk(gray: Gray, factor: float) -> Gray:
-    """The picture at ``factor`` of its size, by means of areas; enlarged linearly if the factor is above 1."""
+    """The picture at ``factor`` of its size, by means of areas; enlarged linearly above 1."""
     size = (max(8, round(gray.shape[1] * factor)), max(8, round(gray.shape[0] * factor)))
     if size == gray.shape[::-1]:
         return gray

@@ -1,7 +1,7 @@
-"""The transforms a rig can have, as 3 x 3 matrices: what they do to corners, whether they make sense, least squares.
+"""The transforms a rig can have, as 3 x 3 matrices: what they do to corners, whether they make sense, fits.
 
-Inside this package a point is measured from the picture's upper left corner, so that sizes scale exactly; matrices
-that leave it count from the centre of the first pixel, as OpenCV does.
+Inside this package a point is measured from the picture's upper left corner, so that sizes scale exactly;
+matrices that leave it count from the centre of the first pixel, as OpenCV does.
 """
 
 from __future__ import annotations
@@ -36,7 +36,12 @@ def to_corners(matrix: Matrix) -> Matrix:
 
 def normalised(matrix: Matrix) -> Matrix:
     """The same transform with 1 in the last place."""
-    return matrix / matrix[2, 2]
+    return np.asarray(matrix / matrix[2, 2], np.float64)
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """The way back, with 1 in the last place."""
+    return normalised(np.asarray(np.linalg.inv(matrix), np.float64))
 
 
 def scaling(x: float, y: float) -> Matrix:
@@ -47,7 +52,7 @@ def scaling(x: float, y: float) -> Matrix:
 def moved(matrix: Matrix, points: Points) -> Points:
     """Where points (N, 2) go."""
     lifted = points @ matrix[:, :2].T + matrix[:, 2]
-    return lifted[:, :2] / lifted[:, 2:]
+    return np.asarray(lifted[:, :2] / lifted[:, 2:], np.float64)
 
 
 def corners_of(size: Size) -> Points:
@@ -58,7 +63,7 @@ def corners_of(size: Size) -> Points:
 
 def depth_at_corners(matrix: Matrix, size: Size) -> NDArray[np.float64]:
     """The homogeneous coordinate of each corner; the picture is torn apart if one is not positive."""
-    return corners_of(size) @ matrix[2, :2] + matrix[2, 2]
+    return np.asarray(corners_of(size) @ matrix[2, :2] + matrix[2, 2], np.float64)
 
 
 def zoom_at(matrix: Matrix, point: Points) -> float:
@@ -95,7 +100,7 @@ def fault_of(matrix: Matrix, thermal: Size, visible: Size) -> str:
 
 
 def overlap_share(corners: Points, visible: Size) -> float:
-    """Area that both pictures show, as a part of the smaller one; ``corners`` (4, 2) are of a convex thermal."""
+    """Area that both pictures show, in parts of the smaller one; ``corners`` (4, 2) are the thermal's."""
     area, inside = polygon_area(corners), polygon_area(clipped(corners, visible))
     return inside / max(min(area, float(visible[0] * visible[1])), 1e-9)
 
@@ -170,7 +175,7 @@ def fit(thermal: Points, visible: Points, model: Model, base: Matrix | None = No
 
 
 def _fit_homography(thermal: Points, visible: Points) -> Matrix:
-    """Direct linear transform on normalised points (Hartley & Zisserman 2004, alg. 4.2), then Gauss-Newton."""
+    """Direct linear transform on normalised points (Hartley & Zisserman 2004, alg. 4.2), Gauss-Newton."""
     a, b = _conditioned(thermal), _conditioned(visible)
     p, q = moved(a, thermal), moved(b, visible)
     x, y = p.T

@@ -21,8 +21,8 @@ from ivfuse.imaging.registration.geometry import (
     Size,
     clipped,
     corners_of,
+    inverse,
     moved,
-    overlap_share,
     polygon_area,
     scaling,
     to_centres,
@@ -81,7 +81,8 @@ class Placement:
     def coverage(self) -> Gray | None:
         """How much the thermal counts at each pixel of the output.
 
-        (H, W) float32: 0 outside of the thermal, 1 well inside, a soft step between; ``None`` if it is 1 all over.
+        (H, W) float32: 0 outside of the thermal, 1 well inside, a soft step between; ``None`` if it is 1
+        all over.
         """
         if self.crop or self.share > 1 - 1e-6:
             return None
@@ -108,7 +109,9 @@ class Placement:
         """
         width, height = self.registration.thermal
         if frame.shape != (height, width):
-            raise InputError(f"thermal frame: found an array of shape {frame.shape}, expected {(height, width)}")
+            raise InputError(
+                f"thermal frame: found an array of shape {frame.shape}, expected {(height, width)}"
+            )
         if frame.dtype.kind == "f":
             frame = np.asarray(frame, np.float32)
         if frame.dtype.str[1:] not in _SHARP:
@@ -134,7 +137,11 @@ class Placement:
         width, height = self.registration.thermal
         zoom = zoom_at(to_corners(self.registration.array), np.array([width / 2, height / 2]))
         factor = min(1.0, zoom)
-        return (max(1, round(width * factor)), max(1, round(height * factor))) if factor < 0.9 else (width, height)
+        return (
+            (max(1, round(width * factor)), max(1, round(height * factor)))
+            if factor < 0.9
+            else (width, height)
+        )
 
     @cached_property
     def _maps(self) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -142,7 +149,7 @@ class Placement:
         width, height = self.registration.thermal
         inner = to_corners(self.registration.array) @ scaling(width / self._small[0], height / self._small[1])
         left, top, right, bottom = self.box
-        columns, rows = _columns_and_rows(np.linalg.inv(to_centres(inner)), left, top, right, bottom)
+        columns, rows = _columns_and_rows(inverse(to_centres(inner)), left, top, right, bottom)
         first, second = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
         return first, second
 

@@ -12,12 +12,24 @@ from typing import Any
 import numpy as np
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.imaging.registration.geometry import FEWEST, Model, Points, Size, fault_of, fit, moved, scaling
+from ivfuse.imaging.registration.geometry import (
+    FEWEST,
+    MODELS,
+    Model,
+    Points,
+    Size,
+    fault_of,
+    fit,
+    moved,
+    scaling,
+)
 from ivfuse.imaging.registration.rig import Registration, registration_of
 
 COLUMNS = ("ir_x", "ir_y", "vi_x", "vi_y")
 LARGEST = 1 << 20  # bytes of a file
-WORST = 0.05  # root mean square distance, in diagonals of the visible, from which on points contradict each other
+WORST = (
+    0.05  # root mean square distance, in diagonals of the visible, from which on points contradict each other
+)
 _OUTSIDE = 0.25  # of a frame's size, how far beyond its borders a point may lie
 
 
@@ -48,7 +60,7 @@ class Correspondences:
             InputError: if points lie outside of their frame, on one line, or contradict each other.
         """
         count = len(self.thermal)
-        chosen = model or max((m for m in FEWEST if FEWEST[m] <= count), key=lambda m: FEWEST[m])
+        chosen: Model = model or [name for name in MODELS if FEWEST[name] <= count][-1]
         if count < FEWEST[chosen]:
             raise UsageError(
                 f"{self.name}: found {count} points, expected {FEWEST[chosen]} or more for {chosen}"
@@ -66,11 +78,10 @@ class Correspondences:
         if residual > WORST * float(np.hypot(*visible)):
             worst = int(distances.argmax()) + 1
             raise InputError(
-                f"{self.name}: the points contradict each other by {residual:.1f} pixels, most of all point {worst}"
+                f"{self.name}: the points contradict each other by {residual:.1f} pixels, most of all point"
+                f" {worst}"
             )
-        return registration_of(
-            matrix, thermal, visible, chosen, pairs=0, origin="points", residual=residual
-        )
+        return registration_of(matrix, thermal, visible, chosen, pairs=0, origin="points", residual=residual)
 
     def _check_inside(self, thermal: Size, visible: Size) -> None:
         for kind, points, size in (("ir", self.thermal, thermal), ("vi", self.visible, visible)):
@@ -79,8 +90,8 @@ class Correspondences:
             if bad.size:
                 x, y = points[bad[0]]
                 raise InputError(
-                    f"{self.name}: point {bad[0] + 1}: found {kind} at {x:g}, {y:g}, expected it inside of the"
-                    f" {size[0]}x{size[1]} frame"
+                    f"{self.name}: point {bad[0] + 1}: found {kind} at {x:g}, {y:g}, expected it inside of"
+                    f" the {size[0]}x{size[1]} frame"
                 )
 
 
@@ -88,8 +99,8 @@ def read_points(path: str | os.PathLike[str]) -> Correspondences:
     """Read points.
 
     Args:
-        path: a .json file, a list of objects with ir_x, ir_y, vi_x, vi_y or of lists of four numbers; else CSV with
-            these columns, the header being optional.
+        path: a .json file, a list of objects with ir_x, ir_y, vi_x, vi_y or of lists of four numbers; else
+            CSV with these columns, the header being optional.
 
     Raises:
         InputError: if the file is missing, holds no point, or something that is no number.
@@ -120,7 +131,11 @@ def _from_json(path: Path, text: str) -> list[list[Any]]:
     if not isinstance(content, list):
         raise InputError(f"{path}: found no list, expected a list of points")
     return [
-        [row.get(key) for key in COLUMNS] if isinstance(row, dict) else row if isinstance(row, list) else [row]
+        [row.get(key) for key in COLUMNS]
+        if isinstance(row, dict)
+        else row
+        if isinstance(row, list)
+        else [row]
         for row in content
     ]
 
@@ -144,7 +159,9 @@ def _from_csv(path: Path, text: str) -> list[list[Any]]:
 
 def _numbers(path: Path, index: int, row: list[Any]) -> list[float]:
     if len(row) != 4 or not all(map(_is_number, row)):
-        raise InputError(f"{path}: point {index}: found {str(row)[:60]}, expected four numbers {','.join(COLUMNS)}")
+        raise InputError(
+            f"{path}: point {index}: found {str(row)[:60]}, expected four numbers {','.join(COLUMNS)}"
+        )
     return [float(value) for value in row]
 
 

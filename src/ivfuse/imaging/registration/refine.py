@@ -1,7 +1,8 @@
-"""From a rough place to a precise one: many blocks vote for where they match best, the transform follows them.
+"""From a rough place to a precise one: many blocks vote for where they match best, the transform follows.
 
-A block votes with the whole surface of its match, not with the best point of it: an edge votes across itself alone,
-a block with nothing in it or with several equal matches does not vote (EM over blocks, in growing resolution).
+A block votes with the whole surface of its match, not with the best point of it: an edge votes across itself
+alone, a block with nothing in it or with several equal matches does not vote (EM over blocks, in growing
+resolution).
 """
 
 from __future__ import annotations
@@ -179,8 +180,42 @@ def follow(
     return change, information
 
 
+def spread(votes: Votes, matrix: Matrix, thermal: tuple[int, int], model: Model) -> float:
+    """How far the corners of the common part move when any sixteenth of the picture is left out.
+
+    Args:
+        votes: around ``matrix``.
+        matrix: thermal to visible.
+        thermal: width and height of the thermal.
+        model: what the transform may do.
+
+    Returns:
+        The jackknife's standard error at the worst corner, in parts of the common part's width.
+
+    Source: Efron & Tibshirani 1993, eq. 11.5.
+    """
+    half, middle = max(votes.size) / 2, np.array(votes.size) / 2
+    design = _design((votes.places - middle) / half, model)
+    corners = clipped(moved(votes.to_level @ matrix, corners_of(thermal)), votes.size)
+    at_corners = _design((corners - middle) / half, model)
+    rows = np.clip(np.floor(votes.places / votes.size * 4), 0, 3).astype(int)
+    tiles = rows[:, 1] * 4 + rows[:, 0]
+    shifts = []
+    for tile in np.unique(tiles):
+        rest = tiles != tile
+        if rest.sum() < LEAST_BLOCKS:
+            continue
+        part = replace(votes, match=votes.match[rest], places=votes.places[rest], seen=votes.seen[rest])
+        shifts.append(at_corners @ follow(part, design[rest], model, 2.0, 1.5)[0])
+    if len(shifts) < 4 or not len(corners):
+        return 1.0
+    off = np.array(shifts) - np.mean(shifts, axis=0)
+    errors = np.sqrt((off**2).sum(axis=(0, 2)) * (len(shifts) - 1) / len(shifts))
+    return float(errors.max()) / votes.size[0]
+
+
 def evidence(votes: Votes, expected: Array) -> float:
-    """How much better the blocks match at the expected shifts (blocks, 2) than at a median one, on average."""
+    """How much better blocks match at the expected shifts (blocks, 2) than at a median one, on average."""
     distance = ((votes.shifts[None] - expected[:, None]) ** 2).sum(axis=-1)
     near = np.exp(-0.5 * distance)
     total = near.sum(axis=1)
@@ -198,7 +233,7 @@ def _gaussians(share: Array, shifts: Array) -> tuple[Array, Array, Array]:
 
 
 def _along(axes: Array, vectors: Array) -> Array:
-    return np.einsum("bij,bi->bj", axes, vectors)
+    return np.asarray(np.einsum("bij,bi->bj", axes, vectors))
 
 
 def _design(places: Array, model: Model) -> Array:
@@ -209,7 +244,10 @@ def _design(places: Array, model: Model) -> Array:
         "translation": ([one, zero], [zero, one]),
         "similarity": ([one, zero, x, -y], [zero, one, y, x]),
         "affine": ([one, zero, x, y, zero, zero], [zero, one, zero, zero, x, y]),
-        "homography": ([one, zero, x, y, zero, zero, x * x, x * y], [zero, one, zero, zero, x, y, x * y, y * y]),
+        "homography": (
+            [one, zero, x, y, zero, zero, x * x, x * y],
+            [zero, one, zero, zero, x, y, x * y, y * y],
+        ),
     }[model]
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
@@ -251,7 +289,7 @@ def _placed(pair: Pair, matrix: Matrix, shape: tuple[int, ...]) -> tuple[Gray, G
     placed = cv2.warpPerspective(small, grid, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = cv2.warpPerspective(mask, grid, size, flags=cv2.INTER_LINEAR)
     inside = cv2.erode(inside, np.ones((7, 7), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1.0)
-    return placed, inside
+    return np.asarray(placed, np.float32), np.asarray(inside, np.float32)
 
 
 def _match_blocks(
@@ -280,7 +318,9 @@ def _match_blocks(
         product = visible[0] * padded[0, rows, columns]
         for channel in range(1, len(visible)):
             product += visible[channel] * padded[channel, rows, columns]
-        norms = (blocks(cells(own * area[rows, columns])) + floor) * (blocks(cells(power[rows, columns])) + floor)
+        norms = (blocks(cells(own * area[rows, columns])) + floor) * (
+            blocks(cells(power[rows, columns])) + floor
+        )
         match[index] = blocks(cells(product)) / np.sqrt(norms)
     # An even box is centred half a cell up and left of its cell's own centre.
     x, y = np.meshgrid(np.arange(grid[0]) * cell, np.arange(grid[1]) * cell)

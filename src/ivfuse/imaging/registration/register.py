@@ -1,4 +1,4 @@
-"""From pictures to a registration: one pair, or several of one rig that must agree; refuses when it is not sure."""
+"""From pictures to a registration: one pair, or several of a rig that must agree; refuses when not sure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from ivfuse.errors import IvfuseError, RegistrationError, UnknownNameError, reas
 from ivfuse.imaging.colour import luma
 from ivfuse.imaging.image import Gray, read_thermal, read_visible, thermal_window, to_picture_array
 from ivfuse.imaging.pairs import Pair
-from ivfuse.imaging.registration.estimate import Candidate, Reduced, best_candidate, reduced, settle
+from ivfuse.imaging.registration.estimate import (
+    LAST,
+    Candidate,
+    Reduced,
+    best_candidate,
+    climb,
+    reduced,
+    settle,
+)
 from ivfuse.imaging.registration.geometry import MODELS, Matrix, Model, Points, Size, moved
 from ivfuse.imaging.registration.rig import Registration, registration_of
 from ivfuse.imaging.registration.trust import NOTHING, Trust, fault_of_pictures, judge
@@ -25,6 +33,8 @@ Source = str | os.PathLike[str] | NDArray[Any]
 HINT = "give several pairs of the rig, or --points"
 LOOKS = ((0.0,), (-20.0, 20.0))  # degrees of turn: the second only where the first finds nothing sure
 NEAR = 0.02  # of the visible's diagonal: transforms this near to each other agree
+PASSES = 2  # through the last levels, after the first one
+SETTLED = 0.6  # agreement from which on a second pass changes nothing
 POOLED = 12  # pairs, at most, whose blocks vote together in the end
 
 
@@ -81,8 +91,8 @@ def register(ir: Source, vi: Source, model: Model = "homography") -> Registratio
     Args:
         ir: thermal: a path, or an array (H, W) or (H, W, 3) of any kind that :class:`ivfuse.Fuser` takes.
         vi: visible: a path or an array.
-        model: ``translation`` (the thermal stretched over the visible, then shifted), ``similarity``, ``affine``
-            or ``homography``.
+        model: ``translation`` (the thermal stretched over the visible, then shifted), ``similarity``,
+            ``affine`` or ``homography``.
 
     Returns:
         The registration; ``Fuser(rig=...)`` applies it.
@@ -126,8 +136,8 @@ def register_pairs(
 def register_grays(pairs: Sequence[tuple[str, Gray, Gray]], model: Model = "homography") -> RigResult:
     """Find the one transform of a rig.
 
-    Each pair is registered by itself; those that are sure and agree with most of the others count, and in the end
-    their blocks vote together.
+    Each pair is registered by itself; those that are sure and agree with most of the others count, and in the
+    end their blocks vote together.
 
     Args:
         pairs: name, thermal and visible luma, float32 (H, W); all of one rig, so of equal sizes.
@@ -142,14 +152,14 @@ def attempt(ir: Gray, vi: Gray, model: Model) -> Attempt:
     """Register one pair, with a second look at turned thermals where the first is not sure."""
     fault = fault_of_pictures(ir, vi)
     if fault:
-        return Attempt(None, None, Trust(0.0, 0.0, fault))
+        return Attempt(None, None, Trust(0.0, 0.0, 1.0, fault))
     data = reduced(ir, vi)
     best: tuple[Trust, Candidate] | None = None
     for turns in LOOKS[: 1 if model == "translation" else None]:
         candidate = best_candidate(data, model, turns)
         if candidate is None:
             continue
-        trust = judge([data], candidate.matrix)
+        candidate, trust = _at_rest(data, candidate, model)
         if best is None or _rank(trust) > _rank(best[0]):
             best = trust, candidate
         if best[0].enough:
@@ -157,6 +167,20 @@ def attempt(ir: Gray, vi: Gray, model: Model) -> Attempt:
     if best is None:
         return Attempt(data, None, NOTHING)
     return Attempt(data, best[1].matrix, best[0])
+
+
+def _at_rest(data: Reduced, candidate: Candidate, model: Model) -> tuple[Candidate, Trust]:
+    """Go on with the last levels where few blocks agree, as long as more of them do then."""
+    trust = judge([data], candidate.matrix, model)
+    for _ in range(PASSES):
+        if trust.agreement > SETTLED:
+            break
+        further = climb(data, candidate, LAST, model)
+        more = None if further is None else judge([data], further.matrix, model)
+        if further is None or more is None or more.distinctness < trust.distinctness + 0.01:
+            break
+        candidate, trust = further, more
+    return candidate, trust
 
 
 def check_model(model: str) -> None:
@@ -229,7 +253,7 @@ def _agreed(
         data = [x.data for x in together[:POOLED]]
         settled = settle(data, matrix, model) if len(data) > 1 else matrix
         matrix = matrix if settled is None else settled
-        trust = judge(data, matrix)
+        trust = judge(data, matrix, model)
         reason = trust.reason
         if len(together) * 2 <= len(sure):
             reason = f"not sure: of {len(sure)} pairs only {len(together)} have one transform"
@@ -269,11 +293,20 @@ def _refused(
         return RigResult(None, "there is no pair", NOTHING, outcomes)
     best = attempts[index][1]
     guess = None
-    if sizes is not None and attempts[index][2] == sizes and best.data is not None and best.matrix is not None:
+    if (
+        sizes is not None
+        and attempts[index][2] == sizes
+        and best.data is not None
+        and best.matrix is not None
+    ):
         guess = registration_of(
             best.data.full(best.matrix), *sizes, model, score=best.trust.agreement, pairs=0
         )
-    reason = reasons[index] if len(attempts) == 1 else f"none of {len(attempts)} pairs is sure; the best: {reasons[index]}"
+    reason = (
+        reasons[index]
+        if len(attempts) == 1
+        else f"none of {len(attempts)} pairs is sure; the best: {reasons[index]}"
+    )
     return RigResult(guess, reason, best.trust, outcomes)
 
 

@@ -12,7 +12,16 @@ import numpy as np
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.imaging.encode import write_bytes
-from ivfuse.imaging.registration.geometry import MODELS, Matrix, Model, Size, fault_of, scaling, to_centres, to_corners
+from ivfuse.imaging.registration.geometry import (
+    MODELS,
+    Matrix,
+    Model,
+    Size,
+    fault_of,
+    scaling,
+    to_centres,
+    to_corners,
+)
 
 FORMAT = "ivfuse rig"
 VERSION = 1
@@ -29,8 +38,8 @@ class Registration:
     """Where the thermal picture lies on the visible one.
 
     Attributes:
-        matrix: rows of the 3 x 3 matrix from a thermal pixel (column, row, 1) to a visible one, counted from the
-            centre of the upper left pixel, as OpenCV does.
+        matrix: rows of the 3 x 3 matrix from a thermal pixel (column, row, 1) to a visible one, counted from
+            the centre of the upper left pixel, as OpenCV does.
         thermal: width and height of the thermal frame, in pixels.
         visible: width and height of the visible frame.
         model: what the transform may do.
@@ -73,8 +82,8 @@ class Registration:
             x, y = new[0] / old[0], new[1] / old[1]
             if abs(x - y) > _EQUAL_ASPECT * max(x, y):
                 raise UsageError(
-                    f"rig: made for {name} frames of {old[0]}x{old[1]}, found {new[0]}x{new[1]}, expected frames"
-                    " of the same aspect"
+                    f"rig: made for {name} frames of {old[0]}x{old[1]}, found {new[0]}x{new[1]}, expected"
+                    " frames of the same aspect"
                 )
             scales.append(scaling(x, y))
         matrix = to_centres(scales[1] @ to_corners(self.array) @ np.linalg.inv(scales[0]))
@@ -103,9 +112,7 @@ class Registration:
         write_bytes(Path(path), f"{{\n{lines}\n}}\n".encode())
 
 
-def registration_of(
-    matrix: Matrix, thermal: Size, visible: Size, model: Model, **facts: Any
-) -> Registration:
+def registration_of(matrix: Matrix, thermal: Size, visible: Size, model: Model, **facts: Any) -> Registration:
     """A registration from a matrix that counts from corners, signed by this program."""
     from importlib.metadata import version
 
@@ -130,7 +137,9 @@ def load_rig(path: str | os.PathLike[str]) -> Registration:
     if content.get("format") != FORMAT:
         raise InputError(f"{path}: found no rig, expected a file that `ivfuse register` wrote")
     if content.get("version") != VERSION:
-        raise InputError(f"{path}: found a rig of version {_short(content.get('version'))}, expected {VERSION}")
+        raise InputError(
+            f"{path}: found a rig of version {_short(content.get('version'))}, expected {VERSION}"
+        )
     read = _Fields(path, content)
     rig = Registration(
         read.matrix(),
@@ -158,7 +167,9 @@ def _content(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot read the rig file: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: found no JSON, expected a rig file that `ivfuse register` wrote") from error
+        raise InputError(
+            f"{path}: found no JSON, expected a rig file that `ivfuse register` wrote"
+        ) from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: found no rig, expected a file that `ivfuse register` wrote")
     return content
@@ -175,7 +186,7 @@ class _Fields:
         return InputError(f"{self.path}: {key}: found {_short(found)}, expected {expected}")
 
     def number(self, key: str, low: float, high: float) -> float:
-        value = self.content.get(key)
+        value: Any = self.content.get(key)
         if not _is_number(value) or not low <= value <= high:
             raise self.fail(key, value, f"a number from {low:g} to {high:g}")
         return float(value)
@@ -188,14 +199,16 @@ class _Fields:
 
     def size(self, key: str) -> Size:
         value = self.content.get(key)
-        sides = (value.get("width"), value.get("height")) if isinstance(value, dict) else (None, None)
+        sides: list[Any] = [
+            value.get(side) if isinstance(value, dict) else None for side in ("width", "height")
+        ]
         for side in sides:
             if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= _LONGEST_SIDE:
                 raise self.fail(key, value, "width and height in pixels")
         return sides[0], sides[1]
 
     def matrix(self) -> Rows:
-        value = self.content.get("matrix")
+        value: Any = self.content.get("matrix")
         good = (
             isinstance(value, list)
             and len(value) == 3

@@ -92,11 +92,13 @@ def _turned(shape: tuple[int, ...], degrees: float) -> Matrix:
 
 def _thermal_features(small: Gray, mask: Gray, around: Matrix) -> Features:
     """Features of the turned thermal, zero where it holds no picture."""
-    inside = cv2.resize(mask, small.shape[::-1], interpolation=cv2.INTER_AREA)
+    inside = np.asarray(cv2.resize(mask, small.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
     if not np.allclose(around, np.eye(3)):
         size = small.shape[::-1]
-        small = cv2.warpAffine(small, around[:2], size, borderMode=cv2.BORDER_REPLICATE)
-        inside = cv2.warpAffine(inside, around[:2], size)
+        small = np.asarray(
+            cv2.warpAffine(small, around[:2], size, borderMode=cv2.BORDER_REPLICATE), np.float32
+        )
+        inside = np.asarray(cv2.warpAffine(inside, around[:2], size), np.float32)
     features = edge_features(small, _SIGMA, harmonics=1)
     if inside.min() < 1:
         features *= cv2.erode((inside > 0.999).astype(np.float32), np.ones((3, 3), np.uint8))
@@ -116,7 +118,7 @@ def _best_shifts(visible: _Searched, thermal: Features) -> Iterator[tuple[int, i
     common_columns = np.clip(np.minimum(right + columns, width) - np.maximum(right, 0), 0, None)
     least = OVERLAP * min(rows * columns, height * width)
     evidence = np.where(np.outer(common_rows, common_columns) < least, -1, evidence).astype(np.float32)
-    evidence = cv2.GaussianBlur(evidence, (0, 0), 1)
+    evidence = np.array(cv2.GaussianBlur(evidence, (0, 0), 1), np.float32)
     for _ in range(2):
         y, x = np.unravel_index(int(np.argmax(evidence)), evidence.shape)
         yield int(x) - columns, int(y) - rows, float(evidence[y, x])
@@ -124,7 +126,7 @@ def _best_shifts(visible: _Searched, thermal: Features) -> Iterator[tuple[int, i
 
 
 def _sum_of_parts(searched: _Searched, sought: Features) -> NDArray[np.float32]:
-    """How well the parts fit, for every shift of the whole: index (y + rows, x + columns) is the shift (x, y)."""
+    """How well the parts fit, for every shift of the whole: (x, y) is at index (y + rows, x + columns)."""
     height, width = searched.features.shape[1:]
     rows, columns = sought.shape[1:]
     part = (rows // PARTS[0], columns // PARTS[1])

@@ -1,4 +1,4 @@
-"""Whether a transform that was found is right: what it would take for blocks to agree by chance, and limits."""
+"""Whether a transform that was found is right: how many blocks agree; limits that chance does not reach."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 
 from ivfuse.imaging.image import Gray
 from ivfuse.imaging.registration.estimate import SMALLEST, Reduced
-from ivfuse.imaging.registration.geometry import Matrix, corners_of, fault_of, moved
-from ivfuse.imaging.registration.refine import collect_all
+from ivfuse.imaging.registration.geometry import Matrix, Model, corners_of, fault_of, moved
+from ivfuse.imaging.registration.refine import collect_all, spread
 
-# Between pictures of different scenes, which agree by chance, and right transforms; docs/registration.md has both.
+# Between pictures of different scenes, which agree by chance, and right transforms: docs/registration.md.
 AGREEMENT = 0.36
 DISTINCTNESS = 0.85
+SPREAD = 0.010
 _SIDE = 200  # root of the area, in pixels, that blocks are matched at
 _REACH = 5  # pixels that they look around
 _MOST_UNEQUAL = 2.0  # longest side of the placed thermal in shortest ones, each relative to its own length
@@ -26,13 +27,15 @@ class Trust:
     """How far a transform can be trusted.
 
     Attributes:
-        agreement: share of the blocks whose own best match is where the transform puts it, within 1 of 5 pixels.
+        agreement: share of the blocks whose own best match is where the transform puts it, to 1 of 5 pixels.
         distinctness: how far that match stands out of the others of its block, in standard deviations.
+        spread: how far corners move when any sixteenth of the picture is left out, in parts of its width.
         fault: why the transform cannot be right; empty if it can.
     """
 
     agreement: float
     distinctness: float
+    spread: float = 1.0
     fault: str = ""
 
     @property
@@ -52,15 +55,20 @@ class Trust:
             )
         if self.distinctness < DISTINCTNESS:
             return (
-                f"not sure: the best transform stands out by {self.distinctness:.2f}, {DISTINCTNESS} are needed"
+                f"not sure: the best transform stands out by {self.distinctness:.2f} only,"
+                f" {DISTINCTNESS} is needed"
+            )
+        if self.spread > SPREAD:
+            return (
+                f"not sure: corners are known to {self.spread:.1%} of the width only, {SPREAD:.1%} are needed"
             )
         return ""
 
 
-NOTHING = Trust(0.0, 0.0, "nothing that both pictures show was found")
+NOTHING = Trust(0.0, 0.0, 1.0, "nothing that both pictures show was found")
 
 
-def judge(data: Sequence[Reduced], matrix: Matrix) -> Trust:
+def judge(data: Sequence[Reduced], matrix: Matrix, model: Model) -> Trust:
     """Match blocks once more, around a final transform of reduced pairs."""
     votes = collect_all([one.pair for one in data], matrix, _SIDE, _REACH)
     if votes is None:
@@ -69,7 +77,8 @@ def judge(data: Sequence[Reduced], matrix: Matrix) -> Trust:
     here = votes.match[:, len(votes.shifts) // 2]
     stands_out = (here - np.median(votes.match, axis=1)) / (votes.match.std(axis=1) + 0.02)
     fault = fault_of(matrix, *data[0].sizes) or _unlikely(matrix, data[0])
-    return Trust(float((best <= 1).mean()), float(stands_out.mean()), fault)
+    off = spread(votes, matrix, data[0].sizes[0], model)
+    return Trust(float((best <= 1).mean()), float(stands_out.mean()), off, fault)
 
 
 def fault_of_pictures(ir: Gray, vi: Gray) -> str:
