@@ -159,24 +159,24 @@ def follow(
         stiffness[2:6] += STIFFNESS / 50
     if model == "homography":
         stiffness[6:] += STIFFNESS
-    likelihood = np.exp(SHARPNESS * (votes.match - votes.match.max(axis=1, keepdims=True)))
+    match = votes.match.astype(np.float32)
+    likelihood = np.exp(np.float32(SHARPNESS) * (match - match.max(axis=1, keepdims=True)))
     everything = OUTLIERS * likelihood.sum(axis=1)
     change = np.zeros(design.shape[-1])
     information = np.eye(design.shape[-1])
     for width in np.geomspace(first, last, rounds):
         expected = design @ change
-        distance = ((votes.shifts[None] - expected[:, None]) ** 2).sum(axis=-1)
-        share = likelihood * np.exp(-0.5 * distance / width**2)
-        total = share.sum(axis=1)
+        total, means, second = _moments(likelihood, expected, width)
         weight = votes.seen * total / (total + everything)
-        mean, precision, axes = _gaussians(share / (total[:, None] + 1e-30), votes.shifts)
+        mean, precision, axes = _gaussians(means, second)
         # What the window itself adds to a vote is taken out again.
         own = np.maximum(precision - width**-2, 0)
         pull = np.where(own > 0, mean * precision - _along(axes, expected) * width**-2, 0)
-        rows = np.einsum("bij,bip->bjp", axes, design)
+        rows = np.matmul(axes.transpose(0, 2, 1), design)
         own, pull = own * weight[:, None], pull * weight[:, None]
-        information = np.einsum("bjp,bj,bjq->pq", rows, own, rows) + np.diag(stiffness)
-        change = np.linalg.solve(information, np.einsum("bjp,bj->p", rows, pull))
+        flat = rows.reshape(-1, rows.shape[-1])
+        information = (flat * own.reshape(-1, 1)).T @ flat + np.diag(stiffness)
+        change = np.linalg.solve(information, flat.T @ pull.ravel())
     return change, information
 
 
@@ -206,7 +206,7 @@ def spread(votes: Votes, matrix: Matrix, thermal: tuple[int, int], model: Model)
         if rest.sum() < LEAST_BLOCKS:
             continue
         part = replace(votes, match=votes.match[rest], places=votes.places[rest], seen=votes.seen[rest])
-        shifts.append(at_corners @ follow(part, design[rest], model, 2.0, 1.5)[0])
+        shifts.append(at_corners @ follow(part, design[rest], model, 2.0, 1.5, rounds=4)[0])
     if len(shifts) < 4 or not len(corners):
         return 1.0
     off = np.array(shifts) - np.mean(shifts, axis=0)
@@ -216,20 +216,37 @@ def spread(votes: Votes, matrix: Matrix, thermal: tuple[int, int], model: Model)
 
 def evidence(votes: Votes, expected: Array) -> float:
     """How much better blocks match at the expected shifts (blocks, 2) than at a median one, on average."""
-    distance = ((votes.shifts[None] - expected[:, None]) ** 2).sum(axis=-1)
-    near = np.exp(-0.5 * distance)
-    total = near.sum(axis=1)
-    there = np.where(total > 0.5, (votes.match * near).sum(axis=1) / (total + 1e-9), 0)
-    return float((there - np.median(votes.match, axis=1)).mean())
+    match = votes.match.astype(np.float32)
+    near = _moments(np.ones_like(match), expected, 1.0)[0]
+    there = np.where(near > 0.5, _moments(match, expected, 1.0)[0] / (near + 1e-9), 0)
+    return float((there - np.median(match, axis=1)).mean())
 
 
-def _gaussians(share: Array, shifts: Array) -> tuple[Array, Array, Array]:
+def _moments(values: Gray, centre: Array, width: float) -> tuple[Array, Array, Array]:
+    """Sums of values (blocks, shifts) under a window of each block; means and mean products of the shifts.
+
+    The shifts fill a square, row by row, and the window is a Gaussian: rows and columns are weighted apart.
+    """
+    side = int(np.sqrt(values.shape[1]))
+    line = np.arange(side, dtype=np.float32) - side // 2
+    x, y = (np.exp(-0.5 * ((line - c[:, None]) / width) ** 2).astype(np.float32) for c in centre.T)
+    square = values.reshape(-1, side, side)
+    basis = np.stack([x, x * line, x * line * line], axis=-1)
+    columns = square @ basis  # (blocks, rows, 3): each row's sums of 1, x and x * x
+    sums = np.matmul(np.stack([y, y * line, y * line * line], axis=1), columns).astype(np.float64)
+    total = sums[:, 0, 0]
+    share = sums / (total[:, None, None] + 1e-30)
+    means = np.stack([share[:, 0, 1], share[:, 1, 0]], axis=-1)
+    mixed = share[:, 1, 1]
+    second = np.stack([share[:, 0, 2], mixed, mixed, share[:, 2, 0]], axis=-1).reshape(-1, 2, 2)
+    return total, means, second
+
+
+def _gaussians(mean: Array, second: Array) -> tuple[Array, Array, Array]:
     """Means (along the axes), precisions and axes of each block's votes."""
-    mean = share @ shifts
-    second = np.einsum("bd,di,dj->bij", share, shifts, shifts)
     spread = second - mean[:, :, None] * mean[:, None, :] + 0.05 * np.eye(2)
     variance, axes = np.linalg.eigh(spread)
-    return _along(axes, mean), 1 / variance, axes
+    return _along(axes, mean), 1 / np.maximum(variance, 1e-3), axes
 
 
 def _along(axes: Array, vectors: Array) -> Array:

@@ -15,7 +15,7 @@ from ivfuse.imaging.registration.refine import collect_all, spread
 # Between pictures of different scenes, which agree by chance, and right transforms: docs/registration.md.
 AGREEMENT = 0.36
 DISTINCTNESS = 0.85
-SPREAD = 0.010
+SPREAD = 0.0105
 _SIDE = 200  # root of the area, in pixels, that blocks are matched at
 _REACH = 5  # pixels that they look around
 _MOST_UNEQUAL = 2.0  # longest side of the placed thermal in shortest ones, each relative to its own length
@@ -60,7 +60,7 @@ class Trust:
             )
         if self.spread > SPREAD:
             return (
-                f"not sure: corners are known to {self.spread:.1%} of the width only, {SPREAD:.1%} are needed"
+                f"not sure: corners are known to {self.spread:.2%} of the width only, {SPREAD:.2%} are needed"
             )
         return ""
 
