@@ -309,3 +309,23 @@ def test_without_pyav_the_error_says_what_to_install(
     said = ivfuse_cli("video", *clips, "-o", tmp_path / "f.mp4")
     assert said.code == 2
     assert "pip install 'ivfuse[video]'" in said.err
+
+
+def test_a_rig_places_every_thermal_frame_and_the_visible_stays_beside_it(
+    moving: Any, write_clip: WriteClip, tmp_path: Path, ivfuse_cli: Cli, read_clip: ReadClip
+) -> None:
+    ir = write_clip(tmp_path / "ir.mkv", np.ascontiguousarray(moving.ir[:, 16:48, 24:72]))
+    vi = write_clip(tmp_path / "vi.mkv", moving.vi)
+    rig = ivfuse.Registration(((1, 0, 24), (0, 1, 16), (0, 0, 1)), (48, 32), (96, 64))
+    rig.save(tmp_path / "rig.json")
+    out = tmp_path / "out.mkv"
+    said = ivfuse_cli(
+        "video", ir, vi, "-o", out, "--method", "maximum", "--codec", "ffv1", "--rig", tmp_path / "rig.json"
+    )
+    assert said.code == 0, said.err
+    assert "placed by the rig" in said.err
+    plain = ivfuse.Fuser("maximum", rig=rig)
+    for frame, thermal, visible in zip(read_clip(out), moving.ir, moving.vi, strict=True):
+        wanted = plain.fuse(np.ascontiguousarray(thermal[16:48, 24:72]), visible)
+        assert np.abs(frame / 255 - wanted).max() < 0.03  # as for a video without a rig
+        assert np.abs(frame[:14].astype(int) - visible[:14]).max() <= 4
