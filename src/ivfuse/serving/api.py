@@ -214,7 +214,7 @@ def _base64(file: Path) -> str | None:
 def _known() -> dict[str, Any]:
     """Methods, palettes and metrics of the registries, as they stand."""
     from ivfuse.fusion.registry import default_method, list_methods, method_info
-    from ivfuse.imaging.thermal.palettes import CAMERA, names
+    from ivfuse.imaging.thermal.palettes import CAMERA, names, palette
     from ivfuse.metrics.conventions import CONVENTIONS
     from ivfuse.metrics.evaluate import EIGHT
     from ivfuse.metrics.registry import get_metric, list_metrics
@@ -234,7 +234,10 @@ def _known() -> dict[str, Any]:
             )
             for info in infos
         ],
-        "palettes": [*names(), CAMERA],
+        "palettes": [
+            *(replies.PaletteFacts(name=name, colors=_hex(palette(name).colors)) for name in names()),
+            replies.PaletteFacts(name=CAMERA, colors=[]),
+        ],
         "metrics": [
             replies.MetricFacts(
                 name=each.name, summary=each.doc.splitlines()[0], higher_is_better=each.higher_is_better
@@ -244,3 +247,8 @@ def _known() -> dict[str, Any]:
         "usual_metrics": list(EIGHT),
         "conventions": list(CONVENTIONS),
     }
+
+
+def _hex(colors: Any) -> list[str]:
+    """Nine colours of a palette."""
+    return [f"#{bytes(round(255 * float(part)) for part in color).hex()}" for color in colors[:: 255 // 8]]

@@ -25,6 +25,13 @@ class MetricFacts(BaseModel):
     higher_is_better: bool
 
 
+class PaletteFacts(BaseModel):
+    """One palette."""
+
+    name: str
+    colors: list[str] = Field(description="From cold to hot, as #rrggbb; none for the camera's own.")
+
+
 class Limits(BaseModel):
     """What a request may hold and take."""
 
@@ -39,7 +46,7 @@ class Capabilities(BaseModel):
     version: str
     default: str = Field(description="The method that is used when none is named.")
     methods: list[MethodFacts]
-    palettes: list[str]
+    palettes: list[PaletteFacts]
     metrics: list[MetricFacts]
     usual_metrics: list[str]
     conventions: list[str]
