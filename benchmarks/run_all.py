@@ -1,6 +1,6 @@
 """All measurements in one go: `make bench`.
 
-Speed runs anywhere; quality needs folders of pairs, found below $IVFUSE_DATA (default: ../shared/data).
+Speed runs anywhere; quality and video need pairs and clips below $IVFUSE_DATA (default: ../shared/data).
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ def main() -> None:
         print(f"no folders of pairs below {data}: quality is not measured", file=sys.stderr)
     if (data.parent / "oracle" / "radiometric.csv").is_file():
         commands.append(["thermal.py", "--shared", str(data.parent)])
+    clips = data / "m3svd_video"
+    if clips.is_dir():
+        pair = [str(clips / role / "0113_1714.mp4") for role in ("ir", "vi")]
+        commands += [["video.py", *pair], ["flicker.py", str(clips)], ["offset.py", str(clips)]]
     for command in commands:
         print(f"## {command[0]}\n", flush=True)
         subprocess.run([sys.executable, str(HERE / command[0]), *command[1:]], check=True)

@@ -20,10 +20,12 @@ from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, Usag
 # A verb and the function that carries it out. Their modules keep heavy imports inside functions.
 VERBS = {
     "fuse": "ivfuse.cli.fuse:fuse",
+    "video": "ivfuse.cli.video:video",
     "eval": "ivfuse.cli.evaluate:evaluate",
     "benchmark": "ivfuse.cli.benchmark:benchmark",
     "datasets": "ivfuse.cli.datasets:datasets",
     "info": "ivfuse.cli.info:info",
+    "bench": "ivfuse.cli.bench:bench",
     "demo": "ivfuse.cli.demo:demo",
     "methods": "ivfuse.cli.methods:methods",
     "metrics": "ivfuse.cli.metrics:metrics",

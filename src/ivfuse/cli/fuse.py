@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ivfuse.fusion.method import Method
     from ivfuse.imaging.pairs import Pairing
 
+SMALL = 4_000_000  # bytes of a pair's files
+
 
 def fuse(
     ir: Annotated[
@@ -51,7 +53,12 @@ def fuse(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
-    runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
+    runtime: Annotated[
+        str,
+        typer.Option(
+            help="auto (OpenVINO if installed; ONNX Runtime for one small pair), openvino or onnxruntime."
+        ),
+    ] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; else all.")] = None,
     tile: Annotated[
@@ -98,16 +105,18 @@ def fuse(
         raise UsageError("--weights takes the place of --method, --runtime and --precision")
     one = _is_one_pair(ir, vi)
     folder, suffix = _target(out, format_, one)
-    _limit_threads(threads)
+    limit_threads(threads)
 
     from ivfuse.cli import fuse_report
     from ivfuse.fusion.folder import fuse_pairs
     from ivfuse.fusion.fuser import Fuser
     from ivfuse.imaging.encode import check_output
 
+    if one and runtime == precision == "auto" and _is_small(ir, vi) and _is_learned(method):
+        runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
     check_output(folder / f"x{suffix}" if _names_folder(out) or not one else out, bits)
     fuser = Fuser(
-        _torch_method(weights, threads) if weights else method,
+        torch_method(weights, threads) if weights else method,
         runtime=runtime,  # type: ignore[arg-type]  # checked by the method, which names the choices
         precision=precision,  # type: ignore[arg-type]
         threads=None if weights else threads,
@@ -138,6 +147,17 @@ def _is_one_pair(ir: Path, vi: Path | None) -> bool:
     return not ir.is_dir()
 
 
+def _is_small(ir: Path, vi: Path | None) -> bool:
+    """Whether a pair takes less time than a runtime to start: some two megapixels, told by the files."""
+    return sum(path.stat().st_size for path in (ir, vi) if path and path.is_file()) <= SMALL
+
+
+def _is_learned(method: str | None) -> bool:
+    from ivfuse.fusion.registry import default_method, method_info
+
+    return method_info(method or default_method()).kind == "learned"
+
+
 def _pairing(ir: Path, vi: Path | None, out: str) -> Pairing:
     """The pairs that were asked for."""
     from ivfuse.imaging.pairs import Pair, Pairing, pair_folder, pair_folders
@@ -166,7 +186,7 @@ def _names_folder(out: str) -> bool:
     return out.endswith(("/", os.sep)) or Path(out).is_dir()
 
 
-def _torch_method(weights: Path, threads: int | None) -> Method:
+def torch_method(weights: Path, threads: int | None) -> Method:
     """A network of a training, without the detour of an export."""
     from ivfuse.cli.needs import training
 
@@ -179,7 +199,7 @@ def _torch_method(weights: Path, threads: int | None) -> Method:
     return load_torch_method(weights)
 
 
-def _limit_threads(threads: int | None) -> None:
+def limit_threads(threads: int | None) -> None:
     """Classical methods and the reading of files take their threads from OpenCV."""
     if threads is not None:
         import cv2

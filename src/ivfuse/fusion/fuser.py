@@ -233,7 +233,7 @@ class Fuser:
     def combine(self, pair: Loaded) -> NDArray[np.float32]:
         """Fuse a loaded pair; the visible's array is used for the result unless it is borrowed."""
         pixels, look = pair.vi.pixels, self.look
-        fused = self._fuse_luma(1 - pair.ir if look and look.inverted else pair.ir, luma(pixels))
+        fused = self.fuse_luma(1 - pair.ir if look and look.inverted else pair.ir, luma(pixels))
         if not (self.gray or pixels.ndim == 2 or (look and look.gray)):
             fused = recolour(pixels, fused, out=None if pair.borrowed else pixels)
         if look is None:
@@ -243,8 +243,19 @@ class Fuser:
 
         return show(look, fused, pair.heat or Thermal(pair.ir))
 
-    def _fuse_luma(self, ir: Gray, vi: Gray) -> Gray:
-        """Run the method, in tiles if the picture is large, and make its result safe to write."""
+    def fuse_luma(self, ir: Gray, vi: Gray) -> Gray:
+        """Fuse two lumas: run the method, in tiles if they are large, and make its result safe to write.
+
+        Args:
+            ir: thermal, (H, W) float32 in [0, 1].
+            vi: luma of the visible, the same shape and range.
+
+        Returns:
+            (H, W) float32 in [0, 1], an array of its own.
+
+        Raises:
+            ShapeError: if the shapes differ, or the method does not keep them.
+        """
         info = self.method.info
         tile = self.tile or info.tile
         fused = run_tiled(

@@ -1,0 +1,1 @@
+"""Moving pictures: sources, pairing by time, steady thermal windows, writers; PyAV at the edges only."""

@@ -1,0 +1,72 @@
+"""A fused luma takes the place of the visible's, and the colours stay."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ivfuse.errors import ShapeError
+from ivfuse.imaging.colour import luma, recolour
+from ivfuse.imaging.video.frames import Frame, beside, gray_frame, levels_of, luma_of, with_luma
+from ivfuse.imaging.video.picture import to_bgr
+
+
+def frame_of(y: int, u: int, v: int, *, limited: bool = False, matrix: int = 6) -> Frame:
+    planes = np.full((8, 12), y, np.uint8), np.full((4, 6), u, np.uint8), np.full((4, 6), v, np.uint8)
+    return Frame(planes, 0.5, 7, limited, matrix)
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_every_level_survives_the_way_to_a_luma_and_back(limited: bool) -> None:
+    low, high = (16, 235) if limited else (0, 255)
+    levels = np.arange(low, high + 1, dtype=np.uint8)[np.newaxis]
+    gray = luma_of(Frame((levels,), 0, 0, limited))
+    assert (gray.min(), gray.max()) == (0, 1)
+    np.testing.assert_array_equal(levels_of(gray, limited), levels)
+
+
+def test_colours_that_have_room_are_kept_bit_for_bit() -> None:
+    frame = frame_of(120, 110, 150, limited=True)
+    out = with_luma(frame, np.full((8, 12), 0.6, np.float32))
+    assert out.planes[0][0, 0] == round(16 + 219 * 0.6)
+    np.testing.assert_array_equal(out.planes[1], frame.planes[1])
+    np.testing.assert_array_equal(out.planes[2], frame.planes[2])
+    assert (out.time, out.index, out.limited, out.matrix) == (0.5, 7, True, 6)
+
+
+@pytest.mark.parametrize("target", [0.0, 0.05, 0.93, 1.0])
+@pytest.mark.parametrize("limited", [True, False])
+def test_colours_without_room_lose_saturation_as_in_a_fused_picture(target: float, limited: bool) -> None:
+    import cv2
+
+    rgb = np.zeros((8, 12, 3), np.float32)
+    rgb[:] = (0.75, 0.25, 0.2)
+    red, y, blue = rgb[0, 0, 0], float(luma(rgb)[0, 0]), rgb[0, 0, 2]
+    span = 224 if limited else 255
+    u, v = (round(128 + span * (x - y) / (2 * (1 - k))) for x, k in ((blue, 0.114), (red, 0.299)))
+    frame = frame_of(round(16 + 219 * y) if limited else round(255 * y), u, v, limited=limited)
+    fused = np.full((8, 12), target, np.float32)
+    out = with_luma(frame, fused)
+    shown = cv2.cvtColor(to_bgr(out), cv2.COLOR_BGR2RGB) / 255
+    np.testing.assert_allclose(shown, recolour(rgb, fused), atol=0.02)  # 8-bit chroma
+
+
+def test_a_grey_frame_stays_grey() -> None:
+    out = with_luma(Frame((np.zeros((4, 4), np.uint8),), 0, 0), np.ones((4, 4), np.float32))
+    assert len(out.planes) == 1
+    assert out.planes[0].min() == 255
+
+
+def test_a_luma_of_another_size_is_refused() -> None:
+    with pytest.raises(ShapeError, match="size of the frame"):
+        with_luma(frame_of(1, 2, 3), np.zeros((4, 4), np.float32))
+
+
+def test_frames_side_by_side_keep_their_order_and_colours() -> None:
+    coloured = frame_of(120, 90, 160)
+    grey = gray_frame(coloured, np.full((8, 12), 1, np.float32))
+    row = beside([grey, coloured, grey])
+    assert row.width == 36
+    assert row.planes[0][0, [0, 12, 24]].tolist() == [255, 120, 255]
+    assert row.planes[1][0, [0, 6, 12]].tolist() == [128, 90, 128]
+    assert beside([grey, grey]).planes[0].shape == (8, 24)

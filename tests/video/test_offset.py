@@ -1,0 +1,59 @@
+"""How far two recordings lie apart is told by what moves in both; where nothing tells, it is not guessed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ivfuse.errors import InputError
+from ivfuse.imaging.video.frames import Frame
+from ivfuse.imaging.video.offset import estimate_offset, motion_of
+
+
+def recording(
+    *, seed: int, start: float, seconds: float = 8, rate: int = 25, invert: bool = False, noise: int = 0
+) -> list[Frame]:
+    """A square that wanders on a path of its own before a pattern, filmed from ``start`` on."""
+    rng = np.random.default_rng(seed)
+    knots = rng.uniform(0.1, 0.8, (40, 2))
+    pattern = np.random.default_rng(7).integers(60, 120, (60, 80)).astype(np.int16)
+    frames = []
+    for index in range(round(seconds * rate)):
+        now = start + index / rate
+        y, x = (np.interp(now, np.arange(40) * 0.7, knots[:, axis]) for axis in (0, 1))
+        picture = pattern.copy()
+        picture[int(y * 60) : int(y * 60) + 12, int(x * 80) : int(x * 80) + 14] = 230
+        if invert:
+            picture = 255 - picture
+        picture += np.random.default_rng(index).integers(-noise, noise + 1, picture.shape).astype(np.int16)
+        frames.append(Frame((np.clip(picture, 0, 255).astype(np.uint8),), index / rate, index))
+    return frames
+
+
+@pytest.mark.parametrize("offset", [-2.0, 0.0, 0.7, 3.1])
+@pytest.mark.parametrize("rate", [9, 30])
+def test_the_offset_is_found_to_a_fraction_of_a_frame(offset: float, rate: int) -> None:
+    vi = motion_of(recording(seed=1, start=5.0))
+    ir = motion_of(recording(seed=1, start=5.0 + offset, rate=rate, invert=True, noise=4))
+    found = estimate_offset(ir, vi)
+    assert found.seconds == pytest.approx(offset, abs=0.05)
+
+
+def test_recordings_of_different_things_are_refused() -> None:
+    ir, vi = motion_of(recording(seed=1, start=3)), motion_of(recording(seed=2, start=3))
+    with pytest.raises(InputError, match="unsure"):
+        estimate_offset(ir, vi)
+
+
+def test_a_scene_without_motion_is_refused() -> None:
+    still = [Frame((np.full((60, 80), 90, np.uint8),), index / 25, index) for index in range(100)]
+    with pytest.raises(InputError, match="nothing moves in the thermal"):
+        estimate_offset(motion_of(still), motion_of(recording(seed=1, start=3)))
+
+
+def test_recordings_that_are_too_short_are_refused() -> None:
+    short = motion_of(recording(seed=1, start=3, seconds=1))
+    with pytest.raises(InputError, match="share less than 2 s"):
+        estimate_offset(short, motion_of(recording(seed=1, start=3)))
+    with pytest.raises(InputError, match="found 1 frames"):
+        motion_of(recording(seed=1, start=3)[:1])

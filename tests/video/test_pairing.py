@@ -1,0 +1,98 @@
+"""Frames find the one nearest in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ivfuse.imaging.video.frames import Frame
+from ivfuse.imaging.video.pairing import MAX_HOLD, Nothing, Pairer
+
+PLANE = (np.zeros((1, 1), np.uint8),)
+
+
+def pairer(ir_times: list[float], rates: tuple[int, int] = (10, 10), offset: float = 0.0) -> Pairer:
+    left: Iterator[Frame] = iter([Frame(PLANE, time, index) for index, time in enumerate(ir_times)])
+    return Pairer(lambda: next(left, Nothing.ENDED), Fraction(rates[0]), Fraction(rates[1]), offset)
+
+
+def partners(pairs: Pairer, times: list[float]) -> list[int | None]:
+    found = [pairs.partner(time) for time in times]
+    pairs.finish()
+    return [frame.index if frame else None for frame in found]
+
+
+def every(step: float, count: int, start: float = 0.0) -> list[float]:
+    return [start + index * step for index in range(count)]
+
+
+def test_equal_rates_pair_one_to_one() -> None:
+    pairs = pairer(every(0.1, 5))
+    assert partners(pairs, every(0.1, 5)) == [0, 1, 2, 3, 4]
+    assert vars(pairs.counts) == {"paired": 5, "repeated": 0, "held": 0, "alone": 0, "unused": 0}
+
+
+def test_a_slower_thermal_is_taken_several_times() -> None:
+    pairs = pairer(every(0.3, 4), (3, 10))
+    assert partners(pairs, every(0.1, 10)) == [0, 0, 1, 1, 1, 2, 2, 2, 3, 3]
+    assert pairs.counts.repeated == 6
+
+
+def test_a_faster_thermal_is_thinned() -> None:
+    pairs = pairer(every(0.05, 9), (20, 10))
+    assert partners(pairs, every(0.1, 4)) == [0, 2, 4, 6]
+    assert pairs.counts.unused == 3 + 1  # between the pairs, and the one that was read ahead
+
+
+def test_an_offset_moves_the_thermal() -> None:
+    pairs = pairer(every(0.1, 5), offset=0.2)
+    assert partners(pairs, every(0.1, 5)) == [None, None, 0, 1, 2]
+    assert pairs.counts.alone == 2
+
+
+def test_a_later_start_and_an_earlier_end_leave_frames_alone() -> None:
+    pairs = pairer(every(0.1, 3, start=0.3))
+    assert partners(pairs, every(0.1, 9)) == [None, None, None, 0, 1, 2, None, None, None]
+    assert pairs.over(0.9)
+
+
+def test_a_frame_stands_in_for_missing_ones_but_not_for_long() -> None:
+    pairs = pairer([0.0, 0.1, 0.2, 1.6, 1.7])
+    found = partners(pairs, every(0.1, 18))
+    assert found[3:8] == [2] * 5
+    assert found[8:11] == [None] * 3  # more than half a second from both
+    assert found[11:16] == [3] * 5
+    assert pairs.counts.held == 10
+    assert pairs.counts.alone == 3
+
+
+def test_a_late_live_frame_is_replaced_by_the_one_before() -> None:
+    answers: list[Frame | Nothing] = [Frame(PLANE, 0.0, 0), Nothing.LATE, Nothing.LATE, Nothing.LATE]
+    pairs = Pairer(lambda: answers.pop(0), Fraction(10), Fraction(10))
+    assert pairs.partner(0.0)
+    assert pairs.partner(0.3)
+    assert pairs.partner(0.0 + MAX_HOLD + 0.1) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.floats(0.001, 0.4), min_size=1, max_size=40),
+    st.lists(st.floats(0.001, 0.4), min_size=1, max_size=40),
+    st.floats(-1, 1),
+)
+def test_nobody_is_nearer_than_the_partner(ir: list[float], vi: list[float], offset: float) -> None:
+    ir_times, vi_times = np.cumsum(ir).tolist(), np.cumsum(vi).tolist()
+    pairs = pairer(ir_times, (5, 5), offset)
+    for time in vi_times:
+        found = pairs.partner(time)
+        if found:
+            nearest = min(abs(x + offset - time) for x in ir_times)
+            assert abs(found.time + offset - time) == pytest.approx(nearest, abs=1e-9)
+    pairs.finish()
+    counts = pairs.counts
+    assert counts.paired + counts.alone == len(vi_times)

@@ -1,0 +1,105 @@
+"""The page that shows a running video: on this machine only, and never a brake."""
+
+from __future__ import annotations
+
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from ivfuse.cli.preview import Latest, preview
+from ivfuse.errors import OutputError
+from ivfuse.imaging.video.frames import Frame
+
+
+def frame(level: int, size: tuple[int, int] = (48, 64)) -> Frame:
+    return Frame((np.full(size, level, np.uint8),), 0, level)
+
+
+def get(url: str, **headers: str) -> bytes:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as answer:
+        return bytes(answer.read())
+
+
+def test_the_page_and_the_last_frame_are_served() -> None:
+    urls: list[str] = []
+    with preview(0, urls.append) as show:
+        assert b"stream.mjpg" in get(urls[0])
+        show(frame(10))
+        show(frame(200))
+        picture = cv2.imdecode(np.frombuffer(get(urls[0] + "frame.jpg"), np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert picture.shape == (48, 64)
+        assert picture.mean() == pytest.approx(200, abs=2)
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            get(urls[0] + "etc/passwd")
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            get(urls[0], Host="example.com")
+    assert urls[0].startswith("http://127.0.0.1:")
+
+
+def test_a_watcher_sees_frame_after_frame() -> None:
+    urls: list[str] = []
+    with preview(0, urls.append) as show:
+        show(frame(1))
+        with urllib.request.urlopen(urls[0] + "stream.mjpg", timeout=5) as stream:
+            assert "multipart/x-mixed-replace" in stream.headers["Content-Type"]
+            for level in (2, 3):
+                data = b""
+                while b"\xff\xd9" not in data:
+                    data += stream.read(1)
+                show(frame(level))
+
+
+def test_a_watcher_that_reads_nothing_does_not_slow_the_fusion() -> None:
+    urls: list[str] = []
+    noise = np.random.default_rng(0).integers(0, 255, (480, 640)).astype(np.uint8)
+    with preview(0, urls.append) as show:
+        address = urls[0].removeprefix("http://").rstrip("/").split(":")
+        with socket.create_connection((address[0], int(address[1]))) as lazy:
+            lazy.sendall(b"GET /stream.mjpg HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+            started = time.thread_time(), time.perf_counter()
+            for index in range(300):
+                show(Frame((noise,), index / 30, index))
+                time.sleep(0.001)
+            assert time.thread_time() - started[0] < 0.1
+            assert time.perf_counter() - started[1] < 5
+
+
+def test_nobody_watching_costs_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(frame: Frame) -> bytes:
+        raise AssertionError("nobody asked")
+
+    monkeypatch.setattr("ivfuse.cli.preview._jpeg", fail)
+    latest = Latest()
+    for level in range(100):
+        latest.show(frame(level))
+
+
+def test_large_frames_are_shown_smaller() -> None:
+    latest = Latest()
+    latest.show(frame(9, (40, 4000)))
+    found = latest.after(0)
+    assert found is not None
+    assert cv2.imdecode(np.frombuffer(found[1], np.uint8), cv2.IMREAD_GRAYSCALE).shape[1] == 1920
+
+
+def test_a_port_that_is_taken_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OutputError, match=f"port {port} cannot be used"), preview(port):
+            pass
+
+
+def test_the_command_serves_while_it_runs(
+    clips: Any, ivfuse_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = ivfuse_cli("video", *clips, "--preview", "--port", "0", "--method", "average")
+    assert said.code == 0, said.err
+    assert "preview: http://127.0.0.1:" in said.err
+    assert "nothing written: 12 frames" in said.out

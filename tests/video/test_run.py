@@ -1,0 +1,182 @@
+"""The run itself: threads, memory, repeated frames, live sources, and any method."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ivfuse
+from ivfuse.errors import OutputError
+from ivfuse.fusion.fuser import Fuser
+from ivfuse.fusion.method import MethodInfo
+from ivfuse.fusion.video import FrameFuser, fuse_video
+from ivfuse.imaging.video.frames import Frame
+from ivfuse.imaging.video.source import Health, SourceInfo
+
+
+class Rows:
+    """A source of frames that are made as they are read; counts those in memory."""
+
+    def __init__(self, count: int, *, live: float = 0.0, colour: bool = False, same: bool = False) -> None:
+        self.info = SourceInfo("made", 32, 24, Fraction(25), None if live else count, live=bool(live))
+        self.health = Health()
+        self.made = 0
+        self.closed = False
+        self._count, self._pause, self._colour, self._same = count, live, colour, same
+
+    def items(self) -> Iterator[Any]:
+        for index in range(self._count):
+            time.sleep(self._pause)
+            self.made += 1
+            self.health.frames += 1
+            planes = [np.full((24, 32), 0 if self._same else index % 200, np.uint8)]
+            planes += [np.full((12, 16), 128, np.uint8)] * 2 if self._colour else []
+            yield Frame(tuple(planes), time.monotonic() if self._pause else index / 25, index)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Kept:
+    """A sink that keeps what it gets."""
+
+    def __init__(self, fail_at: int = -1, pause: float = 0.0) -> None:
+        self.notes: list[str] = []
+        self.frames: list[Frame] = []
+        self.closed = False
+        self._fail_at, self._pause = fail_at, pause
+
+    def write(self, frame: Frame) -> None:
+        time.sleep(self._pause)
+        if len(self.frames) == self._fail_at:
+            raise OutputError("the disk is full")
+        self.frames.append(frame)
+
+    def sound(self, packet: Any) -> None: ...
+
+    def close(self) -> Path:
+        self.closed = True
+        return Path("kept")
+
+
+class Counting:
+    """A method that counts its calls."""
+
+    info = MethodInfo("counting", "classical", "", "")
+    calls = 0
+
+    def fuse(self, ir: Any, vi: Any) -> Any:
+        self.calls += 1
+        return (ir + vi) / 2
+
+
+@pytest.mark.parametrize("name", ivfuse.list_methods())
+def test_every_method_fuses_video(name: str) -> None:
+    sink = Kept()
+    summary = fuse_video(FrameFuser(Fuser(name)), Rows(2), Rows(2, colour=True), sink)
+    assert (summary.frames, len(sink.frames)) == (2, 2)
+    assert all(len(frame.planes) == 3 for frame in sink.frames)
+
+
+def test_frames_arrive_in_order_and_a_slow_sink_holds_the_sources_back() -> None:
+    ir, vi, sink = Rows(400), Rows(400), Kept(pause=0.001)
+    ahead: list[int] = []
+    summary = fuse_video(
+        FrameFuser(Fuser("average")), ir, vi, sink,
+        on_frame=lambda frame: ahead.append(max(ir.made, vi.made) - len(sink.frames)),
+    )  # fmt: skip
+    assert summary.frames == 400
+    assert [frame.index for frame in sink.frames] == list(range(400))
+    assert max(ahead) < 20  # so memory does not grow with the length
+    assert ir.closed
+    assert vi.closed
+    assert sink.closed
+
+
+def test_a_pair_that_is_equal_to_the_one_before_is_not_fused_again() -> None:
+    method, sink = Counting(), Kept()
+    slow = Rows(2)
+    slow.info = SourceInfo("made", 32, 24, Fraction(1), 2)
+    summary = fuse_video(FrameFuser(Fuser(method)), slow, Rows(6, same=True), sink)
+    assert summary.frames == 6
+    assert method.calls <= 2
+
+
+def test_a_stop_ends_the_run_with_what_was_fused() -> None:
+    stop, sink = threading.Event(), Kept()
+    summary = fuse_video(
+        FrameFuser(Fuser("average")), Rows(100_000), Rows(100_000), sink, stop=stop,
+        on_frame=lambda frame: stop.set() if frame.index == 20 else None,
+    )  # fmt: skip
+    assert summary.stopped
+    assert len(sink.frames) == summary.frames == 21
+    assert sink.closed
+
+
+def test_a_sink_that_fails_ends_the_run_with_its_error() -> None:
+    ir, vi = Rows(100_000), Rows(100_000)
+    with pytest.raises(OutputError, match="the disk is full"):
+        fuse_video(FrameFuser(Fuser("average")), ir, vi, Kept(fail_at=5))
+    assert vi.closed
+    assert vi.made < 100
+
+
+def test_a_method_that_fails_leaves_what_was_fused() -> None:
+    class Failing(Counting):
+        def fuse(self, ir: Any, vi: Any) -> Any:
+            if self.calls == 7:
+                raise RuntimeError("out of memory")
+            return super().fuse(ir, vi)
+
+    sink = Kept()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        fuse_video(FrameFuser(Fuser(Failing())), Rows(50), Rows(50), sink)
+    assert len(sink.frames) == 7
+    assert sink.closed
+
+
+def test_a_reader_that_fails_unexpectedly_is_told_as_a_broken_source() -> None:
+    class Failing(Rows):
+        def items(self) -> Iterator[Any]:
+            for item in super().items():
+                if item.index == 9:
+                    raise ValueError("bad luck")
+                yield item
+
+    summary = fuse_video(FrameFuser(Fuser("average")), Rows(50), Failing(50), Kept())
+    assert summary.frames == 9
+    assert "bad luck" in summary.broken[0]
+
+
+def test_live_frames_are_dropped_when_fusing_is_slow() -> None:
+    class Slow(Counting):
+        def fuse(self, ir: Any, vi: Any) -> Any:
+            time.sleep(0.02)
+            return super().fuse(ir, vi)
+
+    sink = Kept()
+    summary = fuse_video(FrameFuser(Fuser(Slow())), Rows(100, live=0.004), Rows(100, live=0.004), sink)
+    assert summary.skipped > 20
+    assert 5 < summary.frames < 80
+    times = [frame.time for frame in sink.frames]
+    assert times == sorted(times)
+
+
+def test_the_thermal_goes_through_one_place() -> None:
+    seen: list[tuple[int, int]] = []
+
+    def place(gray: Any, height: int, width: int) -> Any:
+        seen.append((height, width))
+        return np.ones((height, width), np.float32)
+
+    sink = Kept()
+    fuse_video(FrameFuser(Fuser("maximum"), place=place), Rows(3), Rows(3), sink)
+    assert seen == [(24, 32)] * 3
+    assert all(frame.planes[0].min() == 255 for frame in sink.frames)

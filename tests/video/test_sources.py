@@ -1,0 +1,210 @@
+"""What comes out of files, rows of pictures, addresses and broken things."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from ivfuse.errors import InputError, UsageError
+from ivfuse.imaging.video.frames import Frame, luma_of
+from ivfuse.imaging.video.source import open_source
+
+WriteClip = Callable[..., Path]
+EVEN = {
+    "g": "1",
+    "flags": "+qscale",
+    "global_quality": "354",
+}  # frames that need no other, of about equal size
+
+
+def frames_of(source: Any) -> list[Frame]:
+    found = [item for item in source.items() if isinstance(item, Frame)]
+    source.close()
+    return found
+
+
+def test_a_file_gives_its_frames_with_their_times(clips: tuple[Path, Path], moving: Any) -> None:
+    source = open_source(str(clips[0]), "ir")
+    assert (source.info.width, source.info.height, source.info.rate) == (96, 64, 12)
+    frames = frames_of(source)
+    assert [frame.time for frame in frames] == pytest.approx([i / 12 for i in range(12)], abs=1e-3)
+    for frame, expected in zip(frames, moving.ir, strict=True):
+        np.testing.assert_array_equal(frame.planes[0], expected)
+    assert source.health.frames == 12
+    assert not source.health.broken
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_deep_thermal_frames_keep_their_counts(bits: int, tmp_path: Path, write_clip: WriteClip) -> None:
+    counts = (np.arange(64 * 96).reshape(64, 96) * 11 % 2**bits).astype(np.uint16)
+    counts[0, 0] = 2**bits - 1
+    path = write_clip(tmp_path / "ir.mkv", [counts] * 3, pixels=f"gray{bits}le")
+    frames = frames_of(open_source(str(path), "ir"))
+    assert len(frames) == 3
+    np.testing.assert_array_equal(frames[1].planes[0], counts)
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_black_and_white_are_found_in_either_range(
+    limited: bool, tmp_path: Path, write_clip: WriteClip
+) -> None:
+    picture = np.zeros((32, 32, 3), np.uint8)
+    picture[:, 16:] = 255
+    pixels = "yuv420p" if limited else "yuvj420p"
+    codec = "mpeg4" if limited else "mjpeg"
+    path = write_clip(tmp_path / "vi.mkv", [picture] * 3, codec=codec, pixels=pixels)
+    frame = frames_of(open_source(str(path), "vi"))[0]
+    assert frame.limited is limited
+    luma = luma_of(frame)
+    assert luma[:, :12].max() < 0.02
+    assert luma[:, 20:].min() > 0.98
+
+
+@pytest.mark.parametrize("pixels", ["rgb24", "bgra", "yuv422p", "nv12", "yuv420p10le", "gray"])
+def test_visible_frames_of_any_format_have_the_luma_of_their_colours(pixels: str) -> None:
+    import av
+
+    from ivfuse.imaging.video.stream import visible_planes
+
+    picture = np.zeros((32, 32, 3), np.uint8)
+    picture[:] = (180, 90, 40)
+    given = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    planes, limited = visible_planes(given.reformat(format=pixels) if pixels != "rgb24" else given)
+    luma = luma_of(Frame(planes, 0, 0, limited))
+    expected = (0.299 * 180 + 0.587 * 90 + 0.114 * 40) / 255
+    assert luma.mean() == pytest.approx(expected, abs=0.012)
+
+
+def test_a_folder_and_a_pattern_give_pictures_at_a_rate(tmp_path: Path, moving: Any) -> None:
+    for number in (3, 4, 6):  # 5 is missing
+        assert cv2.imwrite(str(tmp_path / f"f_{number:03d}.png"), moving.ir[number])
+    folder = open_source(str(tmp_path), "ir", rate=Fraction(10))
+    assert [frame.time for frame in frames_of(folder)] == pytest.approx([0, 0.1, 0.2])
+    pattern = open_source(str(tmp_path / "f_%03d.png"), "ir", rate=Fraction(10))
+    assert [frame.time for frame in frames_of(pattern)] == pytest.approx([0, 0.1, 0.3])
+    assert pattern.health.missing == 1
+
+
+def test_a_row_of_pictures_goes_on_past_a_bad_one_and_names_it(tmp_path: Path, moving: Any) -> None:
+    for number in range(3):
+        assert cv2.imwrite(str(tmp_path / f"{number}.png"), moving.vi[number])
+    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:200])
+    source = open_source(str(tmp_path), "vi")
+    assert [frame.index for frame in frames_of(source)] == [0, 2]
+    assert "broken at frame 1 (0.04 s)" in source.health.broken
+    assert "1.png" in source.health.broken
+
+
+def test_frames_that_are_there_twice_are_left_out_and_gaps_counted(
+    tmp_path: Path, moving: Any, write_clip: WriteClip
+) -> None:
+    times = [0, 1 / 12, 1 / 12 + 1e-5, 2 / 12, 5 / 12, 6 / 12]
+    path = write_clip(tmp_path / "ir.mkv", moving.ir[:6], times=times)  # Matroska rounds to milliseconds
+    source = open_source(str(path), "ir")
+    assert len(frames_of(source)) == 5
+    assert source.health.duplicates == 1
+    assert source.health.missing == 2
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_truncated_file_gives_what_is_there_and_says_where_it_broke(
+    suffix: str, tmp_path: Path, moving: Any, write_clip: WriteClip
+) -> None:
+    path = write_clip(
+        tmp_path / f"vi{suffix}", moving.vi, codec="mpeg4", pixels="yuv420p",
+        options=EVEN, container={"movflags": "faststart"} if suffix == ".mp4" else {},
+    )  # fmt: skip
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    source = open_source(str(path), "vi")
+    count = len(frames_of(source))
+    assert 4 <= count < 9
+    assert source.health.broken.startswith(f"{path}: broken at frame {count} ({count / 12:.2f} s): ")
+
+
+def test_damage_in_the_middle_is_passed_over_and_told(
+    tmp_path: Path, moving: Any, write_clip: WriteClip
+) -> None:
+    path = write_clip(tmp_path / "vi.mkv", moving.vi, codec="mpeg4", pixels="yuv420p", options=EVEN)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    path.write_bytes(data)
+    source = open_source(str(path), "vi")
+    assert len(frames_of(source)) >= 11
+    assert source.health.damaged == 1
+    assert 4 <= int(source.health.broken.split("broken at frame ")[1].split()[0]) <= 7
+
+
+@pytest.mark.parametrize(("pixels", "codec"), [("yuv420p", "mpeg4"), ("yuvj422p", "mjpeg")])
+def test_frames_of_a_turned_camera_are_upright(
+    pixels: str, codec: str, tmp_path: Path, write_clip: WriteClip
+) -> None:
+    picture = np.zeros((32, 64, 3), np.uint8)
+    picture[:8] = (255, 255, 255)  # the top of what the sensor sees
+    path = write_clip(tmp_path / "vi.mp4", [picture] * 2, codec=codec, pixels=pixels)
+    plain = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    clockwise = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    head, track = path.read_bytes().split(b"tkhd", 1)
+    path.write_bytes(head + b"tkhd" + track.replace(plain, clockwise, 1))
+    frame = frames_of(open_source(str(path), "vi"))[0]
+    assert (frame.height, frame.width) == (64, 32)
+    luma = luma_of(frame)
+    assert luma[:, -6:].min() > 0.9  # the top has become the right
+    assert luma[:, :20].max() < 0.1
+    assert {plane.shape for plane in frame.planes[1:]} <= {(32, 16), (64, 32)}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("nowhere.mp4", "no such file"),
+        ("rtsp://127.0.0.1:1/x", "cannot be opened"),
+        ("/dev/video99", "cannot be opened"),
+    ],
+)
+def test_what_cannot_be_opened_is_one_line(words: str, expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as told:
+        open_source(words, "ir")
+    assert "\n" not in str(told.value)
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video at all" * 20, bytes(4096)])
+def test_what_is_no_video_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.mp4"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"x\.mp4: cannot be opened|no picture"):
+        open_source(str(path), "vi")
+
+
+def test_a_camera_needs_a_name() -> None:
+    with pytest.raises(UsageError, match="camera:0"):
+        open_source("camera:", "vi")
+
+
+def test_a_stream_is_read_live(tmp_path: Path, moving: Any, write_clip: WriteClip) -> None:
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    clip = write_clip(tmp_path / "vi.ts", moving.vi, codec="mpeg4", pixels="yuv420p").read_bytes()
+    server = socket.create_server(("127.0.0.1", port))
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection, server:
+            connection.sendall(clip)
+
+    threading.Thread(target=serve, daemon=True).start()
+    source = open_source(f"tcp://127.0.0.1:{port}", "vi")
+    assert source.info.live
+    assert source.info.frames is None
+    assert len(frames_of(source)) >= 10
