@@ -16,9 +16,16 @@ from typing import Any
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _START = (
-    "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --hide-scrollbars "
-    "--disable-background-networking --disable-component-update --remote-debugging-pipe"
-).split()
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--remote-debugging-pipe",
+)
 
 
 class Page:
@@ -101,7 +108,9 @@ class Page:
         deadline = time.monotonic() + seconds
         while not self.run(condition):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"never true: {condition}; page: {self.run('document.body.innerText')[:500]}")
+                raise TimeoutError(
+                    f"never true: {condition}; page: {self.run('document.body.innerText')[:500]}"
+                )
             time.sleep(0.05)
 
     def key(self, key: str, code: str = "", number: int = 0) -> None:

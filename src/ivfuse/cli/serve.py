@@ -17,7 +17,9 @@ def serve(
     token: Annotated[
         str | None,
         typer.Option(
-            metavar="T", envvar="IVFUSE_TOKEN", help="Ask clients of the API for this token (or IVFUSE_TOKEN)."
+            metavar="T",
+            envvar="IVFUSE_TOKEN",
+            help="Ask clients of the API for this token (or IVFUSE_TOKEN).",
         ),
     ] = None,
     cors: Annotated[
@@ -27,9 +29,7 @@ def serve(
     max_upload: Annotated[
         float, typer.Option(metavar="MB", help="Largest request, all its pictures together, in MB.")
     ] = 64,
-    max_pixels: Annotated[
-        float, typer.Option(metavar="MP", help="Largest picture, in megapixels.")
-    ] = 50,
+    max_pixels: Annotated[float, typer.Option(metavar="MP", help="Largest picture, in megapixels.")] = 50,
     timeout: Annotated[
         float, typer.Option(metavar="S", help="Seconds that a request may wait, and then be worked on.")
     ] = 60,
@@ -64,13 +64,16 @@ def serve(
         timeout=timeout,
     )
     if not settings.loopback and settings.token is None:
-        typer.echo("ivfuse: note: anyone who can reach this address can use it; --token asks for one", err=True)
+        typer.echo(
+            "ivfuse: note: anyone who can reach this address can use it; --token asks for one", err=True
+        )
 
     def tell(url: str) -> None:
         if not quiet:
             count = settings.processes
             typer.echo(
-                f"ivfuse serves at {url} ({count} process{'es' * (count > 1)}, queue {queue}; API at {url}/docs)"
+                f"ivfuse serves at {url} ({count} process{'es' * (count > 1)}, queue {queue};"
+                f" API at {url}/docs)"
             )
 
     run(settings, tell)

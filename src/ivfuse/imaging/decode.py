@@ -115,7 +115,11 @@ def load(path: Path) -> tuple[str, bytes]:
 
 
 def limit_pixels(most: int) -> None:
-    """Have this process refuse pictures of more pixels from now on; for servers, whose files are strangers'."""
+    """Have this process refuse pictures of more pixels from now on; for servers.
+
+    Args:
+        most: 1 up to ``MAX_PIXELS``.
+    """
     global _limit
     _limit = min(most, MAX_PIXELS)
 

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ivfuse.errors import UsageError
+from ivfuse.fusion.fuser import Loaded
 
 MISSING = "Registration is not available in this version of ivfuse."
 
@@ -21,7 +22,6 @@ def require() -> None:
         raise UsageError(MISSING)
 
 
-def align(ir: Any, vi: Any) -> Any:
-    """Bring a thermal picture onto its visible."""
-    require()
+def align(pair: Loaded) -> tuple[Loaded, dict[str, Any]]:
+    """Lay the thermal picture of a pair onto its visible one."""
     raise UsageError(MISSING)

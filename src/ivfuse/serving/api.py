@@ -190,7 +190,9 @@ def _check_fuse(form: FuseForm) -> None:
     if form.bits == "16" and encoding != "png":
         raise Problem(422, "bits: found 16 for a JPEG, which holds 8; expected 8, or the format png.")
     if form.metrics and form.format != "json":
-        raise Problem(422, f"metrics: they come with JSON only; expected the format json, found {form.format}.")
+        raise Problem(
+            422, f"metrics: they come with JSON only; expected the format json, found {form.format}."
+        )
     if form.register_ and not alignment.available():
         raise Problem(422, f"register: {alignment.MISSING}")
 
@@ -250,5 +252,5 @@ def _known() -> dict[str, Any]:
 
 
 def _hex(colors: Any) -> list[str]:
-    """Nine colours of a palette."""
-    return [f"#{bytes(round(255 * float(part)) for part in color).hex()}" for color in colors[:: 255 // 8]]
+    """Sixteen colours of a palette, its first and last one among them."""
+    return [f"#{bytes(round(255 * float(part)) for part in color).hex()}" for color in colors[:: len(colors) // 15]]

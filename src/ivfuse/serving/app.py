@@ -5,26 +5,26 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
 
 from ivfuse.serving import api, pages, problems
-from ivfuse.serving.counters import Counters
+from ivfuse.serving.counters import Counters, Counting
 from ivfuse.serving.guard import Guard
 from ivfuse.serving.pool import COMMAND, Gone, Pool
 from ivfuse.serving.problems import Problem
 from ivfuse.serving.settings import Settings
 
-_ABOUT = """Fuses infrared and visible pictures. Send a pair to `POST /api/fuse` as a multipart form; the fused
-picture comes back. Every answer of 400 and above is JSON with one sentence in `error`."""
+_ABOUT = (
+    "Fuses infrared and visible pictures. Send a pair to `POST /api/fuse` as a multipart form; the fused"
+    " picture comes back. Every answer of 400 and above is JSON with one sentence in `error`."
+)
 
 
 class Workplace:
@@ -121,8 +121,8 @@ def create_app(settings: Settings, command: Sequence[str] = COMMAND) -> FastAPI:
     problems.install(app)
     app.include_router(api.router)
     pages.install(app)
-    _count(app, place.counters)
     app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Counting, counters=place.counters)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware,
@@ -132,19 +132,3 @@ def create_app(settings: Settings, command: Sequence[str] = COMMAND) -> FastAPI:
             expose_headers=["Retry-After", "X-Ivfuse-Method", "X-Ivfuse-Seconds"],
         )
     return app
-
-
-def _count(app: FastAPI, counters: Counters) -> None:
-    """Count every request under the pattern of its address, so that strangers cannot invent new names."""
-
-    @app.middleware("http")
-    async def count(request: Request, go_on: Any) -> Response:
-        started, status = time.perf_counter(), 500
-        try:
-            response: Response = await go_on(request)
-            status = response.status_code
-            return response
-        finally:
-            path = getattr(request.scope.get("route"), "path", "other")
-            counters.requests.labels(path, str(status)).inc()
-            counters.seconds.labels(path).observe(time.perf_counter() - started)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ivfuse.serving.pool import Pool
 
@@ -38,6 +40,39 @@ class Counters:
         self.registry.register(_OfPool(pool))
 
 
+class Counting:
+    """Middleware that counts requests under the pattern of their address: strangers cannot invent names.
+
+    Args:
+        app: what is counted.
+        counters: where.
+    """
+
+    def __init__(self, app: ASGIApp, counters: Counters) -> None:
+        """Remember both."""
+        self.app, self.counters = app, counters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on and count its answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), "500"
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = str(message["status"])
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_on)
+        finally:
+            path = getattr(scope.get("route"), "path", "other")
+            self.counters.requests.labels(path, status).inc()
+            self.counters.seconds.labels(path).observe(time.perf_counter() - started)
+
+
 class _OfPool(Collector):
     """The state of the processes, asked when it is told."""
 
@@ -51,7 +86,9 @@ class _OfPool(Collector):
         yield gauge("ivfuse_workers_alive", "Processes that run.", pool.alive)
         yield gauge("ivfuse_pending_requests", "Requests that wait or are worked on.", pool.pending)
         yield gauge("ivfuse_queue_limit", "Requests that may wait.", pool.queue)
-        replaced = CounterMetricFamily("ivfuse_workers_replaced", "Processes started anew.", labels=["reason"])
+        replaced = CounterMetricFamily(
+            "ivfuse_workers_replaced", "Processes started anew.", labels=["reason"]
+        )
         for reason, count in pool.replaced.items():
             replaced.add_metric([reason], count)
         yield replaced

@@ -1,4 +1,4 @@
-"""Multipart forms: their fields, checked, and their pictures, written into the private folder of the request."""
+"""Multipart forms: their fields, checked; their pictures, written into the private folder of the request."""
 
 from __future__ import annotations
 
@@ -26,18 +26,13 @@ _LONGEST_FIELD = 4096  # bytes
 _NAMES = {"ir": "infrared", "vi": "visible", "fused": "fused"}
 
 
-def _empty_is_none(value: Any) -> Any:
-    """Forms of browsers send a field that was left alone as an empty text."""
-    return None if value == "" else value
-
-
 def _listed(value: Any) -> Any:
     """``EN, SD`` as a list."""
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
-Text = Annotated[str | None, BeforeValidator(_empty_is_none), Field(max_length=100)]
-Number = Annotated[float | None, BeforeValidator(_empty_is_none), Field(allow_inf_nan=False)]
+Text = Annotated[str | None, Field(max_length=100)]
+Number = Annotated[float | None, Field(allow_inf_nan=False)]
 Names = Annotated[list[str], BeforeValidator(_listed), Field(max_length=64)]
 
 
@@ -53,8 +48,8 @@ class PairForm(_Form):
 
     window: Text = Field(
         None,
-        description="Thermal values from black to white: percentile (the default), plateau, a range in degrees"
-        " (10C..45C) or in the file's units (7200..8400).",
+        description="Thermal values from black to white: percentile (the default), plateau, a range in"
+        " degrees (10C..45C) or in the file's units (7200..8400).",
         examples=["10C..45C"],
     )
     scale: Text = Field(None, description="Degrees of one count of a plain file: 0.01K, 0.1C, 0.01C-100.")
@@ -157,7 +152,8 @@ def _checked(
         if needed and name not in files:
             raise Problem(422, f"{name}: the {_NAMES[name]} picture is missing.")
     try:
-        form = model.model_validate(texts)
+        # browsers send a field that was left alone as an empty text
+        form = model.model_validate({name: text for name, text in texts.items() if text})
     except ValidationError as error:
         raise Problem(422, sentence_of(error.errors())) from error
     for name, file in files.items():
@@ -178,7 +174,9 @@ def _check_picture(name: str, file: UploadFile) -> None:
 async def _limited(request: Request, settings: Settings) -> AsyncGenerator[bytes, None]:
     """The body, as long as it is small enough and comes fast enough."""
     most = settings.max_upload
-    too_large = Problem(413, f"The request is too large; expected {most / MB:g} MB at most, all pictures together.")
+    too_large = Problem(
+        413, f"The request is too large; expected {most / MB:g} MB at most, all pictures together."
+    )
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
         raise too_large
@@ -207,7 +205,11 @@ def described(model: type[BaseModel], pictures: Mapping[str, bool]) -> dict[str,
             "type": "string",
             "format": "binary",
             "description": f"The {_NAMES[name]} picture, a {FORMATS} file"
-            + ("." if needed else "; leave it out if the infrared file is a radiometric JPEG that holds both."),
+            + (
+                "."
+                if needed
+                else "; leave it out if the infrared file is a radiometric JPEG that holds both."
+            ),
         }
         for name, needed in pictures.items()
     }
@@ -219,7 +221,9 @@ def described(model: type[BaseModel], pictures: Mapping[str, bool]) -> dict[str,
 
 def _as_text(field: dict[str, Any]) -> dict[str, Any]:
     """A field as it stands in a form: nothing is null there, and a list is one text."""
-    kept = {key: field[key] for key in ("description", "enum", "default", "maxLength", "examples") if key in field}
+    kept = {
+        key: field[key] for key in ("description", "enum", "default", "maxLength", "examples") if key in field
+    }
     if field.get("type") == "array":
         return kept | {"type": "string", "default": ""}
     types = [each for each in field.get("anyOf", [field]) if each.get("type") != "null"]

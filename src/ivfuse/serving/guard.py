@@ -1,4 +1,4 @@
-"""What every request passes before the application: host name, origin, token; and headers for every answer."""
+"""What every request passes before the application: host name, origin, token; headers for every answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ivfuse.serving.problems import Problem, answer
 from ivfuse.serving.settings import Settings, is_loopback
 
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:;"
-    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -53,6 +53,8 @@ class Guard:
                 put = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     put[name] = value
+                if not body.ended:
+                    put["Connection"] = "close"
                 put["Cache-Control"] = "no-store" if scope["path"].startswith("/api/") else "no-cache"
             await send(message)
 
@@ -86,20 +88,22 @@ class _Body:
     def __init__(self, receive: Receive, headers: Headers) -> None:
         self._receive = receive
         # a client that waits for "100 Continue" has not sent anything yet
-        self._ended = "expect" in headers or not ("content-length" in headers or "transfer-encoding" in headers)
+        self.ended = "expect" in headers or not (
+            "content-length" in headers or "transfer-encoding" in headers
+        )
 
     async def receive(self) -> Message:
         """Hand a message on."""
         message = await self._receive()
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            self._ended = True
+            self.ended = True
         return message
 
     async def drain(self, most: int) -> None:
         """Read what is left, within limits: a connection closed on unread bytes takes the answer with it."""
         deadline = time.monotonic() + _LINGER
         with suppress(TimeoutError):
-            while not self._ended and most > 0:
+            while not self.ended and most > 0:
                 left = max(0.0, deadline - time.monotonic())
                 message = await asyncio.wait_for(self.receive(), left)
                 most -= len(message.get("body", b""))

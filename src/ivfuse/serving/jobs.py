@@ -1,6 +1,6 @@
 """What a process does with the pictures of a request: fuse, measure, register, render the sample.
 
-A message names a folder, the files in it (their names are the server's own, never a client's) and the choices.
+A message names a folder, the files in it (by names of the server's own, never a client's) and the choices.
 """
 
 from __future__ import annotations
@@ -110,7 +110,12 @@ class Bench:
             IvfuseError: if the request cannot be fulfilled; :meth:`told` words it for the client.
         """
         folder = Path(message["folder"])
-        work = {"fuse": self._fuse, "metrics": self._measure, "register": self._register, "sample": self._sample}
+        work = {
+            "fuse": self._fuse,
+            "metrics": self._measure,
+            "register": self._register,
+            "sample": self._sample,
+        }
         return work[message["do"]](folder, message)
 
     def told(self, error: IvfuseError, message: dict[str, Any]) -> str:
@@ -142,14 +147,14 @@ class Bench:
         fused = fuser.combine(loaded)
         alpha = loaded.vi.alpha if choices.encoding == "png" else None
         write_image(folder / f"fused.{_SUFFIX[choices.encoding]}", fused, choices.bits, alpha)
-        said["scores"] = _scores(_levels(fused), *sources, choices.metrics) if sources else None
+        said["scores"] = _scores([_levels(fused), *sources], choices.metrics) if sources else None
         said |= {"height": fused.shape[0], "width": fused.shape[1], "notes": list(loaded.notes)}
         return said | {"seconds": round(time.perf_counter() - started, 4)}
 
     def _measure(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
         """Score a fused picture."""
-        fused, ir, vi = (_levels(read_visible(folder / part).pixels) for part in ("fused", "ir", "vi"))
-        return _scores(fused, ir, vi, message["metrics"], message["convention"])
+        pictures = [_levels(read_visible(folder / part).pixels) for part in ("fused", "ir", "vi")]
+        return _scores(pictures, message["metrics"], message["convention"])
 
     def _register(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
         """Find how the thermal picture lies on the visible, and lay it there."""
@@ -196,16 +201,13 @@ def _levels(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _scores(
-    fused: NDArray[np.uint8],
-    ir: NDArray[np.uint8],
-    vi: NDArray[np.uint8],
-    metrics: list[str],
-    convention: str = "default",
+    pictures: list[NDArray[np.uint8]], metrics: list[str], convention: str = "default"
 ) -> dict[str, Any]:
-    """Scores with the reasons for those that have no value."""
+    """Scores of fused, infrared and visible picture, with the reasons for those that have no value."""
     from ivfuse.metrics.evaluate import score_many
     from ivfuse.metrics.registry import get_metric
 
+    fused, ir, vi = pictures
     scores = score_many({"fused": fused}, ir, vi, metrics, convention)["fused"]
     values = {name: value if math.isfinite(value) else None for name, value in scores.values.items()}
     higher = {name: get_metric(name).higher_is_better for name in values}

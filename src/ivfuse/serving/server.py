@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from fastapi import FastAPI
 
 from ivfuse.errors import IvfuseError, UsageError
 from ivfuse.serving.app import create_app
@@ -33,10 +34,10 @@ def listen(settings: Settings) -> socket.socket:
         raise UsageError(f"cannot listen at {settings.host} port {settings.port}: {reason}") from error
 
 
-def build(settings: Settings) -> uvicorn.Server:
-    """The server of an application, not yet running."""
-    config = uvicorn.Config(
-        create_app(settings),
+def configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How an application is served: limits of connections, headers and time."""
+    return uvicorn.Config(
+        app,
         http=impatient(settings.patience),
         ws="none",
         lifespan="on",
@@ -49,7 +50,6 @@ def build(settings: Settings) -> uvicorn.Server:
         timeout_graceful_shutdown=_GRACE,
         h11_max_incomplete_event_size=_HEADERS,
     )
-    return uvicorn.Server(config)
 
 
 def run(settings: Settings, tell: Callable[[str], None]) -> None:
@@ -64,7 +64,7 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
         IvfuseError: if no process that works on pictures can be started.
     """
     bound = listen(settings)
-    server = build(settings)
+    server = uvicorn.Server(configured(create_app(settings), settings))
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{bound.getsockname()[1]}"
     started = server.startup

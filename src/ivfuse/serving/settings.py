@@ -94,5 +94,9 @@ def is_loopback(host: str) -> bool:
 def _check_origin(origin: str) -> None:
     """Refuse what no browser would ever send as an origin."""
     parts = urlsplit(origin)
-    if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.netloc
+        or origin != f"{parts.scheme}://{parts.netloc}"
+    ):
         raise UsageError(f"--cors: found {origin!r}, expected an origin like https://example.org")
