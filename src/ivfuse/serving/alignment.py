@@ -1,14 +1,35 @@
-"""The one door to registration: whether it is there, and a pair brought into line by it."""
+"""The one door to registration: whether it is there, and where a pair's thermal picture lies on its visible one."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from ivfuse.errors import UsageError
-from ivfuse.fusion.fuser import Loaded
+MISSING = "registration is not available in this version of ivfuse."
+_BY_CAMERA = "The two pictures of one file are placed by the camera's own parameters."
 
-MISSING = "Registration is not available in this version of ivfuse."
+
+@dataclass(frozen=True)
+class Found:
+    """What registering a pair gave.
+
+    Attributes:
+        rig: for the Fuser; ``None`` if no transform is sure.
+        facts: for clients; see :class:`ivfuse.serving.replies.Registration`.
+    """
+
+    rig: Any
+    facts: dict[str, Any]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the Fuser is told."""
+        return {} if self.rig is None else {"rig": self.rig}
+
+
+NOT_ASKED = Found(None, {})
 
 
 def available() -> bool:
@@ -16,12 +37,31 @@ def available() -> bool:
     return find_spec("ivfuse.imaging.registration") is not None
 
 
-def require() -> None:
-    """Raise UsageError if pictures cannot be registered."""
-    if not available():
-        raise UsageError(MISSING)
+def find(ir: Path, vi: Path | None) -> Found:
+    """Register a pair.
+
+    Args:
+        ir: thermal, a picture or a camera's file.
+        vi: visible; ``None`` if the camera's file holds it, which then says itself how the two lie.
+
+    Raises:
+        InputError: if a picture cannot be used.
+    """
+    if vi is None:
+        return _refused(_BY_CAMERA)
+    from ivfuse.imaging.registration.register import register_grays, thermal_gray, visible_gray
+
+    result = register_grays([("pair", thermal_gray(ir), visible_gray(vi))])
+    score = round(float(result.trust.agreement), 4)
+    if result.reason or result.registration is None:
+        reason = result.reason or "nothing that both pictures show was found"
+        return _refused(f"{reason[:1].upper()}{reason[1:]}; the pair was left as it is.", score)
+    matrix = [list(row) for row in result.registration.matrix]
+    summary = f"Registered: {score:.0%} of the picture's parts agree."
+    return Found(
+        result.registration, {"found": True, "score": score, "summary": summary, "matrix": matrix}
+    )
 
 
-def align(pair: Loaded) -> tuple[Loaded, dict[str, Any]]:
-    """Lay the thermal picture of a pair onto its visible one."""
-    raise UsageError(MISSING)
+def _refused(summary: str, score: float = 0.0) -> Found:
+    return Found(None, {"found": False, "score": score, "summary": summary, "matrix": None})

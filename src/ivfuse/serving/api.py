@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ivfuse.serving.app import Workplace
 
 PAIR = {"ir": True, "vi": False}
+BOTH = {"ir": True, "vi": True}
 TRIPLE = {"fused": True, "ir": True, "vi": True}
 _WORK = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503, 504)
 _MEDIA = {"png": "image/png", "jpeg": "image/jpeg"}
@@ -69,6 +70,7 @@ async def fuse(request: Request, place: Place) -> Response:
         if form.format != "json":
             choices |= {"encoding": form.format, "metrics": [], "previews": False}
         message = {"do": "fuse", "folder": str(folder), "files": files, "choices": choices}
+        message["only_if_sure"] = form.format != "json"
         said = await place.work(message, request.is_disconnected)
         picture = (folder / f"fused.{'png' if choices['encoding'] == 'png' else 'jpg'}").read_bytes()
         media = _MEDIA[choices["encoding"]]
@@ -99,16 +101,19 @@ async def metrics(request: Request, place: Place) -> Response:
 @router.post(
     "/api/register",
     response_model=replies.Registered,
-    openapi_extra=described(PairForm, PAIR),
-    responses={**responses(*_WORK), 501: {**responses(500)[500], "description": "It is not installed."}},
+    openapi_extra=described(PairForm, BOTH),
+    responses=responses(*_WORK),
     **guarded,
 )
 async def register(request: Request, place: Place) -> Response:
-    """Find how the infrared picture lies on the visible one, and lay it there."""
+    """Find how the infrared picture lies on the visible one, and lay it there.
+
+    Where no transform is sure `found` is false and there is no picture; `summary` says why.
+    """
     if not alignment.available():
-        raise Problem(501, alignment.MISSING)
+        raise Problem(422, f"R{alignment.MISSING[1:]}")
     async with place.desk() as folder:
-        form, files = await read_form(request, PairForm, PAIR, folder, place.settings)
+        form, files = await read_form(request, PairForm, BOTH, folder, place.settings)
         message = {"do": "register", "folder": str(folder), "files": files, "choices": form.model_dump()}
         said = await place.work(message, request.is_disconnected)
         return JSONResponse(said | {"picture": _base64(folder / "registered.png")})

@@ -69,7 +69,12 @@ class FuseForm(PairForm):
     palette: Text = Field(None, description="Colour by heat: a name of GET /api/methods.")
     highlight: Text = Field(None, description='Paint a range of temperatures: ">40C", "30C..37C".')
     bar: bool = Field(True, description="With a palette or highlight: draw a bar of temperatures.")
-    register_: bool = Field(False, alias="register", description="Register the pair before it is fused.")
+    register_: bool = Field(
+        False,
+        alias="register",
+        description="Register the pair before it is fused. Where that is not sure, JSON says so and the pair is"
+        " fused as it is; instead of a picture alone there is an error.",
+    )
     metrics: Names = Field([], description="Scores to compute, with commas between: EN,VIF,Qabf (JSON only).")
     format: Literal["png", "jpeg", "json"] = Field(
         "png", description="What comes back: the picture itself, or JSON that holds it and more."

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import IvfuseError, UsageError
+from ivfuse.errors import InputError, IvfuseError, UsageError
 from ivfuse.fusion.fuser import Fuser, Loaded
 from ivfuse.fusion.method import Method
 from ivfuse.fusion.registry import create_method, default_method
@@ -131,14 +131,14 @@ class Bench:
         """Fuse a pair, or a camera's file that holds both."""
         started = time.perf_counter()
         choices = Choices(**message["choices"])
-        thermal = choices.thermal()
-        fuser = Fuser(self._method(choices.method), gray=choices.gray, thermal=thermal, look=choices.look())
-        ir = folder / "ir"
-        loaded = fuser.load(ir, folder / "vi" if "vi" in message["files"] else None)
-        registration = None
-        if choices.register:
-            loaded, registration = alignment.align(loaded)
-        said: dict[str, Any] = {"method": fuser.method.info.name, "registration": registration}
+        thermal, look, method = choices.thermal(), choices.look(), self._method(choices.method)
+        ir, vi = folder / "ir", folder / "vi" if "vi" in message["files"] else None
+        found = alignment.find(ir, vi) if choices.register else alignment.NOT_ASKED
+        if choices.register and message["only_if_sure"] and vi is not None and found.rig is None:
+            raise InputError(f"register: {found.facts['summary']}")
+        fuser = Fuser(method, gray=choices.gray, thermal=thermal, look=look, **found.options)
+        loaded = fuser.load(ir, vi)
+        said: dict[str, Any] = {"method": method.info.name, "registration": found.facts or None}
         if choices.previews:
             write_image(folder / "infrared.jpg", loaded.ir)
             write_image(folder / "visible.jpg", loaded.vi.pixels)
@@ -158,13 +158,15 @@ class Bench:
 
     def _register(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
         """Find how the thermal picture lies on the visible, and lay it there."""
-        alignment.require()
-        choices = Choices(**message["choices"])
-        loader = Fuser("average", thermal=choices.thermal())
-        loaded = loader.load(folder / "ir", folder / "vi" if "vi" in message["files"] else None)
-        loaded, registration = alignment.align(loaded)
-        write_image(folder / "registered.png", loaded.ir)
-        return registration | {"notes": list(loaded.notes)}
+        started = time.perf_counter()
+        thermal = Choices(**message["choices"]).thermal()
+        found = alignment.find(folder / "ir", folder / "vi")
+        notes: list[str] = []
+        if found.rig is not None:
+            loaded = Fuser("average", thermal=thermal, **found.options).load(folder / "ir", folder / "vi")
+            write_image(folder / "registered.png", loaded.ir)
+            notes = list(loaded.notes)
+        return found.facts | {"notes": notes, "seconds": round(time.perf_counter() - started, 4)}
 
     def _sample(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
         """Render the synthetic street: a thermal picture of 16 bit in centikelvin and a visible one."""
@@ -223,6 +225,7 @@ def _thermal_facts(ir: Path, options: ThermalOptions, loaded: Loaded) -> dict[st
     """The range of the thermal values, and the part of it that is shown, for the page's sliders."""
     celsius = loaded.heat.celsius if loaded.heat else None
     values, degrees = (celsius, True) if celsius is not None else values_of(ir, options)
+    values = values[np.isfinite(values)]  # a registered picture knows nothing outside of its own frame
     span = options.window.span
     plain = values.dtype == np.uint8
     if span is not None:

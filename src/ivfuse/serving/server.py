@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -75,8 +77,10 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
             tell(url)
 
     server.startup = startup  # type: ignore[method-assign]  # the address is told when it answers, not before
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both are how a server is meant to end
     try:
-        server.run(sockets=[bound])
+        with suppress(KeyboardInterrupt):  # raised once everything is tidied up
+            server.run(sockets=[bound])
     finally:
         bound.close()
     if not server.started:
