@@ -112,7 +112,8 @@ def fuse(
     from ivfuse.fusion.fuser import Fuser
     from ivfuse.imaging.encode import check_output
 
-    if one and runtime == precision == "auto" and _is_small(ir, vi) and _is_learned(method):
+    plain = one and not weights and runtime == precision == "auto"
+    if plain and _is_small(ir, vi) and _is_learned(method):
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
     check_output(folder / f"x{suffix}" if _names_folder(out) or not one else out, bits)
     fuser = Fuser(

@@ -153,8 +153,11 @@ class StreamSource:
                 continue
             if packet.is_corrupt and not self.info.live:
                 self.health.damaged += 1
+                ends = "mov" in self._container.format.name  # the file ends in it
+                if ends:
+                    yield from self._decode(None)  # what a threaded decoder still holds counts as seen
                 self._blame("a packet is incomplete")
-                if "mov" in self._container.format.name:  # the file ends in it
+                if ends:
                     continue
             yield from self._decode(packet)
 
@@ -178,8 +181,10 @@ class StreamSource:
         """Seconds of a picture on the clock of the source."""
         if self.info.live:
             return clock_time.monotonic()
-        time = picture.time
-        if time is None:
+        base = picture.time_base or self._video.time_base  # what is flushed from a decoder has none
+        if picture.pts is not None and base:
+            time = float(picture.pts * base)
+        else:
             time = self.info.start + self._origin + float(index / self.info.rate)
         self._reached = time - self._origin + float(1 / self.info.rate)
         return float(time - self._origin)
