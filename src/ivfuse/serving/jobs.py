@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,7 +191,11 @@ class Bench:
         from ivfuse.fusion.registry import method_info
 
         learned = method_info(name).kind == "learned"
-        return create_method(name, threads=self._threads if learned else None)
+        try:
+            return create_method(name, threads=self._threads if learned else None)
+        except InputError as error:  # names folders of the server, which are nobody's business
+            print(error, file=sys.stderr)
+            raise InputError(f"method: the weights of {name!r} are not on this server") from error
 
 
 _SUFFIX = {"png": "png", "jpeg": "jpg"}
