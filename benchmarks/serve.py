@@ -1,15 +1,15 @@
-"""Load on `ivfuse serve`: requests per second, how long they take, memory over time, what a killed process costs.
+"""Load on `ivfuse serve`: requests per second, how long they take, memory, what a killed process costs.
 
     python benchmarks/serve.py                                          # a minute, two clients, 640x480
-    python benchmarks/serve.py --seconds 1800 --clients 4 --kill 60     # half an hour, a process killed each minute
+    python benchmarks/serve.py --seconds 1800 --clients 4 --kill 60     # half an hour, a kill each minute
     python benchmarks/serve.py --sizes 640x480 320x256 1024x768 --methods swift laplacian
 
 Starts a server of its own (`--workers`, `--queue`), renders synthetic pairs, and has clients each send one
-request after another, as PNG files, and take a PNG file back. A client that is told 429 waits as it is told.
+request after another, as PNG files, and take a PNG file back. A client that is told 429 waits.
 Times are those of the clients, sending and receiving included. "CPU ms" is processor time for an answered
-request, which other work on the machine changes little: of the server (HTTP, forms) and of its workers (reading,
-fusing, writing). Memory is resident memory as the server's own /metrics tells it. The first seconds, in
-which everything is warmed up, do not count. Clients need processor time too (about 1 ms a request).
+request, which other work on the machine changes little: of the server (HTTP, forms) and of its workers
+(reading, fusing, writing). Memory is resident memory as the server's own /metrics tells it. The first
+seconds, in which everything is warmed up, do not count. Clients need processor time too (about 1 ms a request).
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ class Server:
 
     def memory(self, second: float) -> Memory:
         server, workers = (
-            self.metric(name) / 1e6 for name in ("process_resident_memory_bytes", "ivfuse_worker_memory_bytes")
+            self.metric(name) / 1e6
+            for name in ("process_resident_memory_bytes", "ivfuse_worker_memory_bytes")
         )
         return Memory(second, server, workers)
 
@@ -133,7 +134,9 @@ def body_of(size: str, method: str) -> bytes:
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}.png"\r\n\r\n'
         parts.append(head.encode() + png + b"\r\n")
     if method:
-        parts.append(f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="method"\r\n\r\n{method}\r\n'.encode())
+        parts.append(
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="method"\r\n\r\n{method}\r\n'.encode()
+        )
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
@@ -174,10 +177,16 @@ def report(tally: Tally, memory: list[Memory], seconds: float, cpu: list[float],
     done = len(tally.seconds)
     p50, p95, p99 = np.percentile(tally.seconds, [50, 95, 99]) * 1000
     print(f"requests      {done} answered in {seconds:.0f} s: {done / seconds:.2f} a second")
-    print(f"ms            p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f}, longest {max(tally.seconds) * 1000:.0f}")
+    print(
+        f"ms            p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f}, longest {max(tally.seconds) * 1000:.0f}"
+    )
     if not killed:  # what a dead process has used is not told any more
-        print(f"CPU ms        server {1000 * cpu[0] / done:.1f}, workers {1000 * cpu[1] / done:.1f} a request")
-    print("statuses     ", ", ".join(f"{status}: {count}" for status, count in sorted(tally.statuses.items())))
+        print(
+            f"CPU ms        server {1000 * cpu[0] / done:.1f}, workers {1000 * cpu[1] / done:.1f} a request"
+        )
+    print(
+        "statuses     ", ", ".join(f"{status}: {count}" for status, count in sorted(tally.statuses.items()))
+    )
     if killed:
         print(f"killed        {len(killed)} times; requests lost: {sum(tally.failures.values())}")
     for sentence, count in tally.failures.items():
@@ -188,7 +197,9 @@ def report(tally: Tally, memory: list[Memory], seconds: float, cpu: list[float],
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--warm", type=float, default=10, help="seconds before anything counts")
     parser.add_argument("--clients", type=int, default=2)
@@ -196,7 +207,9 @@ def main() -> None:
     parser.add_argument("--queue", type=int, default=16)
     parser.add_argument("--sizes", nargs="+", default=["640x480"])
     parser.add_argument("--methods", nargs="+", default=[""], help="the default method if left out")
-    parser.add_argument("--kill", type=float, default=0, help="seconds after which a worker is killed, again and again")
+    parser.add_argument(
+        "--kill", type=float, default=0, help="seconds after which a worker is killed, again and again"
+    )
     chosen = parser.parse_args()
     bodies = [body_of(size, method) for size in chosen.sizes for method in chosen.methods]
     server, tally, stop, killed = Server(chosen.workers, chosen.queue), Tally(), threading.Event(), []

@@ -43,7 +43,9 @@ class Running:
     def total(self, name: str) -> float:
         """The value of a metric of the server, summed over its labels."""
         lines = self.client.get("/metrics").text.splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((name + " ", name + "{")))
+        return sum(
+            float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((name + " ", name + "{"))
+        )
 
 
 @contextmanager

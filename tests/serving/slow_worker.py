@@ -1,4 +1,4 @@
-"""A worker for tests: the scale field of a request says what it does, ``sleep 0.5``, ``die`` or ``garble``."""
+"""A worker for tests: the field ``scale`` says what it does, ``sleep 0.5``, ``die`` or ``garble``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Dockerfile without a Docker engine: its sources exist, its extras exist, its command parses, its user is no root."""
+"""The Dockerfile without a Docker engine: sources and extras exist, the command parses, no root."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def test_every_file_that_is_copied_exists_and_reaches_the_build(stages: list[lis
 
 
 def test_weights_and_recordings_stay_outside() -> None:
-    assert not any(map(is_sent, ("weights", ".git", "tests", "runs", "demo", "shared", ".venv", "src/__pycache__")))
+    assert not any(
+        map(is_sent, ("weights", ".git", "tests", "runs", "demo", "shared", ".venv", "src/__pycache__"))
+    )
 
 
 def test_what_the_package_is_built_from_is_copied_before_it_is_installed(
@@ -95,7 +97,9 @@ def test_the_health_check_asks_an_address_that_there_is(stages: list[list[tuple[
     assert found[2] in create_app(Settings()).openapi()["paths"]
 
 
-def test_it_does_not_run_as_root_and_the_image_holds_no_build_tools(stages: list[list[tuple[str, str]]]) -> None:
+def test_it_does_not_run_as_root_and_the_image_holds_no_build_tools(
+    stages: list[list[tuple[str, str]]],
+) -> None:
     final = stages[-1]
     assert int(last(final, "USER")) > 0
     uid = next(shlex.split(rest) for word, rest in final if word == "RUN" and "useradd" in rest)

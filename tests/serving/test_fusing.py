@@ -55,7 +55,13 @@ def test_json_holds_picture_sources_range_and_scores(
     server: Running, vi: bytes, encode: Callable[..., bytes]
 ) -> None:
     counts = np.linspace(29_000, 31_000, 40 * 56).reshape(40, 56).astype(np.uint16)
-    fields = {"format": "json", "previews": "true", "metrics": "EN, SD", "scale": "0.01K", "method": "average"}
+    fields = {
+        "format": "json",
+        "previews": "true",
+        "metrics": "EN, SD",
+        "scale": "0.01K",
+        "method": "average",
+    }
     said = server.fuse(encode(".png", counts), vi, **fields).json()
     assert decoded(base64.b64decode(said["picture"])).shape == (40, 56, 3)
     assert decoded(base64.b64decode(said["infrared"])).shape == (40, 56)

@@ -1,4 +1,4 @@
-"""Under load and when things go wrong: a full queue, a slow request, a process that dies, a token, other origins."""
+"""Under load, and when things go wrong: a full queue, slow requests, processes that die; who is let in."""
 
 from __future__ import annotations
 
@@ -121,7 +121,11 @@ def test_work_that_nobody_waits_for_is_not_begun(small: Running, ir: bytes) -> N
 def test_a_token_is_asked_for_where_there_is_one(ir: bytes) -> None:
     with running(slow=True, token="a secret", cors=("https://friend.example",)) as server:
         assert ask(server, ir, "").status_code == 200
-        for shown in ({"Authorization": "Bearer a secre"}, {"Authorization": "Basic a secret"}, {"Authorization": "Bearer ü".encode()}):
+        for shown in (
+            {"Authorization": "Bearer a secre"},
+            {"Authorization": "Basic a secret"},
+            {"Authorization": "Bearer ü".encode()},
+        ):
             answer = server.client.post("/api/fuse", files={"ir": ir}, headers=shown)
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
             assert "token" in answer.json()["error"]
@@ -130,7 +134,10 @@ def test_a_token_is_asked_for_where_there_is_one(ir: bytes) -> None:
         friend = {"Origin": "https://friend.example"}
         allowed = server.client.post("/api/fuse", files={"ir": ir}, headers=friend)
         assert allowed.headers["access-control-allow-origin"] == "https://friend.example"
-        ask_first = friend | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        ask_first = friend | {
+            "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization",
+        }
         assert server.client.options("/api/fuse", headers=ask_first).status_code == 200
         other = server.client.get("/healthz", headers={"Origin": "https://other.example"})
         assert other.status_code == 403

@@ -52,7 +52,9 @@ def _try(cases: Any) -> None:
 
 def test_every_refusal_is_described_as_one_sentence(server: Running) -> None:
     paths = server.client.get("/openapi.json").json()["paths"]
-    assert {"/api/fuse", "/api/metrics", "/api/register", "/api/methods", "/healthz", "/metrics"} <= set(paths)
+    assert {"/api/fuse", "/api/metrics", "/api/register", "/api/methods", "/healthz", "/metrics"} <= set(
+        paths
+    )
     for path, verbs in paths.items():
         for verb, facts in verbs.items():
             assert facts["description"], (path, verb)

@@ -62,17 +62,28 @@ def test_keys_move_the_divider_and_say_where_it_is(page: Page) -> None:
 
 
 def test_a_pointer_moves_the_divider(page: Page) -> None:
-    box = page.run("(({x, y, width, height}) => [x, y, width, height])(document.getElementById('frame').getBoundingClientRect())")
+    box = page.run(
+        "(({x, y, width, height}) => [x, y, width, height])"
+        "(document.getElementById('frame').getBoundingClientRect())"
+    )
     at = [(box[0] + box[2] * share, box[1] + box[3] / 2) for share in (0.5, 0.25)]
-    for kind, (x, y), buttons in (("mousePressed", at[0], 1), ("mouseMoved", at[1], 1), ("mouseReleased", at[1], 0)):
-        page.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=buttons, clickCount=1)
+    for kind, (x, y), buttons in (
+        ("mousePressed", at[0], 1),
+        ("mouseMoved", at[1], 1),
+        ("mouseReleased", at[1], 0),
+    ):
+        page.send(
+            "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=buttons, clickCount=1
+        )
     assert float(page.run("document.getElementById('split').value")) == pytest.approx(25, abs=0.6)
 
 
 def test_keys_zoom_and_show_all_again(page: Page) -> None:
     page.run("document.getElementById('frame').focus()")
     page.key("+")
-    zooms = page.run("[...document.querySelectorAll('.layer img')].map((each) => getComputedStyle(each).transform)")
+    zooms = page.run(
+        "[...document.querySelectorAll('.layer img')].map((each) => getComputedStyle(each).transform)"
+    )
     assert [zoom.startswith("matrix(1.5, 0, 0, 1.5") for zoom in zooms] == [True, True]
     assert page.run("document.getElementById('zoom-said').textContent") == "150 %"
     page.key("0")
@@ -111,7 +122,9 @@ def test_a_mistake_is_a_sentence_that_is_read_aloud(page: Page) -> None:
         " document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true })); })()"
     )
     page.until("!document.getElementById('problem').hidden")
-    assert page.run("document.getElementById('problem').textContent").startswith("Infrared picture: found no picture")
+    assert page.run("document.getElementById('problem').textContent").startswith(
+        "Infrared picture: found no picture"
+    )
     assert page.run("document.getElementById('problem').getAttribute('role')") == "alert"
     # the browser notes every answer of 400 and above itself
     page.events = [event for event in page.events if "415" not in json.dumps(event)]
@@ -120,7 +133,9 @@ def test_a_mistake_is_a_sentence_that_is_read_aloud(page: Page) -> None:
 def test_everything_can_be_reached_and_has_a_name(page: Page) -> None:
     tree = page.send("Accessibility.getFullAXTree")["nodes"]
     kinds = ("button", "slider", "combobox", "radio", "switch", "link", "checkbox")
-    controls = [node for node in tree if node.get("role", {}).get("value") in kinds and not node.get("ignored")]
+    controls = [
+        node for node in tree if node.get("role", {}).get("value") in kinds and not node.get("ignored")
+    ]
     assert len(controls) > 20
     assert [node for node in controls if not node.get("name", {}).get("value")] == []
 
@@ -147,6 +162,16 @@ def test_two_files_find_their_places_by_their_names(page: Page) -> None:
         "import('/static/pairing.js').then(({ inOrder }) => PAIRS.map(([a, b]) =>"
         " inOrder({ name: a }, { name: b }).map((each) => each.name)))"
     )
-    pairs = [["vis_1.png", "ir_1.png"], ["IR_7.jpg", "VIS_7.jpg"], ["a_rgb.jpg", "a.tiff"], ["x_visible.png", "x_thermal.png"]]
-    expected = [["ir_1.png", "vis_1.png"], ["IR_7.jpg", "VIS_7.jpg"], ["a.tiff", "a_rgb.jpg"], ["x_thermal.png", "x_visible.png"]]
+    pairs = [
+        ["vis_1.png", "ir_1.png"],
+        ["IR_7.jpg", "VIS_7.jpg"],
+        ["a_rgb.jpg", "a.tiff"],
+        ["x_visible.png", "x_thermal.png"],
+    ]
+    expected = [
+        ["ir_1.png", "vis_1.png"],
+        ["IR_7.jpg", "VIS_7.jpg"],
+        ["a.tiff", "a_rgb.jpg"],
+        ["x_thermal.png", "x_visible.png"],
+    ]
     assert page.run(script.replace("PAIRS", json.dumps(pairs))) == expected

@@ -1,4 +1,4 @@
-"""What strangers send: every refusal is a status of 400 and above with one sentence, and nothing is left behind."""
+"""What strangers send: every refusal is a status from 400 on with one sentence; nothing is left behind."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def png_of(width: int, height: int) -> bytes:
     """A small file that unpacks into a picture of any size."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        return (
+            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        )
 
     rows = zlib.compress(bytes((width + 1) * min(height, 4000)), 9)
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
@@ -78,14 +80,18 @@ def test_files_of_the_wrong_kind_are_refused(
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tiff", ".bmp", ".webp"])
-def test_a_truncated_file_is_refused(server: Running, ir: bytes, encode: Callable[..., bytes], suffix: str) -> None:
+def test_a_truncated_file_is_refused(
+    server: Running, ir: bytes, encode: Callable[..., bytes], suffix: str
+) -> None:
     whole = encode(suffix, np.random.default_rng(0).integers(0, 255, (60, 60), np.uint8))
     answer = server.fuse(ir, whole[: len(whole) // 2])
     assert answer.status_code == 422
     assert sentence(answer).startswith("visible picture: ")
 
 
-@pytest.mark.parametrize("name", ["../../../tmp/stolen.png", "/etc/passwd", "..\\x.png", "a\0b.png", "", "." * 300])
+@pytest.mark.parametrize(
+    "name", ["../../../tmp/stolen.png", "/etc/passwd", "..\\x.png", "a\0b.png", "", "." * 300]
+)
 def test_the_name_of_a_file_is_never_used(server: Running, ir: bytes, vi: bytes, name: str) -> None:
     answer = server.client.post("/api/fuse", files={"ir": (name or "x", ir), "vi": (name or "x", vi)})
     assert answer.status_code in (200, 400)
@@ -164,7 +170,9 @@ def test_more_files_and_fields_than_there_are_names_for_are_refused(server: Runn
     assert (twice.status_code, "twice" in sentence(twice)) == (422, True)
 
 
-@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/static/"])
+@pytest.mark.parametrize(
+    "path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd", "/static/"]
+)
 def test_only_the_page_s_own_files_are_given_out(server: Running, path: str) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
         line.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
@@ -205,9 +213,14 @@ def test_pages_of_other_sites_may_not_call(server: Running, ir: bytes, vi: bytes
 
 @given(data=st.data())
 @settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_damaged_pictures_never_break_the_server(server: Running, ir: bytes, flir: Any, data: st.DataObject) -> None:
+def test_damaged_pictures_never_break_the_server(
+    server: Running, ir: bytes, flir: Any, data: st.DataObject
+) -> None:
     picture = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40) * 50
     suffix = data.draw(st.sampled_from([".png", ".tiff", ".jpg", ".webp", ".bmp", "flir"]))
     if suffix == "flir":

@@ -61,7 +61,9 @@ def test_a_port_that_is_taken_is_wrong_use(ivfuse_cli: Callable[..., Any]) -> No
         ("--port", "70000"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_wrong_use(ivfuse_cli: Callable[..., Any], options: tuple[str, str]) -> None:
+def test_an_option_that_makes_no_sense_is_wrong_use(
+    ivfuse_cli: Callable[..., Any], options: tuple[str, str]
+) -> None:
     said = ivfuse_cli("serve", *options)
     assert said.code == 2
     assert options[0] in said.err
@@ -80,5 +82,7 @@ def test_only_this_computer_is_served_unless_told_otherwise() -> None:
 
 def test_other_commands_load_nothing_of_the_server() -> None:
     ask = "import sys, ivfuse.cli.app as app; app.build('fuse'); app.build(); print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", ask], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert not {"fastapi", "uvicorn", "starlette", "ivfuse.serving.app"} & set(loaded)

@@ -1,4 +1,4 @@
-"""The one door to registration: whether it is there, and where a pair's thermal picture lies on its visible one."""
+"""The one door to registration: whether it is there, and where a pair's thermal picture lies."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def find(ir: Path, vi: Path | None) -> Found:
         return _refused(f"{reason[:1].upper()}{reason[1:]}; the pair was left as it is.", score)
     matrix = [list(row) for row in result.registration.matrix]
     summary = f"Registered: {score:.0%} of the picture's parts agree."
-    return Found(
-        result.registration, {"found": True, "score": score, "summary": summary, "matrix": matrix}
-    )
+    return Found(result.registration, {"found": True, "score": score, "summary": summary, "matrix": matrix})
 
 
 def _refused(summary: str, score: float = 0.0) -> Found:

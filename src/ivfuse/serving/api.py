@@ -65,12 +65,17 @@ async def fuse(request: Request, place: Place) -> Response:
     async with place.desk() as folder:
         form, files = await read_form(request, FuseForm, PAIR, folder, place.settings)
         _check_fuse(form)
-        choices = form.model_dump(exclude={"format"}) | {"bits": int(form.bits), "register": form.register_}
-        choices.pop("register_")
+        choices: dict[str, Any] = form.model_dump(by_alias=True, exclude={"format"})
+        choices["bits"] = int(form.bits)
         if form.format != "json":
-            choices |= {"encoding": form.format, "metrics": [], "previews": False}
-        message = {"do": "fuse", "folder": str(folder), "files": files, "choices": choices}
-        message["only_if_sure"] = form.format != "json"
+            choices.update(encoding=form.format, metrics=[], previews=False)
+        message = {
+            "do": "fuse",
+            "folder": str(folder),
+            "files": files,
+            "choices": choices,
+            "only_if_sure": form.format != "json",
+        }
         said = await place.work(message, request.is_disconnected)
         picture = (folder / f"fused.{'png' if choices['encoding'] == 'png' else 'jpg'}").read_bytes()
         media = _MEDIA[choices["encoding"]]
@@ -258,4 +263,7 @@ def _known() -> dict[str, Any]:
 
 def _hex(colors: Any) -> list[str]:
     """Sixteen colours of a palette, its first and last one among them."""
-    return [f"#{bytes(round(255 * float(part)) for part in color).hex()}" for color in colors[:: len(colors) // 15]]
+    return [
+        f"#{bytes(round(255 * float(part)) for part in color).hex()}"
+        for color in colors[:: len(colors) // 15]
+    ]

@@ -48,8 +48,8 @@ class PairForm(_Form):
 
     window: Text = Field(
         None,
-        description="Thermal values from black to white: percentile (the default), plateau, a range in"
-        " degrees (10C..45C) or in the file's units (7200..8400).",
+        description="Thermal values from black to white: percentile (the default), plateau, a range"
+        " in degrees (10C..45C) or in the file's units (7200..8400).",
         examples=["10C..45C"],
     )
     scale: Text = Field(None, description="Degrees of one count of a plain file: 0.01K, 0.1C, 0.01C-100.")
@@ -72,8 +72,8 @@ class FuseForm(PairForm):
     register_: bool = Field(
         False,
         alias="register",
-        description="Register the pair before it is fused. Where that is not sure, JSON says so and the pair is"
-        " fused as it is; instead of a picture alone there is an error.",
+        description="Register the pair before it is fused. Where that is not sure, JSON says so and the"
+        " pair is fused as it is; instead of a picture alone there is an error.",
     )
     metrics: Names = Field([], description="Scores to compute, with commas between: EN,VIF,Qabf (JSON only).")
     format: Literal["png", "jpeg", "json"] = Field(
