@@ -9,7 +9,7 @@ request after another, as PNG files, and take a PNG file back. A client that is 
 Times are those of the clients, sending and receiving included. "CPU ms" is processor time for an answered
 request, which other work on the machine changes little: of the server (HTTP, forms) and of its workers
 (reading, fusing, writing). Memory is resident memory as the server's own /metrics tells it. The first
-seconds, in which everything is warmed up, do not count. Clients need processor time too (about 1 ms a request).
+seconds, in which everything is warmed up, do not count. Clients need processor time too.
 """
 
 from __future__ import annotations

@@ -72,11 +72,13 @@ def running(slow: bool = False, **choices: Any) -> Iterator[Running]:
     assert runner.started
     url = f"http://127.0.0.1:{bound.getsockname()[1]}"
     token = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
-    with httpx.Client(base_url=url, timeout=60, headers=token, trust_env=False) as client:
-        yield Running(url, client, app.state.place)
-    runner.should_exit = True
-    thread.join(20)
-    bound.close()
+    try:
+        with httpx.Client(base_url=url, timeout=60, headers=token, trust_env=False) as client:
+            yield Running(url, client, app.state.place)
+    finally:
+        runner.should_exit = True
+        thread.join(20)
+        bound.close()
     assert not thread.is_alive()
 
 

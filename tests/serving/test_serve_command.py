@@ -48,6 +48,18 @@ def test_a_port_that_is_taken_is_wrong_use(ivfuse_cli: Callable[..., Any]) -> No
     assert said.err.count("\n") == 1
 
 
+def test_a_server_without_processes_ends_in_one_line(
+    ivfuse_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ivfuse.serving import app, server
+
+    monkeypatch.setattr(server, "create_app", lambda settings: app.create_app(settings, ("false",)))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # the handlers of the test run stay
+    said = ivfuse_cli("serve", "--port", "0")
+    assert said.code == 1
+    assert said.err.startswith("ivfuse: error: the server could not start")
+
+
 @pytest.mark.parametrize(
     "options",
     [

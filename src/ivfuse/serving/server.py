@@ -69,17 +69,20 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
     server = uvicorn.Server(configured(create_app(settings), settings))
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"http://{host}:{bound.getsockname()[1]}"
-    started = server.startup
+    started, log = server.startup, logging.getLogger("uvicorn.error")
 
     async def startup(sockets: list[socket.socket] | None = None) -> None:
+        log.setLevel(logging.CRITICAL)  # a start that fails is told in one line below, after the process's own
         await started(sockets)
+        log.setLevel(logging.WARNING)
         if server.started:
             tell(url)
 
     server.startup = startup  # type: ignore[method-assign]  # the address is told when it answers, not before
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both are how a server is meant to end
     try:
-        with suppress(KeyboardInterrupt):  # raised once everything is tidied up
+        # raised once everything is tidied up, or for a start that failed
+        with suppress(KeyboardInterrupt, SystemExit):
             server.run(sockets=[bound])
     finally:
         bound.close()

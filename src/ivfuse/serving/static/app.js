@@ -71,6 +71,7 @@ function forget() {
   running?.abort();
   for (const { urls } of results.values()) Object.values(urls).forEach(URL.revokeObjectURL);
   results.clear();
+  shown = null;
   size = 0;
 }
 
