@@ -12,7 +12,14 @@ import pytest
 
 import ivfuse
 
+from ivfuse.imaging.synthetic import street_scene
+from ivfuse.serving import alignment
+
 from .conftest import Running
+
+needs_registration = pytest.mark.skipif(
+    not alignment.available(), reason="registration is not in this version"
+)
 
 
 def decoded(data: bytes) -> np.ndarray:
@@ -146,7 +153,37 @@ def test_pages_load_nothing_from_elsewhere_and_hold_no_program(server: Running, 
     assert text.count("<script") == text.count('<script type="module" src="/static/')
 
 
-def test_registration_is_there_or_said_not_to_be(server: Running, ir: bytes, vi: bytes) -> None:
-    can = server.client.get("/api/methods").json()["registration"]
-    answer = server.client.post("/api/register", files={"ir": ir, "vi": vi})
-    assert answer.status_code == (200 if can else 422)
+def test_without_registration_the_server_says_so(server: Running, ir: bytes, vi: bytes) -> None:
+    if alignment.available():
+        pytest.skip("registration is there")
+    assert not server.client.get("/api/methods").json()["registration"]
+    for answer in (
+        server.client.post("/api/register", files={"ir": ir, "vi": vi}),
+        server.fuse(ir, vi, register="1"),
+    ):
+        assert (answer.status_code, "not available" in answer.json()["error"]) == (422, True)
+
+
+@needs_registration
+def test_a_pair_is_registered_with_a_score(server: Running, encode: Callable[..., bytes]) -> None:
+    scene = street_scene(300, 400, seed=3, time="day")
+    away = 16, 10  # columns and rows that the thermal camera sees further to the lower right
+    ir = encode(".png", np.rint(scene.ir[away[1] :, away[0] :] * 255))
+    vi = encode(".png", np.rint(scene.vi[: -away[1], : -away[0], ::-1] * 255))
+    said = server.client.post("/api/register", files={"ir": ir, "vi": vi}).json()
+    assert said["found"], said
+    assert 0.3 < said["score"] <= 1
+    middle = np.array(said["matrix"]) @ [190, 145, 1]
+    assert middle[:2] / middle[2] == pytest.approx([190 + away[0], 145 + away[1]], abs=2)
+    assert decoded(base64.b64decode(said["picture"])).shape == (290, 384)
+    fused = server.fuse(ir, vi, register="true", format="json", method="average", previews="true").json()
+    assert fused["registration"]["matrix"] == said["matrix"]
+
+
+@needs_registration
+def test_a_pair_that_cannot_be_registered_is_left_and_said_so(server: Running, ir: bytes, vi: bytes) -> None:
+    said = server.fuse(ir, vi, register="true", format="json", method="average").json()
+    assert not said["registration"]["found"]
+    assert said["registration"]["summary"].endswith("the pair was left as it is.")
+    alone = server.fuse(ir, vi, register="true", method="average")
+    assert (alone.status_code, alone.json()["error"][:10]) == (422, "register: ")

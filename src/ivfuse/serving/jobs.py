@@ -92,6 +92,7 @@ class Bench:
         limit_pixels(max_pixels)
         self._threads = threads
         self._methods: dict[str, Method] = {}
+        self._registered = alignment.Memory()
 
     def warm(self) -> None:
         """Load the default method and run it once, so that the first request does not wait for that."""
@@ -121,11 +122,9 @@ class Bench:
 
     def told(self, error: IvfuseError, message: dict[str, Any]) -> str:
         """An error in the client's words: no paths of the server, no options of the command line."""
-        text = " ".join(str(error).split())
+        text = _worded(str(error))
         for part, name in NAMES.items():
             text = text.replace(str(Path(message["folder"]) / part), f"{name} picture")
-        text = re.sub(r", or see `ivfuse info[^`]*`", "", text)
-        text = re.sub(r"(?<![\w-])--(?=[a-z])", "", text)
         return text.replace(message["folder"], "the request").rstrip(".") + "."
 
     def _fuse(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +133,7 @@ class Bench:
         choices = Choices(**message["choices"])
         thermal, look, method = choices.thermal(), choices.look(), self._method(choices.method)
         ir, vi = folder / "ir", folder / "vi" if "vi" in message["files"] else None
-        found = alignment.find(ir, vi) if choices.register else alignment.NOT_ASKED
+        found = self._registered.find(ir, vi) if choices.register else alignment.NOT_ASKED
         if choices.register and message["only_if_sure"] and vi is not None and found.rig is None:
             raise InputError(f"register: {found.facts['summary']}")
         fuser = Fuser(method, gray=choices.gray, thermal=thermal, look=look, **found.options)
@@ -149,7 +148,7 @@ class Bench:
         alpha = loaded.vi.alpha if choices.encoding == "png" else None
         write_image(folder / f"fused.{_SUFFIX[choices.encoding]}", fused, choices.bits, alpha)
         said["scores"] = _scores([_levels(fused), *sources], choices.metrics) if sources else None
-        said |= {"height": fused.shape[0], "width": fused.shape[1], "notes": list(loaded.notes)}
+        said |= {"height": fused.shape[0], "width": fused.shape[1], "notes": list(map(_worded, loaded.notes))}
         return said | {"seconds": round(time.perf_counter() - started, 4)}
 
     def _measure(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
@@ -161,12 +160,12 @@ class Bench:
         """Find how the thermal picture lies on the visible, and lay it there."""
         started = time.perf_counter()
         thermal = Choices(**message["choices"]).thermal()
-        found = alignment.find(folder / "ir", folder / "vi")
+        found = self._registered.find(folder / "ir", folder / "vi")
         notes: list[str] = []
         if found.rig is not None:
             loaded = Fuser("average", thermal=thermal, **found.options).load(folder / "ir", folder / "vi")
             write_image(folder / "registered.png", loaded.ir)
-            notes = list(loaded.notes)
+            notes = list(map(_worded, loaded.notes))
         return found.facts | {"notes": notes, "seconds": round(time.perf_counter() - started, 4)}
 
     def _sample(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
@@ -196,6 +195,12 @@ class Bench:
         except InputError as error:  # names folders of the server, which are nobody's business
             print(error, file=sys.stderr)
             raise InputError(f"method: the weights of {name!r} are not on this server") from error
+
+
+def _worded(text: str) -> str:
+    """A message without what only the command line knows."""
+    text = re.sub(r"(, or see `ivfuse info[^`]*`|; --[\w-]+ leaves it)", "", " ".join(text.split()))
+    return re.sub(r"(?<![\w-])--(?=[a-z])", "", text)
 
 
 _SUFFIX = {"png": "png", "jpeg": "jpg"}

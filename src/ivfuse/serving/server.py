@@ -72,7 +72,9 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
     started, log = server.startup, logging.getLogger("uvicorn.error")
 
     async def startup(sockets: list[socket.socket] | None = None) -> None:
-        log.setLevel(logging.CRITICAL)  # a start that fails is told in one line below, after the process's own
+        log.setLevel(
+            logging.CRITICAL
+        )  # a start that fails is told in one line below, after the process's own
         await started(sockets)
         log.setLevel(logging.WARNING)
         if server.started:

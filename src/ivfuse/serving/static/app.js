@@ -57,6 +57,7 @@ async function pairChanged(facts = {}) {
   single = Boolean(files.ir && !files.vi && await holdsBoth(files.ir));
   forget();
   controls.renew({ single, ...facts });
+  find("swap").disabled = single;
   for (const place of ["ir", "vi"]) {
     const file = files[place];
     find(`name-${place}`).textContent = file ? file.name : place === "vi" && single ? "Taken from the same file" : "Drop or choose a file";

@@ -40,7 +40,7 @@ export class Controls {
       if (typeof look === "string") swatch.className = look;
       else if (look.length) swatch.style.background = `linear-gradient(90deg, ${look.join(", ")})`;
       const radio = make("input", { type: "radio", name: "colour", value, checked: value === "" });
-      return make("label", {}, radio, make("span", {}, swatch, text));
+      return make("label", {}, radio, make("span", {}, ...(look.length ? [swatch] : []), text));
     }));
     this.camera = find("colours").querySelector('[value="camera"]')?.parentElement;
     if (!can.registration) {
