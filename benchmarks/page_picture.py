@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import cv2
+
 from serve import Server
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import ivfuse
-
 from ivfuse.imaging.synthetic import street_scene
 from ivfuse.serving import alignment
 

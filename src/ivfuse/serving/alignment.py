@@ -64,7 +64,7 @@ def find(ir: Path, vi: Path | None) -> Found:
 
 
 class Memory:
-    """The last pairs that were registered, told by their bytes: another method is no reason to do it again."""
+    """The last pairs that were registered, told by their bytes: another method needs no other."""
 
     def __init__(self) -> None:
         """Nothing yet."""
