@@ -68,7 +68,7 @@ class Swift(nn.Module):
         ir, vi = (F.pixel_unshuffle(pad_border(x, self.align), FOLD) for x in (ir, vi))
         x = self.stem(torch.cat((ir, vi, torch.zeros_like(ir[:, :1]) + level), 1))
         weight, step = self.head(F.relu(x + self.context(x))).chunk(2, 1)
-        fused = compose(ir, vi, torch.sigmoid(weight), torch.tanh(step))
+        fused = compose(ir, vi, F.hardsigmoid(weight), F.hardtanh(step))
         return crop_border(F.pixel_shuffle(fused, FOLD), h, w)
 
 
