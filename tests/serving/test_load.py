@@ -131,6 +131,8 @@ def test_a_token_is_asked_for_where_there_is_one(ir: bytes) -> None:
             assert "token" in answer.json()["error"]
         for path, status in (("/api/methods", 401), ("/metrics", 401), ("/", 200), ("/healthz", 200)):
             assert server.client.get(path, headers={"Authorization": ""}).status_code == status
+        behind_a_proxy = {"Host": "friend.example", "Origin": "https://friend.example"}
+        assert server.client.get("/api/methods", headers=behind_a_proxy).status_code == 200
         friend = {"Origin": "https://friend.example"}
         allowed = server.client.post("/api/fuse", files={"ir": ir}, headers=friend)
         assert allowed.headers["access-control-allow-origin"] == "https://friend.example"

@@ -115,21 +115,6 @@ def test_the_picture_is_downloaded(page: Page) -> None:
     assert cv2.imread(str(file)).shape == (480, 640, 3)
 
 
-def test_a_mistake_is_a_sentence_that_is_read_aloud(page: Page) -> None:
-    page.run(
-        "(() => { const data = new DataTransfer(); data.items.add(new File(['no picture'], 'a.png'));"
-        " data.items.add(new File(['no picture'], 'b.png'));"
-        " document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true })); })()"
-    )
-    page.until("!document.getElementById('problem').hidden")
-    assert page.run("document.getElementById('problem').textContent").startswith(
-        "Infrared picture: found no picture"
-    )
-    assert page.run("document.getElementById('problem').getAttribute('role')") == "alert"
-    # the browser notes every answer of 400 and above itself
-    page.events = [event for event in page.events if "415" not in json.dumps(event)]
-
-
 def test_everything_can_be_reached_and_has_a_name(page: Page) -> None:
     tree = page.send("Accessibility.getFullAXTree")["nodes"]
     kinds = ("button", "slider", "combobox", "radio", "switch", "link", "checkbox")
@@ -175,3 +160,18 @@ def test_two_files_find_their_places_by_their_names(page: Page) -> None:
         ["x_thermal.png", "x_visible.png"],
     ]
     assert page.run(script.replace("PAIRS", json.dumps(pairs))) == expected
+
+
+def test_a_mistake_is_a_sentence_that_is_read_aloud(page: Page) -> None:
+    page.run(
+        "(() => { const data = new DataTransfer(); data.items.add(new File(['no picture'], 'a.png'));"
+        " data.items.add(new File(['no picture'], 'b.png'));"
+        " document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true })); })()"
+    )
+    page.until("!document.getElementById('problem').hidden")
+    assert page.run("document.getElementById('problem').textContent").startswith(
+        "Infrared picture: found no picture"
+    )
+    assert page.run("document.getElementById('problem').getAttribute('role')") == "alert"
+    # the browser notes every answer of 400 and above itself
+    page.events = [event for event in page.events if "415" not in json.dumps(event)]

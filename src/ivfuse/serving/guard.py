@@ -65,11 +65,11 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
         """Why a request is not let in."""
         host = headers.get("host", "")
-        if self.settings.loopback and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        if self.settings.loopback and not self._is_mine(host):
             # a foreign name that leads here is how a web page would reach a server on its visitor's computer
             return Problem(403, "This server answers only to localhost; the request named another host.")
         origin = headers.get("origin")
-        if origin and origin not in self.settings.cors and urlsplit(origin).netloc != host:
+        if origin and origin not in self.settings.cors and origin.partition("://")[2] != host:
             return Problem(403, "Pages of other sites may not call this server; see --cors.")
         token = self.settings.token
         if token is None or not scope["path"].startswith(("/api/", "/metrics")):
@@ -80,6 +80,15 @@ class Guard:
             return None
         sentence = "This server asks for a token; expected the header Authorization: Bearer TOKEN."
         return Problem(401, sentence, {"WWW-Authenticate": "Bearer"})
+
+
+    def _is_mine(self, host: str) -> bool:
+        """Whether a host is this computer, or a site that was named, whose proxy hands requests on."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return is_loopback(name) or host in (urlsplit(origin).netloc for origin in self.settings.cors)
 
 
 class _Body:
