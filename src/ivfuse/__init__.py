@@ -11,19 +11,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ivfuse.fusion.fuser import Fuser, fuse
     from ivfuse.fusion.registry import list_methods
+    from ivfuse.imaging.registration.register import register
+    from ivfuse.imaging.registration.rig import Registration, load_rig
     from ivfuse.metrics import evaluate_arrays as evaluate
     from ivfuse.metrics import list_metrics
 
     __version__: str
 
-__all__ = ["Fuser", "__version__", "evaluate", "fuse", "list_methods", "list_metrics"]
+__all__ = [
+    "Fuser",
+    "Registration",
+    "__version__",
+    "evaluate",
+    "fuse",
+    "list_methods",
+    "list_metrics",
+    "load_rig",
+    "register",
+]
 
 _HOMES = {
     "Fuser": "ivfuse.fusion.fuser:Fuser",
+    "Registration": "ivfuse.imaging.registration.rig:Registration",
     "evaluate": "ivfuse.metrics:evaluate_arrays",
     "fuse": "ivfuse.fusion.fuser:fuse",
     "list_methods": "ivfuse.fusion.registry:list_methods",
     "list_metrics": "ivfuse.metrics:list_metrics",
+    "load_rig": "ivfuse.imaging.registration.rig:load_rig",
+    "register": "ivfuse.imaging.registration.register:register",
 }
 
 

@@ -40,6 +40,10 @@ class UnknownNameError(IvfuseError, ValueError):
         super().__init__(f"unknown {kind} {name!r}; {hint}")
 
 
+class RegistrationError(IvfuseError):
+    """Two pictures could not be lined up with confidence."""
+
+
 class MissingExtraError(IvfuseError, ImportError):
     """A feature needs packages that are installed with an extra."""
 

@@ -21,6 +21,7 @@ from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, Usag
 VERBS = {
     "fuse": "ivfuse.cli.fuse:fuse",
     "video": "ivfuse.cli.video:video",
+    "register": "ivfuse.cli.register:register",
     "eval": "ivfuse.cli.evaluate:evaluate",
     "benchmark": "ivfuse.cli.benchmark:benchmark",
     "datasets": "ivfuse.cli.datasets:datasets",

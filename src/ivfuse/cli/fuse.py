@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ivfuse.cli import thermal
+from ivfuse.cli import placing, thermal
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ def fuse(
     atmospheric: thermal.Atmospheric = None,
     humidity: thermal.Humidity = None,
     parallax: thermal.Parallax = True,
+    rig: placing.RigFile = None,
+    register: placing.Register = None,
+    points: placing.Points = None,
+    crop: placing.Crop = False,
 ) -> None:
     """Fuse a pair of files, or all pairs of a folder.
 
@@ -92,6 +96,7 @@ def fuse(
       ivfuse fuse ir/ vi/ -o fused/ --weights runs/cam/model.safetensors
       ivfuse fuse flir.jpg -o fused.png --temperature fused.tiff --highlight ">40C"
       ivfuse fuse ir16/ vi/ -o fused/ --scale 0.01K --window 10C..45C
+      ivfuse fuse ir/ vi/ -o fused/ --rig rig.json --crop
     """
     options = thermal.options(
         window,
@@ -125,8 +130,10 @@ def fuse(
         ir_window=None if options else ir_window,
         tile=tile,
         look=look,
+        rig=placing.rig(rig, register, points),
+        crop=crop,
     )
-    pairing = _pairing(ir, vi, out)
+    pairing = pairs_of(ir, vi, out)
     fuser.thermal = thermal.settled(options, pairing.pairs)
     with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
         summary = fuse_pairs(fuser, pairing.pairs, folder, suffix, bits, overwrite, tell, temperature)
@@ -159,7 +166,7 @@ def _is_learned(method: str | None) -> bool:
     return method_info(method or default_method()).kind == "learned"
 
 
-def _pairing(ir: Path, vi: Path | None, out: str) -> Pairing:
+def pairs_of(ir: Path, vi: Path | None, out: str) -> Pairing:
     """The pairs that were asked for."""
     from ivfuse.imaging.pairs import Pair, Pairing, pair_folder, pair_folders
 

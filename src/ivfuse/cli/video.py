@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ivfuse.cli import placing
 from ivfuse.errors import InputError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def video(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; else all.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    rig: placing.RigFile = None,
+    points: placing.Points = None,
 ) -> None:
     """Fuse two videos, live streams or rows of pictures, paired by their times.
 
@@ -94,6 +97,7 @@ def video(
     Examples:
       ivfuse video thermal.mp4 visible.mp4 -o fused.mp4
       ivfuse video thermal.mkv visible.mp4 -o fused.mkv --offset auto --side-by-side
+      ivfuse video thermal.mp4 visible.mp4 -o fused.mp4 --rig rig.json
       ivfuse video frames/ir/ frames/vi/ -o fused/f_%05d.png --fps 30
       ivfuse video rtsp://cam/thermal camera:0 -o watch.mp4 --preview
     """
@@ -101,6 +105,7 @@ def video(
     from ivfuse.cli import video_report
     from ivfuse.cli.fuse import limit_threads, torch_method
     from ivfuse.fusion.fuser import Fuser
+    from ivfuse.fusion.placing import Placer, RigPlace
     from ivfuse.fusion.video import FrameFuser, fuse_video
     from ivfuse.imaging.video.source import require_av
     from ivfuse.imaging.video.window import SteadyWindow
@@ -114,6 +119,9 @@ def video(
         threads=None if weights else threads,
     )
     frames = FrameFuser(fuser, SteadyWindow(ir_window), gray=gray, side_by_side=side_by_side)
+    if rig or points:
+        frames.place = RigPlace(Placer(placing.rig(rig, None, points)))
+        frames.coverage = frames.place.coverage
     sources = _open(ir, vi, fps)
     seconds, found = _offset(offset, ir, vi, sources, fps)
     sink = _sink(out, (ir, vi), sources[1], codec, crf, preset, overwrite)

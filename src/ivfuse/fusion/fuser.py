@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import OutputError, ShapeError, UsageError
 from ivfuse.fusion.method import Method, fuse_of_parts
+from ivfuse.fusion.placing import Placer, faded
 from ivfuse.fusion.registry import create_method
-from ivfuse.imaging.colour import luma, recolour, resize_to
+from ivfuse.imaging.colour import luma, recolour
 from ivfuse.imaging.encode import ALPHA_SUFFIXES, check_output
 from ivfuse.imaging.image import (
     Gray,
@@ -35,6 +36,8 @@ from ivfuse.imaging.tiles import run_tiled
 
 if TYPE_CHECKING:
     from ivfuse.fusion.onnx_method import Precision, Runtime
+    from ivfuse.imaging.registration.points import Correspondences
+    from ivfuse.imaging.registration.rig import Registration
     from ivfuse.imaging.thermal.look import Look
     from ivfuse.imaging.thermal.source import Thermal, ThermalOptions
 
@@ -73,6 +76,7 @@ class Loaded:
         borrowed: the visible's array belongs to the caller.
         notes: what was done to the inputs.
         heat: what else is known of the thermal, its temperatures above all; ``None`` for a plain picture.
+        coverage: how much the thermal counts, (H, W) float32 in [0, 1]; ``None`` for everywhere.
     """
 
     ir: Gray
@@ -80,6 +84,7 @@ class Loaded:
     borrowed: bool = False
     notes: tuple[str, ...] = ()
     heat: Thermal | None = None
+    coverage: Gray | None = None
 
 
 class Fuser:
@@ -102,6 +107,8 @@ class Fuser:
         tile: int | None = None,
         thermal: ThermalOptions | None = None,
         look: Look | None = None,
+        rig: Registration | Correspondences | str | os.PathLike[str] | None = None,
+        crop: bool = False,
         **options: Any,
     ) -> None:
         """Choose the method and how the pictures are treated.
@@ -117,13 +124,16 @@ class Fuser:
             tile: largest side, in pixels, that is fused in one piece; ``None`` for the method's own.
             thermal: how thermal files are read: window, scale, conditions; takes the place of ``ir_window``.
             look: a palette or hot areas to paint; ``None`` for the visible's colours.
+            rig: where thermal pictures lie on visible ones: a registration, its file, points, or ``"auto"``
+                to register each pair; ``None`` stretches them over the visible.
+            crop: with a rig, keep only the part of the visible that the thermal covers.
             options: of a classical method.
 
         Raises:
             UnknownNameError: if there is no such method.
             UsageError: if an option does not fit the method, the window is empty or given twice, or the
                 tile is not positive.
-            InputError: if the weights of the method are missing or damaged.
+            InputError: if the weights of the method are missing or damaged, or the rig's file is.
         """
         if ir_window is not None and not (np.isfinite(ir_window).all() and ir_window[0] < ir_window[1]):
             raise UsageError(f"ir_window: found {ir_window[0]:g} {ir_window[1]:g}, expected LO below HI")
@@ -141,6 +151,7 @@ class Fuser:
         self.thermal = thermal
         self.look = look
         self.tile = tile
+        self.placer = Placer(rig, crop)
 
     def fuse(self, ir: Source, vi: Source | None = None) -> NDArray[np.float32]:
         """Fuse one pair.
@@ -202,14 +213,19 @@ class Fuser:
             from ivfuse.imaging.thermal.source import read_both
 
             heat, visible = read_both(ir, self._thermal_options())
-            return Loaded(heat.pixels, visible, False, _named("thermal", heat.notes), heat)
+            said = heat.notes
+            if not self.placer.stretches:
+                said += ("placed by the camera's own parameters, not by the rig",)
+            return Loaded(heat.pixels, visible, False, _named("thermal", said), heat)
         if vi is None:
             raise UsageError("vi: found none beside an array, expected the visible picture")
         visible, borrowed = _load_visible(vi)
         gray, said, heat_or_none = self._load_thermal(ir)
         notes = (*_named("thermal", said), *_named("visible", [visible.note]))
-        gray, heat_or_none, moved = _onto_visible(gray, heat_or_none, visible)
-        return Loaded(gray, visible, borrowed, (*notes, *moved), heat_or_none)
+        name = "thermal" if isinstance(ir, np.ndarray) else str(ir)
+        placed = self.placer.place(gray, heat_or_none, visible, name)
+        borrowed = borrowed and not placed.copied
+        return Loaded(placed.ir, placed.vi, borrowed, (*notes, *placed.notes), placed.heat, placed.coverage)
 
     def _load_thermal(self, ir: Source) -> tuple[Gray, tuple[str, ...], Thermal | None]:
         """The thermal in [0, 1], what was done to it, and what else is known of it, if it is read at all."""
@@ -233,7 +249,9 @@ class Fuser:
     def combine(self, pair: Loaded) -> NDArray[np.float32]:
         """Fuse a loaded pair; the visible's array is used for the result unless it is borrowed."""
         pixels, look = pair.vi.pixels, self.look
-        fused = self.fuse_luma(1 - pair.ir if look and look.inverted else pair.ir, luma(pixels))
+        fused = self.fuse_covered(
+            1 - pair.ir if look and look.inverted else pair.ir, luma(pixels), pair.coverage
+        )
         if not (self.gray or pixels.ndim == 2 or (look and look.gray)):
             fused = recolour(pixels, fused, out=None if pair.borrowed else pixels)
         if look is None:
@@ -241,7 +259,18 @@ class Fuser:
         from ivfuse.imaging.thermal.look import show
         from ivfuse.imaging.thermal.source import Thermal
 
-        return show(look, fused, pair.heat or Thermal(pair.ir))
+        return show(look, fused, pair.heat or Thermal(pair.ir), pair.coverage)
+
+    def fuse_covered(self, ir: Gray, vi: Gray, coverage: Gray | None) -> Gray:
+        """Fuse two lumas where the thermal counts; elsewhere the visible stays as it is.
+
+        Args:
+            ir: thermal, (H, W) float32 in [0, 1].
+            vi: luma of the visible, the same shape and range.
+            coverage: how much the thermal counts, the same shape, 0..1; ``None`` for everywhere.
+        """
+        # The method sees the visible where there is no thermal: no border that it could take for an edge.
+        return faded(self.fuse_luma(faded(ir, vi, coverage), vi), vi, coverage)
 
     def fuse_luma(self, ir: Gray, vi: Gray) -> Gray:
         """Fuse two lumas: run the method, in tiles if they are large, and make its result safe to write.
@@ -367,20 +396,3 @@ def _one_channel(ir: NDArray[Any]) -> NDArray[Any]:
 
 def _named(name: str, notes: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{name}: {note}" for note in notes if note)
-
-
-def _onto_visible(
-    gray: Gray, heat: Thermal | None, visible: Picture
-) -> tuple[Gray, Thermal | None, tuple[str, ...]]:
-    """The thermal, and its temperatures, on the visible's grid; and what was done, in a line."""
-    height, width = visible.height, visible.width
-    if gray.shape == (height, width):
-        return gray, heat, ()
-    note = f"thermal resampled from {gray.shape[1]}x{gray.shape[0]} to {width}x{height}"
-    gray = resize_to(gray, height, width)
-    if heat is not None:
-        celsius = heat.celsius
-        if celsius is not None:
-            celsius = resize_to(celsius, height, width, bounded=False)
-        heat = replace(heat, pixels=gray, celsius=celsius)
-    return gray, heat, (note,)

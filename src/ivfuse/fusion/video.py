@@ -31,11 +31,19 @@ if TYPE_CHECKING:
 
 # Brings a thermal picture, (h, w) float32 in [0, 1], to the visible's height and width.
 Place = Callable[[Gray, int, int], Gray]
+# How much it counts at each pixel of that size, once it was brought there; None for everywhere.
+Coverage = Callable[[int, int], Gray | None]
 OnFrame = Callable[[Frame], None]
+
 
 _LANE = 4  # frames between two threads
 _LIVE_LANE = 8  # the same for live sources, whose frames come unevenly
 _LATE = 0.5  # seconds to wait for a live thermal frame before the last one is taken again
+
+
+def _everywhere(height: int, width: int) -> Gray | None:
+    """The coverage of a thermal that is stretched over the visible."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ class FrameFuser:
         fuser: the method.
         window: maps thermal values.
         place: the one place where the thermal picture is brought onto the visible's grid.
+        coverage: where it counts there.
         gray: drop the colours.
         side_by_side: thermal, visible and fused in a row.
         cpu: processor seconds of each part so far.
@@ -92,6 +101,7 @@ class FrameFuser:
     fuser: Fuser
     window: SteadyWindow = field(default_factory=SteadyWindow)
     place: Place = resize_to
+    coverage: Coverage = _everywhere
     gray: bool = False
     side_by_side: bool = False
     cpu: dict[str, float] = field(
@@ -109,7 +119,7 @@ class FrameFuser:
         else:
             luma = luma_of(vi)
             ready = time.thread_time()
-            fused = self.fuser.fuse_luma(thermal, luma)
+            fused = self.fuser.fuse_covered(thermal, luma, self.coverage(vi.height, vi.width))
             done = time.thread_time()
         self._last = (ir, vi, thermal, fused)
         out = gray_frame(vi, fused) if self.gray else with_luma(vi, fused)
@@ -306,7 +316,9 @@ class _Run:
             low, high = window.seen
             notes.insert(0, f"thermal: window between {low:.6g} and {high:.6g}, {window.cuts} cuts")
         ir, vi = self.ir.info, self.vi.info
-        if (ir.width, ir.height) != (vi.width, vi.height):
+        if self.frames.place is not resize_to:
+            notes.append("thermal placed by the rig")
+        elif (ir.width, ir.height) != (vi.width, vi.height):
             notes.append(f"thermal resampled from {ir.width}x{ir.height} to {vi.width}x{vi.height}")
         return notes
 

@@ -62,13 +62,16 @@ class Look:
         return self.palette in _GREYS and self.highlight is None
 
 
-def show(look: Look, fused: NDArray[np.float32], heat: Thermal) -> NDArray[np.float32]:
+def show(
+    look: Look, fused: NDArray[np.float32], heat: Thermal, coverage: Gray | None = None
+) -> NDArray[np.float32]:
     """Paint a fused picture.
 
     Args:
         look: how.
         fused: (H, W) or (H, W, 3) float32 in [0, 1].
-        heat: of the same height and width.
+        heat: of the same height and width; temperatures that are not a number are no heat.
+        coverage: how much the thermal counts, (H, W) float32 in [0, 1]; a palette ends where it does.
 
     Returns:
         A new picture, (H, W, 3), or (H, W) for a grey palette without a bar.
@@ -79,7 +82,13 @@ def show(look: Look, fused: NDArray[np.float32], heat: Thermal) -> NDArray[np.fl
     colors = _palette(look, heat)
     if look.highlight is not None:
         return _highlight(look.highlight, fused, heat, colors, look.bar)
-    shown = fused if look.gray else _painted(luma(fused), heat.pixels, colors)
+    shown = fused
+    if not look.gray:
+        gray = luma(fused)
+        shown = _painted(gray, heat.pixels, colors)
+        if coverage is not None:
+            beside = gray[..., np.newaxis]
+            shown = beside + (shown - beside) * coverage[..., np.newaxis]
     if look.bar and heat.ends is not None:
         shown = draw_bar(_rgb(shown), colors.colors, *heat.ends)
     return shown
@@ -114,13 +123,13 @@ def _highlight(
         raise InputError(f"--highlight: {UNKNOWN}")
     shown = _rgb(fused)
     inside = span.holds(celsius)
-    low = span.low if math.isfinite(span.low) else min(float(celsius.min()), span.high - 1)
-    high = span.high if math.isfinite(span.high) else max(float(celsius.max()), span.low + 1)
+    low = span.low if math.isfinite(span.low) else min(float(np.nanmin(celsius)), span.high - 1)
+    high = span.high if math.isfinite(span.high) else max(float(np.nanmax(celsius)), span.low + 1)
     bright = colors if colors.name in _GREYS else _upper(colors)
     if inside.any():
         base = luma(fused)
         detail = base - cv2.GaussianBlur(base, (0, 0), max(2.0, max(base.shape) / 100))
-        painted = bright.paint((celsius - low) / (high - low))
+        painted = bright.paint((np.nan_to_num(celsius, nan=low) - low) / (high - low))
         painted = np.clip(painted + _DETAIL * detail[..., np.newaxis], 0, 1)
         cover = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)[..., np.newaxis] * _COVER
         shown = (shown + (painted - shown) * cover).astype(np.float32)

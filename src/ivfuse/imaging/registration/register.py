@@ -1,0 +1,320 @@
+"""From pictures to a registration: one pair, or several of a rig that must agree; refuses when not sure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import IvfuseError, RegistrationError, UnknownNameError, reason_of
+from ivfuse.imaging.colour import luma
+from ivfuse.imaging.image import Gray, read_thermal, read_visible, thermal_window, to_picture_array
+from ivfuse.imaging.pairs import Pair
+from ivfuse.imaging.registration.estimate import (
+    LAST,
+    Candidate,
+    Reduced,
+    best_candidate,
+    climb,
+    reduced,
+    settle,
+)
+from ivfuse.imaging.registration.geometry import MODELS, Matrix, Model, Points, Size, moved
+from ivfuse.imaging.registration.rig import Registration, registration_of
+from ivfuse.imaging.registration.trust import NOTHING, Trust, fault_of_pictures, judge
+
+Source = str | os.PathLike[str] | NDArray[Any]
+
+HINT = "give several pairs of the rig, or --points"
+LOOKS = ((0.0,), (-20.0, 20.0))  # degrees of turn: the second only where the first finds nothing sure
+NEAR = 0.02  # of the visible's diagonal: transforms this near to each other agree
+PASSES = 2  # through the last levels, after the first one
+SETTLED = 0.6  # agreement from which on a second pass changes nothing
+POOLED = 12  # pairs, at most, whose blocks vote together in the end
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What registering one pair gave.
+
+    Attributes:
+        data: the reduced pair; ``None`` if it could not be used at all.
+        matrix: the best transform of the reduced pair, or ``None``.
+        trust: how far to trust it.
+    """
+
+    data: Reduced | None
+    matrix: Matrix | None
+    trust: Trust
+
+
+@dataclass(frozen=True)
+class PairOutcome:
+    """What became of one pair of a rig.
+
+    Attributes:
+        name: of the pair.
+        reason: why it does not count; empty if it does.
+        trust: of the transform found for it alone.
+    """
+
+    name: str
+    reason: str
+    trust: Trust
+
+
+@dataclass(frozen=True)
+class RigResult:
+    """What several pairs gave.
+
+    Attributes:
+        registration: the rig's; the best guess where it is refused, ``None`` without one.
+        reason: why it is refused; empty if it is not.
+        trust: of the rig's transform on the pairs that count.
+        pairs: what became of each pair, in their order.
+    """
+
+    registration: Registration | None
+    reason: str
+    trust: Trust
+    pairs: tuple[PairOutcome, ...]
+
+
+def register(ir: Source, vi: Source, model: Model = "homography") -> Registration:
+    """Find where a thermal picture lies on a visible one.
+
+    Args:
+        ir: thermal: a path, or an array (H, W) or (H, W, 3) of any kind that :class:`ivfuse.Fuser` takes.
+        vi: visible: a path or an array.
+        model: ``translation`` (the thermal stretched over the visible, then shifted), ``similarity``,
+            ``affine`` or ``homography``.
+
+    Returns:
+        The registration; ``Fuser(rig=...)`` applies it.
+
+    Raises:
+        RegistrationError: if no transform is sure.
+        InputError, ShapeError: if an input cannot be used.
+        UnknownNameError: if there is no such model.
+
+    Example:
+        >>> rig = register("thermal.png", "visible.jpg")  # doctest: +SKIP
+        >>> rig.save("rig.json")  # doctest: +SKIP
+    """
+    name = "pictures" if isinstance(ir, np.ndarray) else str(ir)
+    result = register_grays([(name, thermal_gray(ir), visible_gray(vi))], model)
+    if result.reason or result.registration is None:
+        raise RegistrationError(f"{name}: {result.reason}; {HINT}")
+    return result.registration
+
+
+def register_pairs(
+    pairs: Sequence[Pair], model: Model = "homography", on_pair: Callable[[str], None] | None = None
+) -> RigResult:
+    """Find the one transform of a rig from pairs of files; see :func:`register_grays`.
+
+    A pair that cannot be read is named in the result and does not count.
+    """
+    check_model(model)
+    tell = on_pair or (lambda name: None)
+    attempts: list[tuple[str, Attempt, tuple[Size, Size] | None, str]] = []
+    for pair in pairs:
+        try:
+            ir, vi = thermal_gray(pair.ir), visible_gray(pair.vi)
+            attempts.append((pair.name, attempt(ir, vi, model), _sizes(ir, vi), ""))
+        except IvfuseError as error:
+            attempts.append((pair.name, Attempt(None, None, NOTHING), None, reason_of(error)))
+        tell(pair.name)
+    return _agreed(attempts, model)
+
+
+def register_grays(pairs: Sequence[tuple[str, Gray, Gray]], model: Model = "homography") -> RigResult:
+    """Find the one transform of a rig.
+
+    Each pair is registered by itself; those that are sure and agree with most of the others count, and in the
+    end their blocks vote together.
+
+    Args:
+        pairs: name, thermal and visible luma, float32 (H, W); all of one rig, so of equal sizes.
+        model: what the transform may do.
+    """
+    check_model(model)
+    attempts = [(name, attempt(ir, vi, model), _sizes(ir, vi), "") for name, ir, vi in pairs]
+    return _agreed(attempts, model)
+
+
+def attempt(ir: Gray, vi: Gray, model: Model) -> Attempt:
+    """Register one pair, with a second look at turned thermals where the first is not sure."""
+    fault = fault_of_pictures(ir, vi)
+    if fault:
+        return Attempt(None, None, Trust(0.0, 0.0, 1.0, fault))
+    data = reduced(ir, vi)
+    best: tuple[Trust, Candidate] | None = None
+    for turns in LOOKS[: 1 if model == "translation" else None]:
+        candidate = best_candidate(data, model, turns)
+        if candidate is None:
+            continue
+        candidate, trust = _at_rest(data, candidate, model)
+        if best is None or _rank(trust) > _rank(best[0]):
+            best = trust, candidate
+        if best[0].enough:
+            break
+    if best is None:
+        return Attempt(data, None, NOTHING)
+    return Attempt(data, best[1].matrix, best[0])
+
+
+def _at_rest(data: Reduced, candidate: Candidate, model: Model) -> tuple[Candidate, Trust]:
+    """Go on with the last levels where few blocks agree, as long as more of them do then."""
+    trust = judge([data], candidate.matrix, model)
+    for _ in range(PASSES):
+        if trust.agreement > SETTLED:
+            break
+        further = climb(data, candidate, LAST, model)
+        more = None if further is None else judge([data], further.matrix, model)
+        if further is None or more is None or more.distinctness < trust.distinctness + 0.01:
+            break
+        candidate, trust = further, more
+    return candidate, trust
+
+
+def check_model(model: str) -> None:
+    """Raise UnknownNameError if there is no such model."""
+    if model not in MODELS:
+        raise UnknownNameError("model", model, MODELS)
+
+
+def thermal_gray(ir: Source) -> Gray:
+    """A thermal picture or file of any kind as (H, W) float32 in [0, 1]."""
+    if not isinstance(ir, np.ndarray):
+        from ivfuse.imaging.thermal.segments import maker_of
+
+        if maker_of(ir) is None:
+            return read_thermal(Path(ir)).pixels
+        from ivfuse.imaging.thermal.source import ThermalOptions, read
+
+        return read(ir, ThermalOptions()).pixels
+    if ir.ndim == 3:
+        ir = ir[..., 0] if ir.shape[2] == 1 else luma(ir.astype(np.float32))
+    if ir.dtype == np.uint8:
+        return to_picture_array(ir)
+    return thermal_window(ir)[0]
+
+
+def visible_gray(vi: Source) -> Gray:
+    """The luma of a visible picture or file, (H, W) float32 in [0, 1]."""
+    return luma(to_picture_array(vi) if isinstance(vi, np.ndarray) else read_visible(Path(vi)).pixels)
+
+
+def _rank(trust: Trust) -> tuple[bool, float]:
+    return trust.enough, trust.agreement + trust.distinctness
+
+
+def _sizes(ir: Gray, vi: Gray) -> tuple[Size, Size]:
+    return (ir.shape[1], ir.shape[0]), (vi.shape[1], vi.shape[0])
+
+
+@dataclass(frozen=True)
+class _Sure:
+    """A pair that is sure by itself, and where its transform puts a grid of thermal points."""
+
+    index: int
+    data: Reduced
+    matrix: Matrix
+    places: Points
+
+
+def _agreed(
+    attempts: Sequence[tuple[str, Attempt, tuple[Size, Size] | None, str]], model: Model
+) -> RigResult:
+    """Combine what pairs gave by themselves."""
+    sizes = next((size for _, _, size, _ in attempts if size), None)
+    reasons = [error or one.trust.reason for _, one, _, error in attempts]
+    sure: list[_Sure] = []
+    for index, (_, one, size, _) in enumerate(attempts):
+        if size and size != sizes:
+            reasons[index] = f"its frames are of other sizes than the first pair's, {_said(size)}"
+        elif not reasons[index] and one.data is not None and one.matrix is not None:
+            sure.append(_Sure(index, one.data, one.matrix, moved(one.matrix, _grid(one.data.sizes[0]))))
+    if sizes is None or not sure:
+        return _refused(attempts, reasons, sizes, model)
+    together = _consensus(sure)
+    apart = [x.index for x in sure if x not in together]
+    for index in apart:
+        reasons[index] = "its transform differs from that of the other pairs"
+    matrix, trust = together[0].matrix, attempts[together[0].index][1].trust
+    reason = ""
+    if len(sure) > 1:
+        data = [x.data for x in together[:POOLED]]
+        settled = settle(data, matrix, model) if len(data) > 1 else matrix
+        matrix = matrix if settled is None else settled
+        trust = judge(data, matrix, model)
+        reason = trust.reason
+        if len(together) * 2 <= len(sure):
+            reason = f"not sure: of {len(sure)} pairs only {len(together)} have one transform"
+    registration = registration_of(
+        together[0].data.full(matrix), *sizes, model, score=trust.agreement, pairs=len(together)
+    )
+    outcomes = tuple(
+        PairOutcome(name, why, one.trust) for (name, one, _, _), why in zip(attempts, reasons, strict=True)
+    )
+    return RigResult(registration, reason, trust, outcomes)
+
+
+def _consensus(sure: list[_Sure]) -> list[_Sure]:
+    """The largest group of transforms near one of them, the one in its midst first."""
+    diagonal = float(np.hypot(*sure[0].data.sizes[1]))
+    places = np.stack([x.places for x in sure])
+    apart = np.sqrt(((places[:, None] - places[None]) ** 2).sum(axis=-1).mean(axis=-1))
+    near = apart < NEAR * diagonal
+    most = near.sum(axis=1)
+    middle = min(np.flatnonzero(most == most.max()), key=lambda i: float(apart[i][near[i]].sum()))
+    group = sorted(np.flatnonzero(near[middle]), key=lambda i: float(apart[middle][i]))
+    return [sure[i] for i in group]
+
+
+def _refused(
+    attempts: Sequence[tuple[str, Attempt, tuple[Size, Size] | None, str]],
+    reasons: list[str],
+    sizes: tuple[Size, Size] | None,
+    model: Model,
+) -> RigResult:
+    """No pair is sure: the best guess, if there is one, and why it is not taken."""
+    outcomes = tuple(
+        PairOutcome(name, why, one.trust) for (name, one, _, _), why in zip(attempts, reasons, strict=True)
+    )
+    index = max(range(len(attempts)), key=lambda i: _rank(attempts[i][1].trust), default=None)
+    if index is None:
+        return RigResult(None, "there is no pair", NOTHING, outcomes)
+    best = attempts[index][1]
+    guess = None
+    if (
+        sizes is not None
+        and attempts[index][2] == sizes
+        and best.data is not None
+        and best.matrix is not None
+    ):
+        guess = registration_of(
+            best.data.full(best.matrix), *sizes, model, score=best.trust.agreement, pairs=0
+        )
+    reason = (
+        reasons[index]
+        if len(attempts) == 1
+        else f"none of {len(attempts)} pairs is sure; the best: {reasons[index]}"
+    )
+    return RigResult(guess, reason, best.trust, outcomes)
+
+
+def _grid(size: Size) -> Points:
+    """Points spread over the inner part of a frame."""
+    x, y = np.meshgrid(np.linspace(0.2, 0.8, 4) * size[0], np.linspace(0.2, 0.8, 4) * size[1])
+    return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+def _said(sizes: tuple[Size, Size]) -> str:
+    return " and ".join(f"{width}x{height}" for width, height in sizes)
