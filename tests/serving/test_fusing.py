@@ -12,13 +12,8 @@ import pytest
 
 import ivfuse
 from ivfuse.imaging.synthetic import street_scene
-from ivfuse.serving import alignment
 
 from .conftest import Running
-
-needs_registration = pytest.mark.skipif(
-    not alignment.available(), reason="registration is not in this version"
-)
 
 
 def decoded(data: bytes) -> np.ndarray:
@@ -152,18 +147,6 @@ def test_pages_load_nothing_from_elsewhere_and_hold_no_program(server: Running, 
     assert text.count("<script") == text.count('<script type="module" src="/static/')
 
 
-def test_without_registration_the_server_says_so(server: Running, ir: bytes, vi: bytes) -> None:
-    if alignment.available():
-        pytest.skip("registration is there")
-    assert not server.client.get("/api/methods").json()["registration"]
-    for answer in (
-        server.client.post("/api/register", files={"ir": ir, "vi": vi}),
-        server.fuse(ir, vi, register="1"),
-    ):
-        assert (answer.status_code, "not available" in answer.json()["error"]) == (422, True)
-
-
-@needs_registration
 def test_a_pair_is_registered_with_a_score(server: Running, encode: Callable[..., bytes]) -> None:
     scene = street_scene(300, 400, seed=3, time="day")
     away = 16, 10  # columns and rows that the thermal camera sees further to the lower right
@@ -179,7 +162,6 @@ def test_a_pair_is_registered_with_a_score(server: Running, encode: Callable[...
     assert fused["registration"]["matrix"] == said["matrix"]
 
 
-@needs_registration
 def test_a_pair_that_cannot_be_registered_is_left_and_said_so(server: Running, ir: bytes, vi: bytes) -> None:
     said = server.fuse(ir, vi, register="true", format="json", method="average").json()
     assert not said["registration"]["found"]

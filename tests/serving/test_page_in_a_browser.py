@@ -106,6 +106,14 @@ def test_another_method_and_colour_are_shown_at_once(page: Page) -> None:
     page.until(FUSED.format("average"))
 
 
+def test_registration_tells_its_score(page: Page) -> None:
+    page.run("document.getElementById('register').click()")
+    page.until("/Score: [01]\\.\\d\\d of 1/.test(document.getElementById('register-said').textContent)", 60)
+    page.run("document.getElementById('register').click()")
+    page.until("document.getElementById('busy').hidden")
+    page.until("document.getElementById('register-said').textContent.startsWith('Lays the infrared')")
+
+
 def test_the_picture_is_downloaded(page: Page) -> None:
     page.run("document.querySelector('[data-download=png]').click()")
     file = page.downloads / "fused.png"

@@ -1,15 +1,15 @@
-"""The one door to registration: whether it is there, and where a pair's thermal picture lies."""
+"""The one door to registration: where a pair's thermal picture lies on its visible one, for a client."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-MISSING = "registration is not available in this version of ivfuse."
+if TYPE_CHECKING:
+    from ivfuse.imaging.registration.rig import Registration
+
 _KEPT = 32  # registrations, a few hundred bytes each
 _BY_CAMERA = "The two pictures of one file are placed by the camera's own parameters."
 
@@ -23,7 +23,7 @@ class Found:
         facts: for clients; see :class:`ivfuse.serving.replies.Registration`.
     """
 
-    rig: Any
+    rig: Registration | None
     facts: dict[str, Any]
 
     @property
@@ -33,11 +33,6 @@ class Found:
 
 
 NOT_ASKED = Found(None, {})
-
-
-def available() -> bool:
-    """Whether pictures can be registered."""
-    return find_spec("ivfuse.imaging.registration") is not None
 
 
 def find(ir: Path, vi: Path | None) -> Found:
@@ -52,8 +47,9 @@ def find(ir: Path, vi: Path | None) -> Found:
     """
     if vi is None:
         return _refused(_BY_CAMERA)
-    room = import_module("ivfuse.imaging.registration.register")
-    result = room.register_grays([("pair", room.thermal_gray(ir), room.visible_gray(vi))])
+    from ivfuse.imaging.registration.register import register_grays, thermal_gray, visible_gray
+
+    result = register_grays([("pair", thermal_gray(ir), visible_gray(vi))])
     score = round(float(result.trust.agreement), 4)
     if result.reason or result.registration is None:
         reason = result.reason or "nothing that both pictures show was found"

@@ -13,7 +13,7 @@ from fastapi.security import HTTPBearer
 from prometheus_client import generate_latest
 from starlette.responses import JSONResponse, Response
 
-from ivfuse.serving import alignment, replies
+from ivfuse.serving import replies
 from ivfuse.serving.forms import FuseForm, MetricsForm, PairForm, described, read_form
 from ivfuse.serving.problems import Problem, responses
 
@@ -115,8 +115,6 @@ async def register(request: Request, place: Place) -> Response:
 
     Where no transform is sure `found` is false and there is no picture; `summary` says why.
     """
-    if not alignment.available():
-        raise Problem(422, f"R{alignment.MISSING[1:]}")
     async with place.desk() as folder:
         form, files = await read_form(request, PairForm, BOTH, folder, place.settings)
         message = {"do": "register", "folder": str(folder), "files": files, "choices": form.model_dump()}
@@ -133,7 +131,7 @@ async def methods(place: Place) -> replies.Capabilities:
     limits = replies.Limits(
         upload_bytes=settings.max_upload, pixels=settings.max_pixels, seconds=settings.timeout
     )
-    return replies.Capabilities(limits=limits, registration=alignment.available(), **_known())
+    return replies.Capabilities(limits=limits, **_known())
 
 
 @router.get(
@@ -203,8 +201,6 @@ def _check_fuse(form: FuseForm) -> None:
         raise Problem(
             422, f"metrics: they come with JSON only; expected the format json, found {form.format}."
         )
-    if form.register_ and not alignment.available():
-        raise Problem(422, f"register: {alignment.MISSING}")
 
 
 def _fused(said: dict[str, Any], picture: bytes, media: str, folder: Path) -> dict[str, Any]:

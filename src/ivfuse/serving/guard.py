@@ -81,7 +81,6 @@ class Guard:
         sentence = "This server asks for a token; expected the header Authorization: Bearer TOKEN."
         return Problem(401, sentence, {"WWW-Authenticate": "Bearer"})
 
-
     def _is_mine(self, host: str) -> bool:
         """Whether a host is this computer, or a site that was named, whose proxy hands requests on."""
         try:

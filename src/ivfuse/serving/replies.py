@@ -50,7 +50,6 @@ class Capabilities(BaseModel):
     metrics: list[MetricFacts]
     usual_metrics: list[str]
     conventions: list[str]
-    registration: bool = Field(description="Whether pairs can be registered.")
     limits: Limits
 
 

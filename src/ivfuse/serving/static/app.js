@@ -169,7 +169,6 @@ function show(result) {
 }
 
 function sayRegistration(registration) {
-  if (!can?.registration) return;
   find("register-said").textContent = registration
     ? `${registration.summary} Score: ${registration.score.toFixed(2)} of 1.`
     : "Lays the infrared picture onto the visible one if the cameras did not look from the same place.";

@@ -43,10 +43,6 @@ export class Controls {
       return make("label", {}, radio, make("span", {}, ...(look.length ? [swatch] : []), text));
     }));
     this.camera = find("colours").querySelector('[value="camera"]')?.parentElement;
-    if (!can.registration) {
-      find("register").disabled = true;
-      find("register-said").textContent = "Registration is not available in this version of ivfuse.";
-    }
     this.tell();
   }
 
