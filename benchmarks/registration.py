@@ -219,9 +219,7 @@ def warps(data: Path, draws: int, overlays: Path | None) -> None:
             if found.accepted and found.matrix is not None:
                 to_set.append(corner_distance(found.matrix, back, size_of(thermal)))
                 if rig:
-                    to_rig.append(
-                        corner_distance(found.matrix, others[index % 2] @ back, size_of(thermal))
-                    )
+                    to_rig.append(corner_distance(found.matrix, others[index % 2] @ back, size_of(thermal)))
                 to_own.append(corner_distance(found.matrix, own[stem] @ back, size_of(thermal)))
         rows.append(
             [
@@ -240,7 +238,8 @@ def warps(data: Path, draws: int, overlays: Path | None) -> None:
         print(f"<!-- {' '.join(rows[-1])} -->", flush=True)
     head = [
         "set", "corners moved by up to", "accepted", "corner error, px", f"over {WRONG:g} px",
-        "against the rig's other pairs, px", "against the unwarped pair, px", f"over {WRONG:g} px", "CPU s", "longest",
+        "against the rig's other pairs, px", "against the unwarped pair, px", f"over {WRONG:g} px",
+        "CPU s", "longest",
     ]  # fmt: skip
     table(head, rows)
     halves(data)

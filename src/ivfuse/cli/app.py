@@ -30,6 +30,7 @@ VERBS = {
     "demo": "ivfuse.cli.demo:demo",
     "methods": "ivfuse.cli.methods:methods",
     "metrics": "ivfuse.cli.metrics:metrics",
+    "serve": "ivfuse.cli.serve:serve",
     "align-channels": "ivfuse.cli.align:align_channels",
     "train": "ivfuse.cli.train:train",
     "export": "ivfuse.cli.export:export",

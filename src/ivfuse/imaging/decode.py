@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 MAX_PIXELS = 400_000_000  # 400 megapixels: larger sizes in a header are taken for damage or malice
+_limit = MAX_PIXELS  # of this process
 FORMATS = "PNG, JPEG, TIFF, BMP or WebP"
 
 _ROWS_AT_A_TIME = 256
@@ -113,11 +114,21 @@ def load(path: Path) -> tuple[str, bytes]:
         raise InputError(f"{path}: cannot be read ({reason}), {expected}") from error
 
 
+def limit_pixels(most: int) -> None:
+    """Have this process refuse pictures of more pixels from now on; for servers.
+
+    Args:
+        most: 1 up to ``MAX_PIXELS``.
+    """
+    global _limit
+    _limit = min(most, MAX_PIXELS)
+
+
 def _check_size(width: int, height: int) -> None:
     """Refuse a size before memory is taken for it."""
-    if width < 1 or height < 1 or width * height > MAX_PIXELS:
+    if width < 1 or height < 1 or width * height > _limit:
         raise TooLargeError(
-            f"the header says {width}x{height} pixels, expected 1x1 up to {MAX_PIXELS // 10**6} megapixels"
+            f"the header says {width}x{height} pixels, expected 1x1 up to {_limit / 10**6:g} megapixels"
         )
 
 

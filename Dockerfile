@@ -1,0 +1,21 @@
+# The web page and its API.
+#   docker build -t ivfuse .
+#   docker run --rm -p 8000:8000 -e IVFUSE_TOKEN=secret --read-only --tmpfs /tmp --cap-drop ALL ivfuse
+
+FROM python:3.12-slim AS build
+WORKDIR /build
+COPY pyproject.toml README.md LICENSE ./
+COPY src ./src
+RUN python -m venv /opt/ivfuse && /opt/ivfuse/bin/pip install --no-cache-dir --no-compile '.[serve]'
+
+FROM python:3.12-slim
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ivfuse
+COPY --from=build /opt/ivfuse /opt/ivfuse
+USER 10001
+WORKDIR /tmp
+# Nothing is written but uploads, into a private folder in /tmp, while a request lasts.
+ENV PATH=/opt/ivfuse/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+ENTRYPOINT ["ivfuse"]
+CMD ["serve", "--host", "0.0.0.0", "--port", "8000"]

@@ -1,0 +1,120 @@
+// Two pictures laid over one another: a divider between them, zoom and panning by pointer, wheel and keys.
+
+const MOST = 16;
+const STEP = 1.5;
+const CLOSE = 3; // zoom from which on pixels are shown as squares
+
+export class Viewer {
+  constructor(find) {
+    Object.assign(this, { frame: find("frame"), split: find("split"), said: find("zoom-said"), fit: find("frame").parentElement });
+    this.images = [find("left"), find("right")];
+    this.tags = [find("tag-left"), find("tag-right")];
+    this.pointers = new Map();
+    this.reset();
+    this.split.addEventListener("input", () => this.divide(Number(this.split.value)));
+    find("zoom-in").addEventListener("click", () => this.zoomBy(STEP));
+    find("zoom-out").addEventListener("click", () => this.zoomBy(1 / STEP));
+    find("zoom-fit").addEventListener("click", () => this.reset());
+    this.frame.addEventListener("keydown", (event) => this.key(event));
+    this.frame.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    this.frame.addEventListener("dblclick", (event) => (this.zoom > 1 ? this.reset() : this.zoomBy(STEP * STEP, this.at(event))));
+    this.frame.addEventListener("pointerdown", (event) => this.down(event));
+    this.frame.addEventListener("pointermove", (event) => this.move(event));
+    for (const name of ["pointerup", "pointercancel"]) this.frame.addEventListener(name, (event) => this.up(event));
+    this.divide(50);
+  }
+
+  /** Show two pictures, each { url, label }, of one size. */
+  show(left, right, width, height) {
+    this.fit.style.setProperty("--aspect", width / height);
+    [left, right].forEach(({ url, label }, side) => {
+      if (this.images[side].src !== url) this.images[side].src = url;
+      this.images[side].alt = `${label} picture`;
+      this.tags[side].textContent = label;
+    });
+    this.split.setAttribute("aria-label", `Where ${left.label.toLowerCase()} ends and ${right.label.toLowerCase()} begins`);
+  }
+
+  divide(percent) {
+    const share = Math.min(100, Math.max(0, percent));
+    this.frame.style.setProperty("--split", `${share}%`);
+    this.split.value = share;
+    this.split.setAttribute("aria-valuetext", `${Math.round(share)} % of the width`);
+  }
+
+  reset() { Object.assign(this, { zoom: 1, x: 0, y: 0 }); this.apply(); }
+
+  zoomBy(factor, about = [0.5, 0.5]) {
+    const zoom = Math.min(MOST, Math.max(1, this.zoom * factor));
+    const grown = zoom / this.zoom;
+    this.x = about[0] - (about[0] - this.x) * grown;
+    this.y = about[1] - (about[1] - this.y) * grown;
+    this.zoom = zoom;
+    this.apply();
+  }
+
+  pan(x, y) { this.x += x; this.y += y; this.apply(); }
+
+  /** Put zoom and place on the pictures; they always cover the frame. */
+  apply() {
+    this.x = Math.min(0, Math.max(1 - this.zoom, this.x));
+    this.y = Math.min(0, Math.max(1 - this.zoom, this.y));
+    for (const [name, value] of [["--zoom", this.zoom], ["--x", `${this.x * 100}%`], ["--y", `${this.y * 100}%`]]) this.frame.style.setProperty(name, value);
+    this.frame.classList.toggle("zoomed", this.zoom > 1);
+    this.frame.classList.toggle("close", this.zoom >= CLOSE);
+    this.said.textContent = `${Math.round(this.zoom * 100)} %`;
+  }
+
+  at(event) {
+    const box = this.frame.getBoundingClientRect();
+    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  }
+
+  key(event) {
+    const step = 0.1;
+    const keys = {
+      "+": () => this.zoomBy(STEP), "=": () => this.zoomBy(STEP), "-": () => this.zoomBy(1 / STEP), 0: () => this.reset(),
+      ArrowLeft: () => this.sideways(step), ArrowRight: () => this.sideways(-step),
+      ArrowUp: () => this.pan(0, step), ArrowDown: () => this.pan(0, -step),
+    };
+    const upDown = event.key === "ArrowUp" || event.key === "ArrowDown";
+    if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey || (upDown && this.zoom === 1)) return;
+    event.preventDefault();
+    keys[event.key]();
+  }
+
+  /** The arrows move the divider while the whole picture is seen. */
+  sideways(step) {
+    if (this.zoom > 1) this.pan(step, 0);
+    else this.divide(Number(this.split.value) - step * 50);
+  }
+
+  wheel(event) {
+    if (!event.ctrlKey && !event.metaKey) return; // the page scrolls
+    event.preventDefault();
+    this.zoomBy(Math.exp(-event.deltaY / 200), this.at(event));
+  }
+
+  down(event) {
+    if (event.button) return;
+    this.frame.setPointerCapture(event.pointerId);
+    this.pointers.set(event.pointerId, this.at(event));
+    this.dividing = this.pointers.size === 1 && (this.zoom === 1 || Boolean(event.target.closest(".divider")));
+    if (this.dividing && event.pointerType === "mouse") this.divide(this.at(event)[0] * 100);
+  }
+
+  move(event) {
+    const before = this.pointers.get(event.pointerId);
+    if (!before) return;
+    const now = this.at(event);
+    if (this.pointers.size === 2) {
+      const other = [...this.pointers].find(([id]) => id !== event.pointerId)[1];
+      const apart = (point) => Math.hypot(point[0] - other[0], point[1] - other[1]);
+      this.zoomBy(apart(now) / Math.max(apart(before), 1e-3), other);
+    } else if (this.dividing) this.divide(now[0] * 100);
+    else this.pan(now[0] - before[0], now[1] - before[1]);
+    this.pointers.set(event.pointerId, now);
+  }
+
+  up(event) { this.pointers.delete(event.pointerId); }
+}
