@@ -16,6 +16,7 @@ import ivfuse
 from ivfuse.errors import OutputError
 from ivfuse.fusion.fuser import Fuser
 from ivfuse.fusion.method import MethodInfo
+from ivfuse.fusion.placing import Placer
 from ivfuse.fusion.video import FrameFuser, fuse_video
 from ivfuse.imaging.video.frames import Frame
 from ivfuse.imaging.video.source import Health, SourceInfo
@@ -172,11 +173,13 @@ def test_live_frames_are_dropped_when_fusing_is_slow() -> None:
 def test_the_thermal_goes_through_one_place() -> None:
     seen: list[tuple[int, int]] = []
 
-    def place(gray: Any, height: int, width: int) -> Any:
-        seen.append((height, width))
-        return np.ones((height, width), np.float32)
+    class White(Placer):
+        def place_frame(self, gray: Any, height: int, width: int) -> Any:
+            seen.append((height, width))
+            return np.ones((height, width), np.float32), None
 
-    sink = Kept()
-    fuse_video(FrameFuser(Fuser("maximum"), place=place), Rows(3), Rows(3), sink)
+    sink, fuser = Kept(), Fuser("maximum")
+    fuser.placer = White()
+    fuse_video(FrameFuser(fuser), Rows(3), Rows(3), sink)
     assert seen == [(24, 32)] * 3
     assert all(frame.planes[0].min() == 255 for frame in sink.frames)

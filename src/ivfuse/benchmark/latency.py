@@ -105,12 +105,8 @@ def _measured(job: _Job) -> Latency:
     from ivfuse.fusion.fuser import Fuser
 
     cell = job.cell
-    learned = (
-        {}
-        if (cell.runtime, cell.precision) == ("auto", "auto")
-        else {"runtime": cell.runtime, "precision": cell.precision}
-    )
-    fuser = Fuser(cell.method, threads=cell.threads, **learned)  # type: ignore[arg-type]  # checked by the method
+    choices = {"runtime": cell.runtime, "precision": cell.precision}
+    fuser = Fuser(cell.method, threads=cell.threads, **choices)  # type: ignore[arg-type]  # checked by the method
     with np.load(job.scenes) as scenes:
         pairs = [(scenes[f"ir{i}"], scenes[f"vi{i}"]) for i in range(2)]
     for index in range(_WARM_UP):

@@ -95,7 +95,7 @@ def make_plan(
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: found a file, expected a folder for the report")
     sets = tuple(open_sets(roots))
-    entries = [Entry(name, _version(name)) for name in _method_names(methods)]
+    entries = [Entry(name, _version(name)) for name in method_names(methods)]
     entries += [_brought(text, sets) for text in fused]
     if not entries:
         raise UsageError("no method: name some in --methods, or bring results with --fused NAME=DIR")
@@ -112,7 +112,12 @@ def make_plan(
     )
 
 
-def _method_names(text: str) -> list[str]:
+def method_names(text: str) -> list[str]:
+    """What ``--methods`` names: names with commas between, ``all``, or ``none``.
+
+    Raises:
+        UnknownNameError: if there is no such method.
+    """
     if text.strip().casefold() == "all":
         return list_methods()
     names = [part.strip() for part in text.split(",") if part.strip()]

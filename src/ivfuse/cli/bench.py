@@ -78,9 +78,10 @@ def _cells(
 ) -> list[Cell]:
     """Every method at every size."""
     from ivfuse.benchmark.latency import Cell
-    from ivfuse.fusion.registry import list_methods, method_info
+    from ivfuse.benchmark.plan import method_names
+    from ivfuse.fusion.registry import method_info
 
-    names = list_methods() if methods == "all" else [x.strip() for x in methods.split(",") if x.strip()]
+    names = method_names(methods)
     if not names:
         raise UsageError(f"--methods: found {methods!r}, expected names or all")
     cells = []

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ivfuse.cli import placing, thermal
+from ivfuse.cli import placing, running, thermal
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.fusion.method import Method
     from ivfuse.imaging.pairs import Pairing
 
 SMALL = 4_000_000  # bytes of a pair's files
@@ -30,17 +29,9 @@ def fuse(
     ] = None,
     *,
     out: Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="File or folder to write.")],
-    method: Annotated[
-        str | None, typer.Option(help="Name of a method; `ivfuse methods` lists them and marks the default.")
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Weights of a training (model.safetensors), run by PyTorch.",
-        ),
-    ] = None,
-    gray: Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of colour.")] = False,
+    method: running.MethodName = None,
+    weights: running.Weights = None,
+    gray: running.Gray = False,
     bits: Annotated[int, typer.Option(help="Bits per channel of the output: 8 or 16.")] = 8,
     format_: Annotated[
         str, typer.Option("--format", help="Format of outputs in a folder: png, tiff, jpg, webp, bmp.")
@@ -59,13 +50,13 @@ def fuse(
             help="auto (OpenVINO if installed; ONNX Runtime for one small pair), openvino or onnxruntime."
         ),
     ] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; else all.")] = None,
+    precision: running.PrecisionName = "auto",
+    threads: running.Threads = None,
     tile: Annotated[
         int | None, typer.Option(help="Largest side fused in one piece, in pixels; else the method's own.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    json: running.Json = False,
+    quiet: running.Quiet = False,
     window: thermal.Window = None,
     scale: thermal.ScaleText = None,
     temperature: thermal.Temperature = None,
@@ -106,11 +97,9 @@ def fuse(
         thermal.overrides(emissivity, distance, reflected, atmospheric, humidity),
     )
     look = thermal.look(palette, highlight, bar)
-    if weights and (method or runtime != "auto" or precision != "auto"):
-        raise UsageError("--weights takes the place of --method, --runtime and --precision")
+    running.check(method, weights, runtime, precision)
     one = _is_one_pair(ir, vi)
     folder, suffix = _target(out, format_, one)
-    limit_threads(threads)
 
     from ivfuse.cli import fuse_report
     from ivfuse.fusion.folder import fuse_pairs
@@ -122,10 +111,7 @@ def fuse(
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
     check_output(folder / f"x{suffix}" if _names_folder(out) or not one else out, bits)
     fuser = Fuser(
-        torch_method(weights, threads) if weights else method,
-        runtime=runtime,  # type: ignore[arg-type]  # checked by the method, which names the choices
-        precision=precision,  # type: ignore[arg-type]
-        threads=None if weights else threads,
+        **running.choices(method, weights, runtime, precision, threads),
         gray=gray,
         ir_window=None if options else ir_window,
         tile=tile,
@@ -192,24 +178,3 @@ def _target(out: str, format_: str, one: bool) -> tuple[Path, str]:
 
 def _names_folder(out: str) -> bool:
     return out.endswith(("/", os.sep)) or Path(out).is_dir()
-
-
-def torch_method(weights: Path, threads: int | None) -> Method:
-    """A network of a training, without the detour of an export."""
-    from ivfuse.cli.needs import training
-
-    with training():
-        import torch
-
-        from ivfuse.learning.torch_method import load_torch_method
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return load_torch_method(weights)
-
-
-def limit_threads(threads: int | None) -> None:
-    """Classical methods and the reading of files take their threads from OpenCV."""
-    if threads is not None:
-        import cv2
-
-        cv2.setNumThreads(threads)

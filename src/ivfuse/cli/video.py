@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ivfuse.cli import placing
-from ivfuse.errors import InputError, OutputError, UsageError
+from ivfuse.cli import placing, running
+from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from ivfuse.imaging.video.frames import Frame
@@ -37,14 +37,9 @@ def video(
             help="A .mp4 or .mkv file, a folder for PNGs, or a pattern f_%05d.png.",
         ),
     ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="Name of a method; `ivfuse methods` lists them and marks the default.")
-    ] = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Weights of a training (model.safetensors), run by PyTorch."),
-    ] = None,
-    gray: Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of colour.")] = False,
+    method: running.MethodName = None,
+    weights: running.Weights = None,
+    gray: running.Gray = False,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Thermal, visible and fused in a row.")
     ] = False,
@@ -79,11 +74,11 @@ def video(
         bool, typer.Option("--preview", help="Show the running result on a page of this machine.")
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 8765,
-    runtime: Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; else all.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    runtime: running.RuntimeName = "auto",
+    precision: running.PrecisionName = "auto",
+    threads: running.Threads = None,
+    json: running.Json = False,
+    quiet: running.Quiet = False,
     rig: placing.RigFile = None,
     points: placing.Points = None,
 ) -> None:
@@ -101,27 +96,19 @@ def video(
       ivfuse video frames/ir/ frames/vi/ -o fused/f_%05d.png --fps 30
       ivfuse video rtsp://cam/thermal camera:0 -o watch.mp4 --preview
     """
-    _check(out, weights, method, runtime, precision, fps, duration, preview)
+    _check(out, fps, duration, preview)
+    running.check(method, weights, runtime, precision)
     from ivfuse.cli import video_report
-    from ivfuse.cli.fuse import limit_threads, torch_method
     from ivfuse.fusion.fuser import Fuser
-    from ivfuse.fusion.placing import Placer, RigPlace
     from ivfuse.fusion.video import FrameFuser, fuse_video
     from ivfuse.imaging.video.source import require_av
     from ivfuse.imaging.video.window import SteadyWindow
 
     require_av()
-    limit_threads(threads)
     fuser = Fuser(
-        torch_method(weights, threads) if weights else method,
-        runtime=runtime,  # type: ignore[arg-type]  # checked by the method, which names the choices
-        precision=precision,  # type: ignore[arg-type]
-        threads=None if weights else threads,
+        **running.choices(method, weights, runtime, precision, threads), rig=placing.rig(rig, None, points)
     )
     frames = FrameFuser(fuser, SteadyWindow(ir_window), gray=gray, side_by_side=side_by_side)
-    if rig or points:
-        frames.place = RigPlace(Placer(placing.rig(rig, None, points)))
-        frames.coverage = frames.place.coverage
     sources = _open(ir, vi, fps)
     seconds, found = _offset(offset, ir, vi, sources, fps)
     sink = _sink(out, (ir, vi), sources[1], codec, crf, preset, overwrite)
@@ -142,21 +129,10 @@ def video(
     raise typer.Exit(128 + by[0] if by else 1 if summary.broken else 0)
 
 
-def _check(
-    out: str | None,
-    weights: Path | None,
-    method: str | None,
-    runtime: str,
-    precision: str,
-    fps: float | None,
-    duration: float | None,
-    preview: bool,
-) -> None:
+def _check(out: str | None, fps: float | None, duration: float | None, preview: bool) -> None:
     """Refuse options that have no meaning together."""
     if out is None and not preview:
         raise UsageError("give -o OUT to write the video, or --preview to watch it, or both")
-    if weights and (method or runtime != "auto" or precision != "auto"):
-        raise UsageError("--weights takes the place of --method, --runtime and --precision")
     for name, value in (("--fps", fps), ("--duration", duration)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UsageError(f"{name}: found {value:g}, expected a number above 0")
@@ -208,13 +184,12 @@ def _sink(
     out: str | None, inputs: tuple[str, str], vi: Source, codec: str, crf: int, preset: str, overwrite: bool
 ) -> Sink | None:
     """Where the output goes."""
+    from ivfuse.fusion.fuser import refuse_input_as_output
     from ivfuse.imaging.video.sink import Coding, open_sink
 
     if out is None:
         return None
-    for words in inputs:
-        if Path(out).resolve() == Path(words).resolve():
-            raise OutputError(f"{out}: the output is one of the inputs; choose another name")
+    refuse_input_as_output(Path(out), *map(Path, inputs))
     coding = Coding(codec, crf, preset)  # type: ignore[arg-type]  # checked by the sink, which names the choices
     info = vi.info
     return open_sink(out, info.rate, coding, audio=info.audio, aspect=info.aspect, overwrite=overwrite)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ivfuse.imaging.thermal.source import Thermal
 
 Auto = Literal["auto", "translation", "similarity", "affine", "homography"]
-AUTO: tuple[Auto, ...] = ("auto", "translation", "similarity", "affine", "homography")
+AUTO: tuple[Auto, ...] = get_args(Auto)
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,21 @@ class Placer:
         part = replace(visible, pixels=placement.cut(visible.pixels).copy(), alpha=alpha)
         return Placed(ir, part, heat, None, notes, True)
 
+    def place_frame(self, gray: Gray, height: int, width: int) -> tuple[Gray, Gray | None]:
+        """Put a thermal frame of a video onto visible frames of a size; needs a rig or points, or stretches.
+
+        Args:
+            gray: thermal, (h, w) float32 in [0, 1].
+            height, width: of the visible, in pixels.
+
+        Returns:
+            The thermal, (height, width), and how much it counts; ``None`` for everywhere.
+        """
+        if self.stretches:
+            return resize_to(gray, height, width), None
+        placement = self.placement((gray.shape[1], gray.shape[0]), (width, height))
+        return np.asarray(placement.apply(gray)), placement.coverage
+
     def placement(self, thermal: Size, visible: Size) -> Placement:
         """What puts frames of one size onto frames of another, made once; needs a rig or points."""
         from ivfuse.imaging.registration.placement import Placement
@@ -138,24 +153,6 @@ class Placer:
         if result.reason or result.registration is None:
             raise RegistrationError(f"{name}: {result.reason}; {HINT}")
         return Placement(result.registration, self.crop)
-
-
-class RigPlace:
-    """Puts the thermal frames of a video onto the visible's: a call for each, and where they count."""
-
-    def __init__(self, placer: Placer) -> None:
-        """Take a placer with a rig or points, not one that registers each pair."""
-        self.placer = placer
-        self._thermal: Size = (0, 0)
-
-    def __call__(self, gray: Gray, height: int, width: int) -> Gray:
-        """A thermal frame, (h, w) float32 in [0, 1], on a visible frame of this size."""
-        self._thermal = (gray.shape[1], gray.shape[0])
-        return np.asarray(self.placer.placement(self._thermal, (width, height)).apply(gray))
-
-    def coverage(self, height: int, width: int) -> Gray | None:
-        """How much the last thermal frame counts on a visible one of this size; ``None`` for everywhere."""
-        return self.placer.placement(self._thermal, (width, height)).coverage
 
 
 def stretched(gray: Gray, heat: Thermal | None, visible: Picture) -> Placed:

@@ -18,7 +18,6 @@ import numpy as np
 from ivfuse.errors import InputError
 from ivfuse.fusion.fuser import Fuser
 from ivfuse.fusion.lanes import Empty, Lane, StoppedError, Worker
-from ivfuse.imaging.colour import resize_to
 from ivfuse.imaging.image import Gray
 from ivfuse.imaging.video.frames import Frame, beside, gray_frame, luma_of, with_luma
 from ivfuse.imaging.video.pairing import Nothing, PairCounts, Pairer
@@ -29,21 +28,13 @@ from ivfuse.imaging.video.window import SteadyWindow
 if TYPE_CHECKING:
     from ivfuse.imaging.video.source import Packet
 
-# Brings a thermal picture, (h, w) float32 in [0, 1], to the visible's height and width.
-Place = Callable[[Gray, int, int], Gray]
-# How much it counts at each pixel of that size, once it was brought there; None for everywhere.
-Coverage = Callable[[int, int], Gray | None]
 OnFrame = Callable[[Frame], None]
+_OnGrid = tuple[Gray, Gray | None]
 
 
 _LANE = 4  # frames between two threads
 _LIVE_LANE = 8  # the same for live sources, whose frames come unevenly
 _LATE = 0.5  # seconds to wait for a live thermal frame before the last one is taken again
-
-
-def _everywhere(height: int, width: int) -> Gray | None:
-    """The coverage of a thermal that is stretched over the visible."""
-    return None
 
 
 @dataclass(frozen=True)
@@ -89,10 +80,8 @@ class FrameFuser:
     """Fuses pairs of frames, one after another.
 
     Attributes:
-        fuser: the method.
+        fuser: the method, and where the thermal lies on the visible.
         window: maps thermal values.
-        place: the one place where the thermal picture is brought onto the visible's grid.
-        coverage: where it counts there.
         gray: drop the colours.
         side_by_side: thermal, visible and fused in a row.
         cpu: processor seconds of each part so far.
@@ -100,28 +89,27 @@ class FrameFuser:
 
     fuser: Fuser
     window: SteadyWindow = field(default_factory=SteadyWindow)
-    place: Place = resize_to
-    coverage: Coverage = _everywhere
     gray: bool = False
     side_by_side: bool = False
     cpu: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("prepare", "method", "recolour"), 0.0)
     )
-    _last: tuple[Frame, Frame, Gray, Gray] | None = None  # thermal, visible, thermal on the grid, fused
+    _last: tuple[Frame, Frame, _OnGrid, Gray] | None = None  # thermal, visible, thermal on the grid, fused
 
     def fuse(self, ir: Frame, vi: Frame) -> Frame:
         """Fuse a pair; a pair that is equal to the one before is not fused again."""
         started = time.thread_time()
-        thermal = self._thermal(ir, vi)
-        if self._last and thermal is self._last[2] and np.array_equal(vi.planes[0], self._last[1].planes[0]):
+        placed = self._placed(ir, vi)
+        thermal, coverage = placed
+        if self._last and placed is self._last[2] and np.array_equal(vi.planes[0], self._last[1].planes[0]):
             fused = self._last[3]
             ready = done = time.thread_time()
         else:
             luma = luma_of(vi)
             ready = time.thread_time()
-            fused = self.fuser.fuse_covered(thermal, luma, self.coverage(vi.height, vi.width))
+            fused = self.fuser.fuse_covered(thermal, luma, coverage)
             done = time.thread_time()
-        self._last = (ir, vi, thermal, fused)
+        self._last = (ir, vi, placed, fused)
         out = gray_frame(vi, fused) if self.gray else with_luma(vi, fused)
         if self.side_by_side:
             out = beside([gray_frame(vi, thermal), vi, out])
@@ -131,11 +119,11 @@ class FrameFuser:
             self.cpu[part] += seconds
         return out
 
-    def _thermal(self, ir: Frame, vi: Frame) -> Gray:
-        """The thermal picture on the visible's grid."""
-        if self._last and ir is self._last[0] and self._last[2].shape == (vi.height, vi.width):
+    def _placed(self, ir: Frame, vi: Frame) -> _OnGrid:
+        """The thermal picture on the visible's grid, and how much it counts there."""
+        if self._last and ir is self._last[0] and self._last[2][0].shape == (vi.height, vi.width):
             return self._last[2]
-        return self.place(self.window.apply(ir), vi.height, vi.width)
+        return self.fuser.placer.place_frame(self.window.apply(ir), vi.height, vi.width)
 
 
 def fuse_video(
@@ -316,7 +304,7 @@ class _Run:
             low, high = window.seen
             notes.insert(0, f"thermal: window between {low:.6g} and {high:.6g}, {window.cuts} cuts")
         ir, vi = self.ir.info, self.vi.info
-        if self.frames.place is not resize_to:
+        if not self.frames.fuser.placer.stretches:
             notes.append("thermal placed by the rig")
         elif (ir.width, ir.height) != (vi.width, vi.height):
             notes.append(f"thermal resampled from {ir.width}x{ir.height} to {vi.width}x{vi.height}")
