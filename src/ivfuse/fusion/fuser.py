@@ -19,7 +19,7 @@ from ivfuse.errors import OutputError, ShapeError, UsageError
 from ivfuse.fusion.method import Method, fuse_of_parts
 from ivfuse.fusion.placing import Placer, faded
 from ivfuse.fusion.registry import create_method
-from ivfuse.imaging.colour import luma, recolour
+from ivfuse.imaging.colour import luma, one_channel, recolour
 from ivfuse.imaging.encode import ALPHA_SUFFIXES, check_output
 from ivfuse.imaging.image import (
     Gray,
@@ -235,7 +235,7 @@ class Fuser:
         from ivfuse.imaging.thermal.source import from_values, read
 
         options = self._thermal_options()
-        heat = from_values(_one_channel(ir), options) if isinstance(ir, np.ndarray) else read(ir, options)
+        heat = from_values(one_channel(ir), options) if isinstance(ir, np.ndarray) else read(ir, options)
         return heat.pixels, heat.notes, heat
 
     def _thermal_options(self) -> ThermalOptions:
@@ -384,14 +384,8 @@ def _plain_thermal(ir: Source, window: Window | None) -> Picture:
         return read_thermal(Path(ir), window)
     if window is None and ir.dtype != np.uint16:
         return Picture(to_picture_array(ir), None, 8, "")
-    pixels, note = thermal_window(_one_channel(ir), window)
+    pixels, note = thermal_window(one_channel(ir), window)
     return Picture(pixels, None, 16, note)
-
-
-def _one_channel(ir: NDArray[Any]) -> NDArray[Any]:
-    if ir.ndim == 3:
-        return ir[..., 0] if ir.shape[2] == 1 else luma(ir.astype(np.float32))
-    return ir
 
 
 def _named(name: str, notes: Iterable[str]) -> tuple[str, ...]:

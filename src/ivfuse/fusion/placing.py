@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from ivfuse.errors import RegistrationError, UsageError
+from ivfuse.errors import UsageError
 from ivfuse.imaging.colour import luma, resize_to
 from ivfuse.imaging.image import Gray, Picture
 
@@ -146,13 +146,11 @@ class Placer:
     def _registered(self, gray: Gray, visible: Picture, name: str) -> Placement:
         """The placement of one pair by itself."""
         from ivfuse.imaging.registration.placement import Placement
-        from ivfuse.imaging.registration.register import HINT, register_grays
+        from ivfuse.imaging.registration.register import register_grays
 
         model = "homography" if self.auto is None or self.auto == "auto" else self.auto
-        result = register_grays([(name, gray, luma(visible.pixels))], model)
-        if result.reason or result.registration is None:
-            raise RegistrationError(f"{name}: {result.reason}; {HINT}")
-        return Placement(result.registration, self.crop)
+        registration = register_grays([(name, gray, luma(visible.pixels))], model).sure(name)
+        return Placement(registration, self.crop)
 
 
 def stretched(gray: Gray, heat: Thermal | None, visible: Picture) -> Placed:

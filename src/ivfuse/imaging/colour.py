@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,6 +84,13 @@ def _recolour_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
     chroma *= scale[..., np.newaxis]
     chroma += fused[..., np.newaxis]
     np.clip(chroma, 0, 1, out=out)
+
+
+def one_channel(pixels: NDArray[Any]) -> NDArray[Any]:
+    """A thermal array as (H, W): the only channel as it is, or the luma of several as float32."""
+    if pixels.ndim != 3:
+        return pixels
+    return pixels[..., 0] if pixels.shape[2] == 1 else luma(pixels.astype(np.float32))
 
 
 def resize_to(gray: Gray, height: int, width: int, *, bounded: bool = True) -> Gray:

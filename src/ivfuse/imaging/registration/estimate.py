@@ -87,9 +87,8 @@ def climb(data: Reduced, start: Candidate, levels: Sequence[Level], model: Model
     for level in levels:
         if level.side == resting:
             continue
-        allowed = MODELS[min(MODELS.index(level.model), MODELS.index(model))]
-        step = improve([data.pair], current.matrix, replace(level, model=allowed))
-        if step is None or fault_of(step[0], *data.sizes):
+        step = _step([data], current.matrix, level, model)
+        if step is None:
             return None
         moved = corner_distance(step[0], current.matrix, data.sizes[0])
         current = Candidate(*step)
@@ -102,12 +101,18 @@ def settle(data: Sequence[Reduced], start: Matrix, model: Model) -> Matrix | Non
     """One transform for several pairs of a rig, from one nearly right; ``None`` if they come apart."""
     current = start
     for level in LAST[2:]:
-        allowed = MODELS[min(MODELS.index(level.model), MODELS.index(model))]
-        step = improve([one.pair for one in data], current, replace(level, model=allowed))
-        if step is None or fault_of(step[0], *data[0].sizes):
+        step = _step(data, current, level, model)
+        if step is None:
             return None
         current = step[0]
     return current
+
+
+def _step(data: Sequence[Reduced], matrix: Matrix, level: Level, model: Model) -> tuple[Matrix, float] | None:
+    """One level's step, with no more freedom than the model has; ``None`` if the pictures come apart."""
+    allowed = MODELS[min(MODELS.index(level.model), MODELS.index(model))]
+    step = improve([one.pair for one in data], matrix, replace(level, model=allowed))
+    return None if step is None or fault_of(step[0], *data[0].sizes) else step
 
 
 def best_candidate(data: Reduced, model: Model, turns: Sequence[float] = (0.0,)) -> Candidate | None:

@@ -90,13 +90,19 @@ def fault_of(matrix: Matrix, thermal: Size, visible: Size) -> str:
     turns = sides[:, 0] * np.roll(sides[:, 1], -1) - sides[:, 1] * np.roll(sides[:, 0], -1)
     if (turns <= 0).any():
         return "it mirrors or folds the thermal picture"
-    lengths = np.linalg.norm(sides, axis=1) / np.array([thermal[0], thermal[1]] * 2)
+    lengths = stretches(corners, thermal)
     if lengths.max() > 100 or lengths.min() < 0.01 or lengths.max() > 4 * lengths.min():
         return f"it stretches the sides of the thermal picture by {lengths.min():.3g} to {lengths.max():.3g}"
     share = overlap_share(corners, visible)
     if share < 0.02:
         return "it places the thermal picture outside of the visible one"
     return ""
+
+
+def stretches(corners: Points, size: Size) -> NDArray[np.float64]:
+    """How much longer each side of a picture has become whose ``corners`` (4, 2) were moved."""
+    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    return np.asarray(sides / np.array([*size, *size]), np.float64)
 
 
 def overlap_share(corners: Points, visible: Size) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import IvfuseError, RegistrationError, UnknownNameError, reason_of
-from ivfuse.imaging.colour import luma
+from ivfuse.imaging.colour import luma, one_channel
 from ivfuse.imaging.image import Gray, read_thermal, read_visible, thermal_window, to_picture_array
 from ivfuse.imaging.pairs import Pair
 from ivfuse.imaging.registration.estimate import (
@@ -84,6 +84,16 @@ class RigResult:
     trust: Trust
     pairs: tuple[PairOutcome, ...]
 
+    def sure(self, name: str) -> Registration:
+        """The registration of the pictures that ``name`` stands for.
+
+        Raises:
+            RegistrationError: if it is refused.
+        """
+        if self.reason or self.registration is None:
+            raise RegistrationError(f"{name}: {self.reason}; {HINT}")
+        return self.registration
+
 
 def register(ir: Source, vi: Source, model: Model = "homography") -> Registration:
     """Find where a thermal picture lies on a visible one.
@@ -107,10 +117,7 @@ def register(ir: Source, vi: Source, model: Model = "homography") -> Registratio
         >>> rig.save("rig.json")  # doctest: +SKIP
     """
     name = "pictures" if isinstance(ir, np.ndarray) else str(ir)
-    result = register_grays([(name, thermal_gray(ir), visible_gray(vi))], model)
-    if result.reason or result.registration is None:
-        raise RegistrationError(f"{name}: {result.reason}; {HINT}")
-    return result.registration
+    return register_grays([(name, thermal_gray(ir), visible_gray(vi))], model).sure(name)
 
 
 def register_pairs(
@@ -122,15 +129,14 @@ def register_pairs(
     """
     check_model(model)
     tell = on_pair or (lambda name: None)
-    attempts: list[tuple[str, Attempt, tuple[Size, Size] | None, str]] = []
+    tried = []
     for pair in pairs:
         try:
-            ir, vi = thermal_gray(pair.ir), visible_gray(pair.vi)
-            attempts.append((pair.name, attempt(ir, vi, model), _sizes(ir, vi), ""))
+            tried.append(_tried(pair.name, thermal_gray(pair.ir), visible_gray(pair.vi), model))
         except IvfuseError as error:
-            attempts.append((pair.name, Attempt(None, None, NOTHING), None, reason_of(error)))
+            tried.append(_Tried(pair.name, Attempt(None, None, NOTHING), None, reason_of(error)))
         tell(pair.name)
-    return _agreed(attempts, model)
+    return _agreed(tried, model)
 
 
 def register_grays(pairs: Sequence[tuple[str, Gray, Gray]], model: Model = "homography") -> RigResult:
@@ -144,8 +150,7 @@ def register_grays(pairs: Sequence[tuple[str, Gray, Gray]], model: Model = "homo
         model: what the transform may do.
     """
     check_model(model)
-    attempts = [(name, attempt(ir, vi, model), _sizes(ir, vi), "") for name, ir, vi in pairs]
-    return _agreed(attempts, model)
+    return _agreed([_tried(name, ir, vi, model) for name, ir, vi in pairs], model)
 
 
 def attempt(ir: Gray, vi: Gray, model: Model) -> Attempt:
@@ -199,8 +204,7 @@ def thermal_gray(ir: Source) -> Gray:
         from ivfuse.imaging.thermal.source import ThermalOptions, read
 
         return read(ir, ThermalOptions()).pixels
-    if ir.ndim == 3:
-        ir = ir[..., 0] if ir.shape[2] == 1 else luma(ir.astype(np.float32))
+    ir = one_channel(ir)
     if ir.dtype == np.uint8:
         return to_picture_array(ir)
     return thermal_window(ir)[0]
@@ -215,8 +219,24 @@ def _rank(trust: Trust) -> tuple[bool, float]:
     return trust.enough, trust.agreement + trust.distinctness
 
 
-def _sizes(ir: Gray, vi: Gray) -> tuple[Size, Size]:
-    return (ir.shape[1], ir.shape[0]), (vi.shape[1], vi.shape[0])
+@dataclass(frozen=True)
+class _Tried:
+    """What became of one pair by itself; ``sizes`` of thermal and visible, ``None`` if it was not read."""
+
+    name: str
+    attempt: Attempt
+    sizes: tuple[Size, Size] | None
+    error: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why it does not count; empty if it may."""
+        return self.error or self.attempt.trust.reason
+
+
+def _tried(name: str, ir: Gray, vi: Gray, model: Model) -> _Tried:
+    sizes = (ir.shape[1], ir.shape[0]), (vi.shape[1], vi.shape[0])
+    return _Tried(name, attempt(ir, vi, model), sizes)
 
 
 @dataclass(frozen=True)
@@ -229,25 +249,24 @@ class _Sure:
     places: Points
 
 
-def _agreed(
-    attempts: Sequence[tuple[str, Attempt, tuple[Size, Size] | None, str]], model: Model
-) -> RigResult:
+def _agreed(tried: Sequence[_Tried], model: Model) -> RigResult:
     """Combine what pairs gave by themselves."""
-    sizes = next((size for _, _, size, _ in attempts if size), None)
-    reasons = [error or one.trust.reason for _, one, _, error in attempts]
+    sizes = next((one.sizes for one in tried if one.sizes), None)
+    reasons = [one.reason for one in tried]
     sure: list[_Sure] = []
-    for index, (_, one, size, _) in enumerate(attempts):
-        if size and size != sizes:
-            reasons[index] = f"its frames are of other sizes than the first pair's, {_said(size)}"
-        elif not reasons[index] and one.data is not None and one.matrix is not None:
-            sure.append(_Sure(index, one.data, one.matrix, moved(one.matrix, _grid(one.data.sizes[0]))))
+    for index, one in enumerate(tried):
+        pair, alone = one.attempt.data, one.attempt.matrix
+        if one.sizes and one.sizes != sizes:
+            reasons[index] = f"its frames are of other sizes than the first pair's, {_said(one.sizes)}"
+        elif not reasons[index] and pair is not None and alone is not None:
+            sure.append(_Sure(index, pair, alone, moved(alone, _grid(pair.sizes[0]))))
     if sizes is None or not sure:
-        return _refused(attempts, reasons, sizes, model)
+        return _refused(tried, reasons, sizes, model)
     together = _consensus(sure)
     apart = [x.index for x in sure if x not in together]
     for index in apart:
         reasons[index] = "its transform differs from that of the other pairs"
-    matrix, trust = together[0].matrix, attempts[together[0].index][1].trust
+    matrix, trust = together[0].matrix, tried[together[0].index].attempt.trust
     reason = ""
     if len(sure) > 1:
         data = [x.data for x in together[:POOLED]]
@@ -260,10 +279,13 @@ def _agreed(
     registration = registration_of(
         together[0].data.full(matrix), *sizes, model, score=trust.agreement, pairs=len(together)
     )
-    outcomes = tuple(
-        PairOutcome(name, why, one.trust) for (name, one, _, _), why in zip(attempts, reasons, strict=True)
+    return RigResult(registration, reason, trust, _outcomes(tried, reasons))
+
+
+def _outcomes(tried: Sequence[_Tried], reasons: Sequence[str]) -> tuple[PairOutcome, ...]:
+    return tuple(
+        PairOutcome(one.name, why, one.attempt.trust) for one, why in zip(tried, reasons, strict=True)
     )
-    return RigResult(registration, reason, trust, outcomes)
 
 
 def _consensus(sure: list[_Sure]) -> list[_Sure]:
@@ -279,34 +301,22 @@ def _consensus(sure: list[_Sure]) -> list[_Sure]:
 
 
 def _refused(
-    attempts: Sequence[tuple[str, Attempt, tuple[Size, Size] | None, str]],
-    reasons: list[str],
-    sizes: tuple[Size, Size] | None,
-    model: Model,
+    tried: Sequence[_Tried], reasons: Sequence[str], sizes: tuple[Size, Size] | None, model: Model
 ) -> RigResult:
     """No pair is sure: the best guess, if there is one, and why it is not taken."""
-    outcomes = tuple(
-        PairOutcome(name, why, one.trust) for (name, one, _, _), why in zip(attempts, reasons, strict=True)
-    )
-    index = max(range(len(attempts)), key=lambda i: _rank(attempts[i][1].trust), default=None)
+    outcomes = _outcomes(tried, reasons)
+    index = max(range(len(tried)), key=lambda i: _rank(tried[i].attempt.trust), default=None)
     if index is None:
         return RigResult(None, "there is no pair", NOTHING, outcomes)
-    best = attempts[index][1]
-    guess = None
-    if (
-        sizes is not None
-        and attempts[index][2] == sizes
-        and best.data is not None
-        and best.matrix is not None
-    ):
+    best, guess = tried[index].attempt, None
+    fits = tried[index].sizes == sizes
+    if sizes is not None and fits and best.data is not None and best.matrix is not None:
         guess = registration_of(
             best.data.full(best.matrix), *sizes, model, score=best.trust.agreement, pairs=0
         )
-    reason = (
-        reasons[index]
-        if len(attempts) == 1
-        else f"none of {len(attempts)} pairs is sure; the best: {reasons[index]}"
-    )
+    reason = reasons[index]
+    if len(tried) > 1:
+        reason = f"none of {len(tried)} pairs is sure; the best: {reason}"
     return RigResult(guess, reason, best.trust, outcomes)
 
 

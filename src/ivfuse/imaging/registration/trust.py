@@ -9,7 +9,7 @@ import numpy as np
 
 from ivfuse.imaging.image import Gray
 from ivfuse.imaging.registration.estimate import SMALLEST, Reduced
-from ivfuse.imaging.registration.geometry import Matrix, Model, corners_of, fault_of, moved
+from ivfuse.imaging.registration.geometry import Matrix, Model, corners_of, fault_of, moved, stretches
 from ivfuse.imaging.registration.refine import collect_all, spread
 
 # Between pictures of different scenes, which agree by chance, and right transforms: docs/registration.md.
@@ -93,9 +93,8 @@ def fault_of_pictures(ir: Gray, vi: Gray) -> str:
 
 
 def _unlikely(matrix: Matrix, data: Reduced) -> str:
-    corners = moved(matrix, corners_of(data.sizes[0]))
-    width, height = data.sizes[0]
-    lengths = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1) / [width, height, width, height]
+    size = data.sizes[0]
+    lengths = stretches(moved(matrix, corners_of(size)), size)
     if lengths.max() > _MOST_UNEQUAL * lengths.min():
         return "not sure: the best transform found is distorted as no rig is"
     return ""
