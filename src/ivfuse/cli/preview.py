@@ -168,10 +168,9 @@ def _jpeg(frame: Frame) -> bytes:
     import cv2
     import numpy as np
 
-    from ivfuse.imaging.video.frames import full_range_luma
-    from ivfuse.imaging.video.picture import to_bgr
+    from ivfuse.imaging.video.picture import to_pixels
 
-    pixels = full_range_luma(frame) if len(frame.planes) == 1 else to_bgr(frame)
+    pixels = to_pixels(frame)
     share = _LONGEST_SIDE / max(pixels.shape[:2])
     if share < 1:
         pixels = np.asarray(

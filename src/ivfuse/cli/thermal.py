@@ -105,9 +105,9 @@ def overrides(
     given = (emissivity, distance, reflected, atmospheric, humidity)
     if all(value is None for value in given):
         return None
-    from ivfuse.imaging.thermal.radiometry import Overrides
+    from ivfuse.imaging.thermal.radiometry import overrides_of
 
-    return Overrides(*given[:4], None if humidity is None else humidity / 100)
+    return overrides_of(*given)
 
 
 def options(
@@ -124,18 +124,11 @@ def options(
     """
     if window is None and scale is None and conditions is None and parallax:
         return None
-    from ivfuse.imaging.thermal.quantities import parse_scale
-    from ivfuse.imaging.thermal.source import NONE_GIVEN, ThermalOptions
-    from ivfuse.imaging.thermal.window import PERCENTILE, parse_window
+    from ivfuse.imaging.thermal.source import NONE_GIVEN, parse_options
 
     if window is not None and ir_window is not None:
         raise UsageError("--window and --ir-window: give one of the two")
-    read = ThermalOptions(
-        PERCENTILE if window is None else parse_window(window),
-        None if scale is None else parse_scale(scale),
-        conditions or NONE_GIVEN,
-        parallax,
-    )
+    read = parse_options(window, scale, conditions or NONE_GIVEN, parallax)
     return read if ir_window is None else read.with_window(ir_window)
 
 
@@ -147,13 +140,9 @@ def look(palette: str | None, highlight: str | None, bar: bool) -> Look | None:
     """
     if palette is None and highlight is None:
         return None
-    from ivfuse.imaging.thermal.look import Look
-    from ivfuse.imaging.thermal.quantities import parse_span
+    from ivfuse.imaging.thermal.look import parse_look
 
-    span = None
-    if highlight is not None:
-        span = parse_span(highlight, "--highlight", open_ends=True, unit="C")
-    return Look(None if palette is None else palette.strip().lower(), span, bar)
+    return parse_look(palette, highlight, bar, "--highlight")
 
 
 def settled(read: ThermalOptions | None, pairs: Sequence[Pair]) -> ThermalOptions | None:

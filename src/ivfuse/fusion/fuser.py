@@ -25,6 +25,7 @@ from ivfuse.imaging.image import (
     Gray,
     Picture,
     Window,
+    check_window,
     read_thermal,
     read_visible,
     thermal_window,
@@ -135,8 +136,8 @@ class Fuser:
                 tile is not positive.
             InputError: if the weights of the method are missing or damaged, or the rig's file is.
         """
-        if ir_window is not None and not (np.isfinite(ir_window).all() and ir_window[0] < ir_window[1]):
-            raise UsageError(f"ir_window: found {ir_window[0]:g} {ir_window[1]:g}, expected LO below HI")
+        if ir_window is not None:
+            check_window(ir_window)
         if ir_window is not None and thermal is not None:
             raise UsageError("ir_window: it is part of the thermal options; give one of the two")
         if tile is not None and tile < 1:

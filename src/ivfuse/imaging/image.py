@@ -146,16 +146,31 @@ def thermal_window(
         ShapeError: if the array is empty or not (H, W).
         UsageError: if the window's ends are not finite or not in order.
     """
-    if counts.ndim != 2 or not counts.size:
-        raise ShapeError(f"{name}: found an array of shape {counts.shape}, expected (H, W)")
-    _check_finite(name, counts)
+    check_thermal(counts, name)
+    if window is None:
+        return mapped(counts, *window_of(counts))
+    low, high = (float(end) for end in window)
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise UsageError(f"thermal window: found {low:g} to {high:g}, expected LO below HI")
+    return mapped(counts, low, high)
+
+
+def check_thermal(values: NDArray[Any], name: str) -> None:
+    """Raise ShapeError or InputError unless values are (H, W) and finite."""
+    if values.ndim != 2 or not values.size:
+        raise ShapeError(f"{name}: found an array of shape {values.shape}, expected (H, W)")
+    _check_finite(name, values)
+
+
+def check_window(window: Window) -> None:
+    """Raise UsageError unless the ends of a window that a user gave are finite and in order."""
+    if not (np.isfinite(window).all() and window[0] < window[1]):
+        raise UsageError(f"ir_window: found {window[0]:g} {window[1]:g}, expected LO below HI")
+
+
+def mapped(counts: NDArray[Any], low: float, high: float) -> tuple[Gray, str]:
+    """As :func:`thermal_window`, for checked values and a window that is known; zeros where it is empty."""
     kind = "float values" if counts.dtype.kind == "f" else f"{8 * counts.dtype.itemsize}-bit counts"
-    if window is not None:
-        low, high = (float(end) for end in window)
-        if not (np.isfinite(low) and np.isfinite(high) and low < high):
-            raise UsageError(f"thermal window: found {low:g} to {high:g}, expected LO below HI")
-    else:
-        low, high = window_of(counts)
     if low >= high:
         return np.zeros(counts.shape, np.float32), f"{kind}, constant {low:g}"
     return _scaled(counts, low, high, False), f"{kind}, window {low:.6g} to {high:.6g}"

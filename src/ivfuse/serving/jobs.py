@@ -23,11 +23,9 @@ from ivfuse.fusion.registry import create_method, default_method
 from ivfuse.imaging.decode import limit_pixels
 from ivfuse.imaging.encode import write_image
 from ivfuse.imaging.image import read_visible, window_of
-from ivfuse.imaging.thermal.look import Look
-from ivfuse.imaging.thermal.quantities import parse_scale, parse_span
-from ivfuse.imaging.thermal.radiometry import Overrides
-from ivfuse.imaging.thermal.source import ThermalOptions, values_of
-from ivfuse.imaging.thermal.window import PERCENTILE, parse_window
+from ivfuse.imaging.thermal.look import Look, parse_look
+from ivfuse.imaging.thermal.radiometry import overrides_of
+from ivfuse.imaging.thermal.source import ThermalOptions, parse_options, values_of
 from ivfuse.serving import alignment
 
 NAMES = {"ir": "infrared", "vi": "visible", "fused": "fused"}
@@ -63,20 +61,14 @@ class Choices:
         """How the thermal file is read."""
         if (self.window or "").strip().lower() == "shared":
             raise UsageError("window: found 'shared', which is for folders, expected percentile or a range")
-        humidity = None if self.humidity is None else self.humidity / 100
-        return ThermalOptions(
-            PERCENTILE if self.window is None else parse_window(self.window),
-            None if self.scale is None else parse_scale(self.scale),
-            Overrides(self.emissivity, self.distance, self.reflected, self.atmospheric, humidity),
-            self.parallax,
+        conditions = overrides_of(
+            self.emissivity, self.distance, self.reflected, self.atmospheric, self.humidity
         )
+        return parse_options(self.window, self.scale, conditions, self.parallax)
 
     def look(self) -> Look | None:
         """How the picture is shown; ``None`` for the visible's colours."""
-        if self.palette is None and self.highlight is None:
-            return None
-        span = self.highlight and parse_span(self.highlight, "highlight", open_ends=True, unit="C")
-        return Look(self.palette and self.palette.strip().lower(), span or None, self.bar)
+        return parse_look(self.palette, self.highlight, self.bar, "highlight")
 
 
 class Bench:

@@ -82,10 +82,11 @@ def write_parts(path: Path, options: ThermalOptions, temperature: Path | None, p
         file = read_flir(path) if maker == "flir" else None
         if photo is not None:
             _write_photo(path, file, photo)
-        if temperature is not None:
+        if temperature is not None and file is not None:
+            write_celsius(temperature, turn(file.celsius(options.overrides), file.orientation))
+        elif temperature is not None:
             values, degrees = values_of(path, options)
-            orientation = file.orientation if file else 1
-            write_celsius(temperature, turn(values, orientation) if degrees else None)
+            write_celsius(temperature, values if degrees else None)
 
 
 def _write_photo(path: Path, file: FlirFile | None, out: Path) -> None:

@@ -13,7 +13,7 @@ from ivfuse.imaging.colour import luma, recolour
 from ivfuse.imaging.image import Gray, Rgb
 from ivfuse.imaging.thermal.bar import draw_bar
 from ivfuse.imaging.thermal.palettes import CAMERA, Palette, from_colors, palette
-from ivfuse.imaging.thermal.quantities import Span
+from ivfuse.imaging.thermal.quantities import Span, parse_span
 from ivfuse.imaging.thermal.raster import UNKNOWN
 from ivfuse.imaging.thermal.source import Thermal
 
@@ -60,6 +60,24 @@ class Look:
     def gray(self) -> bool:
         """The picture is to be grey."""
         return self.palette in _GREYS and self.highlight is None
+
+
+def parse_look(palette: str | None, highlight: str | None, bar: bool, option: str) -> Look | None:
+    """A look from the words of a user; ``None`` for the fused picture as it is.
+
+    Args:
+        palette: a name, or ``camera``; ``None`` if none was given.
+        highlight: a range of temperatures, in degC where it names no unit; likewise.
+        bar: draw the bar.
+        option: what the highlight is called in errors.
+
+    Raises:
+        UnknownNameError, UsageError: if a palette is unknown or a range makes no sense.
+    """
+    if palette is None and highlight is None:
+        return None
+    span = None if highlight is None else parse_span(highlight, option, open_ends=True, unit="C")
+    return Look(None if palette is None else palette.strip().lower(), span, bar)
 
 
 def show(

@@ -113,6 +113,22 @@ class Overrides:
         return {name: float(value) for name, value in every.items() if value is not None}
 
 
+def overrides_of(
+    emissivity: float | None,
+    distance: float | None,
+    reflected: float | None,
+    atmospheric: float | None,
+    humidity: float | None,
+) -> Overrides:
+    """Overrides as users give them: humidity in per cent; ``None`` for what was left out.
+
+    Raises:
+        UsageError: if one makes no sense.
+    """
+    share = None if humidity is None else humidity / 100
+    return Overrides(emissivity, distance, reflected, atmospheric, share)
+
+
 def transmission(air: Atmosphere, conditions: Conditions, distance: float) -> float:
     """How much of the heat radiation the air lets through over a distance in m; 0..1.
 

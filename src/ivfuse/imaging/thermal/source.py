@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import InputError, UsageError
+from ivfuse.errors import InputError
 from ivfuse.imaging.decode import turn
-from ivfuse.imaging.image import Gray, Picture, Window, read_thermal, read_values
-from ivfuse.imaging.thermal.quantities import Scale, Span
+from ivfuse.imaging.image import Gray, Picture, Window, check_window, read_thermal, read_values
+from ivfuse.imaging.thermal.quantities import Scale, Span, parse_scale
 from ivfuse.imaging.thermal.radiometry import Overrides
 from ivfuse.imaging.thermal.segments import Maker, maker_of, refuse_dji
-from ivfuse.imaging.thermal.window import ONLY_COUNTS, PERCENTILE, WindowRule, to_gray
+from ivfuse.imaging.thermal.window import ONLY_COUNTS, PERCENTILE, WindowRule, parse_window, to_gray
 
 NONE_GIVEN = Overrides()
 _DJI = "DJI's own raw temperatures are not read, the picture that the camera drew is taken"
@@ -47,9 +47,24 @@ class ThermalOptions:
         Raises:
             UsageError: if the range is empty.
         """
-        if not (np.isfinite(window).all() and window[0] < window[1]):
-            raise UsageError(f"ir_window: found {window[0]:g} {window[1]:g}, expected LO below HI")
+        check_window(window)
         return replace(self, window=WindowRule("range", Span(*window, False)))
+
+
+def parse_options(
+    window: str | None, scale: str | None, overrides: Overrides, parallax: bool
+) -> ThermalOptions:
+    """Options from the words of a user; ``None`` for what was left out.
+
+    Raises:
+        UsageError: if a word makes no sense.
+    """
+    return ThermalOptions(
+        PERCENTILE if window is None else parse_window(window),
+        None if scale is None else parse_scale(scale),
+        overrides,
+        parallax,
+    )
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.imaging.image import PERCENTILES, Gray, thermal_window, window_of
+from ivfuse.imaging.image import PERCENTILES, Gray, check_thermal, mapped, thermal_window, window_of
 from ivfuse.imaging.thermal.quantities import Span, parse_span
 
 Kind = Literal["percentile", "plateau", "range", "shared"]
@@ -91,11 +91,15 @@ def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool)
     span = rule.span
     if span is not None and span.degrees and not degrees:
         raise InputError(f"{name}: {ONLY_COUNTS}")
-    window = (span.low, span.high) if span else None
-    gray, note = thermal_window(values, window, name)
+    check_thermal(values, name)
     if rule.kind == "plateau":
         return _plateau(values, degrees)
-    low, high = window or window_of(values)
+    if span is not None:
+        low, high = span.low, span.high
+        gray, note = thermal_window(values, (low, high), name)
+    else:
+        low, high = window_of(values)
+        gray, note = mapped(values, low, high)
     return Mapped(gray, _in_degrees(note) if degrees else note, low, high)
 
 

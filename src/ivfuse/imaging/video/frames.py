@@ -19,6 +19,7 @@ from ivfuse.imaging.image import Gray
 Plane = NDArray[Any]
 
 BT709, BT2020 = 1, 9  # colour matrices as H.273 numbers them; anything else is taken for BT.601
+LIMITED, FULL = 1, 2  # FFmpeg's numbers of colour ranges
 _STRIP = 20_000  # pixels of chroma treated at a time
 _RED_AND_BLUE = {BT709: (0.2126, 0.0722), BT2020: (0.2627, 0.0593)}  # weights of the luma
 
@@ -41,6 +42,11 @@ class Frame:
     index: int
     limited: bool = False
     matrix: int = 2
+
+    @property
+    def color_range(self) -> int:
+        """FFmpeg's number of the range."""
+        return LIMITED if self.limited else FULL
 
     @property
     def height(self) -> int:

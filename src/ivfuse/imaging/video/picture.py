@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.imaging.video.frames import BT709, BT2020, Frame, full_range_luma
+from ivfuse.imaging.video.frames import BT709, BT2020, FULL, Frame, full_range_luma
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
-
-_LIMITED, _FULL = 1, 2  # FFmpeg's numbers of colour ranges
 
 
 def to_video_frame(frame: Frame, pixels: str) -> VideoFrame:
@@ -24,8 +22,8 @@ def to_video_frame(frame: Frame, pixels: str) -> VideoFrame:
     """
     held = format_of(frame)
     if pixels == "gray":
-        return _filled("gray", (full_range_luma(frame),), _FULL, frame.matrix)
-    luma_range = _LIMITED if frame.limited else _FULL
+        return _filled("gray", (full_range_luma(frame),), FULL, frame.matrix)
+    luma_range = frame.color_range
     if held == "gray":  # grey in YUV: chroma in the middle
         height, width = -(-frame.height // 2), -(-frame.width // 2)
         grey = np.full((height, width), 128, np.uint8)
@@ -40,6 +38,11 @@ def to_video_frame(frame: Frame, pixels: str) -> VideoFrame:
     return converted
 
 
+def to_pixels(frame: Frame) -> NDArray[np.uint8]:
+    """A frame as OpenCV writes it: (H, W) grey of full range, or (H, W, 3) B, G, R; 8 bit."""
+    return full_range_luma(frame) if len(frame.planes) == 1 else to_bgr(frame)
+
+
 def to_bgr(frame: Frame) -> NDArray[np.uint8]:
     """A frame with colour as (H, W, 3) B, G, R of 8 bit."""
     import cv2
@@ -47,14 +50,13 @@ def to_bgr(frame: Frame) -> NDArray[np.uint8]:
     luma, blue, red = frame.planes
     if not frame.limited and blue.shape == luma.shape and frame.matrix not in (BT709, BT2020):
         return np.asarray(cv2.cvtColor(cv2.merge((luma, red, blue)), cv2.COLOR_YCrCb2BGR), np.uint8)
-    luma_range = _LIMITED if frame.limited else _FULL
-    out = _filled(format_of(frame), frame.planes, luma_range, frame.matrix)
+    out = _filled(format_of(frame), frame.planes, frame.color_range, frame.matrix)
     matrix: Any = {BT709: "ITU709", BT2020: "BT2020"}.get(frame.matrix, "ITU601")
     shown = out.reformat(
         format="bgr24",
         src_colorspace=matrix,
-        src_color_range=luma_range,
-        dst_color_range=_FULL,
+        src_color_range=frame.color_range,
+        dst_color_range=FULL,
         interpolation="BICUBIC",
     )
     return np.asarray(shown.to_ndarray(), np.uint8)

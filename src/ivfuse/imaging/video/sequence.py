@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
+from ivfuse.imaging.image import read_values
 from ivfuse.imaging.pairs import list_pictures
 from ivfuse.imaging.video.frames import Frame, Plane
 from ivfuse.imaging.video.source import Clock, Health, Role, SourceInfo
@@ -101,26 +102,15 @@ def _planes(path: Path, role: Role) -> tuple[Plane, ...]:
     """A picture as planes: thermal numbers as they are, the visible in 8 bit."""
     from ivfuse.imaging.decode import decode
 
-    decoded = decode(path)
-    pixels = decoded.pixels
     if role == "ir":
-        if pixels.ndim == 3:
-            pixels = _luma_of_file(pixels, decoded.bgr)
+        pixels, _ = read_values(path)
         if pixels.dtype.kind == "i":
             pixels = pixels.astype(np.float32)
         if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
             raise InputError(f"{path}: found values that are NaN or infinite, expected finite numbers")
         return (np.ascontiguousarray(pixels),)
-    return _split(_to_8_bit(path, pixels), decoded.bgr)
-
-
-def _luma_of_file(pixels: NDArray[Any], bgr: bool) -> NDArray[Any]:
-    """Luma of a colour picture in the type of the file."""
-    from ivfuse.imaging.colour import WEIGHTS
-
-    weights = np.array(WEIGHTS[::-1] if bgr else WEIGHTS, np.float32)
-    luma = pixels.astype(np.float32) @ weights
-    return np.rint(luma).astype(pixels.dtype) if pixels.dtype.kind in "iu" else luma
+    decoded = decode(path)
+    return _split(_to_8_bit(path, decoded.pixels), decoded.bgr)
 
 
 def _to_8_bit(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 import numpy as np
 
 from ivfuse.errors import OutputError, UsageError
-from ivfuse.imaging.video.frames import Frame, full_range_luma
-from ivfuse.imaging.video.picture import format_of, to_bgr, to_video_frame
+from ivfuse.imaging.video.frames import FULL, Frame
+from ivfuse.imaging.video.picture import format_of, to_pixels, to_video_frame
 
 if TYPE_CHECKING:
     from ivfuse.imaging.video.source import Packet
@@ -202,7 +202,7 @@ class FileSink:
         context = video.codec_context
         context.time_base = CLOCK
         context.gop_size = max(1, round(_KEYFRAME_SECONDS * self._rate))
-        context.color_range = 1 if frame.limited and self._pixels != "gray" else 2
+        context.color_range = FULL if self._pixels == "gray" else frame.color_range
         context.colorspace = frame.matrix
         context.thread_count = self._coding.threads
         if self._aspect:
@@ -270,7 +270,7 @@ class PictureSink:
 
         from ivfuse.imaging.encode import write_bytes
 
-        pixels = full_range_luma(frame) if len(frame.planes) == 1 else to_bgr(frame)
+        pixels = to_pixels(frame)
         path = self._pattern.with_name(self._pattern.name % self._count)
         done, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
         if not done:

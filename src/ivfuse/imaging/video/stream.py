@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ivfuse.errors import InputError
-from ivfuse.imaging.video.frames import Frame, Plane
+from ivfuse.imaging.video.frames import FULL, LIMITED, Frame, Plane
 from ivfuse.imaging.video.source import FALLBACK_RATE, Clock, Health, Role, SourceInfo
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _PLANAR = {f"yuv{j}{sub}p" for j in ("", "j") for sub in (420, 422, 444)} | {"gray"}
 _COUNTS = {f"gray{bits}le" for bits in (9, 10, 12, 14, 16)}
-_FULL, _LIMITED = 2, 1  # FFmpeg's numbers of colour ranges
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0  # of a stream, before it counts as dead
 _ARBITRARY_ORIGIN = {
     "mpegts",
@@ -261,8 +260,8 @@ def _is_limited(picture: VideoFrame) -> bool:
     """Whether luma goes from 16 to 235: the rule for YUV unless it is said otherwise, never for grey."""
     name = picture.format.name
     if name == "gray":
-        return picture.color_range == _LIMITED
-    return not name.startswith("yuvj") and picture.color_range != _FULL
+        return picture.color_range == LIMITED
+    return not name.startswith("yuvj") and picture.color_range != FULL
 
 
 def _reason(error: BaseException) -> str:
