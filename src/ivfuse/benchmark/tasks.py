@@ -13,7 +13,8 @@ import numpy as np
 from ivfuse.errors import reason_of
 from ivfuse.fusion.fuser import Fuser, write_fused
 from ivfuse.imaging.colour import luma, resize_to
-from ivfuse.imaging.image import Window, read_thermal, read_visible
+from ivfuse.imaging.image import Window, read_visible
+from ivfuse.imaging.thermal.source import read_coloured
 from ivfuse.metrics import Scorer, get_convention
 from ivfuse.metrics.evaluate import to_levels
 from ivfuse.metrics.triple import Levels
@@ -142,9 +143,7 @@ def _scores(scorer: Scorer, fused: Levels, names: Sequence[str]) -> dict[str, An
 
 def _thermal(job: ScoreJob, grid: tuple[int, int]) -> Levels:
     """The thermal picture in 8 bit on the visible's grid, as it was when the pair was fused."""
-    if job.ir_window is None:
-        picture = read_visible(job.ir)
-        if picture.depth == 8 and picture.pixels.shape[:2] == grid:
-            return to_levels(picture.pixels, job.ir.name)  # colour is kept: conventions differ in its grey
-    gray = luma(read_thermal(job.ir, job.ir_window).pixels)
-    return to_levels(gray if gray.shape == grid else resize_to(gray, *grid), job.ir.name)
+    pixels = read_coloured(job.ir, job.ir_window).pixels
+    if pixels.shape[:2] != grid:
+        pixels = resize_to(luma(pixels), *grid)
+    return to_levels(pixels, job.ir.name)

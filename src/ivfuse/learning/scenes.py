@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.imaging.colour import resize_to
-from ivfuse.imaging.image import read_thermal, read_visible
+from ivfuse.imaging.image import read_visible
 from ivfuse.imaging.pairs import Pair, pair_folder
+from ivfuse.imaging.thermal.source import read_gray
 
 Bytes = NDArray[np.uint8]
 
@@ -60,7 +61,7 @@ def read_scenes(pairs: Sequence[Pair]) -> Iterator[Scene]:
     """Read pairs one after the other; thermal pictures are brought to the visible's grid."""
     for pair in pairs:
         vi = read_visible(pair.vi).pixels
-        ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape[:2])
+        ir = resize_to(read_gray(pair.ir).pixels, *vi.shape[:2])
         if vi.ndim == 2:
             vi = np.repeat(vi[..., None], 3, axis=2)
         yield Scene(pair.name, to_bytes(ir), to_bytes(vi))

@@ -17,12 +17,12 @@ from typing import Literal
 import cv2
 
 from ivfuse.errors import reason_of
-from ivfuse.imaging.image import Window, read_thermal, read_visible
+from ivfuse.imaging.image import Window, read_visible
 from ivfuse.imaging.pairs import Trio
+from ivfuse.imaging.thermal.source import read_coloured
 from ivfuse.metrics.conventions import get_convention
 from ivfuse.metrics.evaluate import Scores, score_many, to_levels
 from ivfuse.metrics.registry import get_metric
-from ivfuse.metrics.triple import Levels
 
 OnProgress = Callable[[str, Literal["done", "failed"]], None]
 
@@ -56,7 +56,7 @@ def score_files(
         metrics: names of metrics.
         convention: which family of tables to follow.
         jobs: processes; all processors if not given. Little work is done in this process.
-        ir_window: the thermal values that become black and white; see :func:`read_thermal`.
+        ir_window: the thermal values that become black and white; see :func:`read_coloured`.
         on_progress: called after each picture, as it is done, with its name and what became of it.
 
     Returns:
@@ -144,20 +144,12 @@ def _one_thread_each() -> Iterator[None]:
 def _score(trio: Trio, how: _How) -> Scored:
     names, convention, window = how
     try:
-        ir = _thermal_levels(trio, window)
+        # Colour is kept, since conventions differ in how it becomes grey.
+        ir = to_levels(read_coloured(trio.ir, window).pixels, trio.ir.name)
         vi, fused = (to_levels(read_visible(path).pixels, path.name) for path in (trio.vi, trio.fused))
         return Scored(trio, score_many({"fused": fused}, ir, vi, names, convention)["fused"])
     except Exception as error:  # a bad picture must not end the run
         return Scored(trio, None, reason_of(error))
-
-
-def _thermal_levels(trio: Trio, window: Window | None) -> Levels:
-    """Return a thermal file in 8 bit; colour is kept, since conventions differ in how it becomes grey."""
-    if window is None:
-        picture = read_visible(trio.ir)
-        if picture.depth == 8:
-            return to_levels(picture.pixels, trio.ir.name)
-    return to_levels(read_thermal(trio.ir, window).pixels, trio.ir.name)
 
 
 def means(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, float]:

@@ -19,7 +19,8 @@ from ivfuse.benchmark.results import Results
 from ivfuse.benchmark.store import Store
 from ivfuse.benchmark.tables import relative
 from ivfuse.benchmark.workers import ask_all
-from ivfuse.imaging.image import Window, read_thermal, read_visible
+from ivfuse.imaging.image import Window, read_visible
+from ivfuse.imaging.thermal.source import read_coloured
 from ivfuse.metrics.evaluate import to_levels
 
 BUDGET = 20_000_000  # bytes of all previews; in text they become a third more, and the page stays below 30 MB
@@ -93,9 +94,7 @@ def _pixels(job: PreviewJob) -> NDArray[np.float32]:
     """The picture; thermal counts are mapped as they were for the fusion."""
     if not job.thermal:
         return read_visible(job.path).pixels
-    if job.ir_window is None and (picture := read_visible(job.path)).depth == 8:
-        return picture.pixels
-    return read_thermal(job.path, job.ir_window).pixels
+    return read_coloured(job.path, job.ir_window).pixels
 
 
 def _pictures(files: list[tuple[Path, bool]], plan: Plan, jobs: int, budget: int) -> list[str]:

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.imaging.decode import turn
-from ivfuse.imaging.image import Gray, Picture, Window, check_window, read_thermal, read_values
+from ivfuse.imaging.image import (
+    Gray,
+    Picture,
+    Window,
+    check_window,
+    read_thermal,
+    read_values,
+    read_visible,
+)
 from ivfuse.imaging.thermal.quantities import Scale, Span, parse_scale
 from ivfuse.imaging.thermal.radiometry import Overrides
 from ivfuse.imaging.thermal.segments import Maker, maker_of, refuse_dji
@@ -115,6 +123,41 @@ def read(path: str | os.PathLike[str], options: ThermalOptions) -> Thermal:
     return replace(shown, notes=(*shown.notes, *((note,) if note else ()), *notes))
 
 
+def read_gray(path: str | os.PathLike[str], window: Window | None = None) -> Picture:
+    """Read a thermal file of any kind as one channel, for whoever needs no temperatures.
+
+    Args:
+        path: a radiometric JPEG (its own temperatures, not the picture that the camera drew), or a picture.
+        window: the values that become 0 and 1, degC for a radiometric JPEG; ``None`` for the 1st and 99th
+            percentile, and for 8-bit pictures as they are.
+
+    Returns:
+        (H, W); see :func:`ivfuse.imaging.image.read_thermal`.
+
+    Raises:
+        InputError: if it cannot be used.
+        UsageError: if the window is empty.
+    """
+    path = Path(path)
+    if maker_of(path) is None:
+        return read_thermal(path, window)
+    options = ThermalOptions()
+    thermal = read(path, options.with_window(window) if window else options)
+    return Picture(thermal.pixels, None, 16, "; ".join(thermal.notes))
+
+
+def read_coloured(path: str | os.PathLike[str], window: Window | None = None) -> Picture:
+    """As :func:`read_gray`, but an 8-bit picture without a window keeps its colour, (H, W, 3).
+
+    Metrics need that: conventions differ in how colour becomes grey.
+    """
+    if window is None and maker_of(path) is None:
+        picture = read_visible(path)
+        if picture.depth == 8:
+            return picture
+    return read_gray(path, window)
+
+
 def from_values(values: NDArray[Any], options: ThermalOptions, name: str = "thermal") -> Thermal:
     """A thermal picture from an array of counts, or of whatever the scale makes degrees of."""
     if options.scale is not None:
@@ -168,11 +211,16 @@ def refuse_single(path: Path, maker: Maker | None) -> None:
 
 
 def values_of(path: str | os.PathLike[str], options: ThermalOptions) -> tuple[NDArray[Any], bool]:
-    """The thermal values of a file and whether they are degC, for a window over many files."""
+    """The thermal values of a file of any kind, upright, and whether they are degC.
+
+    Raises:
+        InputError: if the file cannot be used.
+    """
     if maker_of(path) == "flir":
         from ivfuse.imaging.thermal.flir import read_flir
 
-        return read_flir(path).celsius(options.overrides), True
+        file = read_flir(path)
+        return np.ascontiguousarray(turn(file.celsius(options.overrides), file.orientation)), True
     values, _ = read_values(path)
     if options.scale is not None:
         return options.scale.celsius(values), True

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
-from ivfuse.imaging.image import read_values
 from ivfuse.imaging.pairs import list_pictures
+from ivfuse.imaging.thermal.source import ThermalOptions, values_of
 from ivfuse.imaging.video.frames import Frame, Plane
 from ivfuse.imaging.video.source import Clock, Health, Role, SourceInfo
 
@@ -99,11 +99,11 @@ class PictureSource:
 
 
 def _planes(path: Path, role: Role) -> tuple[Plane, ...]:
-    """A picture as planes: thermal numbers as they are, the visible in 8 bit."""
+    """A picture as planes: thermal numbers as they are (degC where a file has them), the visible in 8 bit."""
     from ivfuse.imaging.decode import decode
 
     if role == "ir":
-        pixels, _ = read_values(path)
+        pixels, _ = values_of(path, ThermalOptions())
         if pixels.dtype.kind == "i":
             pixels = pixels.astype(np.float32)
         if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
