@@ -17,6 +17,7 @@ from torch import nn
 from ivfuse.errors import IvfuseError
 from ivfuse.learning.checkpoint import load_model
 from ivfuse.learning.nets import takes_level
+from ivfuse.learning.nets.matcher import Matcher
 
 SIZES = ((1, 1, 1), (1, 7, 13), (2, 64, 48), (1, 131, 97), (1, 240, 320))  # batch, height, width
 TOLERANCE = 1e-4
@@ -80,8 +81,11 @@ def live_parameters(net: nn.Module) -> int:
 def write_graph(net: nn.Module, path: Path) -> None:
     """Trace ``net`` into an ONNX file."""
     example = torch.rand(2, 1, 120, 136)
-    axes = {name: {0: "batch", 2: "height", 3: "width"} for name in ("ir", "vi", "fused")}
     inputs = {"ir": example, "vi": example.flip(-1)}
+    outputs = outputs_of(net)
+    axes = {name: {0: "batch", 2: "height", 3: "width"} for name in (*inputs, *outputs)}
+    if isinstance(net, Matcher):  # its two pictures may differ in size
+        axes = {name: {0: "batch", 2: f"{name[:2]}_height", 3: f"{name[:2]}_width"} for name in axes}
     if takes_level(net):
         inputs["level"] = example.mean((2, 3), keepdim=True)
         axes["level"] = {0: "batch"}
@@ -93,11 +97,16 @@ def write_graph(net: nn.Module, path: Path) -> None:
             tuple(inputs.values()),
             str(path),
             input_names=list(inputs),
-            output_names=["fused"],
+            output_names=outputs,
             dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
         )
+
+
+def outputs_of(net: nn.Module) -> list[str]:
+    """The names of a graph's outputs."""
+    return ["ir_features", "vi_features"] if isinstance(net, Matcher) else ["fused"]
 
 
 def store_halves(path: Path) -> None:
@@ -132,7 +141,9 @@ def compare(net: nn.Module, path: Path) -> float:
         if takes_level(net):
             inputs["level"] = torch.rand(batch, 1, 1, 1, generator=generator)
         with torch.no_grad():
-            expected = net(*inputs.values()).numpy()
-        found = session.run(["fused"], {name: value.numpy() for name, value in inputs.items()})[0]
-        worst = max(worst, float(np.abs(found - expected).max()))
+            given = net(*inputs.values())
+        expected = given if isinstance(given, tuple) else (given,)
+        found = session.run(outputs_of(net), {name: value.numpy() for name, value in inputs.items()})
+        for a, b in zip(found, expected, strict=True):
+            worst = max(worst, float(np.abs(a - b.numpy()).max()))
     return worst

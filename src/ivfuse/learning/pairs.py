@@ -5,7 +5,7 @@ Every batch is a function of (seed, stage, step) alone, so a resumed training se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from torch import Tensor
 
 from ivfuse.errors import InputError
 from ivfuse.imaging.colour import luma, resize_to
-from ivfuse.imaging.image import Gray, read_thermal, read_visible
+from ivfuse.imaging.image import Gray, read_visible
 from ivfuse.imaging.pairs import list_pictures
+from ivfuse.imaging.registration.geometry import corners_of, four_points, to_centres
+from ivfuse.imaging.thermal.source import read_gray
 from ivfuse.learning.alignment import Options, align, measure_target
-from ivfuse.learning.recipe import Augment, Data, External, PairSet, PhotoSet
+from ivfuse.learning.recipe import Augment, Data, External, Offset, PairSet, PhotoSet
 from ivfuse.learning.scenes import Bytes, Scene, list_pairs, read_scenes, stems_of, to_bytes
 
 
@@ -43,9 +45,22 @@ def load_set(root: Path, spec: PairSet, exclude: frozenset[str] = frozenset()) -
     out = []
     for pair in list_pairs(root / spec.path, exclude, spec.limit):
         vi = luma(read_visible(pair.vi).pixels)
-        ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape)
+        if spec.size:
+            vi = resize_to(vi, *spec.size[::-1])
+        ir = resize_to(read_gray(pair.ir).pixels, *vi.shape)
+        if spec.corners:
+            ir = _straightened(ir, spec.corners)
         out.append(PairImages(pair.name, to_bytes(ir), to_bytes(vi)))
     return out
+
+
+def _straightened(ir: Gray, corners: Sequence[Offset]) -> Gray:
+    """Put the infrared's corners where they belong."""
+    height, width = ir.shape
+    old = corners_of((width, height))
+    matrix = to_centres(four_points(old, old + np.array(corners) * width / 100))
+    moved = cv2.warpPerspective(ir, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.float32)
 
 
 def load_training(root: Path, data: Data) -> list[tuple[float, list[PairImages]]]:

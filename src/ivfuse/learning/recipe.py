@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ivfuse.errors import InputError
 
+Offset = tuple[float, float]  # right and down
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,11 +39,16 @@ class PairSet(_Strict):
         path: relative to the data root; holds ``ir/`` and ``vi/``.
         weight: how often, relative to the other sets, a training crop comes from this one.
         limit: use only this many pairs, evenly spread over the names.
+        size: width and height that the pairs are brought to, for sets whose aspect was lost.
+        corners: where the infrared's corners belong, for sets whose own alignment is off: right and down from
+            where they are, in percent of the width, clockwise from the upper left.
     """
 
     path: str
     weight: float = Field(default=1.0, gt=0)
     limit: int | None = Field(default=None, gt=0)
+    size: tuple[int, int] | None = None
+    corners: tuple[Offset, Offset, Offset, Offset] | None = None
 
 
 class PhotoSet(_Strict):
@@ -162,26 +169,67 @@ class Optimizer(_Strict):
     clip_parts: bool = False
 
 
+class MatchBatch(_Strict):
+    """A kind of batch of the task ``match``: crops of a side, and blocks in each, of a side, in pixels."""
+
+    crop: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    block: int = Field(gt=0)
+    blocks: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _block_fits(self) -> MatchBatch:
+        if self.block > self.crop:
+            raise ValueError(f"block {self.block} does not fit into crop {self.crop}")
+        return self
+
+
+class Match(_Strict):
+    """What the task ``match`` learns from: pairs, scaled and turned together and warped against each other.
+
+    Attributes:
+        batches: their kinds, all equally often.
+        largest: root of the area of the pictures that crops are taken from, at most, in pixels.
+        reach: of the shifts, in pixels.
+        turn: standard deviation of the turn of both, in degrees.
+        bend: standard deviation of the corners' differing shifts, in parts of the crop.
+        sharpness: of likelihoods, exp(sharpness * correlation).
+        outliers: share of blocks whose shift nothing explains.
+        unrelated: weight of the loss over blocks of different scenes.
+    """
+
+    batches: list[MatchBatch] = Field(min_length=1)
+    largest: float = Field(default=460, gt=0)
+    reach: int = Field(default=6, gt=1)
+    turn: float = 10.0
+    bend: float = 0.018
+    sharpness: float = Field(default=30.0, gt=0)
+    outliers: float = Field(default=0.03, gt=0, lt=1)
+    unrelated: float = 0.1
+
+
 class StageRecipe(_Strict):
     """One stage of a training.
 
     Attributes:
         task: ``mask`` (guess hidden patches of single pictures: infrared, visible or photographs),
             ``reconstruct`` (each picture from its own features), ``align`` (fused codes near the mean of both
-            sources') or ``fuse``.
+            sources'), ``fuse``, or ``match`` (where blocks of one picture lie in the other; the matcher).
         learn: names of the network's parts that learn; all others are frozen.
         through: align, fuse: the fusion module whose code is used, those behind it are passed by; None: all.
         mask: mask: the share of patches that is hidden.
-        photos: mask, reconstruct: draw from ``data.photos`` too.
+        photos: mask, reconstruct, match: draw from ``data.photos`` too.
+        match: match: what is learned from; its losses, crops and batches are there.
         teacher: fuse: a file of weights whose network the loss ``imitation`` follows.
         deep_only: reconstruct: the share of steps in which only the deep features may be used.
         keep: ``best`` goes on with (and ships) the epoch of the best validation score, ``last`` the last.
     """
 
     name: str
-    task: Literal["mask", "reconstruct", "align", "fuse"]
+    task: Literal["mask", "reconstruct", "align", "fuse", "match"]
     learn: list[str] = Field(min_length=1)
-    loss: list[Loss] = Field(min_length=1)
+    loss: list[Loss] = []
+    match: Match | None = None
     steps: int = Field(gt=0)
     steps_per_epoch: int = Field(default=500, gt=0)
     batch: int = Field(default=8, gt=0)
@@ -202,6 +250,8 @@ class StageRecipe(_Strict):
     @model_validator(mode="after")
     def _losses_differ(self) -> StageRecipe:
         names = [term.name for term in self.loss]
+        if (self.task == "match") != (self.match is not None) or bool(names) == (self.task == "match"):
+            raise ValueError("the task match has the key match, every other one or more losses")
         if len(set(names)) != len(names):
             raise ValueError(f"each loss can be named once, found {names}")
         for term in self.loss:
@@ -211,8 +261,8 @@ class StageRecipe(_Strict):
             raise ValueError(f"through={self.through} is for the tasks align and fuse")
         if self.teacher and self.task != "fuse":
             raise ValueError(f"teacher={self.teacher} is for the task fuse")
-        if self.photos and self.task not in ("mask", "reconstruct"):
-            raise ValueError("photos is for the tasks mask and reconstruct")
+        if self.photos and self.task not in ("mask", "reconstruct", "match"):
+            raise ValueError("photos is for the tasks mask, reconstruct and match")
         if unknown := [part for part in self.optimizer.rates if part not in self.learn]:
             raise ValueError(f"optimizer.rates: {unknown[0]!r} does not learn, expected one of {self.learn}")
         return self

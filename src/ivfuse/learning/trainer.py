@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ivfuse.errors import InputError, OutputError, UsageError
 from ivfuse.learning.checkpoint import load_model, load_state, replace_text, save_model, save_state
 from ivfuse.learning.log import Log
 from ivfuse.learning.mae_weights import read_encoder
+from ivfuse.learning.matching import MatchLoss, MatchSampler
 from ivfuse.learning.nets import build_net
 from ivfuse.learning.pairs import PairImages, Sampler, load_photos, load_training
 from ivfuse.learning.recipe import Recipe, StageRecipe
@@ -79,8 +81,8 @@ class _Stage:
     optimizer: torch.optim.Optimizer
     steered: Any
     average: Average | None
-    loss: StageLoss
-    sampler: Sampler
+    loss: Callable[..., tuple[Tensor, dict[str, Tensor]]]
+    sampler: Sampler | MatchSampler
 
 
 def train(
@@ -184,15 +186,22 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
         optimizer.load_state_dict(state.optimizer)
         if average and state.average:
             average.values = {k: v.to(run.fabric.device) for k, v in state.average.items()}
-    sampler = Sampler(
-        run.sets + run.photos if recipe.photos else run.sets,
-        crop=recipe.crop,
-        batch=recipe.batch,
-        seed=seed,
-        augment=recipe.augment,
-        resize=recipe.resize,
-    )
-    loss = StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe))
+    sets = run.sets + run.photos if recipe.photos else run.sets
+    sampler: Sampler | MatchSampler
+    loss: StageLoss | MatchLoss
+    if recipe.match:
+        sampler = MatchSampler(sets, recipe.match, seed, recipe.augment)
+        loss = MatchLoss(recipe.match)
+    else:
+        sampler = Sampler(
+            sets,
+            crop=recipe.crop,
+            batch=recipe.batch,
+            seed=seed,
+            augment=recipe.augment,
+            resize=recipe.resize,
+        )
+        loss = StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe))
     return _Stage(index, recipe, parts, wrapped, optimizer, steered, average, loss, sampler)
 
 
@@ -212,8 +221,7 @@ def _step(run: _Run, stage: _Stage, step: int) -> tuple[float, Tensor, dict[str,
     for group in stage.steered.param_groups:
         group["lr"] = learning_rate(how, step, stage.recipe.steps, group.get("factor", 1.0))
     drawn = stage.sampler.draw(step, fabric.global_rank, fabric.world_size)
-    ir, vi = (x.to(fabric.device) for x in drawn)
-    loss, parts = stage.loss(stage.wrapped, ir, vi, step)
+    loss, parts = stage.loss(stage.wrapped, *(x.to(fabric.device) for x in drawn), step)
     fabric.backward(loss)
     if how.clip is not None and how.clip_parts:
         clip_parts(stage.parts, how.clip)

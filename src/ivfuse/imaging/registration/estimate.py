@@ -33,8 +33,7 @@ FIRST = (Level(96, 8, "affine"),)
 SECOND = (Level(112, 6, "homography"),) * 3
 LAST = (
     *(Level(160, 6, "homography"),) * 4,
-    *(Level(256, 4, "homography", 1.5),) * 2,
-    *(Level(448, 3, "homography", 1.5),) * 2,
+    *(Level(320, 4, "homography", 1.5),) * 2,
 )
 
 

@@ -1,55 +1,63 @@
-"""What both bands share: where edges are and how they run, whatever side is the brighter one.
-
-An edge is a doubled angle (contrast that turns over leaves it unchanged), weighted by its strength relative
-to its surroundings; harmonics of that angle are channels, so that products of channels compare orientations.
-"""
+"""What both bands share: features of a small network for each band, trained to look alike in both."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ivfuse.errors import InputError
 from ivfuse.imaging.image import Gray
 
 Features = NDArray[np.float32]
+Band = Literal["ir", "vi"]
 
-SURROUNDINGS = 6.0  # pixels, sigma of the neighbourhood an edge is compared with
-STRONGEST = 2.0  # weight an edge gets at most
-_TINY = 1e-12
+NETWORK = Path(__file__).resolve().parents[2] / "weights" / "matcher.onnx"
+
+FLOOR = 0.02  # mean power of features below which a block has little to tell
 
 
-def edge_features(gray: Gray, sigma: float = 1.0, smooth: float = 1.0, harmonics: int = 2) -> Features:
-    """Orientation of edges as channels.
+def describe(gray: Gray, band: Band) -> Features:
+    """Features in which both bands look alike, for sums of products over blocks.
 
     Args:
-        gray: (H, W) float32, any range.
-        sigma: of the Gaussian before the gradient, in pixels.
-        smooth: of the Gaussian over the channels, in pixels.
-        harmonics: 1 for the doubled angle, 2 for that and the fourfold one, which is narrower.
+        gray: (H, W) float32 in [0, 1], any H, W >= 1.
+        band: what kind of picture it is.
 
     Returns:
-        (2 * harmonics, H, W) float32: cosine and sine of each harmonic, weighted; zero where nothing is.
+        (8, H, W) float32; no pixel's vector is longer than 1, and it is short where there is little to see.
 
-    Source: the doubled angle is that of Granlund & Knutsson 1995, ch. 6; channels of orientation for matching
-        across sensors are from Ye et al. 2019 (CFOG), the normalisation by surroundings from normalised
-        gradient fields (Haber & Modersitzki 2006).
+    Raises:
+        InputError: if the network is missing or damaged.
+
+    Source: ivfuse's own network, trained by ``recipes/matcher/cpu.yaml``; its card is ``weights/matcher.md``.
     """
-    blurred = cv2.GaussianBlur(gray, (0, 0), sigma)
-    gx = cv2.Sobel(blurred, cv2.CV_32F, 1, 0, ksize=3, borderType=cv2.BORDER_REPLICATE)
-    gy = cv2.Sobel(blurred, cv2.CV_32F, 0, 1, ksize=3, borderType=cv2.BORDER_REPLICATE)
-    power = gx * gx + gy * gy
-    around = np.sqrt(cv2.GaussianBlur(power, (0, 0), SURROUNDINGS, borderType=cv2.BORDER_REFLECT))
-    floor = 0.5 * float(np.median(around)) + 1e-4 * float(around.max()) + _TINY
-    weight = np.minimum(np.sqrt(power) / (around + floor), np.float32(STRONGEST))
-    cos2 = (gx * gx - gy * gy) / (power + _TINY)
-    sin2 = 2 * gx * gy / (power + _TINY)
-    channels = [weight * cos2, weight * sin2]
-    if harmonics > 1:
-        channels += [weight * (cos2 * cos2 - sin2 * sin2), weight * (2 * cos2 * sin2)]
-    return np.stack([cv2.GaussianBlur(channel, (0, 0), smooth) for channel in channels])
+    nothing = np.zeros((1, 1, 1, 1), np.float32)
+    pictures = {"ir": nothing, "vi": nothing} | {band: np.ascontiguousarray(gray, np.float32)[None, None]}
+    return np.asarray(_network().run([f"{band}_features"], pictures)[0][0], np.float32)
+
+
+@lru_cache(maxsize=1)
+def _network() -> Any:
+    import onnxruntime as ort
+
+    if not NETWORK.is_file():
+        raise InputError(
+            f"{NETWORK}: no such file, expected the network of registration; install ivfuse again"
+        )
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    # Pictures are small and many: a second thread costs more than it gains, and sizes vary (see OnnxMethod).
+    options.intra_op_num_threads = 1
+    options.enable_mem_pattern = False
+    try:
+        return ort.InferenceSession(str(NETWORK), sess_options=options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime has exception classes of its own
+        raise InputError(f"{NETWORK}: not a network that can be run; install ivfuse again") from error
 
 
 def frame_mask(gray: Gray) -> Gray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -178,6 +179,12 @@ def fit(thermal: Points, visible: Points, model: Model, base: Matrix | None = No
     if model == "similarity":
         return np.array([[p[0], -p[1], p[2]], [p[1], p[0], p[3]], [0, 0, 1]])
     return np.array([[p[0], p[1], p[2]], [p[3], p[4], p[5]], [0, 0, 1]])
+
+
+def four_points(thermal: Points, visible: Points) -> Matrix:
+    """The homography that takes four points, (4, 2), to four others, no three in a line."""
+    source, target = np.asarray(thermal, np.float32), np.asarray(visible, np.float32)
+    return np.asarray(cv2.getPerspectiveTransform(source, target), np.float64)
 
 
 def _fit_homography(thermal: Points, visible: Points) -> Matrix:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.imaging.image import Gray
-from ivfuse.imaging.registration.features import Features, edge_features, shrunk
+from ivfuse.imaging.registration.features import FLOOR, Features, describe, shrunk
 from ivfuse.imaging.registration.geometry import (
     Matrix,
     Model,
@@ -28,9 +28,10 @@ from ivfuse.imaging.registration.geometry import (
     zoom_at,
 )
 
-SHARPNESS = 12.0  # of votes: exp(SHARPNESS * correlation)
+SHARPNESS = 30.0  # of votes: exp(SHARPNESS * correlation)
 OUTLIERS = 0.02  # share of a block's votes that no transform explains
 STIFFNESS = 1.0  # against perspective that no block asks for; a fiftieth of it against shear
+UNEXPLAINED = 0.005  # of the width: what depth moves blocks by, so that none is known better than that
 SEEN = 0.35  # of a block inside the thermal, at least
 LEAST_BLOCKS = 12
 _CELLS = 16  # along the shorter side; a block is 4 x 4 cells
@@ -138,8 +139,8 @@ def collect(pair: Pair, matrix: Matrix, side: int, reach: int) -> Votes | None:
     if mask.mean() < 0.1:
         return None
     cell = max(4, round(min(visible.shape) / _CELLS))
-    features = edge_features(thermal) * mask
-    match, shifts, places, seen = _match_blocks(edge_features(visible), features, mask, reach, cell)
+    features = describe(thermal, "ir") * mask
+    match, shifts, places, seen = _match_blocks(describe(visible, "vi"), features, mask, reach, cell)
     keep = seen > SEEN
     if keep.sum() < LEAST_BLOCKS:
         return None
@@ -173,7 +174,8 @@ def follow(
         own = np.maximum(precision - width**-2, 0)
         pull = np.where(own > 0, mean * precision - _along(axes, expected) * width**-2, 0)
         rows = np.matmul(axes.transpose(0, 2, 1), design)
-        own, pull = own * weight[:, None], pull * weight[:, None]
+        weight = weight[:, None] / (1 + own * (UNEXPLAINED * votes.size[0]) ** 2)
+        own, pull = own * weight, pull * weight
         flat = rows.reshape(-1, rows.shape[-1])
         information = (flat * own.reshape(-1, 1)).T @ flat + np.diag(stiffness)
         change = np.linalg.solve(information, flat.T @ pull.ravel())
@@ -327,16 +329,13 @@ def _match_blocks(
     padded = np.pad(thermal, ((0, 0), (reach, reach), (reach, reach)))
     power, area = (padded * padded).sum(axis=0), np.pad(mask, reach)
     own = (visible * visible).sum(axis=0)
-    floor = 0.15 * float(own.mean()) + 1e-9
     shifts = [(x, y) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)]
     match = np.empty((len(shifts), grid[1], grid[0]), np.float32)
     for index, (x, y) in enumerate(shifts):
         rows, columns = slice(reach + y, reach + y + height), slice(reach + x, reach + x + width)
-        product = visible[0] * padded[0, rows, columns]
-        for channel in range(1, len(visible)):
-            product += visible[channel] * padded[channel, rows, columns]
-        norms = (blocks(cells(own * area[rows, columns])) + floor) * (
-            blocks(cells(power[rows, columns])) + floor
+        product = np.einsum("cyx,cyx->yx", visible, padded[:, rows, columns])
+        norms = (blocks(cells(own * area[rows, columns])) + FLOOR) * (
+            blocks(cells(power[rows, columns])) + FLOOR
         )
         match[index] = blocks(cells(product)) / np.sqrt(norms)
     # An even box is centred half a cell up and left of its cell's own centre.

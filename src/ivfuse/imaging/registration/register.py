@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import IvfuseError, RegistrationError, UnknownNameError, reason_of
 from ivfuse.imaging.colour import luma, one_channel
-from ivfuse.imaging.image import Gray, read_thermal, read_visible, thermal_window, to_picture_array
+from ivfuse.imaging.image import Gray, read_visible, thermal_window, to_picture_array
 from ivfuse.imaging.pairs import Pair
 from ivfuse.imaging.registration.estimate import (
     LAST,
@@ -27,6 +27,7 @@ from ivfuse.imaging.registration.estimate import (
 from ivfuse.imaging.registration.geometry import MODELS, Matrix, Model, Points, Size, moved
 from ivfuse.imaging.registration.rig import Registration, registration_of
 from ivfuse.imaging.registration.trust import NOTHING, Trust, fault_of_pictures, judge
+from ivfuse.imaging.thermal.source import read_gray
 
 Source = str | os.PathLike[str] | NDArray[Any]
 
@@ -197,13 +198,7 @@ def check_model(model: str) -> None:
 def thermal_gray(ir: Source) -> Gray:
     """A thermal picture or file of any kind as (H, W) float32 in [0, 1]."""
     if not isinstance(ir, np.ndarray):
-        from ivfuse.imaging.thermal.segments import maker_of
-
-        if maker_of(ir) is None:
-            return read_thermal(Path(ir)).pixels
-        from ivfuse.imaging.thermal.source import ThermalOptions, read
-
-        return read(ir, ThermalOptions()).pixels
+        return read_gray(ir).pixels
     ir = one_channel(ir)
     if ir.dtype == np.uint8:
         return to_picture_array(ir)

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.imaging.image import Gray
-from ivfuse.imaging.registration.features import Features, edge_features, fast_length, shrunk
+from ivfuse.imaging.registration.features import Features, describe, fast_length, shrunk
 from ivfuse.imaging.registration.geometry import Matrix, corners_of, moved, scaling
 
 SIDE = 128  # root of the area that the visible is searched at, in pixels
 ZOOMS = (0.3, 2.35)  # diagonal of the thermal in diagonals of the visible: what is searched
-STEP = 1.12  # from one zoom to the next
+STEP = 1.15  # from one zoom to the next
 PARTS = (2, 3)  # rows and columns
 SLACK = (0.02, 0.05)  # how far a part may be off, in parts of the smaller side; the nearer, the better
 OVERLAP = 0.35  # of the smaller picture, at least
-_SIGMA = 0.9
+CHANNELS = 3  # of the features, the strongest ones: Fourier transforms are what takes the time
 _APART = 0.06  # places nearer than this part of the visible's width are one
 
 
@@ -43,7 +43,7 @@ class Place:
 
 @dataclass
 class _Searched:
-    """Features of the picture that is searched, with the transforms and sums that searches share."""
+    """Features of the picture that is searched, with the transforms that searches share."""
 
     features: Features
     spectra: dict[tuple[int, int], NDArray[np.complexfloating]] = field(default_factory=dict)
@@ -65,23 +65,36 @@ def search(ir: Gray, vi: Gray, mask: Gray, wanted: int = 6, turn: float = 0.0) -
         turn: degrees the thermal is turned by before it is sought.
     """
     found: list[Place] = []
-    ready: dict[float, _Searched] = {}
+    ready: dict[float, tuple[_Searched, Features]] = {}
     diagonals = float(np.hypot(*vi.shape) / np.hypot(*ir.shape))
     for zoom in np.exp(np.arange(np.log(ZOOMS[0]), np.log(ZOOMS[1]), np.log(STEP))):
         # A small thermal is sought in a finer visible, so that enough of it is left to see.
         factor = SIDE / np.sqrt(vi.size) * (1 if zoom > 0.75 else 1.5 if zoom > 0.5 else 2)
         if factor not in ready:
-            ready[factor] = _Searched(edge_features(shrunk(vi, factor), _SIGMA, harmonics=1))
+            features = describe(shrunk(vi, factor), "vi")
+            axes = _principal_axes(features)
+            ready[factor] = _Searched(_along(axes, features)), axes
+        visible, axes = ready[factor]
         small = shrunk(ir, zoom * diagonals * factor)
         around = _turned(small.shape, turn)
-        features = _thermal_features(small, mask, around)
+        thermal = _along(axes, _thermal_features(small, mask, around))
         steps = (small.shape[1] / ir.shape[1], small.shape[0] / ir.shape[0])
-        shape = ready[factor].features.shape[1:]
+        shape = visible.features.shape[1:]
         back = scaling(vi.shape[1] / shape[1], vi.shape[0] / shape[0])
-        for x, y, evidence in _best_shifts(ready[factor], features):
+        for x, y, evidence in _best_shifts(visible, thermal):
             shift = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
             found.append(Place(back @ shift @ around @ scaling(*steps), evidence, float(zoom)))
     return _distinct(found, ir, vi, wanted)
+
+
+def _principal_axes(features: Features) -> Features:
+    """The directions in which features (C, H, W) vary most, (:data:`CHANNELS`, C)."""
+    flat = features.reshape(len(features), -1).astype(np.float64)
+    return np.asarray(np.linalg.eigh(flat @ flat.T)[1][:, -CHANNELS:].T, np.float32)
+
+
+def _along(axes: Features, features: Features) -> Features:
+    return np.ascontiguousarray(np.tensordot(axes, features, 1))
 
 
 def _turned(shape: tuple[int, ...], degrees: float) -> Matrix:
@@ -99,7 +112,7 @@ def _thermal_features(small: Gray, mask: Gray, around: Matrix) -> Features:
             cv2.warpAffine(small, around[:2], size, borderMode=cv2.BORDER_REPLICATE), np.float32
         )
         inside = np.asarray(cv2.warpAffine(inside, around[:2], size), np.float32)
-    features = edge_features(small, _SIGMA, harmonics=1)
+    features = describe(small, "ir")
     if inside.min() < 1:
         features *= cv2.erode((inside > 0.999).astype(np.float32), np.ones((3, 3), np.uint8))
     return features

@@ -13,8 +13,8 @@ from ivfuse.imaging.registration.geometry import Matrix, Model, corners_of, faul
 from ivfuse.imaging.registration.refine import collect_all, spread
 
 # Between pictures of different scenes, which agree by chance, and right transforms: docs/registration.md.
-AGREEMENT = 0.36
-DISTINCTNESS = 0.85
+AGREEMENT = 0.54
+DISTINCTNESS = 1.1
 SPREAD = 0.0105
 _SIDE = 200  # root of the area, in pixels, that blocks are matched at
 _REACH = 5  # pixels that they look around

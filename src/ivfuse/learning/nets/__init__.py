@@ -1,4 +1,7 @@
-"""The networks, pure torch: ``forward(ir, vi)`` on (B, 1, H, W) in [0, 1] gives the same shape and range."""
+"""The networks, pure torch: ``forward(ir, vi)`` on (B, 1, H, W) in [0, 1] gives the same shape and range.
+
+The matcher alone gives features of both instead of a fused picture.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from ivfuse.learning.nets.crossfuse_topk import CrossFuseTopk
 from ivfuse.learning.nets.crossfuse_topk_paper import CrossFuseTopkPaper
 from ivfuse.learning.nets.maefuse import MaeFuse
 from ivfuse.learning.nets.maefuse_paper import MaeFusePaper
+from ivfuse.learning.nets.matcher import Matcher
 from ivfuse.learning.nets.swift import Swift
 
 # method -> variant -> constructor; a new network is added here.
@@ -22,6 +26,7 @@ NETS: dict[str, dict[str, Callable[..., nn.Module]]] = {
     "crossfuse-topk": {"fixed": CrossFuseTopk, "paper": CrossFuseTopkPaper},
     "maefuse": {"fixed": MaeFuse, "paper": MaeFusePaper},
     "swift": {"fixed": Swift},
+    "matcher": {"fixed": Matcher},
 }
 
 

@@ -45,6 +45,32 @@ class DenseBlock(nn.Module):
         return out
 
 
+class Context(nn.Module):
+    """Features at half the resolution -> what their surroundings add, seen at a quarter of it."""
+
+    def __init__(self, width: int, deep: int, depth: int) -> None:
+        """``depth`` layers of ``deep`` channels."""
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv2d(width, deep, 3, stride=2, padding=1), nn.ReLU())
+        self.layers = nn.Sequential(*(identity(ConvAct(deep, deep)) for _ in range(depth)))
+        self.up = nn.Sequential(nn.Conv2d(deep, 4 * width, 1), nn.PixelShuffle(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, width, h, w) with even sides -> the same."""
+        out: Tensor = self.up(self.layers(self.down(x)))
+        return out
+
+
+def identity(layer: ConvAct) -> ConvAct:
+    """Let a layer begin as the identity and a little of its random weights."""
+    convolution = layer[0]
+    assert isinstance(convolution, nn.Conv2d)
+    with torch.no_grad():
+        convolution.weight.mul_(0.5).add_(nn.init.dirac_(torch.empty_like(convolution.weight)))
+        nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+    return layer
+
+
 def box3(x: Tensor) -> Tensor:
     """Mean over 3x3 pixels, each channel by itself; at the border over the pixels that exist."""
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)

@@ -13,25 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ivfuse.learning.nets.blocks import ConvAct, compose, crop_border, pad_border
+from ivfuse.learning.nets.blocks import Context, ConvAct, compose, crop_border, identity, pad_border
 
 FOLD = 2  # pixels of a side that are folded into channels
-
-
-class Context(nn.Module):
-    """Features at half the resolution -> what their surroundings add, seen at a quarter of it."""
-
-    def __init__(self, width: int, deep: int, depth: int) -> None:
-        """As in :class:`Swift`."""
-        super().__init__()
-        self.down = nn.Sequential(nn.Conv2d(width, deep, 3, stride=2, padding=1), nn.ReLU())
-        self.layers = nn.Sequential(*(_identity(ConvAct(deep, deep)) for _ in range(depth)))
-        self.up = nn.Sequential(nn.Conv2d(deep, 4 * width, 1), nn.PixelShuffle(2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, width, h, w) with even sides -> the same."""
-        out: Tensor = self.up(self.layers(self.down(x)))
-        return out
 
 
 class Swift(nn.Module):
@@ -53,7 +37,7 @@ class Swift(nn.Module):
         self.stem = ConvAct(2 * FOLD**2 + 1, width)
         self.context = Context(width, deep, depth)
         self.head = nn.Sequential(
-            _identity(ConvAct(width, width)), nn.Conv2d(width, 2 * FOLD**2, 3, padding=1)
+            identity(ConvAct(width, width)), nn.Conv2d(width, 2 * FOLD**2, 3, padding=1)
         )
 
     def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
@@ -70,13 +54,3 @@ class Swift(nn.Module):
         weight, step = self.head(F.relu(x + self.context(x))).chunk(2, 1)
         fused = compose(ir, vi, F.hardsigmoid(weight), F.hardtanh(step))
         return crop_border(F.pixel_shuffle(fused, FOLD), h, w)
-
-
-def _identity(layer: ConvAct) -> ConvAct:
-    """Let a layer begin as the identity and a little of its random weights."""
-    convolution = layer[0]
-    assert isinstance(convolution, nn.Conv2d)
-    with torch.no_grad():
-        convolution.weight.mul_(0.5).add_(nn.init.dirac_(torch.empty_like(convolution.weight)))
-        nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
-    return layer
