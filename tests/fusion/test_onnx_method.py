@@ -62,6 +62,20 @@ def test_the_tiles_of_a_picture_are_fused_as_parts_of_it(level_graph: Path) -> N
     assert np.abs(whole - tiled).max() < 1e-6
 
 
+def test_the_level_is_of_the_thermal_alone_where_it_covers_a_part(level_graph: Path) -> None:
+    fuser = Fuser(OnnxMethod(INFO, level_graph, runtime="onnxruntime", threads=1))
+    ir, vi = pictures(40, 60)
+    ir, vi = 0.3 * ir, 0.5 + 0.5 * vi  # nothing is clipped, and the visible is much brighter
+    coverage = np.zeros((40, 60), np.float32)
+    coverage[10:30, 20:50] = 1
+    fused = fuser.fuse_covered(ir, vi, coverage)
+    inside = coverage == 1
+    assert fused[inside] == pytest.approx(vi[inside] - ir[inside].mean(), abs=1e-6)
+    assert np.array_equal(fused[~inside], vi[~inside])
+    nowhere = fuser.fuse_covered(ir, vi, np.zeros_like(coverage))
+    assert np.array_equal(nowhere, vi)
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_result_is_not_changed_by_the_next_run(max_graph: Path, runtime: str) -> None:
     method = OnnxMethod(INFO, max_graph, runtime=runtime, precision="fp32", threads=1)

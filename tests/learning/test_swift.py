@@ -53,6 +53,16 @@ def test_the_range_holds_for_extreme_weights() -> None:
     assert 0 <= float(fused.min()) <= float(fused.max()) <= 1
 
 
+@torch.no_grad()
+def test_the_visible_is_never_blotted_out_however_cold_its_place() -> None:
+    net = make()
+    for parameter in net.parameters():
+        parameter.mul_(100)
+    vi = noise(1, 1, 40, 40)
+    fused = net(torch.zeros_like(vi), vi, torch.full((1, 1, 1, 1), 0.6))
+    assert float((fused - 0.2 * vi).min()) >= -1e-6
+
+
 def test_it_has_at_most_a_fifth_of_a_million_parameters() -> None:
     assert sum(p.numel() for p in make().parameters()) <= 200_000
 

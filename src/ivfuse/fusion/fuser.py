@@ -270,15 +270,22 @@ class Fuser:
             vi: luma of the visible, the same shape and range.
             coverage: how much the thermal counts, the same shape, 0..1; ``None`` for everywhere.
         """
+        if coverage is None:
+            return self.fuse_luma(ir, vi)
         # The method sees the visible where there is no thermal: no border that it could take for an edge.
-        return faded(self.fuse_luma(faded(ir, vi, coverage), vi), vi, coverage)
+        # What it is to know of the whole thermal is of the thermal alone; some of its pixels tell that.
+        some = (slice(None, None, 1 + max(ir.shape) // 2000),) * 2
+        seen = ir[some][coverage[some] > 0.5]
+        fused = self.fuse_luma(faded(ir, vi, coverage), vi, seen[np.newaxis] if seen.size else None)
+        return faded(fused, vi, coverage)
 
-    def fuse_luma(self, ir: Gray, vi: Gray) -> Gray:
+    def fuse_luma(self, ir: Gray, vi: Gray, whole: Gray | None = None) -> Gray:
         """Fuse two lumas: run the method, in tiles if they are large, and make its result safe to write.
 
         Args:
             ir: thermal, (H, W) float32 in [0, 1].
             vi: luma of the visible, the same shape and range.
+            whole: the values that the thermal's level is taken from, (h, w); ``None`` for ``ir``.
 
         Returns:
             (H, W) float32 in [0, 1], an array of its own.
@@ -289,7 +296,7 @@ class Fuser:
         info = self.method.info
         tile = self.tile or info.tile
         fused = run_tiled(
-            fuse_of_parts(self.method, ir, vi),
+            fuse_of_parts(self.method, ir if whole is None else whole, vi),
             ir,
             vi,
             tile=tile,

@@ -67,7 +67,8 @@ class WholePictureMethod(Method, Protocol):
         """Give the function that fuses tiles of this pair as parts of the whole.
 
         Args:
-            ir, vi: the whole pair, as for :meth:`Method.fuse`.
+            ir: the whole thermal, as for :meth:`Method.fuse`, or those of its values that count, (h, w).
+            vi: the whole visible, as for :meth:`Method.fuse`.
         """
         ...
 

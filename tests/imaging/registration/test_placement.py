@@ -51,7 +51,7 @@ def test_the_thermal_counts_inside_not_outside_and_fades_between() -> None:
     inside = np.zeros((480, 640), np.uint8)
     cv2.fillConvexPoly(inside, np.rint(moved(to_corners(ASKEW.array), corners_of((160, 120)))).astype(int), 1)
     outside = cv2.dilate(inside, np.ones((3, 3), np.uint8)) == 0
-    core = cv2.erode(inside, np.ones((41, 41), np.uint8)) == 1
+    core = cv2.erode(inside, np.ones((81, 81), np.uint8)) == 1
     assert coverage[outside].max() == 0
     assert coverage[core].min() == 1
     assert np.abs(np.diff(coverage, axis=1)).max() < 0.2  # no hard seam

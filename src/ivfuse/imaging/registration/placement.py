@@ -31,7 +31,7 @@ from ivfuse.imaging.registration.geometry import (
 )
 from ivfuse.imaging.registration.rig import Registration
 
-FEATHER = 0.04  # of the shorter side of the covered part: how wide its border fades
+FEATHER = 0.08  # of the shorter side of the covered part: how wide its border fades
 _LEAST_FEATHER = 4.0  # pixels
 _SHARP = ("u1", "u2", "f4")
 

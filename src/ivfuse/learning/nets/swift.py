@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from ivfuse.learning.nets.blocks import Context, ConvAct, compose, crop_border, identity, pad_border
 
 FOLD = 2  # pixels of a side that are folded into channels
+KEPT = 0.2  # of the visible, at least: what is far colder than its picture is darkened, not blotted out
 
 
 class Swift(nn.Module):
@@ -52,5 +53,5 @@ class Swift(nn.Module):
         ir, vi = (F.pixel_unshuffle(pad_border(x, self.align), FOLD) for x in (ir, vi))
         x = self.stem(torch.cat((ir, vi, torch.zeros_like(ir[:, :1]) + level), 1))
         weight, step = self.head(F.relu(x + self.context(x))).chunk(2, 1)
-        fused = compose(ir, vi, F.hardsigmoid(weight), F.hardtanh(step))
+        fused = torch.maximum(compose(ir, vi, F.hardsigmoid(weight), F.hardtanh(step)), KEPT * vi)
         return crop_border(F.pixel_shuffle(fused, FOLD), h, w)
