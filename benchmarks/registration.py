@@ -2,9 +2,10 @@
 
     python benchmarks/registration.py --data ../shared/data --overlays /tmp/overlays
 
-Four parts, chosen by --only: raw (RoadScene's raw pairs, against its own aligned thermal), warped (aligned
-pairs warped by random homographies), unrelated (pictures of different scenes, all to be refused), drone (no
-truth: overlays to look at). Times are CPU seconds of one thread.
+Parts, chosen by --only: raw (RoadScene's raw pairs, against its own aligned thermal), warped (aligned pairs
+warped by random homographies), limits (turned, cut to a part, contrast turned over), unrelated (pictures of
+different scenes, all to be refused), drone (no truth: overlays to look at). Times are CPU seconds of one
+thread.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +46,7 @@ from registration_truth import agreed, read_pairs
 Gray = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
+PARTS = ("raw", "warped", "limits", "unrelated", "drone")
 WRONG = 5.0  # pixels of mean corner error from which on an accepted transform counts as false
 RECIPE = Path(__file__).resolve().parents[1] / "recipes/matcher/cpu.yaml"
 
@@ -246,6 +249,63 @@ def rigs(data: Path) -> None:
     print(f"median {np.median([float(row[-1]) for row in rows]):.2f}\n")
 
 
+# --- how much is borne: turns, small fields of view, contrast turned over
+
+Change = Callable[[Gray, Gray], tuple[Gray, Gray, Matrix]]  # thermal, visible, and the matrix between them
+
+
+def turned(degrees: float) -> Change:
+    """The thermal turned, and made smaller so that its corners stay."""
+
+    def change(ir: Gray, vi: Gray) -> tuple[Gray, Gray, Matrix]:
+        width, height = size_of(ir)
+        turn = np.vstack([cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 0.85), [0, 0, 1]])
+        return cv2.warpPerspective(ir, to_centres(turn), (width, height)), vi, np.linalg.inv(turn)
+
+    return change
+
+
+def cut(ir_share: float, vi_share: float) -> Change:
+    """Each picture shows only a share of its width and height: the thermal off the middle."""
+
+    def change(ir: Gray, vi: Gray) -> tuple[Gray, Gray, Matrix]:
+        (thermal, a), (visible, b) = part(ir, ir_share, (0.3, 0.7)), part(vi, vi_share, (0.5, 0.5))
+        shift = np.eye(3)
+        shift[:2, 2] = a - b
+        return thermal, visible, shift
+
+    def part(x: Gray, share: float, where: tuple[float, float]) -> tuple[Gray, Matrix]:
+        size = np.rint(np.array(size_of(x)) * share).astype(int)
+        left, top = np.rint((size_of(x) - size) * where).astype(int)
+        return x[top : top + size[1], left : left + size[0]].copy(), np.array([left, top])
+
+    return change
+
+
+def limits(data: Path) -> None:
+    """Every second pair of roadscene/val, changed in one way after the other."""
+    changes: dict[str, Change] = {
+        **{f"thermal turned by {angle} degrees": turned(angle) for angle in (10, 15, 20, 25, 30)},
+        **{f"thermal shows {share:.0%} of the width": cut(share, 1) for share in (0.7, 0.5, 0.4, 0.33)},
+        **{f"visible shows {share:.0%} of the width": cut(1, share) for share in (0.7, 0.5, 0.43)},
+        "contrast of the thermal turned over": lambda ir, vi: (1 - ir, vi, np.eye(3)),
+    }
+    pairs, rows = aligned_pairs(data, "roadscene/val")[::2], []
+    for name, change in changes.items():
+        errors, times = [], []
+        for _, ir, vi in pairs:
+            thermal, visible, truth = change(ir, vi)
+            found = register(thermal, visible)
+            times.append(found.seconds)
+            if found.accepted and found.matrix is not None:
+                off = np.linalg.norm(seen_error(truth, found.matrix, thermal, visible), axis=1)
+                errors.append(100 * float(off.mean()) / size_of(visible)[0])
+        accepted = f"{len(errors)} of {len(pairs)}"
+        numbers = f"{np.median(errors):.2f}", f"{max(errors):.2f}", f"{np.median(times):.2f}"
+        rows.append([name, accepted, *numbers])
+    table(["roadscene/val", "accepted", "mean error, % of width", "largest", "CPU s"], rows)
+
+
 # --- pictures of different scenes, and drones
 
 
@@ -297,19 +357,21 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--only", choices=["raw", "warped", "unrelated", "drone"], action="append")
+    parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--overlays", type=Path, help="folder for pictures to look at; not for publication")
     parser.add_argument("--draws", type=int, default=2, help="random warps of each aligned pair")
     parser.add_argument("--unrelated", type=int, default=100, help="pairs of different scenes")
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
-    for part in options.only or ("raw", "warped", "unrelated", "drone"):
+    for part in options.only or PARTS:
         print(f"## {part}\n")
         if part == "raw":
             raw(options.data, options.overlays)
         elif part == "warped":
             warps(options.data, options.draws, options.overlays)
             rigs(options.data)
+        elif part == "limits":
+            limits(options.data)
         elif part == "unrelated":
             unrelated(options.data, options.unrelated)
         else:

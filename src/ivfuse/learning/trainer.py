@@ -325,5 +325,6 @@ def _photos_needed(recipe: Recipe, state: _State) -> bool:
 def _check_batches(recipe: Recipe, world: int) -> None:
     """Every process must draw as many crops as the others."""
     for stage in recipe.stages:
-        if stage.batch % world:
-            raise UsageError(f"stage {stage.name}: batch {stage.batch} cannot be shared by {world} devices")
+        for batch in [kind.batch for kind in stage.match.batches] if stage.match else [stage.batch]:
+            if batch % world:
+                raise UsageError(f"stage {stage.name}: batch {batch} cannot be shared by {world} devices")
