@@ -31,6 +31,7 @@ from ivfuse.learning.nets import build_net  # noqa: E402
 from ivfuse.learning.pairs import PairImages, load_set  # noqa: E402
 from ivfuse.learning.recipe import Augment, Match, PairSet, Recipe, load_recipe  # noqa: E402
 from ivfuse.learning.stages import check_recipe  # noqa: E402
+from ivfuse.learning.torch_method import load_torch_method  # noqa: E402
 
 STILL = Augment(flip=False, chance=0.0)
 Texture = Callable[..., np.ndarray]
@@ -192,6 +193,12 @@ def test_sets_are_brought_to_a_size_and_their_corners_put_right(tmp_path: Path, 
         return float(np.abs(ir.astype(float) - pair.vi)[inner].mean())
 
     assert off(pair.ir) < 0.5 * off(as_it_was.ir)
+
+
+def test_the_matcher_is_no_method(tmp_path: Path) -> None:
+    save_model(tmp_path / "m.safetensors", make().state_dict(), {"method": "matcher", "net": {}})
+    with pytest.raises(InputError, match="the matcher's weights, expected those of a network that fuses"):
+        load_torch_method(tmp_path / "m.safetensors")
 
 
 def test_weights_of_another_network_do_not_fit(tmp_path: Path) -> None:
