@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ivfuse.errors import InputError, OutputError
 from ivfuse.learning.nets import build_net
+from ivfuse.learning.nets.matcher import Matcher
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -92,6 +93,18 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     full = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
     net.load_state_dict(full, strict=False)
     return net.eval(), about
+
+
+def load_fusing(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """As :func:`load_model`, of a network that fuses.
+
+    Raises:
+        InputError: as there, or weights of the matcher.
+    """
+    net, about = load_model(path)
+    if isinstance(net, Matcher):
+        raise InputError(f"{path}: found the matcher's weights, expected those of a network that fuses")
+    return net, about
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -9,12 +9,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ivfuse.errors import InputError
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.imaging.image import Gray
 from ivfuse.imaging.tiles import FuseGray
-from ivfuse.learning.checkpoint import load_model
-from ivfuse.learning.nets.matcher import Matcher
+from ivfuse.learning.checkpoint import load_fusing
 from ivfuse.learning.validation import run
 
 
@@ -45,9 +43,7 @@ def load_torch_method(path: Path, device: str | None = None) -> TorchMethod:
     Raises:
         InputError: a file that is missing, is not such a file, or is of a network that does not fuse.
     """
-    net, about = load_model(path)
-    if isinstance(net, Matcher):
-        raise InputError(f"{path}: found the matcher's weights, expected those of a network that fuses")
+    net, about = load_fusing(path)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     info = MethodInfo(
         name=about["method"],

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ivfuse.errors import InputError, OutputError, UsageError
-from ivfuse.learning.checkpoint import load_model, load_state, replace_text, save_model, save_state
+from ivfuse.learning.checkpoint import load_fusing, load_state, replace_text, save_model, save_state
 from ivfuse.learning.log import Log
 from ivfuse.learning.mae_weights import read_encoder
 from ivfuse.learning.matching import MatchLoss, MatchSampler
@@ -114,7 +114,7 @@ def train(
     """
     check_recipe(recipe)
     for teacher in {stage.teacher for stage in recipe.stages if stage.teacher}:
-        load_model(Path(teacher))  # found missing or wrong now, not hours later
+        load_fusing(Path(teacher))  # found missing or wrong now, not hours later
     encoder = _encoder_weights(recipe, out)
     _claim(out, recipe)
     fabric = Fabric(accelerator=accelerator, devices=devices, precision=recipe.precision)
@@ -209,7 +209,7 @@ def _teacher(run: _Run, recipe: StageRecipe) -> nn.Module | None:
     """The network that a stage imitates."""
     if recipe.teacher is None:
         return None
-    net, _ = load_model(Path(recipe.teacher))
+    net, _ = load_fusing(Path(recipe.teacher))
     net.to(run.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # as above
     return net.requires_grad_(False)
 
