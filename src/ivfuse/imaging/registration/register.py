@@ -15,15 +15,7 @@ from ivfuse.errors import IvfuseError, RegistrationError, UnknownNameError, reas
 from ivfuse.imaging.colour import luma, one_channel
 from ivfuse.imaging.image import Gray, read_visible, thermal_window, to_picture_array
 from ivfuse.imaging.pairs import Pair
-from ivfuse.imaging.registration.estimate import (
-    LAST,
-    Candidate,
-    Reduced,
-    best_candidate,
-    climb,
-    reduced,
-    settle,
-)
+from ivfuse.imaging.registration.estimate import Candidate, Reduced, best_candidate, reduced, settle
 from ivfuse.imaging.registration.geometry import MODELS, Matrix, Model, Points, Size, moved
 from ivfuse.imaging.registration.rig import Registration, registration_of
 from ivfuse.imaging.registration.trust import NOTHING, Trust, fault_of_pictures, judge
@@ -34,8 +26,6 @@ Source = str | os.PathLike[str] | NDArray[Any]
 HINT = "give several pairs of the rig, or --points"
 LOOKS = ((0.0,), (-20.0, 20.0))  # degrees of turn: the second only where the first finds nothing sure
 NEAR = 0.02  # of the visible's diagonal: transforms this near to each other agree
-PASSES = 2  # through the last levels, after the first one
-SETTLED = 0.6  # agreement from which on a second pass changes nothing
 POOLED = 12  # pairs, at most, whose blocks vote together in the end
 
 
@@ -165,7 +155,7 @@ def attempt(ir: Gray, vi: Gray, model: Model) -> Attempt:
         candidate = best_candidate(data, model, turns)
         if candidate is None:
             continue
-        candidate, trust = _at_rest(data, candidate, model)
+        trust = judge([data], candidate.matrix, model)
         if best is None or _rank(trust) > _rank(best[0]):
             best = trust, candidate
         if best[0].enough:
@@ -173,20 +163,6 @@ def attempt(ir: Gray, vi: Gray, model: Model) -> Attempt:
     if best is None:
         return Attempt(data, None, NOTHING)
     return Attempt(data, best[1].matrix, best[0])
-
-
-def _at_rest(data: Reduced, candidate: Candidate, model: Model) -> tuple[Candidate, Trust]:
-    """Go on with the last levels where few blocks agree, as long as more of them do then."""
-    trust = judge([data], candidate.matrix, model)
-    for _ in range(PASSES):
-        if trust.agreement > SETTLED:
-            break
-        further = climb(data, candidate, LAST, model)
-        more = None if further is None else judge([data], further.matrix, model)
-        if further is None or more is None or more.distinctness < trust.distinctness + 0.01:
-            break
-        candidate, trust = further, more
-    return candidate, trust
 
 
 def check_model(model: str) -> None:
