@@ -15,9 +15,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 
 from ivfuse.errors import InputError, UsageError  # noqa: E402
+from ivfuse.imaging.registration.features import describe  # noqa: E402
 from ivfuse.imaging.registration.geometry import corners_of, four_points, to_centres  # noqa: E402
 from ivfuse.learning import trainer  # noqa: E402
-from ivfuse.learning.checkpoint import read_model, save_model  # noqa: E402
+from ivfuse.learning.checkpoint import load_model, read_model, save_model  # noqa: E402
 from ivfuse.learning.export import export_onnx  # noqa: E402
 from ivfuse.learning.matching import (  # noqa: E402
     MatchLoss,
@@ -33,6 +34,7 @@ from ivfuse.learning.recipe import Augment, Match, PairSet, Recipe, load_recipe 
 from ivfuse.learning.stages import check_recipe  # noqa: E402
 from ivfuse.learning.torch_method import load_torch_method  # noqa: E402
 
+ROOT = Path(__file__).resolve().parents[2]
 STILL = Augment(flip=False, chance=0.0)
 Texture = Callable[..., np.ndarray]
 
@@ -141,7 +143,7 @@ def test_the_recipe_trains_resumes_and_exports(smoke_of: Any, data: Path, tmp_pa
 
 
 def test_the_shipped_recipe_can_run() -> None:
-    check_recipe(load_recipe(Path(__file__).resolve().parents[2] / "recipes" / "matcher" / "cpu.yaml"))
+    check_recipe(load_recipe(ROOT / "recipes" / "matcher" / "cpu.yaml"))
 
 
 @pytest.mark.parametrize(("method", "of"), [("swift", "matcher"), ("matcher", "swift")])
@@ -162,7 +164,7 @@ def test_losses_and_matching_exclude_each_other(smoke_of: Any, change: dict[str,
 
 
 def test_a_block_must_fit_into_its_crop(tmp_path: Path) -> None:
-    text = (Path(__file__).resolve().parents[2] / "recipes" / "matcher" / "smoke.yaml").read_text()
+    text = (ROOT / "recipes" / "matcher" / "smoke.yaml").read_text()
     file = tmp_path / "wrong.yaml"
     file.write_text(text.replace("block: 16", "block: 99"))
     with pytest.raises(InputError, match="block 99 does not fit into crop 48"):
@@ -193,6 +195,15 @@ def test_sets_are_brought_to_a_size_and_their_corners_put_right(tmp_path: Path, 
         return float(np.abs(ir.astype(float) - pair.vi)[inner].mean())
 
     assert off(pair.ir) < 0.5 * off(as_it_was.ir)
+
+
+@torch.no_grad()
+def test_the_shipped_graph_computes_what_the_shipped_weights_do(texture: Texture) -> None:
+    net, _ = load_model(ROOT / "weights" / "matcher.safetensors")
+    picture = texture(61, 83, seed=2)
+    for band in ("ir", "vi"):
+        expected = getattr(net, band)(torch.from_numpy(picture)[None, None])[0].numpy()
+        assert np.abs(describe(picture, band) - expected).max() < 1e-4  # type: ignore[arg-type]
 
 
 def test_the_matcher_is_no_method(tmp_path: Path) -> None:
