@@ -28,7 +28,7 @@ from ivfuse.imaging.registration.geometry import (
     zoom_at,
 )
 
-SHARPNESS = 30.0  # of votes: exp(SHARPNESS * correlation)
+SHARPNESS = 30.0  # of votes: exp(SHARPNESS * correlation), as the features were trained
 OUTLIERS = 0.02  # share of a block's votes that no transform explains
 STIFFNESS = 1.0  # against perspective that no block asks for; a fiftieth of it against shear
 UNEXPLAINED = 0.005  # of the width: what depth moves blocks by, so that none is known better than that
