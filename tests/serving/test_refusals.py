@@ -151,8 +151,9 @@ def test_a_body_that_is_no_form_is_refused(server: Running, body: bytes, kind: s
     sentence(answer)
 
 
-def test_too_much_is_refused_whether_its_length_is_told_or_not(server: Running) -> None:
-    large = b"x" * 3_200_000
+@pytest.mark.parametrize("size", [3_200_000, 20_000_000])
+def test_too_much_is_refused_whether_its_length_is_told_or_not(server: Running, size: int) -> None:
+    large = b"x" * size
     told = server.client.post("/api/fuse", files={"ir": large})
     chunks = (large[at : at + 65_536] for at in range(0, len(large), 65_536))
     kind = {"Content-Type": "multipart/form-data; boundary=a"}

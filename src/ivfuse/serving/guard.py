@@ -49,7 +49,7 @@ class Guard:
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] >= 400 and message["status"] != 408:
-                    await body.drain(self.settings.max_upload)
+                    await body.drain()
                 put = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     put[name] = value
@@ -107,11 +107,9 @@ class _Body:
             self.ended = True
         return message
 
-    async def drain(self, most: int) -> None:
-        """Read what is left, within limits: a connection closed on unread bytes takes the answer with it."""
+    async def drain(self) -> None:
+        """Read and forget what is left, for a while: a connection closed on unread bytes loses the answer."""
         deadline = time.monotonic() + _LINGER
         with suppress(TimeoutError):
-            while not self.ended and most > 0:
-                left = max(0.0, deadline - time.monotonic())
-                message = await asyncio.wait_for(self.receive(), left)
-                most -= len(message.get("body", b""))
+            while not self.ended:
+                await asyncio.wait_for(self.receive(), max(0.0, deadline - time.monotonic()))
