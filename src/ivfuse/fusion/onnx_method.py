@@ -16,6 +16,7 @@ import numpy as np
 
 from ivfuse.errors import InputError, IvfuseError, MissingExtraError, ShapeError, UsageError
 from ivfuse.fusion.method import MethodInfo
+from ivfuse.imaging.graphs import open_session
 from ivfuse.imaging.image import Gray
 from ivfuse.imaging.tiles import FuseGray
 
@@ -168,15 +169,7 @@ def _choose_runtime(runtime: Runtime) -> Literal["openvino", "onnxruntime"]:
 
 def _open_onnxruntime(path: Path, threads: int | None) -> _Graph:
     """Open a session of ONNX Runtime."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    # Sizes vary: memory plans made for each of them add up. The arena halves the time and does not grow.
-    options.enable_mem_pattern = False
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    session = ort.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
+    session = open_session(path, threads)
     inputs = {x.name for x in session.get_inputs()}
     _check_ports(path, inputs, {x.name for x in session.get_outputs()})
 

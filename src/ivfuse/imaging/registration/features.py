@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
+from ivfuse.imaging.graphs import open_session
 from ivfuse.imaging.image import Gray
 
 Features = NDArray[np.float32]
@@ -43,19 +44,12 @@ def describe(gray: Gray, band: Band) -> Features:
 
 @lru_cache(maxsize=1)
 def _network() -> Any:
-    import onnxruntime as ort
-
     if not NETWORK.is_file():
         raise InputError(
             f"{NETWORK}: no such file, expected the network of registration; install ivfuse again"
         )
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    # Pictures are small and many: a second thread costs more than it gains, and sizes vary (see OnnxMethod).
-    options.intra_op_num_threads = 1
-    options.enable_mem_pattern = False
     try:
-        return ort.InferenceSession(str(NETWORK), sess_options=options, providers=["CPUExecutionProvider"])
+        return open_session(NETWORK, threads=1)  # pictures are small and many: a second thread gains nothing
     except Exception as error:  # the runtime has exception classes of its own
         raise InputError(f"{NETWORK}: not a network that can be run; install ivfuse again") from error
 
