@@ -16,8 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ivfuse.errors import InputError, OutputError
-from ivfuse.learning.nets import build_net
-from ivfuse.learning.nets.matcher import Matcher
+from ivfuse.learning.nets import build_net, outputs_of
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -102,8 +101,10 @@ def load_fusing(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         InputError: as there, or weights of the matcher.
     """
     net, about = load_model(path)
-    if isinstance(net, Matcher):
-        raise InputError(f"{path}: found the matcher's weights, expected those of a network that fuses")
+    if "fused" not in outputs_of(net):
+        raise InputError(
+            f"{path}: found the {about['method']}'s weights, expected those of a network that fuses"
+        )
     return net, about
 
 

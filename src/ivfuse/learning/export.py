@@ -16,8 +16,7 @@ from torch import nn
 
 from ivfuse.errors import IvfuseError
 from ivfuse.learning.checkpoint import load_model
-from ivfuse.learning.nets import takes_level
-from ivfuse.learning.nets.matcher import Matcher
+from ivfuse.learning.nets import outputs_of, takes_level
 
 SIZES = ((1, 1, 1), (1, 7, 13), (2, 64, 48), (1, 131, 97), (1, 240, 320))  # batch, height, width
 TOLERANCE = 1e-4
@@ -84,7 +83,7 @@ def write_graph(net: nn.Module, path: Path) -> None:
     inputs = {"ir": example, "vi": example.flip(-1)}
     outputs = outputs_of(net)
     axes = {name: {0: "batch", 2: "height", 3: "width"} for name in (*inputs, *outputs)}
-    if isinstance(net, Matcher):  # its two pictures may differ in size
+    if len(outputs) > 1:  # one for each picture, and these may differ in size
         axes = {name: {0: "batch", 2: f"{name[:2]}_height", 3: f"{name[:2]}_width"} for name in axes}
     if takes_level(net):
         inputs["level"] = example.mean((2, 3), keepdim=True)
@@ -97,16 +96,11 @@ def write_graph(net: nn.Module, path: Path) -> None:
             tuple(inputs.values()),
             str(path),
             input_names=list(inputs),
-            output_names=outputs,
+            output_names=list(outputs),
             dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
         )
-
-
-def outputs_of(net: nn.Module) -> list[str]:
-    """The names of a graph's outputs."""
-    return ["ir_features", "vi_features"] if isinstance(net, Matcher) else ["fused"]
 
 
 def store_halves(path: Path) -> None:

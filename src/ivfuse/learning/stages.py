@@ -22,8 +22,7 @@ from ivfuse.learning.losses import (
     TEACHER_LOSSES,
     find_loss,
 )
-from ivfuse.learning.nets import build_net, takes_level
-from ivfuse.learning.nets.matcher import Matcher
+from ivfuse.learning.nets import build_net, outputs_of, takes_level
 from ivfuse.learning.recipe import Loss, Optimizer, Recipe, StageRecipe
 from ivfuse.learning.views import VIEW_LOSSES
 
@@ -62,7 +61,7 @@ def check_recipe(recipe: Recipe) -> None:
         net = build_net(recipe.method, recipe.variant, **recipe.net)
         for index, stage in enumerate(recipe.stages):
             set_learning(net, stage.learn)
-            if isinstance(net, Matcher) != (stage.task == "match"):
+            if ("fused" in outputs_of(net)) == (stage.task == "match"):
                 raise UsageError(f"stage {stage.name}: {type(net).__name__} cannot learn to {stage.task}")
             if stage.task == "match":
                 continue

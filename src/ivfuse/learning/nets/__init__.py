@@ -52,6 +52,11 @@ def build_net(method: str, variant: str = "fixed", **options: Any) -> nn.Module:
         raise UsageError(f"{method} ({variant}): {error}") from None
 
 
+def outputs_of(net: nn.Module) -> tuple[str, ...]:
+    """The names of what a network gives: ``fused``, unless the network says otherwise."""
+    return tuple(getattr(net, "outputs", ("fused",)))
+
+
 def takes_level(net: nn.Module) -> bool:
     """Whether a network has a third input, the mean of the whole infrared picture, (B, 1, 1, 1)."""
     return bool(getattr(net, "takes_level", False))

@@ -56,6 +56,7 @@ class Matcher(nn.Module):
     """
 
     variant = "fixed"
+    outputs = ("ir_features", "vi_features")
 
     def __init__(self, width: int = 16, deep: int = 32, depth: int = 3, channels: int = 8) -> None:
         """See above."""
