@@ -8,7 +8,6 @@ there is not.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +21,9 @@ from torch.nn import functional as F
 from ivfuse.imaging.image import Gray
 from ivfuse.imaging.registration.features import FLOOR, shrunk
 from ivfuse.imaging.registration.geometry import Matrix, corners_of, four_points, moved, to_centres
-from ivfuse.learning.pairs import PairImages
+from ivfuse.learning.pairs import Mixture, PairImages, Sets
 from ivfuse.learning.recipe import Augment, Match, MatchBatch
 
-Sets = Sequence[tuple[float, list[PairImages]]]
 NEAR = 0.7  # pixels, sigma: shifts this near to the true one count as it
 
 
@@ -64,9 +62,7 @@ class MatchSampler:
 
     def __init__(self, sets: Sets, how: Match, seed: tuple[int, int], augment: Augment) -> None:
         """Nothing is drawn yet."""
-        weights = np.array([weight for weight, _ in sets])
-        self.shares = weights / weights.sum()
-        self.sets = [pairs for _, pairs in sets]
+        self.mixture = Mixture(sets)
         self.how, self.seed, self.augment = how, seed, augment
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> tuple[Warped]:
@@ -80,8 +76,7 @@ class MatchSampler:
     def _drawn(self, kind: MatchBatch, step: int, index: int) -> tuple[NDArray[Any], ...]:
         """Infrared, visible, places and shifts of one crop of a batch."""
         rng = np.random.default_rng((*self.seed, step, index))
-        pairs = self.sets[rng.choice(len(self.sets), p=self.shares)]
-        ir, vi, warp = self._crop(pairs[rng.integers(len(pairs))], kind.crop, rng)
+        ir, vi, warp = self._crop(self.mixture.draw(rng), kind.crop, rng)
         places = rng.integers(0, kind.crop - kind.block + 1, (kind.blocks, 2))
         middles = (places + kind.block / 2).astype(np.float64)
         return ir, vi, places, (moved(warp, middles) - middles).astype(np.float32)

@@ -40,6 +40,9 @@ class PairImages:
         return _to_float(self.ir), _to_float(self.vi)
 
 
+Sets = list[tuple[float, list[PairImages]]]
+
+
 def load_set(root: Path, spec: PairSet, exclude: frozenset[str] = frozenset()) -> list[PairImages]:
     """Read a folder of pairs into memory; thermal pictures are brought to the visible's grid."""
     out = []
@@ -63,7 +66,7 @@ def _straightened(ir: Gray, corners: Sequence[Offset]) -> Gray:
     return np.asarray(moved, np.float32)
 
 
-def load_training(root: Path, data: Data) -> list[tuple[float, list[PairImages]]]:
+def load_training(root: Path, data: Data) -> Sets:
     """All training sets with their weights, less the stems that are kept for validation."""
     exclude = stems_of([root / folder for folder in data.exclude_stems_of])
     sets = [(spec.weight, load_set(root, spec, exclude)) for spec in data.train]
@@ -72,7 +75,7 @@ def load_training(root: Path, data: Data) -> list[tuple[float, list[PairImages]]
     return sets
 
 
-def load_photos(root: Path, data: Data) -> list[tuple[float, list[PairImages]]]:
+def load_photos(root: Path, data: Data) -> Sets:
     """Sets of photographs as pairs of a picture with itself, for stages that look at one of both.
 
     Raises:
@@ -112,6 +115,21 @@ def load_external(root: Path, data: Data, how: External, exclude: frozenset[str]
     ]
 
 
+class Mixture:
+    """Sets of pairs that are drawn from by their weights."""
+
+    def __init__(self, sets: Sets) -> None:
+        """``sets``: weights and pairs."""
+        weights = np.array([weight for weight, _ in sets])
+        self._shares = weights / weights.sum()
+        self._sets = [pairs for _, pairs in sets]
+
+    def draw(self, rng: np.random.Generator) -> PairImages:
+        """A pair of one of the sets."""
+        pairs = self._sets[rng.choice(len(self._sets), p=self._shares)]
+        return pairs[rng.integers(len(pairs))]
+
+
 class Sampler:
     """Random crops of random pairs.
 
@@ -126,7 +144,7 @@ class Sampler:
 
     def __init__(
         self,
-        sets: list[tuple[float, list[PairImages]]],
+        sets: Sets,
         *,
         crop: int,
         batch: int,
@@ -135,9 +153,7 @@ class Sampler:
         resize: bool = False,
     ) -> None:
         """Nothing is drawn yet."""
-        weights = np.array([weight for weight, _ in sets])
-        self.shares = weights / weights.sum()
-        self.sets = [pairs for _, pairs in sets]
+        self.mixture = Mixture(sets)
         self.crop, self.batch, self.seed, self.augment, self.resize = crop, batch, seed, augment, resize
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> tuple[Tensor, Tensor]:
@@ -145,8 +161,7 @@ class Sampler:
         crops = []
         for index in range(rank, self.batch, world):
             rng = np.random.default_rng((*self.seed, step, index))
-            pairs = self.sets[rng.choice(len(self.sets), p=self.shares)]
-            crops.append(self._crop(pairs[rng.integers(len(pairs))], rng))
+            crops.append(self._crop(self.mixture.draw(rng), rng))
         ir, vi = (np.stack(side)[:, None] for side in zip(*crops, strict=True))
         return torch.from_numpy(ir), torch.from_numpy(vi)
 

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ivfuse.errors import InputError
+from ivfuse.imaging.registration.refine import SHARPNESS
 
 Offset = tuple[float, float]  # right and down
 
@@ -187,13 +188,15 @@ class MatchBatch(_Strict):
 class Match(_Strict):
     """What the task ``match`` learns from: pairs, scaled and turned together and warped against each other.
 
+    Of the stage's ``augment``, ``gain`` is the largest loss of light here.
+
     Attributes:
         batches: their kinds, all equally often.
         largest: root of the area of the pictures that crops are taken from, at most, in pixels.
         reach: of the shifts, in pixels.
         turn: standard deviation of the turn of both, in degrees.
         bend: standard deviation of the corners' differing shifts, in parts of the crop.
-        sharpness: of likelihoods, exp(sharpness * correlation).
+        sharpness: of likelihoods, exp(sharpness * correlation); that of registration by default.
         outliers: share of blocks whose shift nothing explains.
         unrelated: weight of the loss over blocks of different scenes.
     """
@@ -203,7 +206,7 @@ class Match(_Strict):
     reach: int = Field(default=6, gt=1)
     turn: float = 10.0
     bend: float = 0.018
-    sharpness: float = Field(default=30.0, gt=0)
+    sharpness: float = Field(default=SHARPNESS, gt=0)
     outliers: float = Field(default=0.03, gt=0, lt=1)
     unrelated: float = 0.1
 

@@ -26,7 +26,7 @@ from ivfuse.learning.log import Log
 from ivfuse.learning.mae_weights import read_encoder
 from ivfuse.learning.matching import MatchLoss, MatchSampler
 from ivfuse.learning.nets import build_net
-from ivfuse.learning.pairs import PairImages, Sampler, load_photos, load_training
+from ivfuse.learning.pairs import Sampler, Sets, load_photos, load_training
 from ivfuse.learning.recipe import Recipe, StageRecipe
 from ivfuse.learning.stages import (
     OFFERED,
@@ -64,8 +64,8 @@ class _Run:
     out: Path
     fabric: Fabric
     net: nn.Module
-    sets: list[tuple[float, list[PairImages]]]
-    photos: list[tuple[float, list[PairImages]]]
+    sets: Sets
+    photos: Sets
     validator: Validator | None
     log: Log
 
