@@ -32,13 +32,7 @@ from ivfuse.imaging.registration.geometry import (
     to_corners,
 )
 from ivfuse.imaging.registration.overlay import overlay
-from ivfuse.imaging.registration.register import (
-    Attempt,
-    attempt,
-    register_grays,
-    thermal_gray,
-    visible_gray,
-)
+from ivfuse.imaging.registration.register import Attempt, attempt, register_grays
 from ivfuse.imaging.registration.rig import registration_of
 from ivfuse.learning.recipe import load_recipe
 from registration_truth import agreed, read_pairs
@@ -115,12 +109,9 @@ def correlation(ir: Gray, matrix: Matrix, truth: Gray) -> float:
 def raw(data: Path, overlays: Path | None) -> None:
     """RoadScene's aligned visible is the raw one cut and stretched; so is the placed thermal, then."""
     rows, ratios, times = [], [], []
-    for path in sorted((data / "roadscene_raw/ir").iterdir()):
-        stem = path.stem
-        ir = thermal_gray(path)
-        vi = visible_gray(next((data / "roadscene_raw/vi").glob(f"{stem}.*")))
-        truth = thermal_gray(next((data / "roadscene/val/ir").glob(f"{stem}.*")))
-        aligned = visible_gray(next((data / "roadscene/val/vi").glob(f"{stem}.*")))
+    known = read_pairs(data / "roadscene/val")
+    for stem, (ir, vi) in read_pairs(data / "roadscene_raw").items():
+        truth, aligned = known[stem]
         zoom = aligned.shape[1] / vi.shape[1]
         small = cv2.resize(vi, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
         shrink = np.diag([small.shape[1] / vi.shape[1], small.shape[0] / vi.shape[0], 1.0])
@@ -337,13 +328,12 @@ def unrelated(data: Path, count: int) -> None:
 
 def drone(data: Path, overlays: Path | None) -> None:
     rows = []
-    for path in sorted((data / "wisard/ir").iterdir()):
-        ir, vi = thermal_gray(path), visible_gray(next((data / "wisard/vi").glob(f"{path.stem}.*")))
+    for name, (ir, vi) in read_pairs(data / "wisard").items():
         found = register(ir, vi)
-        save(overlays, f"drone-{path.stem}", ir, vi, found)
+        save(overlays, f"drone-{name}", ir, vi, found)
         trust = found.attempt.trust
         rows.append(
-            [path.stem, "yes" if found.accepted else "no", f"{trust.agreement:.2f}", f"{found.seconds:.2f}"]
+            [name, "yes" if found.accepted else "no", f"{trust.agreement:.2f}", f"{found.seconds:.2f}"]
         )
     table(["pair", "accepted", "score", "CPU s"], rows)
 

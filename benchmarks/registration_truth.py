@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ivfuse.imaging.pairs import pair_folder
 from ivfuse.imaging.registration import refine
 from ivfuse.imaging.registration.estimate import Reduced, reduced
 from ivfuse.imaging.registration.geometry import corner_distance, corners_of, moved
@@ -69,11 +70,11 @@ def agreed(data: Sequence[Reduced]) -> Matrix:
 
 def read_pairs(folder: Path, size: tuple[int, int] | None = None) -> dict[str, tuple[Gray, Gray]]:
     pairs = {}
-    for path in sorted((folder / "ir").iterdir()):
-        both = thermal_gray(path), visible_gray(next((folder / "vi").glob(f"{path.stem}.*")))
+    for pair in pair_folder(folder).pairs:
+        both = thermal_gray(pair.ir), visible_gray(pair.vi)
         if size:
             both = tuple(cv2.resize(x, size, interpolation=cv2.INTER_LINEAR) for x in both)
-        pairs[path.stem] = both
+        pairs[pair.name] = both
     return pairs
 
 
