@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from ivfuse import Fuser
 from ivfuse.fusion.registry import list_methods
-from ivfuse.imaging.colour import luma, resize_to
-from ivfuse.imaging.image import read_thermal, read_visible
-from ivfuse.imaging.pairs import pair_folder
+from ivfuse.image.color import luma, resize_to
+from ivfuse.image.pairing import pair_folder
+from ivfuse.image.read import read_thermal, read_visible
 
 Gray = NDArray[np.float32]
 
@@ -91,7 +91,7 @@ def main() -> None:
     names = {"all": list_methods(), "none": []}.get(args.methods, args.methods.split(","))
     methods = {name: Fuser(name, gray=True).fuse for name in names}
     for file in args.weights:
-        from ivfuse.learning.torch_method import load_torch_method
+        from ivfuse.training.torch_method import load_torch_method
 
         methods[str(file)] = Fuser(load_torch_method(file, "cpu"), gray=True).fuse
     for folder in args.folders:

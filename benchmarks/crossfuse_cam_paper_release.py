@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ivfuse.learning.nets.crossfuse_cam_paper import CrossAttentionModule, CrossFuseCamPaper, FusionDecoder
+from ivfuse.training.nets.crossfuse_cam_paper import CrossAttentionModule, CrossFuseCamPaper, FusionDecoder
 
 HEIGHT, WIDTH = 480, 640
 THREADS = 2

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.fusion.fuser import Fuser
+from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import list_methods
-from ivfuse.imaging.video.frames import Frame, luma_of
-from ivfuse.imaging.video.source import open_source
-from ivfuse.imaging.video.window import SteadyWindow
+from ivfuse.video.auto_gain import SteadyWindow
+from ivfuse.video.frame import Frame, luma_of
+from ivfuse.video.source import open_source
 
 PATCH, CALM = 16, 0.2
 

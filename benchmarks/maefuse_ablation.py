@@ -31,13 +31,13 @@ import numpy as np
 import torch
 import yaml
 
-from ivfuse.learning.checkpoint import load_model, load_state, replace_text, save_state
-from ivfuse.learning.nets import build_net
-from ivfuse.learning.pairs import load_set
-from ivfuse.learning.recipe import PairSet, Recipe
-from ivfuse.learning.trainer import train
-from ivfuse.learning.validation import run
 from ivfuse.metrics.evaluate import EIGHT, evaluate_arrays, mean_ranks
+from ivfuse.training.checkpoint import load_model, load_state, replace_text, save_state
+from ivfuse.training.nets import build_net
+from ivfuse.training.pairs import load_set
+from ivfuse.training.recipe import PairSet, Recipe
+from ivfuse.training.trainer import train
+from ivfuse.training.validation import run
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ("mask", "reconstruct")  # tasks of the stages that all configurations share

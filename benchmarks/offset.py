@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ivfuse.errors import InputError
-from ivfuse.imaging.video.frames import Frame
-from ivfuse.imaging.video.offset import Motion, estimate_offset, motion_of
-from ivfuse.imaging.video.source import open_source
+from ivfuse.video.frame import Frame
+from ivfuse.video.source import open_source
+from ivfuse.video.time_offset import Motion, estimate_offset, motion_of
 
 CUTS = ((0, 0), (40, 0), (0, 40), (75, 0), (0, 75), (200, 50))  # frames cut from thermal and visible
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def browser() -> type:
     """The class that the tests drive the browser with."""
-    spec = importlib.util.spec_from_file_location("browser", ROOT / "tests" / "serving" / "browser.py")
+    spec = importlib.util.spec_from_file_location("browser", ROOT / "tests" / "server" / "browser.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -18,9 +18,9 @@ import numpy as np
 
 from ivfuse import Fuser
 from ivfuse.fusion.registry import list_methods
-from ivfuse.imaging.colour import luma, resize_to
-from ivfuse.imaging.image import read_thermal, read_visible, write_image
-from ivfuse.imaging.pairs import pair_folder
+from ivfuse.image.color import luma, resize_to
+from ivfuse.image.pairing import pair_folder
+from ivfuse.image.read import read_thermal, read_visible, write_image
 from ivfuse.metrics.evaluate import EIGHT, mean_ranks, score_many
 
 Table = dict[str, dict[str, float]]

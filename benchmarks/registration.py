@@ -21,9 +21,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.imaging.encode import write_image
-from ivfuse.imaging.registration.estimate import reduced
-from ivfuse.imaging.registration.geometry import (
+from ivfuse.image.write import write_image
+from ivfuse.registration.estimate import reduced
+from ivfuse.registration.geometry import (
     corner_distance,
     corners_of,
     four_points,
@@ -31,10 +31,10 @@ from ivfuse.imaging.registration.geometry import (
     to_centres,
     to_corners,
 )
-from ivfuse.imaging.registration.overlay import overlay
-from ivfuse.imaging.registration.register import Attempt, attempt, register_grays
-from ivfuse.imaging.registration.rig import registration_of
-from ivfuse.learning.recipe import load_recipe
+from ivfuse.registration.overlay import overlay
+from ivfuse.registration.register import Attempt, attempt, register_grays
+from ivfuse.registration.transform import registration_of
+from ivfuse.training.recipe import load_recipe
 from registration_truth import agreed, read_pairs
 
 Gray = NDArray[np.float32]

@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.imaging.pairs import pair_folder
-from ivfuse.imaging.registration import refine
-from ivfuse.imaging.registration.estimate import Reduced, reduced
-from ivfuse.imaging.registration.geometry import corner_distance, corners_of, moved
-from ivfuse.imaging.registration.refine import Level, improve
-from ivfuse.imaging.registration.register import thermal_gray, visible_gray
+from ivfuse.image.pairing import pair_folder
+from ivfuse.registration import refine
+from ivfuse.registration.estimate import Reduced, reduced
+from ivfuse.registration.geometry import corner_distance, corners_of, moved
+from ivfuse.registration.refine import Level, improve
+from ivfuse.registration.register import thermal_gray, visible_gray
 
 Gray = NDArray[np.float32]
 Matrix = NDArray[np.float64]

@@ -31,7 +31,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ivfuse.imaging.synthetic import street_scene
+from ivfuse.synthetic.street import street_scene
 
 BOUNDARY = "ivfuse-load"
 TICK = os.sysconf("SC_CLK_TCK")

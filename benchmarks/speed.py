@@ -24,9 +24,9 @@ import numpy as np
 
 from ivfuse.fusion.onnx_method import OnnxMethod
 from ivfuse.fusion.registry import create_method, list_methods, method_info
-from ivfuse.imaging.colour import luma
-from ivfuse.imaging.image import Gray, write_image
-from ivfuse.imaging.synthetic import street_scene
+from ivfuse.image.color import luma
+from ivfuse.image.read import Gray, write_image
+from ivfuse.synthetic.street import street_scene
 
 IVFUSE = [sys.executable, "-m", "ivfuse"]
 
@@ -106,8 +106,8 @@ def topk_sizes(ir: Gray, vi: Gray, runs: int) -> list[tuple[str, Cost]]:
     """crossfuse-topk of the paper's width and depth, random weights: the fixed variant and the paper's."""
     import torch
 
-    from ivfuse.learning.export import write_graph
-    from ivfuse.learning.nets import build_net
+    from ivfuse.training.export import write_graph
+    from ivfuse.training.nets import build_net
 
     rows = []
     info = method_info("crossfuse-topk")

@@ -16,16 +16,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ivfuse.fusion.fuser import Fuser
-from ivfuse.imaging.colour import luma, resize_to
-from ivfuse.imaging.image import read_thermal, read_visible
-from ivfuse.imaging.pairs import pair_folder
-from ivfuse.imaging.synthetic import street_scene
-from ivfuse.imaging.thermal.flir import read_flir
-from ivfuse.imaging.thermal.look import Look
-from ivfuse.imaging.thermal.parallax import find_shift
-from ivfuse.imaging.thermal.quantities import parse_scale, parse_span
-from ivfuse.imaging.thermal.source import ThermalOptions
+from ivfuse.fusion.pipeline import Fuser
+from ivfuse.image.color import luma, resize_to
+from ivfuse.image.pairing import pair_folder
+from ivfuse.image.read import read_thermal, read_visible
+from ivfuse.registration.parallax import find_shift
+from ivfuse.synthetic.street import street_scene
+from ivfuse.thermal.formats.flir_jpeg import read_flir
+from ivfuse.thermal.read import ThermalOptions
+from ivfuse.thermal.render import Look
+from ivfuse.thermal.units import parse_scale, parse_span
 
 SETS = ("roadscene/val", "msrs640", "m3fd", "tno_val", "m3svd_frames")
 LARGEST = 0.04  # shift, of the width

@@ -26,12 +26,12 @@ import numpy as np
 import torch
 import yaml
 
-from ivfuse.learning.checkpoint import load_model, replace_text
-from ivfuse.learning.pairs import load_set
-from ivfuse.learning.recipe import PairSet, Recipe
-from ivfuse.learning.trainer import train
-from ivfuse.learning.validation import run
 from ivfuse.metrics.evaluate import EIGHT, evaluate_arrays, mean_ranks
+from ivfuse.training.checkpoint import load_model, replace_text
+from ivfuse.training.pairs import load_set
+from ivfuse.training.recipe import PairSet, Recipe
+from ivfuse.training.trainer import train
+from ivfuse.training.validation import run
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS = {

@@ -23,11 +23,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ivfuse.fusion.fuser import Fuser
+from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import list_methods
-from ivfuse.fusion.video import FrameFuser, VideoSummary, fuse_video
-from ivfuse.imaging.video.sink import Coding, FileSink
-from ivfuse.imaging.video.source import open_source
+from ivfuse.video.fuse import FrameFuser, VideoSummary, fuse_video
+from ivfuse.video.source import open_source
+from ivfuse.video.writer import Coding, FileSink
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ivfuse.fusion.fuser import Fuser, fuse
+    from ivfuse.fusion.pipeline import Fuser, fuse
     from ivfuse.fusion.registry import list_methods
-    from ivfuse.imaging.registration.register import register
-    from ivfuse.imaging.registration.rig import Registration, load_rig
     from ivfuse.metrics import evaluate_arrays as evaluate
     from ivfuse.metrics import list_metrics
+    from ivfuse.registration.register import register
+    from ivfuse.registration.transform import Registration, load_rig
 
     __version__: str
 
@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Fuser": "ivfuse.fusion.fuser:Fuser",
-    "Registration": "ivfuse.imaging.registration.rig:Registration",
+    "Fuser": "ivfuse.fusion.pipeline:Fuser",
+    "Registration": "ivfuse.registration.transform:Registration",
     "evaluate": "ivfuse.metrics:evaluate_arrays",
-    "fuse": "ivfuse.fusion.fuser:fuse",
+    "fuse": "ivfuse.fusion.pipeline:fuse",
     "list_methods": "ivfuse.fusion.registry:list_methods",
     "list_metrics": "ivfuse.metrics:list_metrics",
-    "load_rig": "ivfuse.imaging.registration.rig:load_rig",
-    "register": "ivfuse.imaging.registration.register:register",
+    "load_rig": "ivfuse.registration.transform:load_rig",
+    "register": "ivfuse.registration.register:register",
 }
 
 

@@ -16,8 +16,8 @@ from ivfuse.benchmark.report.page import write_page
 from ivfuse.benchmark.results import Results, collect
 from ivfuse.benchmark.run import Outcome, run
 from ivfuse.benchmark.tables import write_tables
-from ivfuse.imaging.image import write_image
-from ivfuse.imaging.synthetic import street_scene
+from ivfuse.image.read import write_image
+from ivfuse.synthetic.street import street_scene
 
 HOURS = ("night", "day", "dusk")
 METRICS = "EN,SD,SCD,Qabf"

@@ -20,8 +20,8 @@ import pytest
 import ivfuse
 from ivfuse.benchmark.datasets import open_sets
 from ivfuse.benchmark.plan import make_plan
-from ivfuse.benchmark.workers import Worker, ask_all
 from ivfuse.errors import InputError, UnknownNameError, UsageError
+from ivfuse.runtime.processes import Worker, ask_all
 
 from .conftest import Done, bring, scenes
 

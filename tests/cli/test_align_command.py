@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ivfuse.imaging.pairs import pair_folder
-from ivfuse.learning.alignment import gamma_table
+from ivfuse.image.pairing import pair_folder
+from ivfuse.training.alignment import gamma_table
 
 Cli = Callable[..., Any]
 FINE = ("--patch", 16, "--stride", 16)

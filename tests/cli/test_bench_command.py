@@ -26,7 +26,7 @@ def test_a_method_that_cannot_run_is_listed_and_the_others_go_on(
     ivfuse_cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ivfuse.benchmark import latency
-    from ivfuse.benchmark.workers import Reply
+    from ivfuse.runtime.processes import Reply
 
     def ask(self: Any, job: Any) -> Reply:
         if job.cell.method == "maximum":

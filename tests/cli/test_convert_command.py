@@ -15,9 +15,9 @@ Cli = Callable[..., Any]
 
 
 def test_the_one_file_of_crossfuse_topk_is_converted(ivfuse_cli: Cli, tmp_path: Path) -> None:
-    from ivfuse.learning.checkpoint import load_model
-    from ivfuse.learning.convert_topk import release_groups
-    from ivfuse.learning.nets import build_net
+    from ivfuse.training.checkpoint import load_model
+    from ivfuse.training.convert_topk import release_groups
+    from ivfuse.training.nets import build_net
 
     net = build_net("crossfuse-topk", "paper", width=4, blocks=1, heads=2, nodes=1).eval()
     torch.save(release_groups(net.state_dict()), tmp_path / "released.pth")
@@ -32,9 +32,9 @@ def test_the_one_file_of_crossfuse_topk_is_converted(ivfuse_cli: Cli, tmp_path: 
 
 @pytest.mark.parametrize("apart", [False, True])
 def test_one_file_of_maefuse_or_two_are_converted(ivfuse_cli: Cli, tmp_path: Path, apart: bool) -> None:
-    from ivfuse.learning.checkpoint import load_model
-    from ivfuse.learning.convert_maefuse import release_state_dict
-    from ivfuse.learning.nets import build_net
+    from ivfuse.training.checkpoint import load_model
+    from ivfuse.training.convert_maefuse import release_state_dict
+    from ivfuse.training.nets import build_net
 
     options = {"dim": 16, "depth": 1, "heads": 2, "decoder_dim": 16, "decoder_depth": 1}
     net = build_net("maefuse", "paper", **options).eval()
@@ -53,8 +53,8 @@ def test_one_file_of_maefuse_or_two_are_converted(ivfuse_cli: Cli, tmp_path: Pat
 
 
 def test_the_three_files_of_crossfuse_cam_are_converted(ivfuse_cli: Cli, tmp_path: Path) -> None:
-    from ivfuse.learning.convert import release_state_dicts
-    from ivfuse.learning.nets import build_net
+    from ivfuse.training.convert import release_state_dicts
+    from ivfuse.training.nets import build_net
 
     net = build_net("crossfuse-cam", "paper", shallow=2, growth=3, deep=8, heads=1)
     options: list[Any] = []

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from ivfuse import load_rig
-from ivfuse.imaging.colour import luma
-from ivfuse.imaging.synthetic import street_scene
+from ivfuse.image.color import luma
+from ivfuse.synthetic.street import street_scene
 
 Cli = Callable[..., Any]
 LEFT, TOP, ZOOM = 60, 40, 1.5  # of the thermal on the visible

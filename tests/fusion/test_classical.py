@@ -13,7 +13,7 @@ import pytest
 import ivfuse.fusion.classical  # noqa: F401  (fills the table)
 from ivfuse.errors import ShapeError, UsageError
 from ivfuse.fusion.registry import CLASSICAL, create_method
-from ivfuse.imaging.image import Gray
+from ivfuse.image.read import Gray
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 NAMES = sorted(CLASSICAL)

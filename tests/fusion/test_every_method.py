@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ivfuse.fusion.fuser import Fuser
+from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import list_methods, method_info
 
 SIZES = [(1, 1), (1, 7), (7, 1), (2, 2), (33, 17), (64, 48)]

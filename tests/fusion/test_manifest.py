@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.fusion.fuser import Fuser
 from ivfuse.fusion.manifest import load_manifest, read_manifest
+from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import create_method, default_method, list_methods, method_info
 
 ENTRY = """

@@ -11,9 +11,9 @@ import pytest
 
 from ivfuse.errors import InputError, IvfuseError, MissingExtraError, ShapeError, UsageError
 from ivfuse.fusion import onnx_method
-from ivfuse.fusion.fuser import Fuser
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.fusion.onnx_method import OnnxMethod
+from ivfuse.fusion.pipeline import Fuser
 
 INFO = MethodInfo("larger", "learned", "the larger value", "none")
 RUNTIMES = [

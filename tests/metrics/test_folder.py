@@ -11,7 +11,7 @@ import cv2
 import pytest
 
 from ivfuse.errors import UnknownNameError
-from ivfuse.imaging.pairs import Trio
+from ivfuse.image.pairing import Trio
 from ivfuse.metrics import CONVENTIONS, Scores, evaluate_arrays
 from ivfuse.metrics.folder import Scored, _result, means, score_files
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ivfuse.imaging.synthetic import street_scene
+from ivfuse.synthetic.street import street_scene
 
 HEIGHT, WIDTH, FRAMES, RATE = 64, 96, 12, 12
 

@@ -104,7 +104,7 @@ def test_sound_stays_with_the_picture_when_the_start_is_left_out(
 def test_mpeg4_is_the_way_out_where_ffmpeg_has_no_h264(
     clips: Clips, tmp_path: Path, ivfuse_cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ivfuse.imaging.video.sink._H264", ("no-such-encoder",))
+    monkeypatch.setattr("ivfuse.video.writer._H264", ("no-such-encoder",))
     said = ivfuse_cli("video", *clips, "-o", tmp_path / "f.mp4", "--method", "average")
     assert said.code == 0
     assert "no encoder for H.264" in said.err

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import ShapeError
-from ivfuse.imaging.colour import luma, recolour
-from ivfuse.imaging.video.frames import Frame, beside, gray_frame, levels_of, luma_of, with_luma
-from ivfuse.imaging.video.picture import to_bgr
+from ivfuse.image.color import luma, recolour
+from ivfuse.video.frame import Frame, beside, gray_frame, levels_of, luma_of, with_luma
+from ivfuse.video.frame_conversion import to_bgr
 
 
 def frame_of(y: int, u: int, v: int, *, limited: bool = False, matrix: int = 6) -> Frame:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError
-from ivfuse.imaging.video.frames import Frame
-from ivfuse.imaging.video.offset import estimate_offset, motion_of
+from ivfuse.video.frame import Frame
+from ivfuse.video.time_offset import estimate_offset, motion_of
 
 
 def recording(

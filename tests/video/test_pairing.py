@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ivfuse.imaging.video.frames import Frame
-from ivfuse.imaging.video.pairing import MAX_HOLD, Nothing, Pairer
+from ivfuse.video.frame import Frame
+from ivfuse.video.sync import MAX_HOLD, Nothing, Pairer
 
 PLANE = (np.zeros((1, 1), np.uint8),)
 

@@ -15,7 +15,7 @@ import pytest
 
 from ivfuse.cli.preview import Latest, preview
 from ivfuse.errors import OutputError
-from ivfuse.imaging.video.frames import Frame
+from ivfuse.video.frame import Frame
 
 
 def frame(level: int, size: tuple[int, int] = (48, 64)) -> Frame:

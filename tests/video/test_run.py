@@ -14,12 +14,12 @@ import pytest
 
 import ivfuse
 from ivfuse.errors import OutputError
-from ivfuse.fusion.fuser import Fuser
+from ivfuse.fusion.align import Placer
 from ivfuse.fusion.method import MethodInfo
-from ivfuse.fusion.placing import Placer
-from ivfuse.fusion.video import FrameFuser, fuse_video
-from ivfuse.imaging.video.frames import Frame
-from ivfuse.imaging.video.source import Health, SourceInfo
+from ivfuse.fusion.pipeline import Fuser
+from ivfuse.video.frame import Frame
+from ivfuse.video.fuse import FrameFuser, fuse_video
+from ivfuse.video.source import Health, SourceInfo
 
 
 class Rows:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.imaging.video.frames import Frame, luma_of
-from ivfuse.imaging.video.source import open_source
+from ivfuse.video.frame import Frame, luma_of
+from ivfuse.video.source import open_source
 
 WriteClip = Callable[..., Path]
 EVEN = {
@@ -72,7 +72,7 @@ def test_black_and_white_are_found_in_either_range(
 def test_visible_frames_of_any_format_have_the_luma_of_their_colours(pixels: str) -> None:
     import av
 
-    from ivfuse.imaging.video.stream import visible_planes
+    from ivfuse.video.stream import visible_planes
 
     picture = np.zeros((32, 32, 3), np.uint8)
     picture[:] = (180, 90, 40)

@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ivfuse.errors import UsageError
-from ivfuse.imaging.video.frames import Frame
-from ivfuse.imaging.video.window import SteadyWindow
+from ivfuse.video.auto_gain import SteadyWindow
+from ivfuse.video.frame import Frame
 
 
 def counts(seed: int, low: float, high: float) -> NDArray[np.uint16]:

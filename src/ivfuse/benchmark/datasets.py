@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ivfuse.errors import InputError, UnknownNameError
-from ivfuse.imaging.pairs import Pair, Pairing, pair_folder, pair_folders
+from ivfuse.image.pairing import Pair, Pairing, pair_folder, pair_folders
 
 _GENERIC = frozenset({"test", "val", "train", "testing", "eval", "data", "images", "input", "fusion"})
 

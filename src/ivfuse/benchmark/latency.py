@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ivfuse.benchmark.tasks import peak_memory
-from ivfuse.benchmark.workers import Worker
-from ivfuse.imaging.colour import resize_to
-from ivfuse.imaging.synthetic import street_scene
+from ivfuse.image.color import resize_to
+from ivfuse.runtime.processes import Worker
+from ivfuse.synthetic.street import street_scene
 
 Size = tuple[int, int]  # width, height in pixels
 
@@ -102,7 +102,7 @@ def make(_: None) -> Callable[[_Job], Latency]:
 
 def _measured(job: _Job) -> Latency:
     """Time a pair again and again: arrays of 8 bit in, the fused picture in colour out."""
-    from ivfuse.fusion.fuser import Fuser
+    from ivfuse.fusion.pipeline import Fuser
 
     cell = job.cell
     choices = {"runtime": cell.runtime, "precision": cell.precision}

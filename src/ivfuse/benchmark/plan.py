@@ -12,8 +12,8 @@ from ivfuse.benchmark.datasets import DataSet, open_sets
 from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.manifest import load_manifest
 from ivfuse.fusion.registry import list_methods, method_info
-from ivfuse.imaging.image import Window
-from ivfuse.imaging.pairs import match_fused
+from ivfuse.image.pairing import match_fused
+from ivfuse.image.read import Window
 from ivfuse.metrics import EIGHT, METRICS, get_convention, get_metric
 
 _NAME = re.compile(r"\w[\w.+ -]*")

@@ -17,11 +17,11 @@ from ivfuse.benchmark.datasets import DataSet
 from ivfuse.benchmark.plan import Entry, Plan, digest
 from ivfuse.benchmark.store import Record, Store, file_digest, metrics_version
 from ivfuse.benchmark.tasks import FuseJob, ScoreJob, Setup
-from ivfuse.benchmark.workers import Reply, Worker, ask_all
 from ivfuse.errors import InputError
-from ivfuse.fusion.folder import make_folder
-from ivfuse.imaging.pairs import Pair
+from ivfuse.fusion.batch import make_folder
+from ivfuse.image.pairing import Pair
 from ivfuse.metrics.folder import processors
+from ivfuse.runtime.processes import Reply, Worker, ask_all
 
 Stage = Literal["fuse", "score"]
 OnProgress = Callable[[str, bool], None]  # what was done, and whether it was there already

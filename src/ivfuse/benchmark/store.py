@@ -13,7 +13,7 @@ from typing import Any
 
 from ivfuse.benchmark.plan import digest
 from ivfuse.errors import InputError
-from ivfuse.imaging.encode import write_bytes
+from ivfuse.image.write import write_bytes
 
 FORMAT = 1  # of the records; another number makes all of them void
 

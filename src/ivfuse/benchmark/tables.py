@@ -16,7 +16,7 @@ from typing import Any
 import ivfuse
 from ivfuse.benchmark.published import Quote
 from ivfuse.benchmark.results import Board, Cost, Results
-from ivfuse.imaging.encode import write_bytes
+from ivfuse.image.write import write_bytes
 from ivfuse.metrics import get_metric
 
 _TEX = {

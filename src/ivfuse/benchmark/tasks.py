@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from ivfuse.errors import reason_of
-from ivfuse.fusion.fuser import Fuser, write_fused
-from ivfuse.imaging.colour import luma, resize_to
-from ivfuse.imaging.image import Window, read_visible
-from ivfuse.imaging.thermal.source import read_coloured
+from ivfuse.fusion.pipeline import Fuser, write_fused
+from ivfuse.image.color import luma, resize_to
+from ivfuse.image.read import Window, read_visible
 from ivfuse.metrics import Scorer, get_convention
 from ivfuse.metrics.evaluate import to_levels
 from ivfuse.metrics.triple import Levels
+from ivfuse.thermal.read import read_coloured
 
 
 @dataclass(frozen=True)

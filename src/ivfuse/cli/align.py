@@ -47,9 +47,9 @@ def align_channels(
       ivfuse align-channels --target roadscene/train --external m3fd -k 1000 -o aligned
       ivfuse align-channels --target mine --external m3fd --patch 128 --stride 32 --gamma cluster -o aligned
     """
-    from ivfuse.learning.alignment import Options, align, measure_target
-    from ivfuse.learning.alignment_report import check_empty, write_aligned
-    from ivfuse.learning.scenes import list_pairs, read_scenes, stems_of
+    from ivfuse.training.alignment import Options, align, measure_target
+    from ivfuse.training.alignment_report import check_empty, write_aligned
+    from ivfuse.training.scenes import list_pairs, read_scenes, stems_of
 
     options = Options(k or None, patch, stride, distance, cast(Any, gamma), clusters, bounds, truncate)
     check_empty(out)
@@ -76,7 +76,7 @@ def align_channels(
 
 def _tell_left_out(folder: Path) -> None:
     """Say which pictures have no partner, or more than one."""
-    from ivfuse.imaging.pairs import pair_folder
+    from ivfuse.image.pairing import pair_folder
 
     found = pair_folder(folder)
     for what, count in (("without a partner", len(found.orphans)), ("ambiguous", len(found.ambiguous))):

@@ -64,12 +64,12 @@ def convert(
     if heads is not None and method not in HEADS:
         raise UsageError(f"--heads: {method} does not take it, its file tells the number")
     _check_target(out, sources)
-    from ivfuse.cli.needs import training
+    from ivfuse.cli.extras import training
 
     with training():
-        from ivfuse.learning import convert as cam
-        from ivfuse.learning import convert_maefuse as mae
-        from ivfuse.learning import convert_topk as topk
+        from ivfuse.training import convert as cam
+        from ivfuse.training import convert_maefuse as mae
+        from ivfuse.training import convert_topk as topk
 
     weights: Mapping[str, Tensor]
     if method == "crossfuse-cam":

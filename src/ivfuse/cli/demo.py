@@ -11,7 +11,7 @@ import typer
 from ivfuse.errors import UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.imaging.image import Rgb
+    from ivfuse.image.read import Rgb
 
 Folder = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder to write into.")]
 TIMES: tuple[Literal["night", "day"], ...] = ("night", "day")
@@ -37,10 +37,10 @@ def demo(
     """
     width, height = _parse_size(size)
 
-    from ivfuse.fusion.folder import make_folder
-    from ivfuse.fusion.fuser import Fuser
-    from ivfuse.imaging.image import read_visible, write_image
-    from ivfuse.imaging.synthetic import street_scene
+    from ivfuse.fusion.batch import make_folder
+    from ivfuse.fusion.pipeline import Fuser
+    from ivfuse.image.read import read_visible, write_image
+    from ivfuse.synthetic.street import street_scene
 
     fuser = Fuser(method)
     name = fuser.method.info.name

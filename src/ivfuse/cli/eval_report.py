@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from ivfuse.imaging.pairs import Trios
+    from ivfuse.image.pairing import Trios
     from ivfuse.metrics.folder import Scored
 
 _SHOWN = 5
@@ -66,7 +66,7 @@ class Report:
         Raises:
             OutputError: the file cannot be written.
         """
-        from ivfuse.imaging.encode import write_bytes
+        from ivfuse.image.write import write_bytes
 
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")

@@ -10,7 +10,7 @@ import typer
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.imaging.pairs import Trios
+    from ivfuse.image.pairing import Trios
 
 
 def evaluate(
@@ -115,7 +115,7 @@ def _check_csv(path: Path | None) -> None:
 
 def _trios(fused: Path, ir: Path, vi: Path | None, one: bool) -> Trios:
     """The pictures that were asked for."""
-    from ivfuse.imaging.pairs import Trio, Trios, match_fused, pair_folder, pair_folders
+    from ivfuse.image.pairing import Trio, Trios, match_fused, pair_folder, pair_folders
 
     if one and vi is not None:
         return Trios((Trio(fused.stem, ir, vi, fused),), (), (), ())

@@ -20,10 +20,10 @@ def export(
     Example:
       ivfuse export runs/cam/model.safetensors -o crossfuse-cam.onnx
     """
-    from ivfuse.cli.needs import training
+    from ivfuse.cli.extras import training
 
     with training():
-        from ivfuse.learning.export import export_onnx
+        from ivfuse.training.export import export_onnx
 
     done = export_onnx(weights, out)
     typer.echo(f"{done.path}: {done.size:,} bytes, {done.parameters:,} parameters")

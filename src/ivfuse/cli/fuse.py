@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ivfuse.cli import placing, running, thermal
+from ivfuse.cli import align_options, method_options, thermal
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.imaging.pairs import Pairing
+    from ivfuse.image.pairing import Pairing
 
 SMALL = 4_000_000  # bytes of a pair's files
 
@@ -29,9 +29,9 @@ def fuse(
     ] = None,
     *,
     out: Annotated[str, typer.Option("-o", "--out", metavar="OUT", help="File or folder to write.")],
-    method: running.MethodName = None,
-    weights: running.Weights = None,
-    gray: running.Gray = False,
+    method: method_options.MethodName = None,
+    weights: method_options.Weights = None,
+    gray: method_options.Gray = False,
     bits: Annotated[int, typer.Option(help="Bits per channel of the output: 8 or 16.")] = 8,
     format_: Annotated[
         str, typer.Option("--format", help="Format of outputs in a folder: png, tiff, jpg, webp, bmp.")
@@ -50,13 +50,13 @@ def fuse(
             help="auto (OpenVINO if installed; ONNX Runtime for one small pair), openvino or onnxruntime."
         ),
     ] = "auto",
-    precision: running.PrecisionName = "auto",
-    threads: running.Threads = None,
+    precision: method_options.PrecisionName = "auto",
+    threads: method_options.Threads = None,
     tile: Annotated[
         int | None, typer.Option(help="Largest side fused in one piece, in pixels; else the method's own.")
     ] = None,
-    json: running.Json = False,
-    quiet: running.Quiet = False,
+    json: method_options.Json = False,
+    quiet: method_options.Quiet = False,
     window: thermal.Window = None,
     scale: thermal.ScaleText = None,
     temperature: thermal.Temperature = None,
@@ -69,10 +69,10 @@ def fuse(
     atmospheric: thermal.Atmospheric = None,
     humidity: thermal.Humidity = None,
     parallax: thermal.Parallax = True,
-    rig: placing.RigFile = None,
-    register: placing.Register = None,
-    points: placing.Points = None,
-    crop: placing.Crop = False,
+    rig: align_options.RigFile = None,
+    register: align_options.Register = None,
+    points: align_options.Points = None,
+    crop: align_options.Crop = False,
 ) -> None:
     """Fuse a pair of files, or all pairs of a folder.
 
@@ -97,26 +97,26 @@ def fuse(
         thermal.overrides(emissivity, distance, reflected, atmospheric, humidity),
     )
     look = thermal.look(palette, highlight, bar)
-    running.check(method, weights, runtime, precision)
+    method_options.check(method, weights, runtime, precision)
     one = _is_one_pair(ir, vi)
     folder, suffix = _target(out, format_, one)
 
     from ivfuse.cli import fuse_report
-    from ivfuse.fusion.folder import fuse_pairs
-    from ivfuse.fusion.fuser import Fuser
-    from ivfuse.imaging.encode import check_output
+    from ivfuse.fusion.batch import fuse_pairs
+    from ivfuse.fusion.pipeline import Fuser
+    from ivfuse.image.write import check_output
 
     plain = one and not weights and runtime == precision == "auto"
     if plain and _is_small(ir, vi) and _is_learned(method):
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
     check_output(folder / f"x{suffix}" if _names_folder(out) or not one else out, bits)
     fuser = Fuser(
-        **running.choices(method, weights, runtime, precision, threads),
+        **method_options.choices(method, weights, runtime, precision, threads),
         gray=gray,
         ir_window=None if options else ir_window,
         tile=tile,
         look=look,
-        rig=placing.rig(rig, register, points),
+        rig=align_options.rig(rig, register, points),
         crop=crop,
     )
     pairing = pairs_of(ir, vi, out)
@@ -154,7 +154,7 @@ def _is_learned(method: str | None) -> bool:
 
 def pairs_of(ir: Path, vi: Path | None, out: str) -> Pairing:
     """The pairs that were asked for."""
-    from ivfuse.imaging.pairs import Pair, Pairing, pair_folder, pair_folders
+    from ivfuse.image.pairing import Pair, Pairing, pair_folder, pair_folders
 
     if not ir.is_dir():
         vi = vi or ir  # a camera's file that holds both

@@ -17,8 +17,8 @@ import typer
 from ivfuse.cli.progress import bar
 
 if TYPE_CHECKING:
-    from ivfuse.fusion.folder import OnProgress, Outcome, Summary
-    from ivfuse.imaging.pairs import Pairing
+    from ivfuse.fusion.batch import OnProgress, Outcome, Summary
+    from ivfuse.image.pairing import Pairing
 
 _NOTES_SHOWN = 5
 

@@ -50,8 +50,8 @@ def info(
       ivfuse info flir.jpg --photo photo.png --json
       ivfuse info counts.png --scale 0.01K
     """
-    from ivfuse.imaging.thermal.facts import facts_of, write_parts
-    from ivfuse.imaging.thermal.source import ThermalOptions
+    from ivfuse.thermal.inspect import facts_of, write_parts
+    from ivfuse.thermal.read import ThermalOptions
 
     conditions = thermal.overrides(emissivity, distance, reflected, atmospheric, humidity)
     options = thermal.options(None, None, scale, True, conditions) or ThermalOptions()

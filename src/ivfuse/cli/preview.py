@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from ivfuse.errors import OutputError
-from ivfuse.imaging.video.frames import Frame
+from ivfuse.video.frame import Frame
 
 _HOST = "127.0.0.1"
 _BOUNDARY = "ivfuse-frame"
@@ -168,7 +168,7 @@ def _jpeg(frame: Frame) -> bytes:
     import cv2
     import numpy as np
 
-    from ivfuse.imaging.video.picture import to_pixels
+    from ivfuse.video.frame_conversion import to_pixels
 
     pixels = to_pixels(frame)
     share = _LONGEST_SIDE / max(pixels.shape[:2])

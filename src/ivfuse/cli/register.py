@@ -13,10 +13,10 @@ import typer
 from ivfuse.errors import RegistrationError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.imaging.pairs import Pair
-    from ivfuse.imaging.registration.geometry import Model
-    from ivfuse.imaging.registration.register import RigResult
-    from ivfuse.imaging.registration.rig import Registration
+    from ivfuse.image.pairing import Pair
+    from ivfuse.registration.geometry import Model
+    from ivfuse.registration.register import RigResult
+    from ivfuse.registration.transform import Registration
 
 
 def register(
@@ -71,7 +71,7 @@ def register(
     if json:
         typer.echo(json_module.dumps(_as_json(out, overlay, rig, result), indent=2))
     if rig is None or (result is not None and result.reason):
-        from ivfuse.imaging.registration.register import HINT
+        from ivfuse.registration.register import HINT
 
         reason = result.reason if result else ""
         seen = f"; {overlay} shows the best guess" if overlay is not None and rig is not None else ""
@@ -82,8 +82,8 @@ def register(
 
 
 def _check(out: Path, overlay: Path | None, style: str) -> None:
-    from ivfuse.imaging.encode import check_output
-    from ivfuse.imaging.registration.overlay import STYLES
+    from ivfuse.image.write import check_output
+    from ivfuse.registration.overlay import STYLES
 
     if out.suffix.lower() != ".json":
         raise UsageError(f"{out}: a rig is written as JSON, expected a name that ends in .json")
@@ -103,8 +103,8 @@ def _pairs(ir: Path, vi: Path | None) -> tuple[Pair, ...]:
 
 
 def _by_points(points: Path, pair: Pair, model: str | None) -> Registration:
-    from ivfuse.imaging.registration.points import read_points
-    from ivfuse.imaging.registration.register import thermal_gray, visible_gray
+    from ivfuse.registration.control_points import read_points
+    from ivfuse.registration.register import thermal_gray, visible_gray
 
     thermal, visible = thermal_gray(pair.ir).shape, visible_gray(pair.vi).shape
     return read_points(points).register((thermal[1], thermal[0]), (visible[1], visible[0]), _model(model))
@@ -112,7 +112,7 @@ def _by_points(points: Path, pair: Pair, model: str | None) -> Registration:
 
 def _by_pictures(pairs: tuple[Pair, ...], model: str | None, *, shown: bool) -> RigResult:
     from ivfuse.cli.progress import bar
-    from ivfuse.imaging.registration.register import register_pairs
+    from ivfuse.registration.register import register_pairs
 
     busy = shown and len(pairs) > 1 and sys.stderr.isatty()
     with bar(len(pairs)) if busy else nullcontext(lambda name: None) as advance:
@@ -120,7 +120,7 @@ def _by_pictures(pairs: tuple[Pair, ...], model: str | None, *, shown: bool) -> 
 
 
 def _model(name: str | None) -> Model | None:
-    from ivfuse.imaging.registration.geometry import MODELS
+    from ivfuse.registration.geometry import MODELS
 
     for model in MODELS:
         if name is None or name.strip().lower() == model:
@@ -140,9 +140,9 @@ def _shown(pairs: tuple[Pair, ...], result: RigResult | None) -> Pair:
 
 
 def _draw(path: Path, style: str, pair: Pair, rig: Registration) -> None:
-    from ivfuse.imaging.encode import write_image
-    from ivfuse.imaging.registration.overlay import overlay
-    from ivfuse.imaging.registration.register import thermal_gray, visible_gray
+    from ivfuse.image.write import write_image
+    from ivfuse.registration.overlay import overlay
+    from ivfuse.registration.register import thermal_gray, visible_gray
 
     write_image(path, overlay(thermal_gray(pair.ir), visible_gray(pair.vi), rig, style))  # type: ignore[arg-type]
 

@@ -47,11 +47,11 @@ def serve(
       IVFUSE_TOKEN=secret ivfuse serve --host 0.0.0.0
       curl -F ir=@thermal.png -F vi=@visible.jpg -o fused.png http://127.0.0.1:8000/api/fuse
     """
-    from ivfuse.cli.needs import serving
+    from ivfuse.cli.extras import serving
 
     with serving():
-        from ivfuse.serving.server import run
-        from ivfuse.serving.settings import MB, MP, Settings
+        from ivfuse.server.server import run
+        from ivfuse.server.settings import MB, MP, Settings
     settings = Settings(
         host=host,
         port=port,

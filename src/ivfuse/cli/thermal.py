@@ -13,10 +13,10 @@ from ivfuse.errors import IvfuseError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ivfuse.imaging.pairs import Pair
-    from ivfuse.imaging.thermal.look import Look
-    from ivfuse.imaging.thermal.radiometry import Overrides
-    from ivfuse.imaging.thermal.source import ThermalOptions
+    from ivfuse.image.pairing import Pair
+    from ivfuse.thermal.radiometry import Overrides
+    from ivfuse.thermal.read import ThermalOptions
+    from ivfuse.thermal.render import Look
 
 PANEL = "Thermal"
 
@@ -105,7 +105,7 @@ def overrides(
     given = (emissivity, distance, reflected, atmospheric, humidity)
     if all(value is None for value in given):
         return None
-    from ivfuse.imaging.thermal.radiometry import overrides_of
+    from ivfuse.thermal.radiometry import overrides_of
 
     return overrides_of(*given)
 
@@ -124,7 +124,7 @@ def options(
     """
     if window is None and scale is None and conditions is None and parallax:
         return None
-    from ivfuse.imaging.thermal.source import NONE_GIVEN, parse_options
+    from ivfuse.thermal.read import NONE_GIVEN, parse_options
 
     if window is not None and ir_window is not None:
         raise UsageError("--window and --ir-window: give one of the two")
@@ -140,7 +140,7 @@ def look(palette: str | None, highlight: str | None, bar: bool) -> Look | None:
     """
     if palette is None and highlight is None:
         return None
-    from ivfuse.imaging.thermal.look import parse_look
+    from ivfuse.thermal.render import parse_look
 
     return parse_look(palette, highlight, bar, "--highlight")
 
@@ -155,8 +155,8 @@ def settled(read: ThermalOptions | None, pairs: Sequence[Pair]) -> ThermalOption
         return read
     from dataclasses import replace
 
-    from ivfuse.imaging.thermal.source import values_of
-    from ivfuse.imaging.thermal.window import shared_window
+    from ivfuse.thermal.read import values_of
+    from ivfuse.thermal.tone_mapping import shared_window
 
     def pictures() -> Iterator[tuple[NDArray[Any], bool]]:
         for path in dict.fromkeys(pair.ir for pair in pairs):
@@ -170,6 +170,6 @@ def settled(read: ThermalOptions | None, pairs: Sequence[Pair]) -> ThermalOption
 
 def is_camera_file(path: Path) -> bool:
     """Whether a file bears the marks of a thermal camera."""
-    from ivfuse.imaging.thermal.segments import maker_of
+    from ivfuse.thermal.formats.jpeg_segments import maker_of
 
     return maker_of(path) is not None

@@ -33,11 +33,11 @@ def train(
       ivfuse train recipes/crossfuse-cam/paper.yaml --data data -o runs/paper --accelerator cuda --devices 4
       ivfuse train recipes/maefuse/paper.yaml --data data -o runs/mae --encoder-weights mae_vit_large.pth
     """
-    from ivfuse.cli.needs import training
+    from ivfuse.cli.extras import training
 
     with training():
-        from ivfuse.learning.recipe import load_recipe
-        from ivfuse.learning.trainer import train as run
+        from ivfuse.training.recipe import load_recipe
+        from ivfuse.training.trainer import train as run
 
     content = load_recipe(recipe)
     if encoder_weights is not None:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ivfuse.cli import placing, running
+from ivfuse.cli import align_options, method_options
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.imaging.video.frames import Frame
-    from ivfuse.imaging.video.sink import Sink
-    from ivfuse.imaging.video.source import Source
+    from ivfuse.video.frame import Frame
+    from ivfuse.video.source import Source
+    from ivfuse.video.writer import Sink
 
 SOURCES = "a file, a folder or pattern of pictures, an address like rtsp://..., or camera:0"
 
@@ -37,9 +37,9 @@ def video(
             help="A .mp4 or .mkv file, a folder for PNGs, or a pattern f_%05d.png.",
         ),
     ] = None,
-    method: running.MethodName = None,
-    weights: running.Weights = None,
-    gray: running.Gray = False,
+    method: method_options.MethodName = None,
+    weights: method_options.Weights = None,
+    gray: method_options.Gray = False,
     side_by_side: Annotated[
         bool, typer.Option("--side-by-side", help="Thermal, visible and fused in a row.")
     ] = False,
@@ -74,13 +74,13 @@ def video(
         bool, typer.Option("--preview", help="Show the running result on a page of this machine.")
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 8765,
-    runtime: running.RuntimeName = "auto",
-    precision: running.PrecisionName = "auto",
-    threads: running.Threads = None,
-    json: running.Json = False,
-    quiet: running.Quiet = False,
-    rig: placing.RigFile = None,
-    points: placing.Points = None,
+    runtime: method_options.RuntimeName = "auto",
+    precision: method_options.PrecisionName = "auto",
+    threads: method_options.Threads = None,
+    json: method_options.Json = False,
+    quiet: method_options.Quiet = False,
+    rig: align_options.RigFile = None,
+    points: align_options.Points = None,
 ) -> None:
     """Fuse two videos, live streams or rows of pictures, paired by their times.
 
@@ -97,16 +97,17 @@ def video(
       ivfuse video rtsp://cam/thermal camera:0 -o watch.mp4 --preview
     """
     _check(out, fps, duration, preview)
-    running.check(method, weights, runtime, precision)
+    method_options.check(method, weights, runtime, precision)
     from ivfuse.cli import video_report
-    from ivfuse.fusion.fuser import Fuser
-    from ivfuse.fusion.video import FrameFuser, fuse_video
-    from ivfuse.imaging.video.source import require_av
-    from ivfuse.imaging.video.window import SteadyWindow
+    from ivfuse.fusion.pipeline import Fuser
+    from ivfuse.video.auto_gain import SteadyWindow
+    from ivfuse.video.fuse import FrameFuser, fuse_video
+    from ivfuse.video.source import require_av
 
     require_av()
     fuser = Fuser(
-        **running.choices(method, weights, runtime, precision, threads), rig=placing.rig(rig, None, points)
+        **method_options.choices(method, weights, runtime, precision, threads),
+        rig=align_options.rig(rig, None, points),
     )
     frames = FrameFuser(fuser, SteadyWindow(ir_window), gray=gray, side_by_side=side_by_side)
     sources = _open(ir, vi, fps)
@@ -140,7 +141,7 @@ def _check(out: str | None, fps: float | None, duration: float | None, preview: 
 
 def _open(ir: str, vi: str, fps: float | None) -> tuple[Source, Source]:
     """Both sources; a row of pictures takes the rate of a video beside it."""
-    from ivfuse.imaging.video.source import is_pictures, open_source
+    from ivfuse.video.source import is_pictures, open_source
 
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)
     if is_pictures(ir) and not is_pictures(vi):
@@ -169,8 +170,8 @@ def _offset(
         return seconds, ""
     if sources[0].info.live:
         raise UsageError("--offset auto needs recordings: a live source cannot be read twice")
-    from ivfuse.imaging.video.frames import Frame
-    from ivfuse.imaging.video.offset import estimate_offset, motion_of
+    from ivfuse.video.frame import Frame
+    from ivfuse.video.time_offset import estimate_offset, motion_of
 
     again = _open(ir, vi, fps)
     of_ir, of_vi = (motion_of(x for x in source.items() if isinstance(x, Frame)) for source in again)
@@ -184,8 +185,8 @@ def _sink(
     out: str | None, inputs: tuple[str, str], vi: Source, codec: str, crf: int, preset: str, overwrite: bool
 ) -> Sink | None:
     """Where the output goes."""
-    from ivfuse.fusion.fuser import refuse_input_as_output
-    from ivfuse.imaging.video.sink import Coding, open_sink
+    from ivfuse.fusion.pipeline import refuse_input_as_output
+    from ivfuse.video.writer import Coding, open_sink
 
     if out is None:
         return None

@@ -14,8 +14,8 @@ import typer
 from ivfuse.cli.progress import bar
 
 if TYPE_CHECKING:
-    from ivfuse.fusion.video import VideoSummary
-    from ivfuse.imaging.video.source import Health
+    from ivfuse.video.fuse import VideoSummary
+    from ivfuse.video.source import Health
 
 _EVERY = 15.0  # seconds between lines where there is no terminal
 _REFRESH = 0.1  # seconds between changes of the bar: a line for every frame would cost more than the frame

@@ -13,7 +13,7 @@ from ivfuse.fusion import filters
 from ivfuse.fusion.filters import window_mean
 from ivfuse.fusion.pyramids import collapse, laplacian_pyramid, wavelet_merge, wavelet_split
 from ivfuse.fusion.registry import register
-from ivfuse.imaging.image import Gray
+from ivfuse.image.read import Gray
 
 LEVELS = 4  # of the Laplacian pyramid and of the wavelet transform, at most
 BASE_RADIUS, DETAIL_RADIUS = 45, 7  # of the guided filters, at most

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from ivfuse.imaging.image import Gray
-from ivfuse.imaging.tiles import FuseGray
+from ivfuse.image.read import Gray
+from ivfuse.image.tiling import FuseGray
 
 
 @dataclass(frozen=True)

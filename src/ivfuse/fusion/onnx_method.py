@@ -16,9 +16,9 @@ import numpy as np
 
 from ivfuse.errors import InputError, IvfuseError, MissingExtraError, ShapeError, UsageError
 from ivfuse.fusion.method import MethodInfo
-from ivfuse.imaging.graphs import open_session
-from ivfuse.imaging.image import Gray
-from ivfuse.imaging.tiles import FuseGray
+from ivfuse.image.read import Gray
+from ivfuse.image.tiling import FuseGray
+from ivfuse.runtime.onnx import open_session
 
 Runtime = Literal["auto", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16"]

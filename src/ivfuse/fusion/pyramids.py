@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.imaging.image import Gray
+from ivfuse.image.read import Gray
 
 
 def laplacian_pyramid(picture: Gray, levels: int) -> list[Gray]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ivfuse.errors import UnknownNameError, UsageError
 from ivfuse.fusion.manifest import Manifest, load_manifest
 from ivfuse.fusion.method import Method, MethodInfo
-from ivfuse.imaging.image import Gray
+from ivfuse.image.read import Gray
 
 if TYPE_CHECKING:
     from ivfuse.fusion.onnx_method import Precision, Runtime

@@ -17,12 +17,12 @@ from typing import Literal
 import cv2
 
 from ivfuse.errors import reason_of
-from ivfuse.imaging.image import Window, read_visible
-from ivfuse.imaging.pairs import Trio
-from ivfuse.imaging.thermal.source import read_coloured
+from ivfuse.image.pairing import Trio
+from ivfuse.image.read import Window, read_visible
 from ivfuse.metrics.conventions import get_convention
 from ivfuse.metrics.evaluate import Scores, score_many, to_levels
 from ivfuse.metrics.registry import get_metric
+from ivfuse.thermal.read import read_coloured
 
 OnProgress = Callable[[str, Literal["done", "failed"]], None]
 

@@ -18,10 +18,10 @@ from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.results import Results
 from ivfuse.benchmark.store import Store
 from ivfuse.benchmark.tables import relative
-from ivfuse.benchmark.workers import ask_all
-from ivfuse.imaging.image import Window, read_visible
-from ivfuse.imaging.thermal.source import read_coloured
+from ivfuse.image.read import Window, read_visible
 from ivfuse.metrics.evaluate import to_levels
+from ivfuse.runtime.processes import ask_all
+from ivfuse.thermal.read import read_coloured
 
 BUDGET = 20_000_000  # bytes of all previews; in text they become a third more, and the page stays below 30 MB
 ENOUGH = 70_000  # bytes of one preview

@@ -15,7 +15,7 @@ from ivfuse.benchmark.report.gallery import BUDGET, gallery
 from ivfuse.benchmark.report.svg import COLOURS
 from ivfuse.benchmark.results import Board, Results
 from ivfuse.benchmark.tables import cost_cells, shown
-from ivfuse.imaging.encode import write_bytes
+from ivfuse.image.write import write_bytes
 from ivfuse.metrics import get_convention, get_metric
 
 _HERE = Path(__file__).parent

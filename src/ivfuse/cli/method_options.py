@@ -1,0 +1,64 @@
+"""The options that choose a method and how it runs, which several verbs share, and what they come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ivfuse.errors import UsageError
+
+if TYPE_CHECKING:
+    from ivfuse.fusion.method import Method
+
+MethodName = Annotated[
+    str | None, typer.Option(help="Name of a method; `ivfuse methods` lists them and marks the default.")
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Weights of a training (model.safetensors), run by PyTorch."),
+]
+Gray = Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of colour.")]
+RuntimeName = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
+PrecisionName = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; else all.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+
+
+def check(method: str | None, weights: Path | None, runtime: str, precision: str) -> None:
+    """Raise UsageError if weights are given beside what they take the place of."""
+    if weights and (method or runtime != "auto" or precision != "auto"):
+        raise UsageError("--weights takes the place of --method, --runtime and --precision")
+
+
+def choices(
+    method: str | None, weights: Path | None, runtime: str, precision: str, threads: int | None
+) -> dict[str, Any]:
+    """What the Fuser is told of the method; limits the threads of this process as well."""
+    _limit_threads(threads)
+    if weights:
+        return {"method": _torch_method(weights, threads)}
+    return {"method": method, "runtime": runtime, "precision": precision, "threads": threads}
+
+
+def _torch_method(weights: Path, threads: int | None) -> Method:
+    """A network of a training, without the detour of an export."""
+    from ivfuse.cli.extras import training
+
+    with training():
+        import torch
+
+        from ivfuse.training.torch_method import load_torch_method
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return load_torch_method(weights)
+
+
+def _limit_threads(threads: int | None) -> None:
+    """Classical methods and the reading of files take their threads from OpenCV."""
+    if threads is not None:
+        import cv2
+
+        cv2.setNumThreads(threads)

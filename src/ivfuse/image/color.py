@@ -1,0 +1,127 @@
+"""Luma and chroma (BT.601, full range), and pictures brought to another size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import ShapeError
+from ivfuse.image.read import Gray, Rgb
+
+WEIGHTS = (0.299, 0.587, 0.114)  # of R, G, B in the luma; ITU-R BT.601-7, 2.5.1
+
+_STRIP = 1 << 18  # pixels converted at a time; a few float32 planes of it fit the cache
+
+
+def luma(pixels: NDArray[np.float32]) -> Gray:
+    """Y of BT.601, full range.
+
+    Args:
+        pixels: (H, W) or (H, W, 3) in R, G, B order; any range.
+
+    Returns:
+        (H, W) float32 of the same range. A grey picture is returned as it is, not copied.
+
+    Raises:
+        ShapeError: if the array is not a picture.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ShapeError(f"picture: found an array of shape {pixels.shape}, expected (H, W) or (H, W, 3)")
+    import cv2
+
+    height, width = pixels.shape[:2]
+    out = np.empty((height, width), np.float32)
+    weights = np.array([WEIGHTS], np.float32)
+    for rows in strips(height, width):
+        out[rows] = cv2.transform(np.ascontiguousarray(pixels[rows], dtype=np.float32), weights)
+    return out
+
+
+def recolour(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
+    """Give a colour picture a new luma; Cb and Cr stay, at full resolution.
+
+    Y, Cb, Cr are linear in R, G, B, so the new picture is ``rgb + (fused - luma(rgb))`` in every channel.
+    Where that leaves [0, 1], the chroma of the pixel is scaled towards grey just enough, which keeps the new
+    luma and the hue; clipping each channel would change both.
+
+    Args:
+        rgb: (H, W, 3) float32 in [0, 1].
+        fused: the new luma, (H, W) float32 in [0, 1].
+        out: where to write the result, (H, W, 3) float32; may be ``rgb`` itself.
+
+    Returns:
+        (H, W, 3) float32 in [0, 1]; ``out`` if it was given.
+
+    Raises:
+        ShapeError: if the shapes do not fit.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.shape[:2] != fused.shape:
+        raise ShapeError(f"colour {rgb.shape} and luma {fused.shape}: expected (H, W, 3) and (H, W)")
+    if out is None:
+        out = np.empty(rgb.shape, np.float32)
+    elif out.shape != rgb.shape:
+        raise ShapeError(f"out: found {out.shape}, expected {rgb.shape}")
+    for rows in strips(*fused.shape):
+        _recolour_strip(rgb[rows], np.clip(fused[rows], 0, 1), out[rows])
+    return out
+
+
+def _recolour_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
+    """:func:`recolour` for a few rows."""
+    import cv2
+
+    chroma = rgb - luma(rgb)[..., np.newaxis]
+    red, green, blue = cv2.split(chroma)
+    highest = cv2.max(cv2.max(red, green), blue)
+    lowest = cv2.min(cv2.min(red, green), blue)
+    # The luma lies between the smallest and the largest channel: highest >= 0 >= lowest, up to rounding.
+    scale = np.minimum((1 - fused) / np.maximum(highest, 1e-6), fused / np.maximum(-lowest, 1e-6))
+    np.minimum(scale, 1, out=scale)
+    chroma *= scale[..., np.newaxis]
+    chroma += fused[..., np.newaxis]
+    np.clip(chroma, 0, 1, out=out)
+
+
+def one_channel(pixels: NDArray[Any]) -> NDArray[Any]:
+    """A thermal array as (H, W): the only channel as it is, or the luma of several as float32."""
+    if pixels.ndim != 3:
+        return pixels
+    return pixels[..., 0] if pixels.shape[2] == 1 else luma(pixels.astype(np.float32))
+
+
+def resize_to(gray: Gray, height: int, width: int, *, bounded: bool = True) -> Gray:
+    """Bring a grey picture to another size: means of areas where it shrinks, cubic where it grows.
+
+    Args:
+        gray: (H, W) float32 in [0, 1].
+        height: wanted, in pixels.
+        width: wanted, in pixels.
+        bounded: clip to [0, 1]; ``False`` for measured values of any range, which then grow linearly, so
+            that none is made up that lies beyond its neighbours.
+
+    Returns:
+        (height, width) float32 in [0, 1]; ``gray`` itself if it has that size.
+    """
+    if gray.shape == (height, width):
+        return gray
+    import cv2
+
+    # Each side by itself, the shrinking one first: it may shrink while the other grows.
+    sides = [(gray.shape[0], height, True), (gray.shape[1], width, False)]
+    for old, new, vertical in sorted(sides, key=lambda side: side[1] / side[0]):
+        if old != new:
+            size = (gray.shape[1], new) if vertical else (new, gray.shape[0])
+            grow = cv2.INTER_CUBIC if bounded else cv2.INTER_LINEAR
+            kind = cv2.INTER_AREA if new < old else grow
+            gray = np.asarray(cv2.resize(gray, size, interpolation=kind), np.float32)
+    return np.clip(gray, 0, 1, out=gray) if bounded else gray
+
+
+def strips(height: int, width: int) -> list[slice]:
+    """Slices of rows that hold about a quarter of a million pixels each."""
+    rows = max(1, _STRIP // max(width, 1))
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]

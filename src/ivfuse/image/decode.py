@@ -1,0 +1,300 @@
+"""Picture files to arrays of the file's own numbers: 8 or 16 bit integers, or floats.
+
+OpenCV decodes what it decodes without loss (JPEG, plain PNG, deep TIFF), Pillow the rest (palettes, BMP,
+WebP, 8-bit TIFF). Sizes and completeness are checked in the header first.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import InputError
+from ivfuse.image.headers import EXIF_ORIENTATION, BadFileError, Header, read_header, sniff
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+MAX_PIXELS = 400_000_000  # 400 megapixels: larger sizes in a header are taken for damage or malice
+_limit = MAX_PIXELS  # of this process
+FORMATS = "PNG, JPEG, TIFF, BMP or WebP"
+
+_ROWS_AT_A_TIME = 256
+
+
+class TooLargeError(BadFileError):
+    """A size that no memory is taken for."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The pixels of a file as they are stored, turned upright.
+
+    Attributes:
+        pixels: (H, W) or (H, W, 3); uint8, uint16, int32 or float32; maybe a view.
+        bgr: the channels are B, G, R instead of R, G, B.
+        alpha: (H, W) of the same type, or ``None``.
+        note: "" or what a user should know about the file.
+    """
+
+    pixels: NDArray[Any]
+    bgr: bool
+    alpha: NDArray[Any] | None
+    note: str
+
+
+def decode(path: Path) -> Decoded:
+    """Decode a file.
+
+    Raises:
+        InputError: if the file is missing, is no picture, is damaged or is too large.
+    """
+    kind, data = load(path)
+    try:
+        return decode_bytes(kind, data)
+    except TooLargeError as error:
+        raise InputError(f"{path}: {error}") from error
+    except BadFileError as error:
+        raise InputError(f"{path}: found {error}, expected a complete {FORMATS} picture") from error
+
+
+def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
+    """Decode a picture in memory.
+
+    Args:
+        kind: as :func:`ivfuse.image.headers.sniff` gives it.
+        data: the whole file.
+        upright: turn it by its EXIF orientation.
+
+    Raises:
+        BadFileError: if it is damaged or too large.
+    """
+    if kind in ("PNG", "JPEG", "TIFF"):
+        header = read_header(kind, data)
+        _check_size(header.width, header.height)
+        if _fits_opencv(header):
+            return _with_opencv(header if upright else replace(header, orientation=1), data)
+    return _with_pillow(kind, data)
+
+
+def load(path: Path) -> tuple[str, bytes]:
+    """The format and the bytes of a file.
+
+    Raises:
+        InputError: if the file is missing, cannot be read or is no picture.
+    """
+    expected = f"expected a {FORMATS} picture"
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+            if not head:
+                raise InputError(f"{path}: found an empty file, {expected}")
+            kind = sniff(head)
+            if kind is None:
+                raise InputError(
+                    f"{path}: not a picture that can be read (it begins with {head[:8]!r}), {expected}"
+                )
+            return kind, head + file.read()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file, {expected}") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: found a folder, {expected}") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        if os.path.isdir(path):  # what Windows calls a missing permission
+            raise InputError(f"{path}: found a folder, {expected}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason}), {expected}") from error
+
+
+def limit_pixels(most: int) -> None:
+    """Have this process refuse pictures of more pixels from now on; for servers.
+
+    Args:
+        most: 1 up to ``MAX_PIXELS``.
+    """
+    global _limit
+    _limit = min(most, MAX_PIXELS)
+
+
+def _check_size(width: int, height: int) -> None:
+    """Refuse a size before memory is taken for it."""
+    if width < 1 or height < 1 or width * height > _limit:
+        raise TooLargeError(
+            f"the header says {width}x{height} pixels, expected 1x1 up to {_limit / 10**6:g} megapixels"
+        )
+
+
+def _fits_opencv(header: Header) -> bool:
+    """Whether OpenCV gives the file's numbers unchanged."""
+    if header.kind == "TIFF":
+        deep = header.bits == 16 or (header.floating and header.bits in (32, 64))
+        return deep and header.simple and header.samples in (1, 3, 4)
+    return header.kind == "JPEG" or header.bits == 16 or header.simple
+
+
+def _with_opencv(header: Header, data: bytes) -> Decoded:
+    """Decode with OpenCV and check that it gave what the header promised."""
+    import cv2
+
+    if header.kind == "TIFF" and header.planar:
+        raise BadFileError(f"a TIFF file of {header.bits} bit with planes stored apart (not supported)")
+    if header.kind == "JPEG":
+        colour = cv2.IMREAD_GRAYSCALE if header.samples == 1 else cv2.IMREAD_COLOR
+        flags = colour | cv2.IMREAD_IGNORE_ORIENTATION
+    else:
+        flags = cv2.IMREAD_UNCHANGED
+    if header.orientation_one and header.orientation != 1:
+        # OpenCV turns TIFF files whatever the flags say, and not all depths alike; we do it for all.
+        at, one = header.orientation_one
+        data = b"".join((data[:at], one, data[at + len(one) :]))
+    try:
+        with _quiet(cv2):
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except (cv2.error, MemoryError) as error:
+        raise BadFileError(f"a {header.kind} file that cannot be decoded") from error
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise BadFileError(f"a {header.kind} file that cannot be decoded")
+    if pixels.dtype == np.float64:
+        pixels = pixels.astype(np.float32)
+    if header.inverted and pixels.dtype == np.uint16:
+        pixels = 65535 - pixels
+    alpha = None
+    if pixels.ndim == 3:
+        # OpenCV gives grey with alpha, and palettes, in colour.
+        alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
+        grey = header.samples < 3 and header.kind == "PNG"
+        pixels = pixels[..., 0] if grey else pixels[..., :3]
+    return _upright(pixels, True, alpha, header.orientation, _pages_note(header.more))
+
+
+@contextmanager
+def _quiet(cv2: Any) -> Iterator[None]:
+    """Keep OpenCV's decoders from writing warnings beside our own messages."""
+    set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel  # 4.x, 5
+    level = set_level(0)
+    try:
+        yield
+    finally:
+        set_level(level)
+
+
+def _with_pillow(kind: str, data: bytes) -> Decoded:
+    """Decode with Pillow's reader of this one format."""
+    try:
+        with warnings.catch_warnings(action="ignore"), _open_pillow(kind, data) as image:
+            _check_size(*image.size)
+            more = getattr(image, "n_frames", 1) > 1
+            pixels = _pillow_array(image)
+            orientation = image.getexif().get(EXIF_ORIENTATION, 1)  # 1 if already turned
+    except BadFileError:
+        raise
+    except MemoryError as error:
+        raise BadFileError(f"a {kind} file that needs more memory than there is") from error
+    except Exception as error:  # Pillow's readers raise a dozen classes on damaged files
+        cut = isinstance(error, EOFError) or any(
+            w in str(error).lower() for w in ("truncated", "not enough", "eof")
+        )
+        raise BadFileError(f"a {'truncated' if cut else 'damaged'} {kind} file") from error
+    alpha = None
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
+        alpha = pixels[..., -1]
+        pixels = pixels[..., 0] if pixels.shape[2] == 2 else pixels[..., :3]
+    return _upright(pixels, False, alpha, orientation, _pages_note(more))
+
+
+def _open_pillow(kind: str, data: bytes) -> ImageFile:
+    """Open lazily; ``Image.open`` would load every plugin and apply its own size limit."""
+    from io import BytesIO
+
+    file = BytesIO(data)
+    if kind == "PNG":
+        from PIL.PngImagePlugin import PngImageFile
+
+        return PngImageFile(file)
+    if kind == "TIFF":
+        from PIL.TiffImagePlugin import TiffImageFile
+
+        return TiffImageFile(file)
+    if kind == "BMP":
+        from PIL.BmpImagePlugin import BmpImageFile
+
+        _check_length(kind, int.from_bytes(data[2:6], "little"), len(data))
+        return BmpImageFile(file)
+    from PIL.WebPImagePlugin import WebPImageFile
+
+    _check_length(kind, int.from_bytes(data[4:8], "little") + 8, len(data))
+    return WebPImageFile(file)
+
+
+def _check_length(kind: str, said: int, found: int) -> None:
+    """Refuse a file that is shorter than its header says (0 there: unknown)."""
+    if found < said:
+        raise BadFileError(f"a truncated {kind} file")
+
+
+def _pillow_array(image: ImageFile) -> NDArray[Any]:
+    """The pixels in the nearest mode that needs no loss, converted a few rows at a time."""
+    mode = _plain_mode(image.mode, image.has_transparency_data)
+    image.load()
+    width, height = image.size
+    first = np.asarray(
+        image.crop((0, 0, 1, 1)).convert(mode) if mode != image.mode else image.crop((0, 0, 1, 1))
+    )
+    out = np.empty((height, width, *first.shape[2:]), first.dtype)
+    for top in range(0, height, _ROWS_AT_A_TIME):
+        rows = image.crop((0, top, width, min(top + _ROWS_AT_A_TIME, height)))
+        out[top : top + _ROWS_AT_A_TIME] = np.asarray(rows if mode == image.mode else rows.convert(mode))
+    return out.astype(np.uint8) * np.uint8(255) if out.dtype == bool else out
+
+
+def _plain_mode(mode: str, transparent: bool) -> str:
+    """The mode to convert to: grey stays grey, palettes are expanded."""
+    if mode in ("F", "I", "I;16", "RGB", "RGBA", "LA", "L") and not (transparent and mode in ("L", "RGB")):
+        return mode
+    if mode.startswith("I;16"):
+        return "I"
+    if mode == "1":
+        return "L"
+    if mode == "L":
+        return "LA"
+    if mode in ("P", "PA", "RGB", "RGBX", "CMYK", "YCbCr", "La", "RGBa"):
+        return "RGBA" if transparent or mode in ("PA", "RGBa") else "RGB"
+    raise BadFileError(f"a picture of the colour mode {mode}, which is not supported")
+
+
+def _upright(
+    pixels: NDArray[Any], bgr: bool, alpha: NDArray[Any] | None, orientation: int, note: str
+) -> Decoded:
+    """Turn and mirror by the EXIF orientation; gives views."""
+    return Decoded(turn(pixels, orientation), bgr, None if alpha is None else turn(alpha, orientation), note)
+
+
+def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Undo an EXIF orientation (EXIF 2.32, tag 0x0112): row 0 and column 0 of the file lie where it says.
+
+    Args:
+        pixels: (H, W) or (H, W, C).
+        orientation: 1..8.
+
+    Returns:
+        A view.
+    """
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _pages_note(more: bool) -> str:
+    return "the first of several pictures in the file" if more else ""

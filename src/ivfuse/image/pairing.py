@@ -1,0 +1,337 @@
+"""Which thermal, visible and fused files belong together: by names equal but for the modality's word.
+
+Nothing is guessed: names that fit more than one file are listed, and so are files that fit none.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivfuse.errors import InputError
+from ivfuse.thermal.formats.jpeg_segments import maker_of
+
+IR_WORDS = ("infrared", "thermal", "lwir", "therm", "tir", "ir")
+VI_WORDS = ("visible", "visual", "vis", "rgb", "colour", "color", "eo", "vi")
+IR_LETTERS = ("t",)  # at the very end only, as in DJI_0001_T
+VI_LETTERS = ("v", "w")
+FUSED_WORDS = ("fused", "fusion", "fuse", "result", "output", "f")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+
+_EXPECTED = "expected folders like ir/ and vi/, or names like x_ir.png and x_vi.png"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One pair of files.
+
+    Attributes:
+        name: what both have in common; outputs are named by it.
+        ir: the thermal file.
+        vi: the visible file; the same as ``ir`` for a camera's file that holds both.
+    """
+
+    name: str
+    ir: Path
+    vi: Path
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What was found in the folders.
+
+    Attributes:
+        pairs: sorted by name, numbers by their value.
+        orphans: pictures without a partner.
+        ambiguous: a line for each name that fits several files, with these.
+    """
+
+    pairs: tuple[Pair, ...]
+    orphans: tuple[Path, ...]
+    ambiguous: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trio:
+    """One pair of files and its fused picture.
+
+    Attributes:
+        name: the pair's name.
+        ir: the thermal file.
+        vi: the visible file.
+        fused: the fused file.
+    """
+
+    name: str
+    ir: Path
+    vi: Path
+    fused: Path
+
+
+@dataclass(frozen=True)
+class Trios:
+    """What was found in the folders of a method and its sources.
+
+    Attributes:
+        trios: sorted by name, numbers by their value.
+        missing: names of the pairs that have no fused picture.
+        orphans: pictures that belong to no pair.
+        ambiguous: a line for each name that fits several files, with these.
+    """
+
+    trios: tuple[Trio, ...]
+    missing: tuple[str, ...]
+    orphans: tuple[Path, ...]
+    ambiguous: tuple[str, ...]
+
+
+def pair_folders(ir_dir: Path | str, vi_dir: Path | str) -> Pairing:
+    """Pair the pictures of two folders.
+
+    Equal stems are paired first (suffixes and case may differ), then stems that are equal without the word of
+    their modality: ``IR_1`` and ``VIS_1``, ``x_ir`` and ``x_vi``, ``x_ir`` and ``x``, ``DJI_0001_T`` and
+    ``DJI_0001_W``.
+
+    Args:
+        ir_dir: thermal pictures.
+        vi_dir: visible pictures.
+
+    Raises:
+        InputError: if a folder is missing or cannot be listed.
+    """
+    ir_dir, vi_dir = Path(ir_dir), Path(vi_dir)
+    ir, vi = list_pictures(ir_dir), list_pictures(vi_dir)
+    if ir_dir.resolve() == vi_dir.resolve():
+        return _pair_flat(ir)
+    matches = _Matches()
+    ir, vi = matches.take(ir, vi, _plain_key, _plain_key)
+    matches.worded_from = len(matches.pairs)
+    ir, vi = matches.take(ir, vi, _IR.key, _VI.key)
+    return matches.result([*ir, *vi])
+
+
+def pair_folder(root: Path | str) -> Pairing:
+    """Pair the pictures of one folder that holds a folder for each modality, or both modalities side by side.
+
+    Args:
+        root: with ``ir/`` and ``vi/`` (or infrared, thermal, lwir; visible, vis, rgb, ...; in any case), with
+            files whose names tell the modality: ``x_ir.png`` and ``x_vi.png``, or, where these give no pair,
+            with radiometric files of a camera, each of which is a pair by itself.
+
+    Raises:
+        InputError: if the folder is missing, a modality is missing or there twice, or no name tells a
+        modality.
+    """
+    root = Path(root)
+    folders = [x for x in _listed(root) if x.is_dir()]
+    ir, vi = _IR.folders(folders), _VI.folders(folders)
+    if len(ir) == len(vi) == 1:
+        return pair_folders(ir[0], vi[0])
+    if ir or vi:
+        found = ", ".join(f"{x.name}/" for x in [*ir, *vi])
+        raise InputError(f"{root}: found {found}, expected one thermal and one visible folder")
+    pictures = list_pictures(root)
+    named = _pair_flat(pictures)
+    if not named.pairs and (cameras := [x for x in pictures if maker_of(x) == "flir"]):
+        pairs = tuple(Pair(x.stem, x, x) for x in cameras)
+        return Pairing(pairs, tuple(x for x in pictures if x not in cameras), ())
+    if not any(_modality(x) for x in pictures):
+        names = [f"{x.name}/" for x in folders[:4]] + [x.name for x in pictures[:3]]
+        raise InputError(f"{root}: found {', '.join(names) or 'no pictures'}, {_EXPECTED}")
+    return named
+
+
+def match_fused(pairing: Pairing, fused_dir: Path | str) -> Trios:
+    """Find the fused picture of each pair in a folder.
+
+    Its stem is the pair's name or that of one of its files (case and suffix may differ) or, failing that,
+    equal to one of these without the words fused, fusion, result, output and those of the modalities:
+    ``x_fused`` or ``fusion-x`` for the pair ``x_ir``, ``x_vi``.
+
+    Args:
+        pairing: the pairs.
+        fused_dir: the fused pictures of one method.
+
+    Raises:
+        InputError: if the folder is missing or cannot be listed.
+    """
+    pictures = list_pictures(Path(fused_dir))
+    trios: list[Trio] = []
+    ambiguous: list[str] = []
+    left = list(pairing.pairs)
+    for plain in (True, False):
+        left, pictures = _take_fused(left, pictures, plain, trios, ambiguous)
+    return Trios(
+        tuple(sorted(trios, key=lambda trio: (natural_key(trio.name), trio.name))),
+        tuple(pair.name for pair in left),
+        (*pairing.orphans, *pictures),
+        (*pairing.ambiguous, *sorted(ambiguous, key=natural_key)),
+    )
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """The picture files of a folder by their suffix, in natural order; hidden ones are left out.
+
+    Raises:
+        InputError: if the folder is missing or cannot be listed.
+    """
+    return [x for x in _listed(folder) if x.suffix.lower() in SUFFIXES and x.is_file()]
+
+
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """A key that sorts numbers in names by their value: x2 before x10."""
+    parts = re.findall(r"(\d+)|(\D+)", text.casefold())
+    return tuple((0, int(number), "") if number else (1, 0, word) for number, word in parts)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What a folder holds, hidden things left out, in natural order."""
+    try:
+        found = [x for x in folder.iterdir() if not x.name.startswith(".")]
+    except FileNotFoundError as error:
+        raise InputError(f"{folder}: no such folder, expected a folder with pictures") from error
+    except NotADirectoryError as error:
+        raise InputError(f"{folder}: found a file, expected a folder with pictures") from error
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error
+    return sorted(found, key=lambda x: (natural_key(x.name), x.name))
+
+
+class _Words:
+    """The words of one modality and how they stand in names: with no letter before or behind."""
+
+    def __init__(self, words: tuple[str, ...], letters: tuple[str, ...]) -> None:
+        letter = r"[^\W\d_]"
+        word = rf"(?<!{letter})(?:{'|'.join(words)})(?!{letter})"
+        self.words = words
+        self.word = re.compile(word, re.IGNORECASE)
+        self.any = re.compile(rf"{word}|(?<=[\W_])(?:{'|'.join(letters)})$", re.IGNORECASE)
+
+    def key(self, path: Path) -> str:
+        """The stem without the words, separators made equal."""
+        return "_".join(re.split(r"[\W_]+", self.any.sub(" ", _plain_key(path)).strip(" _-.")))
+
+    def name(self, path: Path) -> str:
+        """The stem without the words, as it is written; the whole stem if nothing else is left."""
+        parts = [part.strip(" _-.") for part in self.any.split(path.stem)]
+        separators = re.findall(r"[ _\-.]", path.stem)
+        return (separators[0] if separators else "_").join(part for part in parts if part) or path.stem
+
+    def folders(self, folders: list[Path]) -> list[Path]:
+        """The folders of this modality: named by a word alone or, failing that, with a word in the name."""
+        exact = [x for x in folders if x.name.casefold() in self.words]
+        other = _VI if self is _IR else _IR
+        return exact or [x for x in folders if self.word.search(x.name) and not other.word.search(x.name)]
+
+
+_IR = _Words(IR_WORDS, IR_LETTERS)
+_VI = _Words(VI_WORDS, VI_LETTERS)
+_ANY = _Words((*FUSED_WORDS, *IR_WORDS, *VI_WORDS), (*IR_LETTERS, *VI_LETTERS))
+
+
+def _plain_key(path: Path) -> str:
+    return unicodedata.normalize("NFC", path.stem).casefold()
+
+
+def _take_fused(
+    pairs: list[Pair], pictures: list[Path], plain: bool, trios: list[Trio], ambiguous: list[str]
+) -> tuple[list[Pair], list[Path]]:
+    """Match pairs and fused pictures that share a key one to one; gives what is left of both."""
+    key = _plain_key if plain else _ANY.key
+    by_key: dict[str, list[Path]] = defaultdict(list)
+    for path in pictures:
+        by_key[key(path)].append(path)
+    wanted: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        for name in dict.fromkeys((key(Path(f"{pair.name}.png")), key(pair.vi), key(pair.ir))):
+            if name in by_key:
+                wanted[name].append(pair)
+    taken: set[Path] = set()
+    found: dict[str, list[Path]] = defaultdict(list)
+    for name, some in wanted.items():
+        taken |= set(by_key[name])
+        if len(some) == 1:
+            found[some[0].name] += by_key[name]
+        else:
+            ambiguous.append(
+                f"{name or 'no name'}: {', '.join(x.name for x in by_key[name])} fits the pairs"
+                f" {', '.join(pair.name for pair in some)}"
+            )
+    for pair in pairs:
+        if len(found[pair.name]) == 1:
+            trios.append(Trio(pair.name, pair.ir, pair.vi, found[pair.name][0]))
+        elif found[pair.name]:
+            ambiguous.append(f"{pair.name}: {', '.join(sorted(x.name for x in found[pair.name]))}")
+    settled = {pair.name for some in wanted.values() for pair in some}
+    return [x for x in pairs if x.name not in settled], [x for x in pictures if x not in taken]
+
+
+def _modality(path: Path) -> _Words | None:
+    """The modality that a name tells; ``None`` if it tells none or both."""
+    for kind in ("word", "any"):
+        told = [words for words in (_IR, _VI) if getattr(words, kind).search(path.stem)]
+        if told:
+            return told[0] if len(told) == 1 else None
+    return None
+
+
+def _pair_flat(pictures: list[Path]) -> Pairing:
+    """Pair pictures of one folder by the modality in their names."""
+    ir = [x for x in pictures if _modality(x) is _IR]
+    vi = [x for x in pictures if _modality(x) is _VI]
+    rest = [x for x in pictures if _modality(x) is None]
+    matches = _Matches()
+    matches.worded_from = 0
+    ir, vi = matches.take(ir, vi, _IR.key, _VI.key)
+    return matches.result([*ir, *vi, *rest])
+
+
+class _Matches:
+    """Pairs found so far; those from ``worded_from`` on were found by swapping a word."""
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[Path, Path]] = []
+        self.ambiguous: list[str] = []
+        self.worded_from = 0
+
+    def take(
+        self, ir: list[Path], vi: list[Path], ir_key: Callable[[Path], str], vi_key: Callable[[Path], str]
+    ) -> tuple[list[Path], list[Path]]:
+        """Pair what has equal keys; gives what is left of both."""
+        by_key: dict[str, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
+        for x in ir:
+            by_key[ir_key(x)][0].append(x)
+        for x in vi:
+            by_key[vi_key(x)][1].append(x)
+        left_ir: list[Path] = []
+        left_vi: list[Path] = []
+        for key, (some_ir, some_vi) in by_key.items():
+            if len(some_ir) == len(some_vi) == 1:
+                self.pairs.append((some_ir[0], some_vi[0]))
+            elif some_ir and some_vi:
+                files = ", ".join(f"{x.parent.name}/{x.name}" for x in [*some_ir, *some_vi])
+                self.ambiguous.append(f"{key or 'no name'}: {files}")
+            else:
+                left_ir += some_ir
+                left_vi += some_vi
+        return left_ir, left_vi
+
+    def result(self, orphans: Iterable[Path]) -> Pairing:
+        """Name the pairs, each differently where that is possible, and sort everything."""
+        names = [
+            vi.stem if index < self.worded_from else _VI.name(vi) for index, (_, vi) in enumerate(self.pairs)
+        ]
+        used = Counter(name.casefold() for name in names)
+        pairs = [
+            Pair(name if used[name.casefold()] == 1 else vi.stem, ir, vi)
+            for name, (ir, vi) in zip(names, self.pairs, strict=True)
+        ]
+        return Pairing(
+            tuple(sorted(pairs, key=lambda pair: (natural_key(pair.name), pair.name))),
+            tuple(sorted(orphans, key=lambda x: (natural_key(x.name), str(x)))),
+            tuple(sorted(self.ambiguous, key=natural_key)),
+        )

@@ -1,0 +1,1 @@
+"""Small foundations: files written atomically, processes and threads, ONNX sessions, limits."""

@@ -1,0 +1,1 @@
+"""Synthetic scenes and degradations: pairs with known truth, made from a seed."""

@@ -1,0 +1,91 @@
+"""The bar of colours with temperatures that is drawn into a picture."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.image.read import Rgb
+
+_LEAST = (48, 64)  # height and width of the smallest picture that a bar is drawn into
+_STEPS = (1.0, 2.0, 5.0)
+
+
+def draw_bar(picture: Rgb, colors: NDArray[np.float32], low: float, high: float) -> Rgb:
+    """Draw a bar with temperatures at the right edge.
+
+    Args:
+        picture: (H, W, 3) float32 in [0, 1]; it is drawn into.
+        colors: (N, 3) float32, from cold to hot.
+        low: the temperature of the first colour, in degC.
+        high: that of the last one.
+
+    Returns:
+        The picture; unchanged if it is too small for a bar.
+    """
+    height, width = picture.shape[:2]
+    if height < _LEAST[0] or width < _LEAST[1]:
+        return picture
+    size = int(np.clip(height / 32, 9, 40))
+    edge = max(3, height // 60)
+    thick, top, bottom = max(4, size), edge + 2 * size, height - edge - 2 * size
+    labels = _labels(low, high, (bottom - top) / (2.4 * size))
+    right = width - edge
+    space = max(_width(text, size) for _, text in labels)
+    left = right - thick - space - size // 2
+    # A dark ground, so that the numbers are read on any picture.
+    ground = picture[
+        max(0, top - 2 * size + edge // 2) : bottom + 2 * size - edge // 2, max(0, left - size // 2) :
+    ]
+    ground *= 0.45
+    rows = np.linspace(1, 0, bottom - top)
+    picture[top:bottom, right - thick : right] = colors[np.rint(rows * (len(colors) - 1)).astype(int)][
+        :, None
+    ]
+    for value, text in labels:
+        middle = bottom - 1 - (value - low) / (high - low) * (bottom - top - 1)
+        picture[round(middle), right - thick : right] = 1 - picture[round(middle), right - thick : right]
+        _write(picture, text, right - thick - size // 2, middle, size)
+    _write(picture, "°C", right, top - size, size)
+    return picture
+
+
+def _labels(low: float, high: float, most: float) -> list[tuple[float, str]]:
+    """Round temperatures that fit beside the bar, ends first if no round one lies between."""
+    step = 10.0 ** math.floor(math.log10((high - low) / max(most, 1)))
+    step = next(step * k for k in (*_STEPS, 10.0, 20.0) if (high - low) / (step * k) <= max(most, 1))
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    values = [k * step for k in range(first, last + 1)]
+    if len(values) < 2:
+        values, digits = [low, high], max(digits, 1)
+    return [(value, f"{value + 0.0:.{digits}f}") for value in values]
+
+
+def _font(size: int) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
+
+
+def _width(text: str, size: int) -> int:
+    return math.ceil(float(_font(size).getlength(text)))
+
+
+def _write(picture: Rgb, text: str, right: float, middle: float, size: int) -> None:
+    """Write white text that ends at a column, centred on a row."""
+    from PIL import Image, ImageDraw
+
+    width = _width(text, size) + 2
+    stamp = Image.new("L", (width, 2 * size), 0)
+    ImageDraw.Draw(stamp).text((width - 1, size), text, 255, _font(size), anchor="rm")
+    mask = np.asarray(stamp, np.float32)[..., np.newaxis] / 255
+    top, left = round(middle) - size, round(right) - width
+    rows = slice(max(0, top), min(picture.shape[0], top + 2 * size))
+    columns = slice(max(0, left), min(picture.shape[1], left + width))
+    part = mask[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    target = picture[rows, columns]
+    target += (1 - target) * part

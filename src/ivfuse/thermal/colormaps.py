@@ -1,0 +1,113 @@
+"""Palettes: how a thermal value from cold to hot becomes a colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import UnknownNameError
+from ivfuse.image.read import Gray, Rgb
+
+CAMERA = "camera"  # the palette that the file itself holds
+LEVELS = 256
+
+# Colours from cold to hot at even distances, chosen for this project.
+_STOPS: dict[str, tuple[str, ...]] = {
+    "white-hot": ("000000", "ffffff"),
+    "black-hot": ("ffffff", "000000"),
+    "iron": (
+        "00000a",
+        "1c0060",
+        "5a0092",
+        "95029a",
+        "c2235f",
+        "e04a16",
+        "f17c02",
+        "fbb01a",
+        "fee36a",
+        "ffffff",
+    ),
+    "rainbow": (
+        "00006e",
+        "0040e0",
+        "00a0e8",
+        "00c878",
+        "4cd800",
+        "d8e000",
+        "ffb000",
+        "ff5a00",
+        "e00010",
+        "ffd8e8",
+    ),
+    "lava": (
+        "000000",
+        "0a2a3c",
+        "2a3f58",
+        "6d2f63",
+        "b02848",
+        "dd3c20",
+        "f07818",
+        "f8b430",
+        "fce888",
+        "ffffff",
+    ),
+    "arctic": (
+        "0a1450",
+        "1440b0",
+        "1e88d8",
+        "58c0e8",
+        "9aa8b0",
+        "b8a080",
+        "d8a040",
+        "f0b820",
+        "fcdc50",
+        "fff8d0",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Palette:
+    """A palette.
+
+    Attributes:
+        name: of :func:`names`, or of the camera's own.
+        colors: (256, 3) float32 in [0, 1], R, G, B, from cold to hot.
+    """
+
+    name: str
+    colors: NDArray[np.float32]
+
+    def paint(self, values: Gray) -> Rgb:
+        """Colours of values, (H, W) in [0, 1] to (H, W, 3) in [0, 1]."""
+        index = np.clip(np.rint(values * (LEVELS - 1)), 0, LEVELS - 1).astype(np.intp)
+        return self.colors[index]
+
+
+def names() -> list[str]:
+    """The palettes that can be named, sorted."""
+    return sorted(_STOPS)
+
+
+def palette(name: str) -> Palette:
+    """Look a palette up.
+
+    Raises:
+        UnknownNameError: listing the nearest.
+    """
+    key = name.strip().lower().replace("_", "-").replace(" ", "-")
+    if key not in _STOPS:
+        raise UnknownNameError("palette", name, [*_STOPS, CAMERA])
+    stops = np.array([tuple(bytes.fromhex(stop)) for stop in _STOPS[key]], np.float32) / 255
+    return from_colors(key, stops)
+
+
+def from_colors(name: str, colors: NDArray[Any]) -> Palette:
+    """A palette from (N, 3) colours in [0, 1] at even distances."""
+    at = np.linspace(0, 1, len(colors))
+    even = np.linspace(0, 1, LEVELS)
+    table = np.stack([np.interp(even, at, colors[:, channel]) for channel in range(3)], axis=1)
+    return Palette(name, table.astype(np.float32))

@@ -1,0 +1,1 @@
+"""Thermal file formats, one module each."""

@@ -1,0 +1,147 @@
+"""Which thermal values become black and white: percentiles, a range, equalisation, one window for many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import InputError, UsageError
+from ivfuse.image.read import PERCENTILES, Gray, check_thermal, mapped, thermal_window, window_of
+from ivfuse.thermal.units import Span, parse_span
+
+Kind = Literal["percentile", "plateau", "range", "shared"]
+
+ONLY_COUNTS = "the window is in degrees, but the file holds counts; expected a radiometric file or --scale"
+
+_BINS = 4096  # of the histogram that is equalised
+_PLATEAU = 4.0  # a bin counts at most this many times the mean of the filled ones
+_PEDESTAL = 0.1  # of the output is spread evenly over the values, so that an even area keeps a slope
+_SAMPLES = 2048  # quantiles that stand for one picture of a folder
+
+
+@dataclass(frozen=True)
+class WindowRule:
+    """How thermal values become grey.
+
+    Attributes:
+        kind: ``percentile`` (1st to 99th of each picture), ``plateau`` (equalised, bins limited), ``range``
+            (fixed) or ``shared`` (1st to 99th over all pictures of the run; it must be made a range first).
+        span: the range, for ``range``.
+    """
+
+    kind: Kind = "percentile"
+    span: Span | None = None
+
+
+PERCENTILE = WindowRule()
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Thermal values as grey.
+
+    Attributes:
+        gray: (H, W) float32 in [0, 1].
+        note: one line that says what was done.
+        low: the value that became black.
+        high: the value that became white.
+        even: equal steps of the values are equal steps of grey.
+    """
+
+    gray: Gray
+    note: str
+    low: float
+    high: float
+    even: bool = True
+
+
+def parse_window(text: str) -> WindowRule:
+    """Read ``percentile``, ``plateau``, ``shared``, or a range: ``10C..45C``, or ``7200..8400`` in counts.
+
+    Raises:
+        UsageError: saying what is expected.
+    """
+    word = text.strip().lower()
+    if word in ("percentile", "plateau", "shared"):
+        return WindowRule(word)  # type: ignore[arg-type]  # checked by the line above
+    if ".." not in word:
+        raise UsageError(
+            f"--window: found {text!r}, expected percentile, plateau, shared, or a range like 10C..45C"
+        )
+    return WindowRule("range", parse_span(text, "--window", open_ends=False))
+
+
+def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool) -> Mapped:
+    """Map thermal values to [0, 1].
+
+    Args:
+        values: (H, W), counts or degC.
+        rule: how.
+        name: of the picture, for errors.
+        degrees: the values are degC.
+
+    Raises:
+        InputError: if a value is NaN or infinite, or a range is given in degrees for counts.
+    """
+    span = rule.span
+    if span is not None and span.degrees and not degrees:
+        raise InputError(f"{name}: {ONLY_COUNTS}")
+    check_thermal(values, name)
+    if rule.kind == "plateau":
+        return _plateau(values, degrees)
+    if span is not None:
+        low, high = span.low, span.high
+        gray, note = thermal_window(values, (low, high), name)
+    else:
+        low, high = window_of(values)
+        gray, note = mapped(values, low, high)
+    return Mapped(gray, _in_degrees(note) if degrees else note, low, high)
+
+
+def shared_window(pictures: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
+    """One window for many pictures: percentiles over all of them, each with the same weight.
+
+    Args:
+        pictures: values of each, and whether they are degC.
+
+    Raises:
+        InputError: if there are none, or some hold degrees and others counts.
+    """
+    samples, units = [], set()
+    for values, degrees in pictures:
+        sample = np.quantile(values, np.linspace(0, 1, _SAMPLES))
+        if np.isfinite(sample).all():
+            samples.append(sample)
+            units.add(degrees)
+    if not samples:
+        raise InputError("--window shared: found no thermal picture that can be read, expected one or more")
+    if len(units) > 1:
+        raise InputError("--window shared: found files with temperatures and files with counts; give --scale")
+    low, high = np.percentile(np.concatenate(samples), PERCENTILES)
+    if not low < high:
+        low, high = float(low), math.nextafter(float(low), math.inf) + 1
+    return WindowRule("range", Span(float(low), float(high), units.pop()))
+
+
+def _plateau(values: NDArray[Any], degrees: bool) -> Mapped:
+    """Equalise the histogram with limited bins (Vickers 1996, Optical Engineering 35(7), 1921-1926)."""
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return Mapped(np.zeros(values.shape, np.float32), f"constant {low:g}", low, high)
+    edges = np.linspace(low, high, _BINS + 1)
+    histogram, _ = np.histogram(values, edges)
+    limit = _PLATEAU * histogram[histogram > 0].mean()
+    share = np.cumsum(np.minimum(histogram, limit))
+    curve = (1 - _PEDESTAL) * np.append(0.0, share / share[-1]) + _PEDESTAL * np.linspace(0, 1, _BINS + 1)
+    gray = np.interp(values, edges, curve).astype(np.float32)
+    return Mapped(gray, f"equalised between {low:.6g} and {high:.6g}{' C' * degrees}", low, high, even=False)
+
+
+def _in_degrees(note: str) -> str:
+    """The note of a window over temperatures."""
+    return note.replace("float values", "temperatures", 1) + " C"

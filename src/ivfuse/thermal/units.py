@@ -1,0 +1,129 @@
+"""What users write about temperatures: ``10C..45C``, ``>40C``; scales that make degrees of counts."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import UsageError
+from ivfuse.thermal.radiometry import ZERO_C
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_VALUE = re.compile(rf"\s*({_NUMBER})\s*°?\s*([CKFckf]?)\s*")
+_SCALE = re.compile(rf"\s*({_NUMBER})\s*°?\s*([CKFckf])\s*([+-]\s*(?:\d+\.?\d*|\.\d+))?\s*")
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of values, open where it has no end.
+
+    Attributes:
+        low: from here; minus infinity for no end.
+        high: up to here; infinity for no end.
+        degrees: in degC; otherwise in the units of the file.
+    """
+
+    low: float
+    high: float
+    degrees: bool
+
+    def __str__(self) -> str:
+        """As a user would write it."""
+        unit = "C" if self.degrees else ""
+        if self.low == -math.inf:
+            return f"<{self.high:g}{unit}"
+        if self.high == math.inf:
+            return f">{self.low:g}{unit}"
+        return f"{self.low:g}{unit}..{self.high:g}{unit}"
+
+    def holds(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which of the values lie in it, its ends included."""
+        inside: NDArray[np.bool_] = (values >= self.low) & (values <= self.high)
+        return inside
+
+
+def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span:
+    """Read ``10C..45C`` or, where ends may be open, ``>40C`` and ``<5C``; in C, K or F.
+
+    Args:
+        text: what the user wrote.
+        name: of the option, for errors.
+        open_ends: whether ``>`` and ``<`` mean something.
+        unit: what a number without a unit is in; "" for the units of the file.
+
+    Raises:
+        UsageError: saying what is expected.
+    """
+    expected = "expected a range like 10C..45C" + (", or like >40C or <5C" if open_ends else "")
+    wrong = UsageError(f"{name}: found {text!r}, {expected}")
+    plain = text.strip()
+    if open_ends and plain[:1] in ("<", ">"):
+        value, degrees = _value(plain[1:].lstrip("="), unit, wrong)
+        return Span(value, math.inf, degrees) if plain[0] == ">" else Span(-math.inf, value, degrees)
+    ends = plain.split("..")
+    if len(ends) != 2:
+        raise wrong
+    high, degrees = _value(ends[1], unit, wrong)
+    # In 10..45C the unit stands for both.
+    low, low_degrees = _value(ends[0], unit or (ends[1].strip()[-1:] if degrees else ""), wrong)
+    if low_degrees != degrees:
+        raise wrong
+    if not low < high:
+        raise UsageError(f"{name}: found {text!r}, whose first end is not below the second")
+    return Span(low, high, degrees)
+
+
+def _value(text: str, unit: str, wrong: UsageError) -> tuple[float, bool]:
+    """A number, and whether it is a temperature, which is then in degC."""
+    match = _VALUE.fullmatch(text)
+    if match is None or not math.isfinite(float(match[1])):
+        raise wrong
+    unit = (match[2] or unit).upper()
+    return _to_celsius(float(match[1]), unit), bool(unit)
+
+
+def _to_celsius(value: float, unit: str) -> float:
+    if unit == "K":
+        return round(value - ZERO_C, 9)
+    return round((value - 32) / 1.8, 9) if unit == "F" else value
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How counts become temperatures: degC = factor x counts + offset.
+
+    Attributes:
+        factor: degC for one count.
+        offset: degC at 0 counts.
+    """
+
+    factor: float
+    offset: float
+
+    def celsius(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Temperatures of counts, (H, W) float32 in degC."""
+        return (values.astype(np.float64) * self.factor + self.offset).astype(np.float32)
+
+
+def parse_scale(text: str) -> Scale:
+    """Read ``0.01K`` (centikelvin), ``0.04K``, ``0.1C``, ``1C`` or, with an offset, ``0.01C-100``.
+
+    Raises:
+        UsageError: saying what is expected.
+    """
+    match = _SCALE.fullmatch(text)
+    factor = float(match[1]) if match else 0.0
+    if match is None or not (math.isfinite(factor) and factor > 0):
+        raise UsageError(
+            f"--scale: found {text!r}, expected degrees of one count, like 0.01K, 0.1C or 0.01C-100"
+        )
+    offset = float((match[3] or "0").replace(" ", ""))
+    unit = match[2].upper()
+    if unit == "F":
+        return Scale(factor / 1.8, (offset - 32) / 1.8)
+    return Scale(factor, offset - ZERO_C if unit == "K" else offset)

@@ -1,0 +1,183 @@
+"""The authors' checkpoint files of crossfuse-cam, made into weights of the paper variant here.
+
+A released file is a plain state dict; every key in it must be known, and every weight needed must be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ivfuse.errors import InputError
+from ivfuse.training.checkpoint import save_model
+from ivfuse.training.nets.crossfuse_cam_paper import CrossFuseCamPaper
+from ivfuse.training.release import (
+    Weights,
+    check_keys,
+    check_shapes,
+    load_paper,
+    read_release,
+    state_dict,
+    to_float,
+)
+
+METHOD = "crossfuse-cam"
+HEAD = 32  # channels per attention head in the release; heads leave no trace in the shapes of weights
+
+
+def convert_crossfuse_cam(auto_ir: Path, auto_vi: Path, fusion: Path, *, heads: int | None = None) -> Weights:
+    """Weights of :class:`CrossFuseCamPaper` from the three files of the crossfuse-cam release.
+
+    Args:
+        auto_ir: the infrared auto-encoder of stage 1.
+        auto_vi: the visible one.
+        fusion: the cross attention module and decoder of stage 2.
+        heads: attention heads; ``None``: one per 32 channels of a token, as released.
+
+    Returns:
+        A state dict; the widths are those of the files.
+
+    Raises:
+        InputError: a file that is missing or is not a state dict, an unknown or a missing key, a tensor of
+            another shape than the other files ask for; the message names the file and up to three keys.
+        UsageError: a number of heads that does not divide the size of a token.
+    """
+    weights: Weights = {}
+    origin: dict[str, tuple[Path, str]] = {}
+    none: frozenset[str] = frozenset()
+    for path, names, unused in (
+        (auto_ir, _auto_names("ir"), none),
+        (auto_vi, _auto_names("vi"), none),
+        (fusion, _fusion_names(), _unused()),
+    ):
+        released = state_dict(path, read_release(path))
+        check_keys(path, METHOD, released, names.values(), unused)
+        for ours, theirs in names.items():
+            weights[ours] = to_float(released[theirs])
+            origin[ours] = (path, theirs)
+        _check_boxes(path, released)
+    _check_shapes(weights, origin, heads)
+    return weights
+
+
+def save_converted(path: Path, weights: Mapping[str, Tensor], *, heads: int | None = None) -> None:
+    """Write converted weights as safetensors with format, method, variant and widths in the metadata.
+
+    Args:
+        path: the file; written atomically.
+        weights: what :func:`convert_crossfuse_cam` returned.
+        heads: as given there.
+    """
+    about = {"method": METHOD, "variant": "paper", "net": _widths(weights, heads)}
+    save_model(path, weights, about | {"origin": "the authors' checkpoint files"})
+
+
+def load_crossfuse_cam_paper(path: Path) -> CrossFuseCamPaper:
+    """The network of a file that :func:`save_converted` wrote, in eval mode.
+
+    Raises:
+        InputError: missing, not such a file, or weights of another network.
+    """
+    return load_paper(path, CrossFuseCamPaper, METHOD)
+
+
+def release_state_dicts(weights: Mapping[str, Tensor]) -> tuple[Weights, Weights, Weights]:
+    """The way back: the three state dicts (auto_ir, auto_vi, fusion), without what the network never uses."""
+    ir, vi, fusion = (
+        {theirs: weights[ours] for ours, theirs in names.items()}
+        for names in (_auto_names("ir"), _auto_names("vi"), _fusion_names())
+    )
+    return ir, vi, fusion
+
+
+# ------------------------------------------------------------------ names: ours -> the release's
+
+
+def _auto_names(modality: str) -> dict[str, str]:
+    """Of one auto-encoder."""
+    encoder, reconstructor = f"encoder_{modality}", f"reconstructor_{modality}"
+    layers = {f"{encoder}.stem": "fea_encoder1.conv1"}
+    for ours, theirs in (("block1", "dense_blocks.0"), ("block2", "dense_blocks.2")):
+        for i in range(3):
+            layers[f"{encoder}.{ours}.layers.{i}"] = f"fea_encoder1.{theirs}.dense_conv{i}"
+        layers[f"{encoder}.{ours}.adjust"] = f"fea_encoder1.{theirs}.adjust_conv"
+    released = ("conv1", "conv_block.0", "conv_block.2", "conv_last")
+    for ours, theirs in zip(("conv1", "conv2", "conv3", "out"), released, strict=True):
+        layers[f"{reconstructor}.{ours}"] = f"recon_decoder1.{theirs}"
+    return dict(_with_leaves((ours, f"{theirs}.conv2d.0") for ours, theirs in layers.items()))
+
+
+def _fusion_names() -> dict[str, str]:
+    """Of CAM and the fusion decoder."""
+    layers: list[tuple[str, str]] = []
+    inner = {"norm1": "norm1", "proj": "attn.proj", "norm2": "norm2", "mlp.0": "mlp.fc1", "mlp.2": "mlp.fc2"}
+    for ours, theirs in _self_blocks():
+        extra = {"qkv": "attn.qkv"}
+        layers += [(f"cam.{ours}.{a}", f"{theirs}.blocks.0.{b}") for a, b in (inner | extra).items()]
+    for ours, theirs in _cross_blocks():
+        extra = {"query": "attn.q_linear", "key": "attn.k_linear", "value": "attn.v_linear"}
+        layers += [(f"cam.{ours}.{a}", f"{theirs}.blocks.0.{b}") for a, b in (inner | extra).items()]
+        layers.append((f"cam.{ours}.norm3", f"{theirs}.norm"))
+    names = dict(_with_leaves(layers))
+    released = ("conv1", "conv_block.0", "conv_block.2", "conv_block.4", "conv_last")
+    for ours, theirs in zip(("conv1", "conv2", "conv3", "conv4", "out"), released, strict=True):
+        pair = (f"decoder.{ours}", f"decoder_fusion.{theirs}.conv2d")
+        names |= dict(_with_leaves((f"{pair[0]}.{i}", f"{pair[1]}.{i}") for i in (0, 1)))
+        for leaf in ("running_mean", "running_var", "num_batches_tracked"):
+            names[f"{pair[0]}.1.{leaf}"] = f"{pair[1]}.1.{leaf}"
+    return names
+
+
+def _self_blocks() -> Iterator[tuple[str, str]]:
+    for i, order in ((1, "first"), (2, "second")):
+        for j, modality in ((1, "ir"), (2, "vi")):
+            yield f"{order}_{modality}", f"cross_atten_block.self_atten_block{i}.self_atten{j}"
+
+
+def _cross_blocks() -> Iterator[tuple[str, str]]:
+    """Ours are named after the modality that gives keys and values, theirs count the one that asks."""
+    for j, base in ((1, "vi"), (2, "ir")):
+        yield f"cross_{base}", f"cross_atten_block.cross_atten_block.cross_atten{j}"
+
+
+def _with_leaves(layers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for ours, theirs in layers:
+        for leaf in ("weight", "bias"):
+            yield f"{ours}.{leaf}", f"{theirs}.{leaf}"
+
+
+BOXES = ("decoder_fusion.weight.conv_sh.weight", "decoder_fusion.weight.conv_de.weight")
+
+
+def _unused() -> frozenset[str]:
+    """Keys of the fusion file that the released computation never reads, and its constant box filters."""
+    dead = [f"{theirs}.norm" for _, theirs in _self_blocks()]
+    dead += [f"{theirs}.blocks.0.attn.qkv" for _, theirs in _cross_blocks()]
+    leaves = (theirs for _, theirs in _with_leaves(("", layer) for layer in dead))
+    return frozenset((*leaves, "conv_gra.weight", *BOXES))
+
+
+# ------------------------------------------------------------------ checking
+
+
+def _check_boxes(path: Path, released: Weights) -> None:
+    """The network computes the box filters itself, so the file's must be box filters."""
+    for key in BOXES:
+        if key in released and not torch.allclose(released[key].float(), torch.tensor(1 / 9)):
+            raise InputError(f"{path}: {key} is not the constant 1/9 that the release writes")
+
+
+def _widths(weights: Mapping[str, Tensor], heads: int | None) -> dict[str, int]:
+    layers = {"shallow": "stem", "growth": "block1.layers.0", "deep": "block1.adjust"}
+    widths = {name: len(weights[f"encoder_ir.{layer}.bias"].flatten()) for name, layer in layers.items()}
+    return widths | {"heads": heads or max(1, 4 * widths["deep"] // HEAD)}
+
+
+def _check_shapes(weights: Weights, origin: Mapping[str, tuple[Path, str]], heads: int | None) -> None:
+    """All three files must have the infrared encoder's widths."""
+    with torch.device("meta"):
+        expected = CrossFuseCamPaper(**_widths(weights, heads)).state_dict()
+    check_shapes(weights, expected, origin)

@@ -1,0 +1,143 @@
+"""From torch weights to the ONNX graph that users run, checked against torch before it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from torch import nn
+
+from ivfuse.errors import IvfuseError
+from ivfuse.training.checkpoint import load_model
+from ivfuse.training.nets import outputs_of, takes_level
+
+SIZES = ((1, 1, 1), (1, 7, 13), (2, 64, 48), (1, 131, 97), (1, 240, 320))  # batch, height, width
+TOLERANCE = 1e-4
+OPSET = 17
+WORTH_A_CAST = 1024  # values; a cast costs some bytes too
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        path: the graph.
+        sha256: of the file.
+        size: of the file, in bytes.
+        parameters: of the network, without the parts that only training needs.
+        difference: the largest difference to torch over :data:`SIZES`.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+    parameters: int
+    difference: float
+
+
+def export_onnx(weights: Path, out: Path) -> Exported:
+    """Write the network of a weights file as an ONNX graph with dynamic batch, height and width.
+
+    Args:
+        weights: safetensors, see :func:`ivfuse.training.checkpoint.load_model`.
+        out: the graph's file.
+
+    Raises:
+        InputError: weights that cannot be read.
+        IvfuseError: the graph differs from the network by more than 1e-4 somewhere; nothing is written then.
+    """
+    net, _ = load_model(weights)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    part = out.with_name(out.name + ".part")
+    try:
+        write_graph(net, part)
+        store_halves(part)
+        difference = compare(net, part)
+        if not difference <= TOLERANCE:
+            raise IvfuseError(
+                f"{out}: the graph differs from torch by {difference:.1e}, expected {TOLERANCE:.0e}"
+            )
+        os.replace(part, out)
+    finally:
+        part.unlink(missing_ok=True)
+    content = out.read_bytes()
+    return Exported(out, hashlib.sha256(content).hexdigest(), len(content), live_parameters(net), difference)
+
+
+def live_parameters(net: nn.Module) -> int:
+    """Parameters that inference uses: all but those of the reconstruction decoders."""
+    return sum(p.numel() for name, p in net.named_parameters() if not name.startswith("reconstructor"))
+
+
+def write_graph(net: nn.Module, path: Path) -> None:
+    """Trace ``net`` into an ONNX file."""
+    example = torch.rand(2, 1, 120, 136)
+    inputs = {"ir": example, "vi": example.flip(-1)}
+    outputs = outputs_of(net)
+    axes = {name: {0: "batch", 2: "height", 3: "width"} for name in (*inputs, *outputs)}
+    if len(outputs) > 1:  # one for each picture, and these may differ in size
+        axes = {name: {0: "batch", 2: f"{name[:2]}_height", 3: f"{name[:2]}_width"} for name in axes}
+    if takes_level(net):
+        inputs["level"] = example.mean((2, 3), keepdim=True)
+        axes["level"] = {0: "batch"}
+    with warnings.catch_warnings():
+        # The newer exporter gives the same graph, but takes minutes to reason about free sizes.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            net.eval(),
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=axes,
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def store_halves(path: Path) -> None:
+    """Store as float16 what loses nothing by it, which weights of a float16 file do not; half the size.
+
+    A cast behind each makes it float32 again; runtimes fold it away when they load the graph.
+    """
+    model = onnx.load(path)
+    casts = []
+    for weights in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(weights)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if values.dtype != np.float32 or values.size < WORTH_A_CAST or not np.array_equal(half, values):
+            continue
+        name = weights.name
+        weights.CopyFrom(onnx.numpy_helper.from_array(half, name + "_half"))
+        casts.append(onnx.helper.make_node("Cast", [name + "_half"], [name], to=onnx.TensorProto.FLOAT))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    onnx.save(model, path)
+
+
+def compare(net: nn.Module, path: Path) -> float:
+    """The largest difference between a graph and its network over :data:`SIZES`."""
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    worst = 0.0
+    for batch, height, width in SIZES:
+        ir, vi = torch.rand(2, batch, 1, height, width, generator=generator).unbind()
+        inputs = {"ir": ir, "vi": vi}
+        if takes_level(net):
+            inputs["level"] = torch.rand(batch, 1, 1, 1, generator=generator)
+        with torch.no_grad():
+            given = net(*inputs.values())
+        expected = given if isinstance(given, tuple) else (given,)
+        found = session.run(outputs_of(net), {name: value.numpy() for name, value in inputs.items()})
+        for a, b in zip(found, expected, strict=True):
+            worst = max(worst, float(np.abs(a - b.numpy()).max()))
+    return worst

@@ -1,0 +1,363 @@
+"""Training losses by name: each takes the fused picture and its sources, and is zero (or lowest) at its best.
+
+All pictures are (B, 1, H, W) in [0, 1]; every loss is a scalar mean over the batch. A recipe lists names,
+weights and options. A loss of reconstruction takes one picture and its reconstruction, a loss of alignment a
+code and its target, a loss of bands both modalities' features, a loss of masking patches, a loss of a teacher
+the teacher's picture; losses of random views are in ``views.py``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ivfuse.errors import UnknownNameError, UsageError
+from ivfuse.training.nets.blocks import Bands
+
+FusionLoss = Callable[..., Tensor]
+FUSION_LOSSES: dict[str, FusionLoss] = {}
+RECONSTRUCTION_LOSSES: dict[str, FusionLoss] = {}
+BAND_LOSSES: dict[str, FusionLoss] = {}
+ALIGNMENT_LOSSES: dict[str, FusionLoss] = {}
+MASK_LOSSES: dict[str, FusionLoss] = {}
+TEACHER_LOSSES: dict[str, FusionLoss] = {}
+
+
+def _register(table: dict[str, FusionLoss]) -> Callable[[FusionLoss], FusionLoss]:
+    def add(function: FusionLoss) -> FusionLoss:
+        table[function.__name__] = function
+        return function
+
+    return add
+
+
+def find_loss(table: Mapping[str, FusionLoss], name: str, options: Mapping[str, Any]) -> FusionLoss:
+    """The loss ``name`` with its options in place.
+
+    Raises:
+        UnknownNameError: no such loss; the nearest names are told.
+        UsageError: an option that the loss does not have.
+    """
+    if name not in table:
+        raise UnknownNameError("loss", name, table)
+    parameters = inspect.signature(table[name]).parameters.values()
+    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    if unknown := [key for key in options if key not in known]:
+        accepted = ", ".join(known) or "none"
+        raise UsageError(f"the loss {name!r} does not know the option {unknown[0]!r}; accepted: {accepted}")
+    return partial(table[name], **options)
+
+
+# ------------------------------------------------------------------ reconstruction
+
+
+@_register(RECONSTRUCTION_LOSSES)
+@_register(ALIGNMENT_LOSSES)
+def mse(out: Tensor, target: Tensor, *, scale: float = 1.0) -> Tensor:
+    """Mean squared error of values multiplied by ``scale`` (255: the paper's range)."""
+    return F.mse_loss(out * scale, target * scale)
+
+
+@_register(RECONSTRUCTION_LOSSES)
+@_register(ALIGNMENT_LOSSES)
+def l1(out: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error."""
+    return F.l1_loss(out, target)
+
+
+@_register(RECONSTRUCTION_LOSSES)
+def ms_ssim(out: Tensor, target: Tensor) -> Tensor:
+    """1 - MS-SSIM (Wang, Simoncelli & Bovik 2003): five scales, Gaussian 11/1.5; needs sides of 176 or more.
+
+    Smaller pictures use the scales that fit, their weights normalised. Terms are mapped to (t + 1) / 2, as in
+    Li & Wu's release, so that none is negative; their release also raises the last scale's luminance term
+    to the fourth power by mistake, which is not repeated here.
+    """
+    weights = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+    fitting = [w for i, w in enumerate(weights) if min(out.shape[-2:]) // 2**i >= 11]
+    product = out.new_ones(())
+    for i, weight in enumerate(fitting):
+        luminance, structure = _ssim_terms(out, target)
+        term = structure.mean() if i < len(fitting) - 1 else (luminance * structure).mean()
+        product = product * ((term + 1) / 2) ** (weight / sum(fitting))
+        out, target = F.avg_pool2d(out, 2), F.avg_pool2d(target, 2)
+    return 1 - product
+
+
+@_register(RECONSTRUCTION_LOSSES)
+def dssim(out: Tensor, target: Tensor) -> Tensor:
+    """(1 - SSIM) / 2 (Wang et al. 2004), Gaussian 11/1.5, as in stage 1 of Shi et al. 2025."""
+    luminance, structure = _ssim_terms(out, target)
+    return (1 - (luminance * structure).mean()) / 2
+
+
+@_register(RECONSTRUCTION_LOSSES)
+def gradient(out: Tensor, target: Tensor) -> Tensor:
+    """L1 between the components of normalised Sobel gradients (Shi et al. 2025, stage 1)."""
+    return F.l1_loss(_sobel(out) / 8, _sobel(target) / 8)
+
+
+# ------------------------------------------------------------------ masking
+
+
+@_register(MASK_LOSSES)
+def hidden_mse(guess: Tensor, truth: Tensor, hidden: Tensor, *, normalise: float = 1) -> Tensor:
+    """MSE over hidden patches alone (He et al. 2022, section 3).
+
+    Args:
+        guess, truth: values of patches, (B, T, C).
+        hidden: (B, T), 1 where a patch was hidden.
+        normalise: the truth of each patch less its mean and over its deviation, which makes for better codes
+            than plain values (0).
+    """
+    if normalise:
+        variance, mean = torch.var_mean(truth, dim=-1, keepdim=True)
+        truth = (truth - mean) / (variance + 1e-6).sqrt()
+    error = (guess - truth).square().mean(-1)
+    return (error * hidden).sum() / hidden.sum().clamp(min=1)
+
+
+# ------------------------------------------------------------------ bands
+
+
+@_register(BAND_LOSSES)
+def decomposition(bands: Bands) -> Tensor:
+    """Low bands should agree, high bands should not: cc(high)^2 / (1.01 + cc(low)) (Zhao et al. 2023, eq. 8).
+
+    cc is the correlation over the pixels, channel by channel, averaged over channels and batch.
+    """
+    low_ir, high_ir, low_vi, high_vi = (x.float().flatten(0, 1)[:, None] for x in bands)
+    low, high = _pearson(low_ir, low_vi).mean(), _pearson(high_ir, high_vi).mean()
+    return high**2 / (1.01 + low)
+
+
+# ------------------------------------------------------------------ fusion: the papers'
+
+
+@_register(FUSION_LOSSES)
+def intensity_mask(fused: Tensor, ir: Tensor, vi: Tensor, *, scale: float = 1.0) -> Tensor:
+    """MSE to the source whose 11x11 mean is the larger (Li & Wu 2024, eq. 9)."""
+    warm = _box(ir, 11) > _box(vi, 11)
+    return F.mse_loss(fused * scale, torch.where(warm, ir, vi) * scale)
+
+
+@_register(FUSION_LOSSES)
+def gradient_laplacian(fused: Tensor, ir: Tensor, vi: Tensor, *, scale: float = 1.0) -> Tensor:
+    """MSE between positive Laplacians, the sources' by maximum (Li & Wu 2024, eq. 12)."""
+    kernel = fused.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
+    f, a, b = (F.conv2d(x, kernel, padding=1).clamp(min=0) for x in (fused, ir, vi))
+    return F.mse_loss(f * scale, torch.maximum(a, b) * scale)
+
+
+@_register(FUSION_LOSSES)
+def intensity_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+    """L1 to the pixel maximum of the sources (SeAFusion, Tang et al. 2022)."""
+    return F.l1_loss(fused, torch.maximum(ir, vi))
+
+
+@_register(FUSION_LOSSES)
+def intensity_shift(
+    fused: Tensor,
+    ir: Tensor,
+    vi: Tensor,
+    *,
+    light: float = 1.0,
+    dark: float = 0.8,
+    low: float = 0.0,
+    sigma: float = 3.0,
+) -> Tensor:
+    """L1 to the visible moved by the thermal: towards white above its mean, darker below.
+
+    Never darker than the thermal itself, so warm targets keep their level. Unlike the pixel maximum it uses
+    the thermal of bright scenes too: a cold sky or road darkens what would else be white everywhere.
+    ``light`` and ``dark`` say how far; 0 for both is the pixel maximum.
+
+    ``low`` weighs the same distance after a Gaussian of ``sigma`` pixels: with it, losses that ask for the
+    stronger edge may change the edge, but not the level of what lies beside it (halos, blotches).
+    """
+    above = ir - ir.mean((2, 3), keepdim=True)
+    moved = vi + light * F.relu(above) * (1 - vi) - dark * F.relu(-above)
+    off = fused - torch.maximum(ir, moved)
+    loss = off.abs().mean()
+    if low:
+        loss = loss + low * _gaussian(off, 2 * round(3 * sigma) + 1, sigma).abs().mean()
+    return loss
+
+
+@_register(FUSION_LOSSES)
+def gradient_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+    """L1 between Sobel magnitudes |x| + |y|, the sources' by maximum (SeAFusion, Tang et al. 2022)."""
+    f, a, b = (_sobel(x).abs().sum(1, keepdim=True) for x in (fused, ir, vi))
+    return F.l1_loss(f, torch.maximum(a, b))
+
+
+@_register(FUSION_LOSSES)
+def laplacian_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+    """L1 between Laplacians of eight neighbours, the sources' by signed maximum, as MaeFuse's release has it.
+
+    The maximum of signed values keeps lines darker than their surroundings and drops brighter ones. The
+    release weighs it 2, beside ``gradient_max`` with 1 and no term of intensity.
+    """
+    kernel = fused.new_tensor([[1, 1, 1], [1, -8, 1], [1, 1, 1]])[None, None]
+    f, a, b = (F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel) for x in (fused, ir, vi))
+    return F.l1_loss(f, torch.maximum(a, b))
+
+
+@_register(FUSION_LOSSES)
+def gradient_signed(fused: Tensor, ir: Tensor, vi: Tensor, *, gain: float = 1.0) -> Tensor:
+    """L1 between Sobel components, the sources' from whichever has the larger magnitude, sign kept.
+
+    ``gain`` above 1 asks for edges stronger than the source's, which makes up for what L1 smooths away.
+    """
+    f, a, b = _sobel(fused), _sobel(ir), _sobel(vi)
+    stronger = a.square().sum(1, keepdim=True) > b.square().sum(1, keepdim=True)
+    return F.l1_loss(f, gain * torch.where(stronger, a, b))
+
+
+# ------------------------------------------------------------------ fusion: measures of quality
+
+
+@_register(FUSION_LOSSES)
+def ssim(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+    """1 - the mean SSIM with both sources (Wang et al. 2004), Gaussian 11/1.5."""
+    values = [(lum * structure).mean() for lum, structure in (_ssim_terms(fused, x) for x in (ir, vi))]
+    return 1 - (values[0] + values[1]) / 2
+
+
+@_register(FUSION_LOSSES)
+def edges(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+    """1 - a smooth form of Qabf (Xydeas & Petrovic 2000).
+
+    The angle between gradients is wrapped and softened near zero gradients, so that it can be differentiated.
+    """
+    (gf, f), (ga, a), (gb, b) = (_polar(x) for x in (fused, ir, vi))
+    kept = _edge_kept(gf, f, ga, a) * ga + _edge_kept(gf, f, gb, b) * gb
+    return 1 - (kept.sum((1, 2, 3)) / ((ga + gb).sum((1, 2, 3)) + 1e-6)).mean()
+
+
+@_register(FUSION_LOSSES)
+def information(fused: Tensor, ir: Tensor, vi: Tensor, *, scales: float = 4) -> Tensor:
+    """1 - half the sum of both VIFs (Sheikh & Bovik 2006, pixel domain), noise variance 2 of 0..255."""
+    return 1 - (_vif(ir, fused, int(scales)) + _vif(vi, fused, int(scales))) / 2
+
+
+@_register(FUSION_LOSSES)
+def differences(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+    """1 - half the sum of the correlations of differences, SCD (Aslantas & Bendes 2015)."""
+    return 1 - (_pearson(fused - vi, ir) + _pearson(fused - ir, vi)).mean() / 2
+
+
+@_register(FUSION_LOSSES)
+def contrast(fused: Tensor, ir: Tensor, vi: Tensor, *, gain: float = 1.0) -> Tensor:
+    """How far the standard deviation stays below ``gain`` times the larger of the sources'."""
+    f, a, b = (x.flatten(1).std(1) for x in (fused, ir, vi))
+    return F.relu(gain * torch.maximum(a, b) - f).mean()
+
+
+# ------------------------------------------------------------------ fusion: a teacher
+
+
+@_register(TEACHER_LOSSES)
+def imitation(fused: Tensor, taught: Tensor, *, gradient: float = 1.0, low: float = 0.0) -> Tensor:
+    """L1 to what another network makes of the pair, and ``gradient`` times that between Sobel components.
+
+    ``low`` weighs the distance after a Gaussian of 3 pixels, as in :func:`intensity_shift`.
+    """
+    off = fused - taught
+    loss = off.abs().mean() + gradient * (_sobel(off) / 4).abs().mean()
+    if low:
+        loss = loss + low * _gaussian(off, 19, 3.0).abs().mean()
+    return loss
+
+
+# ------------------------------------------------------------------ parts
+
+
+@lru_cache(maxsize=64)
+def _window_matrix(size: int, length: int, sigma: float, step: int) -> Tensor:
+    """(size, outputs): a valid Gaussian filter and subsampling by ``step`` as a matrix; fast anywhere."""
+    t = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
+    taps = torch.exp(-(t**2) / (2 * sigma**2))
+    taps = (taps / taps.sum()).float()
+    starts = range(0, size - length + 1, step)
+    matrix = torch.zeros(size, len(starts))
+    for column, start in enumerate(starts):
+        matrix[start : start + length, column] = taps
+    return matrix
+
+
+def _gaussian(x: Tensor, length: int, sigma: float, step: int = 1) -> Tensor:
+    rows = _window_matrix(x.shape[-2], length, sigma, step).to(x.device)
+    columns = _window_matrix(x.shape[-1], length, sigma, step).to(x.device)
+    return rows.T @ (x @ columns)
+
+
+def _moments(x: Tensor, y: Tensor, length: int, sigma: float) -> tuple[Tensor, ...]:
+    """Local means, variances and covariance."""
+    mx, my, xx, yy, xy = _gaussian(torch.stack((x, y, x * x, y * y, x * y)), length, sigma).unbind()
+    return mx, my, xx - mx * mx, yy - my * my, xy - mx * my
+
+
+def _ssim_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Luminance and contrast-structure maps."""
+    c1, c2 = 0.01**2, 0.03**2
+    mx, my, vx, vy, cov = _moments(x, y, 11, 1.5)
+    return (2 * mx * my + c1) / (mx**2 + my**2 + c1), (2 * cov + c2) / (vx + vy + c2)
+
+
+def _vif(reference: Tensor, distorted: Tensor, scales: int) -> Tensor:
+    noise, eps = 2 / 255**2, 1e-10
+    numerator = denominator = reference.new_zeros(reference.shape[0])
+    for scale in range(1, scales + 1):
+        length = 2 ** (5 - scale) + 1
+        if scale > 1:
+            pair = torch.stack((reference, distorted))
+            reference, distorted = _gaussian(pair, length, length / 5, step=2).unbind()
+        if min(reference.shape[-2:]) < length:
+            break
+        _, _, vr, vd, cov = _moments(reference, distorted, length, length / 5)
+        vr, vd = vr.clamp(min=0), vd.clamp(min=0)
+        gain = (cov / (vr + eps)).clamp(min=0)
+        rest = (vd - gain * cov).clamp(min=eps)
+        numerator = numerator + torch.log10(1 + gain**2 * vr / (rest + noise)).sum((1, 2, 3))
+        denominator = denominator + torch.log10(1 + vr / noise).sum((1, 2, 3))
+    return ((numerator + 1e-6) / (denominator + 1e-6)).mean()
+
+
+def _sobel(x: Tensor) -> Tensor:
+    """(B, 2, H, W): horizontal and vertical Sobel responses, replicated border."""
+    kx = x.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), torch.stack((kx, kx.T))[:, None])
+
+
+def _polar(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradient magnitude (B, 1, H, W) and components (B, 2, H, W)."""
+    g = _sobel(x)
+    return (g.square().sum(1, keepdim=True) + 1e-8).sqrt(), g
+
+
+def _edge_kept(gf: Tensor, f: Tensor, gs: Tensor, s: Tensor) -> Tensor:
+    ratio = torch.minimum(gf, gs) / torch.maximum(gf, gs)
+    cross = (s[:, :1] * f[:, 1:] - s[:, 1:] * f[:, :1]).abs()
+    dot = (s * f).sum(1, keepdim=True).abs()
+    aligned = 1 - torch.atan2(cross, dot + 1e-8) / (torch.pi / 2)
+    strength = 0.9994 * torch.sigmoid(15 * (ratio - 0.5))
+    return strength * 0.9879 * torch.sigmoid(22 * (aligned - 0.8))
+
+
+def _pearson(x: Tensor, y: Tensor) -> Tensor:
+    """(B,): correlation over all pixels."""
+    x, y = x.flatten(1), y.flatten(1)
+    x, y = x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True)
+    # The small term keeps the gradient finite where a difference vanishes.
+    return (x * y).sum(1) / ((x.square().sum(1) + 1e-4) * (y.square().sum(1) + 1e-4)).sqrt()
+
+
+def _box(x: Tensor, size: int) -> Tensor:
+    return F.avg_pool2d(x, size, stride=1, padding=size // 2)

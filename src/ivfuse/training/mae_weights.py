@@ -1,0 +1,115 @@
+"""Weights for the encoder of a network from a file: MAE's official checkpoints, or a run of one's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ivfuse.errors import InputError, UsageError
+from ivfuse.training.checkpoint import read_model
+from ivfuse.training.nets.maefuse_paper import DEVIATION, MEAN
+from ivfuse.training.nets.vit import Encoder, position_codes
+from ivfuse.training.release import Weights, check_keys, read_release, state_dict, to_float
+
+METHOD = "the encoder of maefuse"
+LEFT_OUT = (
+    "mask_token",
+    "decoder_embed.",
+    "decoder_pos_embed",
+    "decoder_blocks.",
+    "decoder_norm.",
+    "decoder_pred.",
+)
+
+
+def read_encoder(net: nn.Module, path: Path) -> Weights:
+    """A state dict for ``net.encoder`` from a file; the network is not changed.
+
+    Args:
+        net: a network whose part ``encoder`` is a :class:`~ivfuse.training.nets.vit.Encoder`.
+        path: a checkpoint of the MAE release, of the encoder alone or with its decoder (which is left out,
+            like the class token unless the encoder has one); or weights that ``ivfuse train`` wrote
+            (``.safetensors``), of which the encoder is taken.
+
+    Raises:
+        UsageError: a network without such an encoder.
+        InputError: a file that is missing or is not such a file, an unknown or missing key, another size,
+            learned position codes; one line that names the file.
+    """
+    encoder = getattr(net, "encoder", None)
+    if not isinstance(encoder, Encoder):
+        raise UsageError(f"{type(net).__name__} has no transformer encoder, expected no encoder weights")
+    weights = _own(path) if path.suffix == ".safetensors" else _official(path, encoder)
+    expected = encoder.state_dict()
+    check_keys(path, METHOD, weights, expected)
+    for key, value in expected.items():
+        if weights[key].shape != value.shape:
+            found, wanted = tuple(weights[key].shape), tuple(value.shape)
+            raise InputError(f"{path}: {key} has the shape {found}, expected {wanted}")
+    return weights
+
+
+def plain_names(path: Path, content: Mapping[str, Any]) -> Weights:
+    """A checkpoint's state dict: out of ``model``, every ``module.`` taken off, layers named as MAE does."""
+    inner = content.get("model", content)
+    out: Weights = {}
+    for key, value in state_dict(path, inner).items():
+        name = re.sub(r"(^|\.)module\.", r"\1", key)
+        name = re.sub(r"\.mlp\.0\.", ".mlp.fc1.", name)  # the fusion release builds its MLPs as sequences
+        out[re.sub(r"\.mlp\.2\.", ".mlp.fc2.", name)] = value
+    return out
+
+
+def check_codes(path: Path, key: str, value: Tensor, dim: int) -> None:
+    """Position codes in a file must be the fixed sines of a square grid, as they are computed here.
+
+    Raises:
+        InputError: they are something else, such as codes that were learned.
+    """
+    count = value.numel() // dim
+    side = int(count**0.5)
+    found = value.reshape(-1, dim)[count - side * side :] if value.numel() == count * dim else value
+    if found.shape != (side * side, dim) or not torch.allclose(
+        found.float(), position_codes(side, side, dim), atol=2e-3
+    ):
+        raise InputError(f"{path}: {key} holds learned position codes, expected MAE's fixed sines")
+
+
+def _own(path: Path) -> Weights:
+    weights, about = read_model(path)
+    found = {k.removeprefix("encoder."): to_float(v) for k, v in weights.items() if k.startswith("encoder.")}
+    if "patch_embed.proj.weight" not in found:
+        raise InputError(f"{path}: weights of {about['method']}, expected ones with a transformer encoder")
+    return found
+
+
+def _official(path: Path, encoder: Encoder) -> Weights:
+    """The encoder's tensors of a file of the MAE release, for as many channels as the encoder has."""
+    weights = plain_names(path, read_release(path))
+    weights = {k: to_float(v) for k, v in weights.items() if not k.startswith(LEFT_OUT)}
+    if (codes := weights.pop("pos_embed", None)) is not None:
+        check_codes(path, "pos_embed", codes, codes.shape[-1])
+    if encoder.cls_token is None:
+        weights.pop("cls_token", None)
+    names = [f"patch_embed.proj.{leaf}" for leaf in ("weight", "bias")]
+    check_keys(path, METHOD, weights.keys() & set(names), names)
+    if encoder.patch_embed.proj.in_channels == 1 and weights[names[0]].shape[1:2] == (3,):
+        weights |= dict(zip(names, _for_grey(*(weights[name] for name in names)), strict=True))
+    return weights
+
+
+def _for_grey(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Fold three equal channels into one.
+
+    A grey picture normalised by the mean of ImageNet's figures then gives the tokens that its three copies,
+    each normalised by its own channel's, would give.
+    """
+    mean, deviation = (torch.tensor(x)[:, None, None] for x in (MEAN, DEVIATION))
+    centre, spread = mean.mean(), deviation.mean()
+    per_level = weight / deviation
+    return spread * per_level.sum(1, keepdim=True), bias + (per_level * (centre - mean)).sum((1, 2, 3))

@@ -1,0 +1,234 @@
+"""Training the matcher: warped pairs with known shifts, and losses over where blocks match best.
+
+The losses are the likelihoods that registration computes with (:mod:`ivfuse.registration.refine`), so
+the network learns what is asked of it there: one clear best shift where there is something to see, none where
+there is not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from ivfuse.image.read import Gray
+from ivfuse.registration.features import FLOOR, shrunk
+from ivfuse.registration.geometry import Matrix, corners_of, four_points, moved, to_centres
+from ivfuse.training.pairs import Mixture, PairImages, Sets
+from ivfuse.training.recipe import Augment, Match, MatchBatch
+
+NEAR = 0.7  # pixels, sigma: shifts this near to the true one count as it
+
+
+@dataclass(frozen=True)
+class Warped:
+    """A batch.
+
+    Attributes:
+        ir, vi: (B, 1, S, S) float32 in [0, 1].
+        places: (B, blocks, 2) upper left corners of blocks of the visible, column and row.
+        shifts: (B, blocks, 2) where their middles lie in the infrared, in pixels from there.
+        block: side of the blocks.
+    """
+
+    ir: Tensor
+    vi: Tensor
+    places: Tensor
+    shifts: Tensor
+    block: int
+
+    def to(self, device: torch.device) -> Warped:
+        """The same there."""
+        ir, vi, places, shifts = (x.to(device) for x in (self.ir, self.vi, self.places, self.shifts))
+        return Warped(ir, vi, places, shifts, self.block)
+
+
+class MatchSampler:
+    """Random crops of random pairs, at random scale and turn; the infrared is warped besides.
+
+    Args:
+        sets: weighted sets of pairs; a photograph is a pair of one picture with itself.
+        how: how strongly things are warped, and the kinds of batches.
+        seed: two integers (the recipe's seed, the stage).
+        augment: random changes of values.
+    """
+
+    def __init__(self, sets: Sets, how: Match, seed: tuple[int, int], augment: Augment) -> None:
+        """Nothing is drawn yet."""
+        self.mixture = Mixture(sets)
+        self.how, self.seed, self.augment = how, seed, augment
+
+    def draw(self, step: int, rank: int = 0, world: int = 1) -> tuple[Warped]:
+        """The batch of ``step``, a function of it and the seed alone."""
+        kinds = self.how.batches
+        kind = kinds[np.random.default_rng((*self.seed, step)).integers(len(kinds))]
+        crops = [self._drawn(kind, step, index) for index in range(rank, kind.batch, world)]
+        ir, vi, places, shifts = (torch.from_numpy(np.stack(side)) for side in zip(*crops, strict=True))
+        return (Warped(ir[:, None], vi[:, None], places, shifts, kind.block),)
+
+    def _drawn(self, kind: MatchBatch, step: int, index: int) -> tuple[NDArray[Any], ...]:
+        """Infrared, visible, places and shifts of one crop of a batch."""
+        rng = np.random.default_rng((*self.seed, step, index))
+        ir, vi, warp = self._crop(self.mixture.draw(rng), kind.crop, rng)
+        places = rng.integers(0, kind.crop - kind.block + 1, (kind.blocks, 2))
+        middles = (places + kind.block / 2).astype(np.float64)
+        return ir, vi, places, (moved(warp, middles) - middles).astype(np.float32)
+
+    def _crop(self, pair: PairImages, size: int, rng: np.random.Generator) -> tuple[Gray, Gray, Matrix]:
+        """A crop of both, and the transform from the visible's to the infrared's."""
+        ir, vi = pair.as_float()
+        if pair.ir is pair.vi:
+            ir = recoloured(ir, rng)
+        side = math.sqrt(ir.size)
+        smallest = size * max(0.9, 1.05 * side / min(ir.shape))
+        scale = _log_uniform(rng, smallest, max(min(self.how.largest, 1.15 * side), smallest)) / side
+        ir, vi = (shrunk(x, min(1.0, scale)) for x in (ir, vi))
+        source = self._placed(vi.shape, size, max(1.0, scale), rng)
+        warp = self._warp(size, rng)
+        ir = _cut(ir, source @ np.linalg.inv(warp), size)
+        return degraded(ir, self.augment, rng), degraded(_cut(vi, source, size), self.augment, rng), warp
+
+    def _placed(self, shape: tuple[int, ...], size: int, zoom: float, rng: np.random.Generator) -> Matrix:
+        """From a crop to the picture: turned, mirrored, a little stretched, inside where it fits."""
+        angle = math.radians(self.how.turn) * rng.standard_normal()
+        zoom *= math.exp(0.05 * rng.standard_normal())
+        cosine, sine = math.cos(angle) / zoom, math.sin(angle) / zoom
+        half = size / 2 * (abs(cosine) + abs(sine))
+        x, y = (rng.uniform(min(half, n / 2), max(n - half, n / 2)) for n in (shape[1], shape[0]))
+        mirror = -1.0 if self.augment.flip and rng.random() < 0.5 else 1.0
+        turned = np.array([[cosine, -sine, x], [sine, cosine, y], [0, 0, 1]]) @ np.diag([mirror, 1, 1])
+        return np.asarray(turned @ np.array([[1, 0, -size / 2], [0, 1, -size / 2], [0, 0, 1]]), np.float64)
+
+    def _warp(self, size: int, rng: np.random.Generator) -> Matrix:
+        """A shift that differs from corner to corner."""
+        reach, corners = self.how.reach, corners_of((size, size))
+        shift = rng.uniform(1 - reach, reach - 1, 2) + self.how.bend * size * rng.standard_normal((4, 2))
+        return four_points(corners, corners + shift.clip(-reach - 2, reach + 2))
+
+
+def recoloured(x: Gray, rng: np.random.Generator) -> Gray:
+    """A photograph as another band might see it: its values by a random curve that rises and falls."""
+    curve = np.cumsum(rng.standard_normal(5))
+    y = np.interp(x, np.linspace(0, 1, 5), curve)
+    return np.asarray((y - y.min()) / (np.ptp(y) + 1e-6), np.float32)
+
+
+def degraded(x: Gray, how: Augment, rng: np.random.Generator) -> Gray:
+    """Values as another camera or hour would give them: exposure, darkness, blur, noise, a lamp.
+
+    ``how.exposure`` is the largest change of the gamma exponent, ``gain`` the largest loss of light,
+    ``noise`` the largest standard deviation, ``chance`` how often.
+    """
+    exposure, dark, blur, noise, lamp = rng.random(5) < np.array([1, 0.5, 1, 1, 0.3]) * how.chance
+    if exposure:
+        x = x ** np.float32((1 + how.exposure) ** rng.uniform(-1, 1))
+    if blur:
+        x = np.asarray(cv2.GaussianBlur(x, (0, 0), rng.uniform(0.3, 1.2)), np.float32)
+    if dark:  # with fewer photons and fewer levels
+        x = x * np.float32(1 - how.gain * rng.random())
+        x = x + rng.standard_normal(x.shape, np.float32) * np.sqrt(0.001 * np.maximum(x, 0.005))
+    if noise:
+        x = x + rng.standard_normal(x.shape, np.float32) * np.float32(how.noise * rng.random() ** 2)
+    if lamp:
+        y, column = (np.arange(n) - rng.uniform(0, n) for n in x.shape)
+        glow = np.exp(-(y[:, None] ** 2 + column**2) / (2 * rng.uniform(3, 20) ** 2))
+        x = x + np.float32(rng.uniform(0.5, 2)) * glow.astype(np.float32)
+    return np.asarray(np.rint(np.clip(x, 0, 1) * 255) / 255, np.float32)
+
+
+def surfaces(batch: Warped, ir: Tensor, vi: Tensor, reach: int) -> Tensor:
+    """Correlation of each block of the visible with the infrared under every shift.
+
+    Args:
+        batch: says which blocks.
+        ir, vi: features, (B, C, S, S).
+        reach: of the shifts, in pixels.
+
+    Returns:
+        (B, blocks, (2 reach + 1)^2), -1..1, shifts row by row.
+    """
+    block, side = batch.block, batch.block + 2 * reach
+    near = _cut_blocks(vi, batch.places, block)
+    far = _cut_blocks(F.pad(ir, (reach,) * 4), batch.places, side)
+    product = torch.fft.rfft2(far) * torch.fft.rfft2(near, s=(side, side)).conj()
+    valid = 2 * reach + 1
+    dot = torch.fft.irfft2(product.sum(1), s=(side, side))[:, :valid, :valid] / block**2
+    power = F.avg_pool2d((far * far).sum(1, keepdim=True), block, 1)[:, 0]
+    own = (near * near).sum(1).mean((1, 2))[:, None, None]
+    match: Tensor = dot / torch.sqrt((power + FLOOR) * (own + FLOOR))
+    return match.reshape(*batch.places.shape[:2], -1)
+
+
+def shift_loss(match: Tensor, shifts: Tensor, reach: int, sharpness: float, outliers: float) -> Tensor:
+    """Minus the log-likelihood of the true shifts; a share of ``outliers`` may be anywhere.
+
+    Args:
+        match: (B, blocks, shifts) of :func:`surfaces`.
+        shifts: (B, blocks, 2), the truth; blocks whose truth is out of reach do not count.
+        reach: as in :func:`surfaces`.
+        sharpness: likelihood is exp(sharpness * match).
+        outliers: 0..1.
+    """
+    line = torch.arange(-reach, reach + 1, device=match.device, dtype=match.dtype)
+    off = [(line - shifts[..., axis, None]) ** 2 for axis in (0, 1)]
+    near = torch.exp(-(off[0][..., None, :] + off[1][..., :, None]) / (2 * NEAR**2)).flatten(2)
+    chance = torch.softmax(sharpness * match, -1)
+    found: Tensor = (1 - outliers) * (chance * near).sum(-1) + outliers * near.mean(-1)
+    counts = (shifts.abs().amax(-1) <= reach - 0.5).to(match.dtype)
+    loss: Tensor = -(torch.log(found.clamp(min=1e-12)) * counts).sum() / counts.sum().clamp(min=1)
+    return loss
+
+
+def unrelated_loss(match: Tensor, sharpness: float) -> Tensor:
+    """How far from equal the likelihoods of all shifts are, for blocks of pictures of different scenes."""
+    return -torch.log_softmax(sharpness * match, -1).mean() - math.log(match.shape[-1])
+
+
+class MatchLoss:
+    """The loss of a stage of the task ``match``."""
+
+    def __init__(self, how: Match) -> None:
+        """``how`` says how sharp likelihoods are and how much unrelated pictures count."""
+        self.how = how
+
+    def __call__(self, net: Any, batch: Warped, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and its unweighted parts."""
+        how = self.how
+        ir, vi = (x.float() for x in net(batch.ir, batch.vi))
+        shift = shift_loss(
+            surfaces(batch, ir, vi, how.reach), batch.shifts, how.reach, how.sharpness, how.outliers
+        )
+        unrelated = unrelated_loss(surfaces(batch, ir.roll(1, 0), vi, how.reach), how.sharpness)
+        return shift + how.unrelated * unrelated, {"shift": shift, "unrelated": unrelated}
+
+
+def _cut(x: Gray, matrix: Matrix, size: int) -> Gray:
+    """The square crop of which ``matrix`` says where it comes from, counting from corners."""
+    cut = cv2.warpPerspective(
+        x,
+        to_centres(matrix),
+        (size, size),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REFLECT,
+    )
+    return np.asarray(cut, np.float32)
+
+
+def _cut_blocks(x: Tensor, places: Tensor, side: int) -> Tensor:
+    """(B, C, S, S) and corners (B, blocks, 2) -> (B * blocks, C, side, side)."""
+    line = torch.arange(side, device=x.device)
+    columns, rows = (places[..., axis, None] + line for axis in (0, 1))
+    index = torch.arange(len(x), device=x.device)[:, None, None, None]
+    blocks = x.permute(0, 2, 3, 1)[index, rows[..., :, None], columns[..., None, :]]
+    return blocks.flatten(0, 1).permute(0, 3, 1, 2)
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return math.exp(rng.uniform(math.log(low), math.log(high)))

@@ -1,0 +1,290 @@
+"""crossfuse-cam, the fixed variant: cross attention that looks for what is uncorrelated (Li & Wu 2024).
+
+The structure is the paper's: an auto-encoder per modality, self attention in plain and in shifted windows,
+cross attention in both directions, a decoder with weighted skips. What the release got wrong is mended:
+
+- **Uncorrelated means uncorrelated.** Flipping the sign of a similarity between two freely learned
+  projections changes nothing, as training can flip it back. Here queries and keys come from *one* shared
+  projection and are normalised, so their product is a cosine whose sign has a meaning, and the weights are
+  softmax(-t * cosine) with a positive learned temperature t: the less a token of the other modality resembles
+  the query, the more it adds.
+- **The shift shifts**: the map is moved by half a window before it is cut; positions carry a learned bias.
+- **Activations** follow the convolutions; energy weights are per channel, of magnitudes, within [0, 1].
+- **A third skip** at half resolution brings detail that the paper's decoder has to make up.
+- **Bounded output without min-max**: the network predicts a weight between the sources and a step towards
+  black or white, so every output lies in [0, 1] and no single pixel changes the picture's contrast.
+- **Warm and cold have a zero**: a thermal picture has no absolute scale, so the decoder sees how far each
+  pixel lies from the picture's mean. Else the same sky is cold beside a hill and neither beside itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ivfuse.errors import UsageError
+from ivfuse.training.nets.blocks import (
+    ConvAct,
+    DenseBlock,
+    RelativeBias,
+    box3,
+    compose,
+    crop_border,
+    from_windows,
+    pad_border,
+    to_windows,
+)
+
+STRIDE = 8  # of the deep features
+
+
+class Encoder(nn.Module):
+    """One modality's encoder: features at full, half and an eighth of the resolution."""
+
+    def __init__(self, shallow: int, middle: int, deep: int, growth: int) -> None:
+        """Widths as in :class:`CrossFuseCam`."""
+        super().__init__()
+        self.stem = ConvAct(1, shallow)
+        self.block1 = DenseBlock(shallow, growth, middle)
+        self.block2 = DenseBlock(middle, growth + growth // 2, deep)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, 1, H, W) -> shallow (B, s, H, W), middle (B, m, H/2, W/2), deep (B, d, H/8, W/8)."""
+        shallow = self.stem(x)
+        middle = self.block1(F.max_pool2d(shallow, 2))
+        deep = F.max_pool2d(self.block2(F.max_pool2d(middle, 2)), 2)
+        return shallow, middle, deep
+
+
+class Reconstructor(nn.Module):
+    """Stage 1's decoder: the picture back from the features; discarded afterwards."""
+
+    def __init__(self, shallow: int, middle: int, deep: int) -> None:
+        """Widths as in :class:`CrossFuseCam`."""
+        super().__init__()
+        self.up1 = ConvAct(deep, deep)
+        self.up2 = ConvAct(deep, middle)
+        self.up3 = ConvAct(middle, shallow)
+        self.out = nn.Conv2d(shallow, 1, 3, padding=1)
+
+    def forward(self, shallow: Tensor, middle: Tensor, deep: Tensor) -> Tensor:
+        """Features as the encoder returns them -> (B, 1, H, W), not bounded."""
+        x = _up(self.up1(deep))
+        x = _up(self.up2(x)) + middle
+        x = _up(self.up3(x)) + shallow
+        out: Tensor = self.out(x)
+        return out
+
+
+class Attention(nn.Module):
+    """Multi-head attention inside windows, of a map with itself or with the other modality's.
+
+    ``uncorrelated=True`` is the cross attention described at the top of this file.
+    """
+
+    def __init__(self, dim: int, heads: int, window: int, *, uncorrelated: bool) -> None:
+        """For tokens of ``dim`` values, a multiple of ``heads``, in windows of ``window`` x ``window``."""
+        super().__init__()
+        if heads < 1 or dim % heads:
+            raise UsageError(f"heads={heads}, expected a divisor of deep={dim}")
+        self.heads, self.uncorrelated = heads, uncorrelated
+        self.query = nn.Linear(dim, dim)
+        self.key = self.query if uncorrelated else nn.Linear(dim, dim)
+        self.value = nn.Linear(dim, dim)
+        self.out = nn.Linear(dim, dim)
+        self.bias = RelativeBias(window, heads)
+        self.log_temperature = nn.Parameter(torch.zeros(heads, 1, 1)) if uncorrelated else None
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """Queries from ``x``, keys and values from ``other``; both (N, T, C)."""
+        q, k, v = (
+            self._split(layer(t)) for layer, t in ((self.query, x), (self.key, other), (self.value, other))
+        )
+        if self.log_temperature is not None:
+            q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+            q = q * -self.log_temperature.exp()
+        else:
+            q = q * q.shape[-1] ** -0.5
+        weights = torch.softmax(q @ k.transpose(-1, -2) + self.bias(), dim=-1)
+        out: Tensor = self.out((weights @ v).transpose(1, 2).flatten(2))
+        return out
+
+    def _split(self, x: Tensor) -> Tensor:
+        n, t, c = x.shape
+        return x.reshape(n, t, self.heads, c // self.heads).transpose(1, 2)
+
+
+class Block(nn.Module):
+    """Pre-norm attention and MLP over windows of a map; the residual stream is the second argument's."""
+
+    def __init__(
+        self, dim: int, heads: int, window: int, *, shift: bool = False, uncorrelated: bool = False
+    ) -> None:
+        """``shift`` moves the windows by half their side; the rest as in :class:`Attention`."""
+        super().__init__()
+        self.window, self.shift = window, window // 2 if shift else 0
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.attention = Attention(dim, heads, window, uncorrelated=uncorrelated)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(dim, eps=1e-6), nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim)
+        )
+
+    def forward(self, query: Tensor, base: Tensor) -> Tensor:
+        """``base`` (B, C, H, W) plus what attention from ``query`` finds in it."""
+        h, w = base.shape[-2:]
+        below, right = -(h + self.shift) % self.window, -(w + self.shift) % self.window
+        pad = (self.shift, right, self.shift, below)
+        x = to_windows(F.pad(base, pad, mode="replicate"), self.window)
+        q = x if query is base else to_windows(F.pad(query, pad, mode="replicate"), self.window)
+        normed = self.norm(x)
+        x = x + self.attention(normed if query is base else self.norm(q), normed)
+        x = x + self.mlp(x)
+        x = from_windows(x, self.window, self.shift + h + below, self.shift + w + right)
+        return x[..., self.shift : self.shift + h, self.shift : self.shift + w]
+
+
+class CrossAttentionModule(nn.Module):
+    """CAM: self attention, shifted self attention, then cross attention in both directions, summed."""
+
+    def __init__(self, dim: int, heads: int, window: int) -> None:
+        """For maps of ``dim`` channels, a multiple of ``heads``."""
+        super().__init__()
+        self.self_ir = Block(dim, heads, window)
+        self.self_vi = Block(dim, heads, window)
+        self.shifted_ir = Block(dim, heads, window, shift=True)
+        self.shifted_vi = Block(dim, heads, window, shift=True)
+        self.cross_ir = Block(dim, heads, window, uncorrelated=True)
+        self.cross_vi = Block(dim, heads, window, uncorrelated=True)
+
+    def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
+        """Two deep maps (B, C, H, W) -> one."""
+        ir, vi = self.self_ir(ir, ir), self.self_vi(vi, vi)
+        ir, vi = self.shifted_ir(ir, ir), self.shifted_vi(vi, vi)
+        out: Tensor = self.cross_ir(vi, ir) + self.cross_vi(ir, vi)
+        return out
+
+
+class CrossFuseCam(nn.Module):
+    """The whole network, variant ``fixed``.
+
+    Args:
+        shallow, middle, deep: channels at full, half and an eighth of the resolution.
+        growth: channels that each layer of the first dense block adds (the second adds half as many more).
+        heads: attention heads; divides ``deep``.
+        window: side of an attention window, in deep pixels.
+    """
+
+    variant = "fixed"
+    takes_level = True
+
+    def __init__(
+        self,
+        shallow: int = 16,
+        middle: int = 48,
+        deep: int = 64,
+        growth: int = 24,
+        heads: int = 4,
+        window: int = 8,
+    ) -> None:
+        """See above; ``align`` is the side of a window in pixels."""
+        super().__init__()
+        self.align = window * STRIDE
+        self.encoder_ir = Encoder(shallow, middle, deep, growth)
+        self.encoder_vi = Encoder(shallow, middle, deep, growth)
+        self.reconstructor_ir = Reconstructor(shallow, middle, deep)
+        self.reconstructor_vi = Reconstructor(shallow, middle, deep)
+        self.cam = CrossAttentionModule(deep, heads, window)
+        self.decoder = Decoder(shallow, middle, deep)
+
+    def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
+        """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
+
+        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole picture. Without it
+        the mean of ``ir`` is taken.
+        """
+        h, w = ir.shape[-2:]
+        if level is None:
+            level = ir.mean((2, 3), keepdim=True)
+        ir, vi = pad_border(ir, STRIDE), pad_border(vi, STRIDE)
+        features_ir, features_vi = self.encoder_ir(ir), self.encoder_vi(vi)
+        pixels = torch.cat((ir, vi, ir - level), 1)
+        cam = self.cam(features_ir[2], features_vi[2])
+        weight, step = self.decoder(cam, features_ir, features_vi, pixels)
+        return crop_border(compose(ir, vi, weight, step), h, w)
+
+    def reconstruct(self, ir: Tensor, vi: Tensor, *, deep_only: bool = False) -> tuple[Tensor, Tensor]:
+        """Stage 1: each picture from its own features, (B, 1, H, W) each.
+
+        Args:
+            ir, vi: as for :meth:`forward`.
+            deep_only: give the decoder the deep features alone. With the shallow ones at hand the picture is
+                a linear map away and the deep layers would learn nothing.
+        """
+        h, w = ir.shape[-2:]
+        out = []
+        for x, encoder, decoder in (
+            (ir, self.encoder_ir, self.reconstructor_ir),
+            (vi, self.encoder_vi, self.reconstructor_vi),
+        ):
+            shallow, middle, deep = encoder(pad_border(x, STRIDE))
+            if deep_only:
+                shallow, middle = torch.zeros_like(shallow), torch.zeros_like(middle)
+            out.append(crop_border(decoder(shallow, middle, deep), h, w))
+        return out[0], out[1]
+
+
+class Decoder(nn.Module):
+    """Fused deep features and three weighted skips -> a weight between the sources and a step."""
+
+    def __init__(self, shallow: int, middle: int, deep: int) -> None:
+        """Widths as in :class:`CrossFuseCam`."""
+        super().__init__()
+        self.deep = ConvAct(deep, deep)
+        self.up1 = ConvAct(deep, middle)
+        self.up2 = ConvAct(middle, middle)
+        self.mix = ConvAct(middle, middle)
+        self.up3 = ConvAct(middle, shallow)
+        self.last = ConvAct(shallow + 3, shallow)
+        self.head = nn.Conv2d(shallow, 2, 3, padding=1)
+
+    def forward(
+        self,
+        cam: Tensor,
+        ir: tuple[Tensor, Tensor, Tensor],
+        vi: tuple[Tensor, Tensor, Tensor],
+        pixels: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Turn features into a weight in [0, 1] and a step in [-1, 1], (B, 1, H, W) each.
+
+        Args:
+            cam: CAM's map.
+            ir, vi: features of the encoders.
+            pixels: both sources and the infrared's distance from its level, (B, 3, H, W).
+        """
+        x = self.deep(cam + _blend(ir[2], vi[2], _energy))
+        x = self.up1(_up(x))
+        x = self.up2(_up(x)) + _blend(ir[1], vi[1], _detail)
+        x = self.up3(_up(self.mix(x))) + _blend(ir[0], vi[0], _detail)
+        weight, step = self.head(self.last(torch.cat((x, pixels), 1))).chunk(2, 1)
+        return torch.sigmoid(weight), torch.tanh(step)
+
+
+def _up(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _energy(x: Tensor) -> Tensor:
+    return box3(x.abs())
+
+
+def _detail(x: Tensor) -> Tensor:
+    return (x - box3(x)).abs()
+
+
+def _blend(ir: Tensor, vi: Tensor, activity: Callable[[Tensor], Tensor]) -> Tensor:
+    """Average of two maps weighted by their activity, channel by channel."""
+    a, b = activity(ir), activity(vi)
+    return vi + (a + 1e-4) / (a + b + 2e-4) * (ir - vi)

@@ -1,0 +1,202 @@
+"""maefuse, the paper variant: what the release of Li et al. (2025) computes, its mistakes included.
+
+It exists so that the authors' weights load and give their pictures. Kept on purpose:
+
+- attention runs over the *batch*: the modules take (sequence, batch, channels) and are given (batch, patches,
+  channels). With one pair every weight is 1, so CFM is a linear map of each patch by itself and MFM does not
+  depend on what CFM found; in training, unrelated pictures are mixed at equal places;
+- the position codes run over 0..39, beyond the 0..13 that the encoder was pre-trained on;
+- they are added to the codes once more before the fusion, but not to the mean that the alignment aims at;
+- no residual and no norm before attention; every picture is resized to 640x640, whatever its shape.
+
+Left out: cutting levels off at 8 bits, and resizing the visible's colours along (they keep their resolution).
+Source: J. Li et al., "MaeFuse", IEEE TIP 34 (2025), arXiv 2404.11016, and a description of the release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ivfuse.errors import UnknownNameError, UsageError
+from ivfuse.training.nets.vit import (
+    PATCH,
+    Decoder,
+    Encoder,
+    Size,
+    attend,
+    check_width,
+    position_codes,
+    unpatchify,
+)
+
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B
+GREY = (0.2989, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the network computes on the way, (B, T, dim) each but ``decoded``.
+
+    Attributes:
+        ir, vi: codes of the sources, without the second position code.
+        cross: after CFM.
+        fused: after MFM.
+        decoded: three channels in normalised units, (B, 3, H, W).
+    """
+
+    ir: Tensor
+    vi: Tensor
+    cross: Tensor
+    fused: Tensor
+    decoded: Tensor
+
+
+class BatchAttention(nn.Module):
+    """Multi-head attention over the first axis, with the weights' names of ``nn.MultiheadAttention``."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        """``heads`` divides ``dim``."""
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, query: Tensor, other: Tensor) -> Tensor:
+        """Queries from one, keys and values from the other, (B, T, C) each; attention is over B."""
+        parts = zip(self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True)
+        q, k, v = (
+            F.linear(x, weight, bias).transpose(0, 1)
+            for x, (weight, bias) in zip((query, other, other), parts, strict=True)
+        )
+        out: Tensor = self.out_proj(attend(q, k, v, self.heads).transpose(0, 1))
+        return out
+
+
+class Merge(nn.Module):
+    """MFM: attention from the guide to both codes; in the journal's version a feed-forward and a norm."""
+
+    def __init__(self, dim: int, heads: int, feed_forward: bool) -> None:
+        """Without ``feed_forward``: the first version."""
+        super().__init__()
+        self.attention = BatchAttention(dim, heads)
+        self.feed_forward = feed_forward
+        if feed_forward:
+            self.fc1 = nn.Linear(dim, 4 * dim)
+            self.fc2 = nn.Linear(4 * dim, dim)
+            self.ln = nn.LayerNorm(dim)
+
+    def forward(self, guide: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
+        """(B, T, C) each -> (B, T, C)."""
+        merged: Tensor = self.attention(guide, vi) + self.attention(guide, ir)
+        if self.feed_forward:
+            merged = self.ln(merged + self.fc2(F.gelu(self.fc1(merged))))
+        return merged
+
+
+class MaeFusePaper(nn.Module):
+    """The whole network, variant ``paper``; the defaults are the release's size.
+
+    Args:
+        dim, depth, heads: of the encoder (ViT-L).
+        decoder_dim, decoder_depth, decoder_heads: of the decoder.
+        fusion_heads: of CFM and MFM.
+        feed_forward: False: MFM as in the paper's first version.
+        side: pictures are resized to this many pixels both ways, a multiple of 16.
+    """
+
+    variant = "paper"
+    align = 1
+    patch = PATCH
+
+    def __init__(
+        self,
+        dim: int = 1024,
+        depth: int = 24,
+        heads: int = 16,
+        decoder_dim: int = 512,
+        decoder_depth: int = 4,
+        decoder_heads: int = 16,
+        fusion_heads: int = 16,
+        feed_forward: bool = True,
+        side: int = 640,
+    ) -> None:
+        """See above."""
+        super().__init__()
+        if side < PATCH or side % PATCH:
+            raise UsageError(f"side={side}, expected a multiple of {PATCH}")
+        for count in (heads, fusion_heads):
+            check_width("dim", dim, count)
+        self.side = side
+        self.encoder = Encoder(Size(dim, depth, heads), 3)
+        self.cfm = BatchAttention(dim, fusion_heads)
+        self.mfm = Merge(dim, fusion_heads, feed_forward)
+        self.decoder = Decoder(dim, decoder_dim, decoder_depth, decoder_heads, 3 * PATCH**2)
+
+    def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
+        """Fuse (B, 1, H, W) in [0, 1] with the same into the same, at 640x640 inside."""
+        return self.forward_through(ir, vi, "mfm")
+
+    def forward_through(self, ir: Tensor, vi: Tensor, through: str) -> Tensor:
+        """As :meth:`forward`; ``through="cfm"`` decodes what CFM found and passes MFM by."""
+        small = [self._normalised(x) for x in (ir, vi)]
+        code = self._fused(self.encoder(small[0]), self.encoder(small[1]), through)
+        picture = self._resized(self._grey(self._decoded(code, *small[0].shape[-2:])), *ir.shape[-2:])
+        bounded = picture.clamp(0, 1)
+        # In training the gradient passes the limits: a level beyond them could not come back otherwise.
+        return picture + (bounded - picture).detach() if picture.requires_grad else bounded
+
+    def forward_features(self, ir: Tensor, vi: Tensor) -> Features:
+        """All that is computed, from normalised square pictures (B, 3, S, S), S a multiple of 16."""
+        a, b = self.encoder(ir), self.encoder(vi)
+        cross, fused = (self._fused(a, b, through) for through in ("cfm", "mfm"))
+        return Features(a, b, cross, fused, self._decoded(fused, *ir.shape[-2:]))
+
+    def align_codes(self, ir: Tensor, vi: Tensor, through: str = "mfm") -> tuple[Tensor, Tensor]:
+        """The code after a fusion module and what it is to resemble first, the mean of both codes."""
+        a, b = (self.encoder(self._normalised(x)) for x in (ir, vi))
+        return self._fused(a, b, through), (a + b) / 2
+
+    def reconstruct(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
+        """Each picture from its own code, (B, 1, H, W) each, not bounded."""
+        out = []
+        for x in (ir, vi):
+            small = self._normalised(x)
+            decoded = self._decoded(self.encoder(small), *small.shape[-2:])
+            out.append(self._resized(self._grey(decoded), *x.shape[-2:]))
+        return out[0], out[1]
+
+    def _fused(self, ir: Tensor, vi: Tensor, through: str) -> Tensor:
+        if through not in ("cfm", "mfm"):
+            raise UnknownNameError("fusion module", through, ("cfm", "mfm"))
+        side = int(ir.shape[1] ** 0.5)  # the release knows square grids only
+        codes = position_codes(side, side, ir.shape[2], device=ir.device)
+        ir, vi = ir + codes, vi + codes
+        cross: Tensor = self.cfm(ir, vi) + self.cfm(vi, ir)
+        return cross if through == "cfm" else self.mfm(cross, ir, vi)
+
+    def _decoded(self, code: Tensor, height: int, width: int) -> Tensor:
+        rows, columns = height // PATCH, width // PATCH
+        return unpatchify(self.decoder(code, rows, columns), rows, columns)
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        """Three equal channels, ``side`` pixels both ways, as ImageNet's."""
+        if tuple(x.shape[-2:]) != (self.side, self.side):
+            x = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
+        return (x - x.new_tensor(MEAN)[:, None, None]) / x.new_tensor(DEVIATION)[:, None, None]
+
+    def _grey(self, x: Tensor) -> Tensor:
+        """Back to one channel in [0, 1]."""
+        x = x.float() * x.new_tensor(DEVIATION)[:, None, None] + x.new_tensor(MEAN)[:, None, None]
+        return (x * x.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)
+
+    def _resized(self, x: Tensor, height: int, width: int) -> Tensor:
+        if tuple(x.shape[-2:]) == (height, width):
+            return x
+        return F.interpolate(x, (height, width), mode="bicubic", align_corners=False)

@@ -1,0 +1,72 @@
+"""Pairs of files as 8-bit arrays, in colour; needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import InputError
+from ivfuse.image.color import resize_to
+from ivfuse.image.pairing import Pair, pair_folder
+from ivfuse.image.read import read_visible
+from ivfuse.thermal.read import read_gray
+
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One pair of pictures.
+
+    Attributes:
+        name: of the pair.
+        ir: (H, W).
+        vi: (H, W, 3) in R, G, B order; grey files have three equal channels.
+    """
+
+    name: str
+    ir: Bytes
+    vi: Bytes
+
+
+def list_pairs(folder: Path, exclude: frozenset[str] = frozenset(), limit: int | None = None) -> list[Pair]:
+    """The pairs of a folder.
+
+    Args:
+        folder: holds ``ir/`` and ``vi/``.
+        exclude: names of pairs to leave out.
+        limit: take only so many, evenly spread over the names.
+
+    Raises:
+        InputError: no such folder, or nothing left in it.
+    """
+    pairs = [p for p in pair_folder(folder).pairs if p.name not in exclude]
+    if not pairs:
+        raise InputError(f"{folder}: no pairs to use")
+    if limit is not None and limit < len(pairs):
+        pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, limit).round().astype(int)]
+    return pairs
+
+
+def stems_of(folders: Sequence[Path]) -> frozenset[str]:
+    """The names of all pairs of these folders."""
+    return frozenset(pair.name for folder in folders for pair in pair_folder(folder).pairs)
+
+
+def read_scenes(pairs: Sequence[Pair]) -> Iterator[Scene]:
+    """Read pairs one after the other; thermal pictures are brought to the visible's grid."""
+    for pair in pairs:
+        vi = read_visible(pair.vi).pixels
+        ir = resize_to(read_gray(pair.ir).pixels, *vi.shape[:2])
+        if vi.ndim == 2:
+            vi = np.repeat(vi[..., None], 3, axis=2)
+        yield Scene(pair.name, to_bytes(ir), to_bytes(vi))
+
+
+def to_bytes(x: NDArray[np.float32]) -> Bytes:
+    """[0, 1] to 0..255, rounded."""
+    return np.rint(x * 255).astype(np.uint8)

@@ -1,0 +1,308 @@
+"""What a stage of training does: which parts learn, by which loss, optimiser and schedule."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ivfuse.errors import UnknownNameError, UsageError
+from ivfuse.training.losses import (
+    ALIGNMENT_LOSSES,
+    BAND_LOSSES,
+    FUSION_LOSSES,
+    MASK_LOSSES,
+    RECONSTRUCTION_LOSSES,
+    TEACHER_LOSSES,
+    find_loss,
+)
+from ivfuse.training.nets import build_net, outputs_of, takes_level
+from ivfuse.training.recipe import Loss, Optimizer, Recipe, StageRecipe
+from ivfuse.training.views import VIEW_LOSSES
+
+# What a network may offer besides ``forward``: reconstructions, both modalities' bands with either, fusion by
+# some of its modules, codes to be aligned, guesses of hidden patches.
+OFFERED = (
+    "reconstruct",
+    "forward_bands",
+    "reconstruct_bands",
+    "forward_through",
+    "align_codes",
+    "reconstruct_masked",
+)
+# These set the random numbers of views and of masks apart from those of the batch's crops.
+VIEWS = 2**31
+MASKS = 2**31 + 1
+
+TABLES: dict[str, Mapping[str, Any]] = {
+    "mask": MASK_LOSSES,
+    "reconstruct": RECONSTRUCTION_LOSSES | BAND_LOSSES,
+    "align": ALIGNMENT_LOSSES,
+    "fuse": FUSION_LOSSES | VIEW_LOSSES | BAND_LOSSES | TEACHER_LOSSES,
+}
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Find out before the first step, not hours later, whether every stage of a recipe can run.
+
+    Raises:
+        UnknownNameError: no such network, variant, part of the network or loss.
+        UsageError: an option that the network or a loss does not have, or a stage that needs what the network
+            does not offer.
+        ShapeError: crops that the network cannot take.
+    """
+    with torch.device("meta"):
+        net = build_net(recipe.method, recipe.variant, **recipe.net)
+        for index, stage in enumerate(recipe.stages):
+            set_learning(net, stage.learn)
+            if ("fused" in outputs_of(net)) == (stage.task == "match"):
+                raise UsageError(f"stage {stage.name}: {type(net).__name__} cannot learn to {stage.task}")
+            if stage.task == "match":
+                continue
+            loss = StageLoss(stage, (recipe.seed, index))
+            crop = torch.empty(1, 1, stage.crop, stage.crop)
+            _offered(net, stage, loss.method)
+            loss.outputs(net, crop, crop, 0)
+
+
+def _offered(net: nn.Module, stage: StageRecipe, method: str) -> Callable[..., Any]:
+    """The method of the network that a stage calls; raises UsageError if there is none."""
+    found: Callable[..., Any] | None = getattr(net, method, None)
+    if found is None:
+        raise UsageError(f"stage {stage.name}: {type(net).__name__} has no {method}, which its losses need")
+    if stage.deep_only and "deep_only" not in inspect.signature(found).parameters:
+        raise UsageError(f"stage {stage.name}: {type(net).__name__} has no skips, expected deep_only: 0")
+    return found
+
+
+def set_learning(net: nn.Module, parts: list[str]) -> dict[str, list[nn.Parameter]]:
+    """Let only ``parts`` of ``net`` learn; the rest is frozen and in eval mode.
+
+    Returns:
+        The parameters that learn, by part.
+
+    Raises:
+        UnknownNameError: a part that the network does not have.
+    """
+    children = dict(net.named_children())
+    for part in parts:
+        if part not in children:
+            raise UnknownNameError("part of the network", part, children)
+    net.eval()
+    net.requires_grad_(False)
+    for part in parts:
+        children[part].train()
+        children[part].requires_grad_(True)
+    return {part: list(children[part].parameters()) for part in parts}
+
+
+class Through(nn.Module):
+    """A network up to one of its fusion modules, as a network: what a stage with ``through`` is judged by."""
+
+    def __init__(self, net: nn.Module, through: str) -> None:
+        """``net`` offers ``forward_through``."""
+        super().__init__()
+        self.net, self.through = net, through
+        self.takes_level = takes_level(net)
+
+    def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
+        """As the network's own."""
+        options = {} if level is None else {"level": level}
+        out: Tensor = self.net.forward_through(ir, vi, self.through, **options)  # type: ignore[operator]
+        return out
+
+
+def make_optimizer(parts: Mapping[str, list[nn.Parameter]], how: Optimizer) -> torch.optim.Optimizer:
+    """The optimiser of a stage; weight decay acts on matrices and kernels, not on biases and norms.
+
+    Each group of parameters holds its ``factor`` of the learning rate.
+    """
+    kind = torch.optim.AdamW if how.name == "adamw" else torch.optim.Adam
+    factors = {part: how.rates.get(part, 1.0) for part in parts}
+    groups = []
+    for factor in dict.fromkeys(factors.values()):
+        mine = [p for part, parameters in parts.items() if factors[part] == factor for p in parameters]
+        decays = ([p for p in mine if p.ndim > 1], how.weight_decay), ([p for p in mine if p.ndim <= 1], 0.0)
+        groups += [{"params": p, "weight_decay": decay, "factor": factor} for p, decay in decays if p]
+    return kind(groups, lr=how.lr, betas=how.betas)
+
+
+def learning_rate(how: Optimizer, step: int, steps: int, factor: float = 1.0) -> float:
+    """The rate at ``step`` of ``steps`` of a part with this factor: linear warm-up, then the schedule."""
+    warm = min(1.0, (step + 1) / how.warmup) if how.warmup else 1.0
+    course = factor
+    if how.schedule == "cosine":
+        done = min(1.0, max(0, step - how.warmup) / max(1, steps - how.warmup))
+        course *= 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
+    elif how.schedule == "drop" and step >= how.drop_at * steps:
+        course *= 0.1
+    elif how.schedule == "step":
+        course *= 0.5 ** (step // how.halve_every)
+    return max(how.floor, how.lr * course) * warm
+
+
+def clip_parts(parts: Mapping[str, list[nn.Parameter]], norm: float) -> None:
+    """Shorten the gradients of each part by themselves to ``norm`` or less."""
+    for parameters in parts.values():
+        torch.nn.utils.clip_grad_norm_(parameters, norm)
+
+
+def loss_weight(term: Loss, step: int, steps: int) -> float:
+    """The weight of a term at ``step`` of ``steps``."""
+    falling = (1 + math.cos(math.pi * step / steps)) / 2 if term.schedule == "cosine" else 1.0
+    return term.weight * falling
+
+
+class StageLoss:
+    """The loss of one stage, from a network and a batch."""
+
+    def __init__(
+        self,
+        stage: StageRecipe,
+        seed: tuple[int, int],
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        teacher: nn.Module | None = None,
+    ) -> None:
+        """Look the losses up.
+
+        Args:
+            stage: names them.
+            seed: for the choice of ``deep_only`` steps and for random views.
+            autocast: the precision in which methods of the network other than ``forward`` run; losses are
+                always in float32. (Fabric casts ``forward`` by itself, but other methods only where it wraps
+                the network.)
+            teacher: the network of ``stage.teacher``, in eval mode.
+
+        Raises:
+            UnknownNameError, UsageError: a loss or an option of it that is not known; a teacher without a
+                loss that follows it, or such a loss without a teacher.
+        """
+        self.stage, self.seed, self.autocast, self.teacher = stage, seed, autocast, teacher
+        if bool(stage.teacher) != any(term.name in TEACHER_LOSSES for term in stage.loss):
+            raise UsageError(f"stage {stage.name}: a teacher and the loss imitation go together")
+        table = TABLES[stage.task]
+        self.functions = {term.name: find_loss(table, term.name, term.options) for term in stage.loss}
+        self.bands = any(term.name in BAND_LOSSES for term in stage.loss)
+        if any(term.only and term.name in BAND_LOSSES for term in stage.loss):
+            raise UsageError(f"stage {stage.name}: a loss of bands is of both modalities, expected no 'only'")
+        if self.bands and stage.through:
+            raise UsageError(
+                f"stage {stage.name}: a loss of bands is of the whole network, expected no through"
+            )
+        self.method = {
+            "mask": "reconstruct_masked",
+            "reconstruct": "reconstruct_bands" if self.bands else "reconstruct",
+            "align": "align_codes",
+            "fuse": "forward_bands" if self.bands else "forward_through" if stage.through else "forward",
+        }[stage.task]
+
+    def __call__(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and its unweighted parts."""
+        found = self.outputs(net, ir, vi, step)
+        if self.stage.task == "fuse":
+            values = self._fuse(net, found, ir, vi, step)
+        elif self.stage.task == "reconstruct":
+            values = self._reconstruct(found, ir, vi)
+        else:
+            tensors = [x.float() for x in found]
+            values = [(name, "", function(*tensors)) for name, function in self.functions.items()]
+        weights = {term.name: loss_weight(term, step, self.stage.steps) for term in self.stage.loss}
+        first, *rest = (weights[name] * value for name, _, value in values)
+        for term in rest:
+            first = first + term
+        return first, {name + end: value for name, end, value in values}
+
+    def outputs(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> Any:
+        """What the stage's method of the network gives for a batch."""
+        rng = np.random.default_rng((*self.seed, step))
+        options: dict[str, Any] = {}
+        if self.stage.task == "reconstruct" and rng.random() < self.stage.deep_only:
+            options["deep_only"] = True
+        if self.stage.through:
+            options["through"] = self.stage.through
+        if self.method == "forward":
+            return net(ir, vi)
+        with self.autocast():
+            if self.stage.task == "mask":
+                return net.reconstruct_masked(*self._masked(net, ir, vi, step), self.stage.mask)
+            return getattr(net, self.method)(ir, vi, **options)
+
+    def _masked(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """One picture of each pair (a photograph is paired with itself), and noise to choose patches by."""
+        rng = np.random.default_rng((*self.seed, step, MASKS))
+        warm = torch.from_numpy(rng.random((len(ir), 1, 1, 1)) < 0.5).to(ir.device)
+        patches = (ir.shape[-2] // net.patch) * (ir.shape[-1] // net.patch)
+        noise = torch.from_numpy(rng.random((len(ir), patches), dtype=np.float32)).to(ir.device)
+        return torch.where(warm, ir, vi), noise
+
+    def _fuse(self, net: Any, found: Any, ir: Tensor, vi: Tensor, step: int) -> list[tuple[str, str, Tensor]]:
+        fused, bands = found if self.bands else (found, None)
+        fused = fused.float()
+        again = self._through(net) if self.stage.through else net
+        rng = np.random.default_rng((*self.seed, step, VIEWS))
+        values = []
+        for name, function in self.functions.items():
+            if name in BAND_LOSSES:
+                value = function(bands)
+            elif name in VIEW_LOSSES:
+                value = function(again, fused, ir, vi, rng)
+            elif name in TEACHER_LOSSES:
+                value = function(fused, self._taught(ir, vi))
+            else:
+                value = function(fused, ir, vi)
+            values.append((name, "", value))
+        return values
+
+    @torch.no_grad()
+    def _taught(self, ir: Tensor, vi: Tensor) -> Tensor:
+        if self.teacher is None:
+            raise UsageError(f"stage {self.stage.name}: its teacher has not been loaded")
+        with self.autocast():
+            taught: Tensor = self.teacher(ir, vi)
+        return taught.float()
+
+    def _through(self, net: Any) -> Callable[[Tensor, Tensor], Tensor]:
+        def fuse(ir: Tensor, vi: Tensor) -> Tensor:
+            with self.autocast():
+                out: Tensor = net.forward_through(ir, vi, through=self.stage.through)
+            return out
+
+        return fuse
+
+    def _reconstruct(self, found: Any, ir: Tensor, vi: Tensor) -> list[tuple[str, str, Tensor]]:
+        outs, bands = found if self.bands else (found, None)
+        pictures = dict(zip(("ir", "vi"), zip(outs, (ir, vi), strict=True), strict=True))
+        values = []
+        for term in self.stage.loss:
+            if term.name in BAND_LOSSES:
+                values.append((term.name, "", self.functions[term.name](bands)))
+                continue
+            for modality in (term.only,) if term.only else ("ir", "vi"):
+                out, target = pictures[modality]
+                values.append((term.name, f"_{modality}", self.functions[term.name](out.float(), target)))
+        return values
+
+
+class Average:
+    """Exponential moving average of a network's parameters: steadier than the last step's."""
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        """Begin with the present parameters."""
+        self.decay = decay
+        self.values = {k: v.detach().clone() for k, v in net.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, net: nn.Module) -> None:
+        """Move towards the present parameters."""
+        for name, value in net.state_dict().items():
+            kept = self.values[name]
+            if kept.is_floating_point():
+                kept.lerp_(value, 1 - self.decay)
+            else:
+                kept.copy_(value)

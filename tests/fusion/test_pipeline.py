@@ -1,0 +1,206 @@
+"""The Fuser around a method: sizes, colour, depth, windows, notes, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import ivfuse
+from ivfuse.errors import InputError, IvfuseError, OutputError, ShapeError, UnknownNameError, UsageError
+from ivfuse.fusion.method import MethodInfo
+from ivfuse.fusion.pipeline import Fuser, fuse
+from ivfuse.thermal.read import ThermalOptions
+from ivfuse.thermal.units import Scale
+
+Texture = Callable[..., np.ndarray]
+MakePair = Callable[..., tuple[Path, Path]]
+
+
+class Own:
+    """A method from a function."""
+
+    def __init__(self, function: Callable[..., np.ndarray], **facts: object) -> None:
+        self.function = function
+        self.info = MethodInfo("own", "classical", "a test", "none", **facts)
+
+    def fuse(self, ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+        return self.function(ir, vi)
+
+
+def test_paths_and_arrays_may_be_mixed(tmp_path: Path, make_pair: MakePair) -> None:
+    ir, vi = make_pair(tmp_path / "a_ir.png", tmp_path / "a_vi.png")
+    thermal = cv2.imread(str(ir), cv2.IMREAD_GRAYSCALE)
+    visible = cv2.imread(str(vi))[..., ::-1]
+    from_paths = fuse(ir, str(vi), "average")
+    assert np.array_equal(from_paths, fuse(thermal, vi, "average"))
+    assert np.array_equal(from_paths, fuse(ir, visible, method="average"))
+    assert np.array_equal(from_paths, ivfuse.fuse(thermal, visible, method="average"))
+
+
+def test_the_visible_alone_gives_the_visible_back(texture: Texture) -> None:
+    vi = texture(40, 50, channels=3)
+    fused = Fuser(Own(lambda ir, vi: vi)).fuse(texture(40, 50), vi)
+    # the way through luma and back rounds in float32
+    assert np.abs(fused - vi).max() < 1e-5
+
+
+def test_gray_gives_the_fused_luma(texture: Texture) -> None:
+    ir = texture(40, 50)
+    fused = Fuser(Own(lambda ir, vi: ir), gray=True).fuse(ir, texture(40, 50, channels=3))
+    assert np.array_equal(fused, ir)
+
+
+def test_depths_of_arrays_are_brought_to_one_range() -> None:
+    first = Own(lambda ir, vi: vi)
+    ir = np.zeros((4, 5), np.uint8)
+    for dtype, top in [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1.0), (np.float64, 1.0)]:
+        vi = np.full((4, 5), top, dtype)
+        assert Fuser(first).fuse(ir, vi).max() == pytest.approx(1.0)
+        assert Fuser(first).fuse(ir, (vi / 2).astype(dtype)).max() == pytest.approx(0.5, abs=0.5 / 255)
+
+
+def test_sixteen_bit_thermal_counts_are_mapped_by_the_window() -> None:
+    counts = np.linspace(7000, 8000, 101).astype(np.uint16).reshape(1, -1)
+    fused = Fuser(Own(lambda ir, vi: ir), ir_window=(7250, 7750)).fuse(counts, np.zeros((1, 101), np.uint8))
+    assert fused[0, 0] == 0
+    assert fused[0, -1] == 1
+    assert fused[0, 50] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_thermal_of_another_size_is_resampled_and_said(tmp_path: Path, make_pair: MakePair) -> None:
+    ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png", size=(48, 64), ir_size=(24, 30))
+    result = Fuser("average").fuse_files(ir, vi, tmp_path / "out.png")
+    assert (result.height, result.width) == (48, 64)
+    assert "thermal resampled from 30x24 to 64x48" in result.notes
+    assert cv2.imread(str(result.out)).shape == (48, 64, 3)
+
+
+def test_sixteen_bits_come_out_when_asked(tmp_path: Path, make_pair: MakePair) -> None:
+    ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
+    Fuser("average").fuse_files(ir, vi, tmp_path / "out.png", depth=16)
+    deep = cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_UNCHANGED)
+    assert deep.dtype == np.uint16
+    # more values than 8 bits can hold
+    assert len(np.unique(deep)) > 256
+
+
+def test_the_alpha_of_the_visible_is_kept(tmp_path: Path, make_pair: MakePair) -> None:
+    ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
+    rgba = np.dstack([cv2.imread(str(vi)), np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))])
+    cv2.imwrite(str(vi), rgba)
+    Fuser("average").fuse_files(ir, vi, tmp_path / "out.png")
+    assert np.array_equal(cv2.imread(str(tmp_path / "out.png"), cv2.IMREAD_UNCHANGED)[..., 3], rgba[..., 3])
+
+
+def test_a_method_that_leaves_the_range_or_gives_nan_is_made_safe(texture: Texture) -> None:
+    def wild(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+        fused = vi * 3 - 1
+        fused[0, 0] = np.nan
+        return fused
+
+    fused = Fuser(Own(wild)).fuse(texture(20, 30), texture(20, 30))
+    assert np.isfinite(fused).all()
+    assert fused.min() >= 0
+    assert fused.max() <= 1
+
+
+def test_a_method_that_changes_the_size_is_refused(texture: Texture) -> None:
+    with pytest.raises(ShapeError, match="the method"):
+        Fuser(Own(lambda ir, vi: vi[1:])).fuse(texture(20, 30), texture(20, 30))
+
+
+def test_a_method_of_unbounded_reach_leaves_no_seam() -> None:
+    # the mean of the tile differs from tile to tile: only the blending can hide it
+    method = Own(lambda ir, vi: 0.5 * vi + 0.5 * ir.mean(), reach=None)
+    ir = np.tile(np.linspace(0, 1, 600, dtype=np.float32), (150, 1))
+    fused = Fuser(method, tile=256).fuse(ir, np.full((150, 600), 0.5, np.float32))
+    assert np.abs(np.diff(fused, axis=1)).max() < 2 / 255
+
+
+def test_the_output_may_not_be_an_input(tmp_path: Path, make_pair: MakePair) -> None:
+    ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
+    before = vi.read_bytes()
+    with pytest.raises(OutputError, match="one of the inputs"):
+        Fuser("average").fuse_files(ir, vi, tmp_path / "." / "vi.png")
+    assert vi.read_bytes() == before
+
+
+def test_a_missing_file_is_named(tmp_path: Path, make_pair: MakePair) -> None:
+    ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
+    with pytest.raises(InputError, match=r"absent\.png"):
+        fuse(tmp_path / "absent.png", vi)
+    with pytest.raises(InputError, match=r"absent\.png"):
+        fuse(ir, tmp_path / "absent.png")
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4,), (2, 3, 4, 5), (4, 4, 7)])
+def test_an_array_that_is_no_picture_is_refused(shape: tuple[int, ...]) -> None:
+    good = np.zeros((4, 4), np.float32)
+    with pytest.raises(IvfuseError):
+        fuse(good, np.zeros(shape, np.float32), "average")
+    with pytest.raises(IvfuseError):
+        fuse(np.zeros(shape, np.float32), good, "average")
+
+
+def test_an_array_with_nan_is_refused() -> None:
+    good, bad = np.zeros((4, 4), np.float32), np.full((4, 4), np.nan, np.float32)
+    with pytest.raises(IvfuseError):
+        fuse(bad, good, "average")
+    with pytest.raises(IvfuseError):
+        fuse(good, bad, "average")
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"tile": 0},
+        {"ir_window": (5.0, 5.0)},
+        {"ir_window": (0.0, float("nan"))},
+        {"method": "average", "levels": 3},
+        {"method": Own(lambda ir, vi: vi), "threads": 2},
+        {"method": "average", "runtime": "openvino"},
+    ],
+)
+def test_a_choice_without_meaning_is_refused(choice: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        Fuser(**choice)
+
+
+def test_an_unknown_method_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="averge"):
+        Fuser("averge")
+
+
+def test_a_camera_file_is_fused_by_its_name_alone(flir: Any, texture: Texture, tmp_path: Path) -> None:
+    counts = np.rint(flir.counts_of(np.tile(np.linspace(10, 40, 40), (30, 1)))).astype(np.uint16)
+    photo = np.rint(40 + 200 * texture(60, 80, channels=3)).astype(np.uint8)
+    path = flir.Flir(counts, photo=photo, alignment=(1.0, 0, 0)).write(tmp_path / "f.jpg")
+    fused = ivfuse.fuse(path, method="average")
+    assert fused.shape == (60, 80, 3)
+    assert np.array_equal(fused, ivfuse.fuse(path, path, method="average"))
+    result = Fuser("average").fuse_files(path, None, tmp_path / "o.png", temperature=tmp_path / "o.tiff")
+    assert result.temperature == tmp_path / "o.tiff"
+    with pytest.raises(InputError, match="no radiometric data"):
+        ivfuse.fuse(cv2_file(tmp_path / "plain.png"), method="average")
+    with pytest.raises(UsageError, match="expected the visible picture"):
+        ivfuse.fuse(counts, method="average")
+
+
+def cv2_file(path: Path) -> Path:
+    cv2.imwrite(str(path), np.zeros((4, 5), np.uint8))
+    return path
+
+
+def test_temperatures_lie_on_the_grid_of_the_visible() -> None:
+    kelvin = np.full((30, 40), 30_000, np.uint16)
+    options = ThermalOptions(scale=Scale(0.01, -273.15))
+    loaded = Fuser("average", thermal=options).load(kelvin, np.zeros((60, 80), np.uint8))
+    assert loaded.heat is not None
+    assert loaded.heat.celsius == pytest.approx(np.full((60, 80), 26.85), abs=1e-3)
+    with pytest.raises(UsageError, match="give one of the two"):
+        Fuser("average", thermal=options, ir_window=(1, 2))

@@ -1,0 +1,144 @@
+"""Finding where a thermal picture lies, and refusing to say it where that is not sure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import ivfuse
+from ivfuse.errors import RegistrationError, UnknownNameError
+from ivfuse.registration.geometry import corner_distance, to_centres, to_corners
+from ivfuse.registration.register import register_grays
+from ivfuse.registration.transform import Registration
+
+Shoot = Callable[..., Any]
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+def off(rig: Registration, shot: Any) -> float:
+    """Mean corner error in visible pixels."""
+    return corner_distance(to_corners(rig.array), shot.truth, rig.thermal)
+
+
+def test_a_thermal_of_another_field_and_resolution_is_found(shot: Any) -> None:
+    rig = ivfuse.register(shot.ir, shot.vi)
+    assert rig.thermal == (320, 256)
+    assert rig.visible == (640, 480)
+    assert rig.model == "homography"
+    assert rig.score > 0.6
+    assert off(rig, shot) < 2  # of pixels half as large as the thermal's
+
+
+@pytest.mark.parametrize(
+    ("quad", "time"),
+    [
+        ([(20, -40), (620, -60), (650, 500), (0, 530)], "dusk"),  # sees more than the visible does
+        ([(150, 90), (470, 170), (400, 430), (80, 350)], "day"),  # turned by 14 degrees
+        ([(40, 20), (600, 50), (560, 440), (70, 400)], "night"),
+    ],
+)
+def test_wider_turned_and_dark_views_are_found(
+    shoot: Shoot, quad: list[tuple[float, float]], time: str
+) -> None:
+    shot = shoot(quad, seed=2, time=time)
+    assert off(ivfuse.register(shot.ir, shot.vi), shot) < 3
+
+
+def test_contrast_may_be_turned_over_and_sixteen_bits_deep(shot: Any) -> None:
+    counts = np.rint(9000 - 1500 * shot.ir).astype(np.uint16)
+    rig = ivfuse.register(counts, np.rint(shot.vi * 255).astype(np.uint8))
+    assert off(rig, shot) < 2
+
+
+def test_a_large_visible_takes_no_longer_and_is_as_exact(shot: Any) -> None:
+    large = cv2.resize(shot.vi, (2560, 1920), interpolation=cv2.INTER_CUBIC)
+    rig = ivfuse.register(shot.ir, np.clip(large, 0, 1))
+    error = corner_distance(to_corners(rig.array), np.diag([4, 4, 1]) @ shot.truth, rig.thermal)
+    assert error < 8
+
+
+def test_a_black_frame_around_a_warped_thermal_is_no_edge(shoot: Shoot) -> None:
+    shot = shoot([(0, 0), (640, 0), (640, 480), (0, 480)], size=(640, 480))
+    forth = cv2.getPerspectiveTransform(
+        np.float32([[0, 0], [640, 0], [640, 480], [0, 480]]),
+        np.float32([[40, 30], [610, 10], [600, 450], [20, 470]]),
+    )
+    framed = cv2.warpPerspective(shot.ir, to_centres(forth), (640, 480))
+    rig = ivfuse.register(framed, shot.vi)
+    assert corner_distance(to_corners(rig.array), np.linalg.inv(forth), (640, 480)) < 2
+
+
+@pytest.mark.parametrize(("model", "most"), [("affine", 12), ("similarity", 25)])
+def test_a_smaller_model_finds_the_nearest_of_its_kind(shot: Any, model: Any, most: float) -> None:
+    rig = ivfuse.register(shot.ir, shot.vi, model)
+    assert rig.model == model
+    assert rig.matrix[2] == pytest.approx((0, 0, 1))
+    assert off(rig, shot) < most
+
+
+def test_a_translation_moves_the_stretched_thermal(shoot: Shoot) -> None:
+    shot = shoot([(12, -8), (652, -8), (652, 472), (12, 472)], size=(320, 240))
+    rig = ivfuse.register(shot.ir, shot.vi, "translation")
+    assert rig.array[:2, :2] == pytest.approx(np.diag([2, 2]))
+    assert off(rig, shot) < 1.5
+
+
+@pytest.mark.parametrize("kind", ["another street", "noise", "flat", "tiny"])
+def test_what_does_not_belong_together_is_refused(shoot: Shoot, shot: Any, kind: str) -> None:
+    rng = np.random.default_rng(1)
+    thermal = {
+        "another street": shoot([(60, 40), (600, 40), (600, 440), (60, 440)], seed=9).ir[:, ::-1].copy(),
+        "noise": rng.random((256, 320), dtype=np.float32),
+        "flat": np.full((256, 320), 0.4, np.float32),
+        "tiny": shot.ir[:40, :40],
+    }[kind]
+    with pytest.raises(RegistrationError, match=r"flat|48 pixels|not sure"):
+        ivfuse.register(thermal, shot.vi)
+
+
+def test_an_unknown_model_is_named() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean homography"):
+        ivfuse.register(np.zeros((64, 64)), np.zeros((64, 64)), "homografy")  # type: ignore[arg-type]
+
+
+def test_pairs_of_a_rig_decide_together_and_a_stray_one_does_not_count(shoot: Shoot, shot: Any) -> None:
+    shots = [shot, shoot([*_inner(shot)], seed=3), shoot([*_inner(shot)], seed=4, time="dusk")]
+    moved = shoot([(x + 40, y + 15) for x, y in _inner(shot)], seed=5)
+    pairs = [(str(i), one.ir, one.vi) for i, one in enumerate([*shots, moved])]
+    result = register_grays(pairs)
+    assert not result.reason
+    assert result.registration is not None
+    assert result.registration.pairs == 3
+    assert [bool(pair.reason) for pair in result.pairs] == [False, False, False, True]
+    assert "differs" in result.pairs[3].reason
+    assert off(result.registration, shot) < 1.5
+
+
+def test_two_pairs_that_contradict_each_other_give_no_rig(shoot: Shoot, shot: Any) -> None:
+    moved = shoot([(x + 40, y + 15) for x, y in _inner(shot)], seed=5)
+    result = register_grays([("a", shot.ir, shot.vi), ("b", moved.ir, moved.vi)])
+    assert "only 1" in result.reason
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(not (SHARED / "roadscene_raw").is_dir(), reason="../shared/data/roadscene_raw is absent")
+def test_real_pictures_of_one_street_are_accepted_and_of_two_refused() -> None:
+    def path(kind: str, stem: str) -> Path:
+        return next((SHARED / "roadscene_raw" / kind).glob(f"{stem}.*"))
+
+    rig = ivfuse.register(path("ir", "FLIR_06643"), path("vi", "FLIR_06643"))
+    assert rig.score > 0.8
+    with pytest.raises(RegistrationError):
+        ivfuse.register(path("ir", "FLIR_06643"), path("vi", "FLIR_05759"))
+
+
+def _inner(shot: Any) -> list[tuple[float, float]]:
+    """Where the corners of a shot's thermal lie."""
+    from ivfuse.registration.geometry import corners_of, moved
+
+    return [(float(x), float(y)) for x, y in moved(shot.truth, corners_of((320, 256)))]

@@ -1,0 +1,170 @@
+"""A pair goes in over HTTP, a picture comes out; what cannot be used is refused in one sentence."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import ivfuse
+from ivfuse.synthetic.street import street_scene
+
+from .conftest import Running
+
+
+def decoded(data: bytes) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+def test_a_pair_becomes_the_picture_that_the_library_makes(server: Running, ir: bytes, vi: bytes) -> None:
+    answer = server.fuse(ir, vi, method="laplacian")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert answer.headers["x-ivfuse-method"] == "laplacian"
+    expected = ivfuse.fuse(decoded(ir), decoded(vi)[..., ::-1], "laplacian")
+    assert np.array_equal(decoded(answer.content)[..., ::-1], np.rint(expected * 255))
+
+
+def test_the_default_method_is_used_where_none_is_named(server: Running, ir: bytes, vi: bytes) -> None:
+    default = server.client.get("/api/methods").json()["default"]
+    assert server.fuse(ir, vi).headers["x-ivfuse-method"] == default
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "dtype", "channels"),
+    [
+        ({"format": "jpeg"}, "image/jpeg", np.uint8, 3),
+        ({"bits": "16"}, "image/png", np.uint16, 3),
+        ({"gray": "true"}, "image/png", np.uint8, 1),
+        ({"palette": "iron"}, "image/png", np.uint8, 3),
+        ({"palette": "black-hot", "window": "40..200"}, "image/png", np.uint8, 1),
+    ],
+)
+def test_fields_choose_what_comes_back(
+    server: Running, ir: bytes, vi: bytes, fields: dict[str, str], kind: str, dtype: Any, channels: int
+) -> None:
+    answer = server.fuse(ir, vi, method="average", **fields)
+    picture = decoded(answer.content)
+    assert answer.headers["content-type"] == kind
+    assert (picture.dtype, 1 if picture.ndim == 2 else picture.shape[2]) == (dtype, channels)
+
+
+def test_json_holds_picture_sources_range_and_scores(
+    server: Running, vi: bytes, encode: Callable[..., bytes]
+) -> None:
+    counts = np.linspace(29_000, 31_000, 40 * 56).reshape(40, 56).astype(np.uint16)
+    fields = {
+        "format": "json",
+        "previews": "true",
+        "metrics": "EN, SD",
+        "scale": "0.01K",
+        "method": "average",
+    }
+    said = server.fuse(encode(".png", counts), vi, **fields).json()
+    assert decoded(base64.b64decode(said["picture"])).shape == (40, 56, 3)
+    assert decoded(base64.b64decode(said["infrared"])).shape == (40, 56)
+    assert decoded(base64.b64decode(said["visible"])).shape == (40, 56, 3)
+    assert said["thermal"] == pytest.approx(
+        {"min": 16.85, "max": 36.85, "low": 17.05, "high": 36.65, "unit": "C"}, abs=0.01
+    )
+    assert list(said["scores"]["values"]) == ["EN", "SD"]
+    assert any("window" in note for note in said["notes"])
+
+
+def test_one_radiometric_file_gives_both_pictures(server: Running, flir: Any) -> None:
+    counts = flir.counts_of(np.linspace(10, 40, 48 * 64).reshape(48, 64))
+    photo = np.full((96, 128, 3), 90, np.uint8)
+    photo[20:60, 30:90] = (200, 120, 40)
+    file = flir.Flir(counts, photo=photo).jpeg()
+    said = server.fuse(file, format="json", previews="true", method="average").json()
+    assert said["thermal"]["unit"] == "C"
+    assert said["visible"]
+    alone = server.fuse(flir.Flir(counts).jpeg())
+    assert alone.status_code == 422
+    assert "give a visible picture" in alone.json()["error"]
+
+
+def test_scores_are_those_of_the_library(server: Running, ir: bytes, vi: bytes) -> None:
+    fused = server.fuse(ir, vi, method="average").content
+    answer = server.client.post(
+        "/api/metrics", files={"fused": fused, "ir": ir, "vi": vi}, data={"metrics": "EN,Qabf"}
+    )
+    pictures = (decoded(fused)[..., ::-1], decoded(ir), decoded(vi)[..., ::-1])
+    assert answer.json()["values"] == pytest.approx(ivfuse.evaluate(*pictures, metrics=["EN", "Qabf"]))
+
+
+def test_a_score_without_a_value_says_why(server: Running, encode: Callable[..., bytes]) -> None:
+    flat = encode(".png", np.full((20, 20), 9, np.uint8))
+    said = server.client.post("/api/metrics", files={"fused": flat, "ir": flat, "vi": flat}).json()
+    undefined = [name for name, value in said["values"].items() if value is None]
+    assert undefined
+    assert set(undefined) == set(said["reasons"])
+
+
+def test_the_server_tells_what_it_can_do(server: Running) -> None:
+    can = server.client.get("/api/methods").json()
+    assert [method["name"] for method in can["methods"]] == ivfuse.list_methods()
+    assert can["limits"] == {"upload_bytes": 3_000_000, "pixels": 1_000_000, "seconds": 30.0}
+    iron = next(each for each in can["palettes"] if each["name"] == "iron")
+    assert (iron["colors"][0], iron["colors"][-1]) == ("#00000a", "#ffffff")
+
+
+def test_the_sample_is_a_pair_that_fuses(server: Running) -> None:
+    pair = [server.client.get(f"/api/sample/night/{name}").content for name in ("infrared", "visible")]
+    assert decoded(pair[0]).dtype == np.uint16
+    assert server.fuse(*pair, scale="0.01K", method="average").status_code == 200
+
+
+def test_health_and_counters_are_told(server: Running) -> None:
+    assert server.client.get("/healthz").json()["status"] == "ok"
+    before = server.total("ivfuse_requests_total")
+    server.client.get("/no/such/place")
+    text = server.client.get("/metrics").text
+    assert server.total("ivfuse_requests_total") > before
+    assert "/no/such/place" not in text
+    assert 'ivfuse_requests_total{path="/api/methods",status="200"}' in text
+    assert server.total("ivfuse_worker_memory_bytes") > 1e6
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/static/app.js", "/openapi.json", "/healthz"])
+def test_every_answer_bears_the_headers_that_keep_a_page_safe(server: Running, path: str) -> None:
+    headers = server.client.get(path).headers
+    assert "script-src 'self'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("page", ["/", "/docs"])
+def test_pages_load_nothing_from_elsewhere_and_hold_no_program(server: Running, page: str) -> None:
+    text = server.client.get(page).text
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "<style" not in text
+    assert "style=" not in text
+    assert text.count("<script") == text.count('<script type="module" src="/static/')
+
+
+def test_a_pair_is_registered_with_a_score(server: Running, encode: Callable[..., bytes]) -> None:
+    scene = street_scene(300, 400, seed=3, time="day")
+    away = 16, 10  # columns and rows that the thermal camera sees further to the lower right
+    ir = encode(".png", np.rint(scene.ir[away[1] :, away[0] :] * 255))
+    vi = encode(".png", np.rint(scene.vi[: -away[1], : -away[0], ::-1] * 255))
+    said = server.client.post("/api/register", files={"ir": ir, "vi": vi}).json()
+    assert said["found"], said
+    assert 0.3 < said["score"] <= 1
+    middle = np.array(said["matrix"]) @ [190, 145, 1]
+    assert middle[:2] / middle[2] == pytest.approx([190 + away[0], 145 + away[1]], abs=2)
+    assert decoded(base64.b64decode(said["picture"])).shape == (290, 384)
+    fused = server.fuse(ir, vi, register="true", format="json", method="average", previews="true").json()
+    assert fused["registration"]["matrix"] == said["matrix"]
+
+
+def test_a_pair_that_cannot_be_registered_is_left_and_said_so(server: Running, ir: bytes, vi: bytes) -> None:
+    said = server.fuse(ir, vi, register="true", format="json", method="average").json()
+    assert not said["registration"]["found"]
+    assert said["registration"]["summary"].endswith("the pair was left as it is.")
+    alone = server.fuse(ir, vi, register="true", method="average")
+    assert (alone.status_code, alone.json()["error"][:10]) == (422, "register: ")

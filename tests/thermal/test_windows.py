@@ -1,0 +1,112 @@
+"""What users write about temperatures, and how thermal values become grey by it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from ivfuse.errors import InputError, UsageError
+from ivfuse.thermal.tone_mapping import PERCENTILE, WindowRule, parse_window, shared_window, to_gray
+from ivfuse.thermal.units import Span, parse_scale, parse_span
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("10C..45C", Span(10, 45, True)),
+        ("-5..5C", Span(-5, 5, True)),
+        ("-10°C..-2.5°c", Span(-10, -2.5, True)),
+        ("273.15K..300K", Span(0, 26.85, True)),
+        ("32F..212F", Span(0, 100, True)),
+        ("7200..8400", Span(7200, 8400, False)),
+        (">40C", Span(40, math.inf, True)),
+        (">= 40 C", Span(40, math.inf, True)),
+        ("<5C", Span(-math.inf, 5, True)),
+        (" < -5.5 C ", Span(-math.inf, -5.5, True)),
+    ],
+)
+def test_ranges_are_read(text: str, span: Span) -> None:
+    assert parse_span(text, "x", open_ends=True) == span
+
+
+@pytest.mark.parametrize(
+    "text", ["", "40C", "10C..", "45C..10C", "10C..45", "a..b", ">", ">hot", "1..2..3", "5C..5C"]
+)
+def test_what_is_no_range_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--highlight: found "):
+        parse_span(text, "--highlight", open_ends=True)
+
+
+def test_a_number_without_unit_is_in_degrees_where_only_these_make_sense() -> None:
+    assert parse_span(">40", "x", open_ends=True, unit="C") == Span(40, math.inf, True)
+    assert parse_span("20..30", "x", open_ends=True, unit="C") == Span(20, 30, True)
+    with pytest.raises(UsageError):
+        parse_span(">40C", "--window", open_ends=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts", "degrees"),
+    [("0.01K", 30_000, 26.85), ("0.04K", 7500, 26.85), ("0.1C", 365, 36.5), ("1C", 21.5, 21.5),
+     ("0.01C-100", 12_000, 20), ("1F", 212, 100), ("0.1C + 5", 100, 15)],
+)  # fmt: skip
+def test_scales_make_degrees_of_counts(text: str, counts: float, degrees: float) -> None:
+    assert parse_scale(text).celsius(np.array([[counts]])) == pytest.approx(degrees, abs=1e-4)
+
+
+@pytest.mark.parametrize("text", ["0.01", "K", "0K", "-1K", "1X", "nan"])
+def test_what_is_no_scale_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--scale: found .* like 0\.01K"):
+        parse_scale(text)
+
+
+def test_windows_are_read() -> None:
+    assert parse_window("percentile") == PERCENTILE
+    assert parse_window("Plateau").kind == "plateau"
+    assert parse_window("10C..45C") == WindowRule("range", Span(10, 45, True))
+    with pytest.raises(UsageError, match="expected percentile, plateau, shared, or a range"):
+        parse_window("auto")
+
+
+def test_a_range_in_degrees_maps_degrees_and_refuses_counts() -> None:
+    values = np.array([[10, 27.5, 45, 60]], np.float32)
+    mapped = to_gray(values, parse_window("10C..45C"), "x", degrees=True)
+    assert mapped.gray.tolist() == [[0, 0.5, 1, 1]]
+    assert mapped.note == "temperatures, window 10 to 45 C"
+    with pytest.raises(InputError, match=r"x: the window is in degrees, but the file holds counts"):
+        to_gray(values, parse_window("10C..45C"), "x", degrees=False)
+
+
+def test_plateau_spreads_two_far_parts_that_percentiles_squeeze() -> None:
+    rng = np.random.default_rng(0)
+    sky, ground = rng.uniform(-60, -59, (30, 100)), rng.uniform(15, 20, (70, 100))
+    values = np.concatenate([sky, ground]).astype(np.float32)
+    linear = to_gray(values, PERCENTILE, "x", degrees=True).gray[30:]
+    equalised = to_gray(values, WindowRule("plateau"), "x", degrees=True)
+    assert np.ptp(linear) < 0.1
+    assert np.ptp(equalised.gray[30:]) > 0.4
+    assert not equalised.even
+    order = np.argsort(values, axis=None)
+    assert (np.diff(equalised.gray.ravel()[order]) >= 0).all()
+    assert (equalised.gray.min(), equalised.gray.max()) == (0, 1)
+
+
+def test_plateau_of_a_constant_picture_is_black() -> None:
+    assert not to_gray(np.full((4, 5), 7.0, np.float32), WindowRule("plateau"), "x", degrees=False).gray.any()
+
+
+def test_a_shared_window_weighs_pictures_alike_whatever_their_size() -> None:
+    cold, warm = np.full((10, 10), 5.0), np.full((200, 200), 25.0)
+    rule = shared_window([(cold, True), (warm, True)])
+    assert rule.span == Span(5, 25, True)
+    assert to_gray(cold, rule, "x", degrees=True).gray.max() == 0
+    assert to_gray(warm, rule, "x", degrees=True).gray.min() == 1
+
+
+def test_a_shared_window_needs_values_of_one_kind() -> None:
+    with pytest.raises(InputError, match="files with temperatures and files with counts"):
+        shared_window([(np.ones((2, 2)), True), (np.ones((2, 2)), False)])
+    with pytest.raises(InputError, match="no thermal picture"):
+        shared_window([])
+    assert shared_window([(np.full((2, 2), 3.0), False)]).span is not None  # constant pictures have one too

@@ -1,0 +1,105 @@
+"""From trained weights to a method that users run: the graph equals the network, and torch can run it too."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+onnx = pytest.importorskip("onnx")
+
+from ivfuse.errors import InputError, IvfuseError  # noqa: E402
+from ivfuse.fusion.method import MethodInfo  # noqa: E402
+from ivfuse.fusion.onnx_method import OnnxMethod  # noqa: E402
+from ivfuse.fusion.pipeline import Fuser  # noqa: E402
+from ivfuse.training import export  # noqa: E402
+from ivfuse.training.checkpoint import save_model  # noqa: E402
+from ivfuse.training.torch_method import load_torch_method  # noqa: E402
+
+SMALL = {"shallow": 4, "middle": 8, "deep": 8, "growth": 4, "heads": 2, "window": 4}
+INFO = MethodInfo("small", "learned", "a small network", "none", align=32, reach=None)
+
+
+@pytest.fixture
+def weights(small_net: Any, tmp_path: Path) -> Path:
+    """The small network as a training leaves it."""
+    file = tmp_path / "model.safetensors"
+    save_model(file, small_net.state_dict(), {"method": "crossfuse-cam", "variant": "fixed", "net": SMALL})
+    return file
+
+
+@pytest.fixture
+def exported(weights: Path, tmp_path: Path) -> export.Exported:
+    return export.export_onnx(weights, tmp_path / "new" / "small.onnx")
+
+
+def test_the_graph_is_compared_with_torch_on_five_sizes(exported: export.Exported) -> None:
+    assert len({size[1:] for size in export.SIZES}) == 5
+    assert any(height % 2 and width % 2 for _, height, width in export.SIZES)
+    assert exported.difference <= export.TOLERANCE
+
+
+def test_what_is_said_of_the_file_is_true(exported: export.Exported, small_net: Any) -> None:
+    content = exported.path.read_bytes()
+    assert exported.sha256 == hashlib.sha256(content).hexdigest()
+    assert exported.size == len(content)
+    parts = (small_net.encoder_ir, small_net.encoder_vi, small_net.cam, small_net.decoder)
+    assert exported.parameters == sum(p.numel() for part in parts for p in part.parameters())
+    names = {x.name for x in onnx.load(str(exported.path)).graph.input}
+    assert names == {"ir", "vi", "level"}
+
+
+@pytest.mark.parametrize("size", [(1, 1), (37, 53), (200, 90)])
+def test_torch_and_the_graph_fuse_alike(
+    exported: export.Exported, weights: Path, texture: Callable[..., np.ndarray], size: tuple[int, int]
+) -> None:
+    ir, vi = texture(*size, seed=1), texture(*size, seed=2)
+    graph = OnnxMethod(INFO, exported.path, runtime="onnxruntime", threads=1)
+    network = load_torch_method(weights, "cpu")
+    for tile in (None, 64):
+        a, b = (Fuser(method, tile=tile).fuse(ir, vi) for method in (graph, network))
+        assert np.abs(a - b).max() < 1e-4
+
+
+def test_a_graph_that_differs_is_not_kept(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "small.onnx"
+    out.write_bytes(b"the old one")
+    monkeypatch.setattr(export, "compare", lambda net, path: float("nan"))
+    with pytest.raises(
+        IvfuseError, match=r"small\.onnx: the graph differs from torch by nan, expected 1e-04"
+    ):
+        export.export_onnx(weights, out)
+    assert out.read_bytes() == b"the old one"
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+
+
+def test_a_file_that_is_no_weights_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"model\.safetensors: not a safetensors file"):
+        export.export_onnx(file, tmp_path / "x.onnx")
+    with pytest.raises(InputError, match="no such file"):
+        load_torch_method(tmp_path / "none.safetensors")
+
+
+def test_fuse_takes_weights_in_place_of_a_method(
+    ivfuse_cli: Callable[..., Any],
+    weights: Path,
+    tmp_path: Path,
+    make_pair: Callable[..., tuple[Path, Path]],
+) -> None:
+    ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
+    out = tmp_path / "fused.png"
+    said = ivfuse_cli("fuse", ir, vi, "-o", out, "--weights", weights, "--threads", 1)
+    assert (said.code, out.is_file()) == (0, True)
+    assert "crossfuse-cam" in said.out
+    said = ivfuse_cli("fuse", ir, vi, "-o", out, "--weights", weights, "--method", "average")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "--weights takes the place of --method" in said.err
