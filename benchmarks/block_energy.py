@@ -1,13 +1,13 @@
-"""How much a method's pictures jump at the borders of 16-pixel patches.
+"""How much a method's images jump at the borders of 16-pixel patches.
 
     python benchmarks/block_energy.py DIR... [--methods all] [--weights FILE] [--period 16] [--limit 20]
 
-A folder holds `ir/` and `vi/`. Pictures are fused in grey. For each offset from 0 to the period less 1 the
+A folder holds `ir/` and `vi/`. Images are fused in gray. For each offset from 0 to the period less 1 the
 energy is the mean squared difference between the pixels on both sides of every line at that offset, over rows
-and columns of all pictures. A picture without blocks has the same energy everywhere. Printed are the largest
+and columns of all images. An image without blocks has the same energy everywhere. Printed are the largest
 energy of any offset over the median of all (1: none stands out), its offset, and the largest over that half a
 period away, in which the 8-pixel blocks of JPEG files cancel. The first rows are the sources': what lies
-within theirs is the pictures' own. The grid need not begin at a picture's corner: every offset is looked at.
+within theirs is the images' own. The grid need not begin at an image's corner: every offset is looked at.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from ivfuse.image.read import read_thermal, read_visible
 Gray = NDArray[np.float32]
 
 
-def energies(pictures: Iterable[Gray], period: int = 16) -> NDArray[np.float64]:
+def energies(images: Iterable[Gray], period: int = 16) -> NDArray[np.float64]:
     """Mean squared step at each offset, (period,): entry k is of the lines before pixels k, k + period..."""
     total, count = np.zeros(period), np.zeros(period)
-    for picture in pictures:
+    for image in images:
         for axis in (0, 1):
-            steps = np.square(np.diff(picture.astype(np.float64), axis=axis))
+            steps = np.square(np.diff(image.astype(np.float64), axis=axis))
             lines = steps.mean(1 - axis)
             offsets = (np.arange(len(lines)) + 1) % period
             np.add.at(total, offsets, lines)
@@ -60,7 +60,7 @@ def read(folder: Path, limit: int) -> list[tuple[Gray, Gray]]:
 def measure(
     pairs: list[tuple[Gray, Gray]], methods: dict[str, Callable[[Gray, Gray], Gray]], period: int
 ) -> dict[str, tuple[float, int, float]]:
-    """Excess of the sources and of every method's pictures."""
+    """Excess of the sources and of every method's images."""
     found = {
         "(infrared)": excess(energies((ir for ir, _ in pairs), period)),
         "(visible)": excess(energies((vi for _, vi in pairs), period)),

@@ -1,6 +1,6 @@
 """What crossfuse-cam costs when it is run as its authors run it: eager float32 torch, window by window.
 
-Prints wall and CPU seconds of one 640x480 pair, full size, random weights, beside the vectorised module's.
+Prints wall and CPU seconds of one 640x480 pair, full size, random weights, beside the vectorized module's.
 
     python benchmarks/crossfuse_cam_paper_release.py [--runs 3]
 """
@@ -25,13 +25,13 @@ TOLERANCE = 1e-4  # of the range 0..1: float32 sums in another order, through a 
 
 
 def measure(runs: int = 3) -> dict[str, dict[str, float]]:
-    """Median cost of the release's way and of the vectorised module.
+    """Median cost of the release's way and of the vectorized module.
 
     Args:
         runs: timed repetitions of each, after one that is not timed.
 
     Returns:
-        ``release`` and ``vectorised``: ``wall_s`` and ``cpu_s`` each; ``check``: ``largest_difference`` of
+        ``release`` and ``vectorized``: ``wall_s`` and ``cpu_s`` each; ``check``: ``largest_difference`` of
         the two outputs, of the range 0..1.
 
     Raises:
@@ -51,7 +51,7 @@ def measure(runs: int = 3) -> dict[str, dict[str, float]]:
                 )
             return {
                 "release": _time(lambda: release_forward(net, ir, vi), runs),
-                "vectorised": _time(lambda: net(ir, vi), runs),
+                "vectorized": _time(lambda: net(ir, vi), runs),
                 "check": {"largest_difference": difference},
             }
     finally:
@@ -153,7 +153,7 @@ def main() -> None:
     found = measure(runs)
     print(f"crossfuse-cam (paper), {WIDTH}x{HEIGHT}, float32, {THREADS} threads, median of {runs}")
     print(f"{'':<34}{'wall s':>8}{'CPU s':>8}")
-    for key, label in (("release", "as released, window by window"), ("vectorised", "all windows at once")):
+    for key, label in (("release", "as released, window by window"), ("vectorized", "all windows at once")):
         print(f"{label:<34}{found[key]['wall_s']:>8.2f}{found[key]['cpu_s']:>8.2f}")
     print(f"largest difference of the outputs: {found['check']['largest_difference']:.1e}")
 

@@ -2,7 +2,7 @@
 
     python benchmarks/flicker.py DATA/m3svd_video [--frames 150] [--methods a,b]
 
-Two measures, in grey levels of 255, means over frames and clips. "mean": change of the mean of the picture.
+Two measures, in gray levels of 255, means over frames and clips. "mean": change of the mean of the image.
 "static": change of the mean of 16x16 patches in which both sources change least, the calmest fifth of them;
 what changes there is noise, coding and flicker. "times": the fused divided by the livelier of its sources; up
 to 1, fusing adds no flicker.
@@ -32,19 +32,19 @@ PATCH, CALM = 16, 0.2
 
 @dataclass(frozen=True)
 class Change:
-    """Frame-to-frame change, grey levels: of the mean, and of each patch's mean (a row for each frame)."""
+    """Frame-to-frame change, gray levels: of the mean, and of each patch's mean (a row for each frame)."""
 
     mean: float
     patches: NDArray[np.float64]
 
 
-def change(pictures: NDArray[np.float32]) -> Change:
+def change(images: NDArray[np.float32]) -> Change:
     """Change of a video, (N, H, W) in [0, 1]."""
-    count, height, width = pictures.shape
+    count, height, width = images.shape
     rows, columns = height // PATCH, width // PATCH
-    cut = pictures[:, : rows * PATCH, : columns * PATCH].reshape(count, rows, PATCH, columns, PATCH)
+    cut = images[:, : rows * PATCH, : columns * PATCH].reshape(count, rows, PATCH, columns, PATCH)
     means = cut.mean((2, 4), dtype=np.float64).reshape(count, -1) * 255
-    whole = pictures.mean((1, 2), dtype=np.float64) * 255
+    whole = images.mean((1, 2), dtype=np.float64) * 255
     return Change(float(np.abs(np.diff(whole)).mean()), np.abs(np.diff(means, axis=0)))
 
 

@@ -14,7 +14,7 @@ equal budgets of steps:
 
 The last state of each run is judged on sets that chose nothing, and again with the visible brightened to
 over-exposure (v ** gamma), against the sources as they were. Written are `tables.md`, `curves.csv` and, where
-matplotlib is installed, `curves.png`: the fusion loss over the steps, of CFM's and then of MFM's picture.
+matplotlib is installed, `curves.png`: the fusion loss over the steps, of CFM's and then of MFM's image.
 Stop the program at any time and run it again: a training goes on, finished ones are not repeated.
 """
 
@@ -100,7 +100,7 @@ def begin(recipe: Recipe, base: Path, out: Path) -> None:
 
 
 def judge(weights: Path, data: Path, sets: list[str]) -> Scores:
-    """Means of the eight metrics, on 8-bit pictures, with the visible as it is and over-exposed."""
+    """Means of the eight metrics, on 8-bit images, with the visible as it is and over-exposed."""
     net, _ = load_model(weights)
     scores: Scores = {}
     for name in sets:

@@ -4,7 +4,7 @@
 
 Times are CPU seconds of this process on one thread, the median of the repeats. "Alone" starts from bare
 arrays; "together" shares histograms, gradients and moments within a triple; "next method" is a further
-fused picture of the same pair, for which the sources' part is at hand.
+fused image of the same pair, for which the sources' part is at hand.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def measure(width: int, height: int, repeats: int) -> dict[str, float]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", default="640x480", help="WIDTHxHEIGHT of the pictures")
+    parser.add_argument("--size", default="640x480", help="WIDTHxHEIGHT of the images")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args()

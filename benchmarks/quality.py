@@ -1,10 +1,10 @@
 """Eight metrics and the mean rank of every method on folders of pairs.
 
-    python benchmarks/quality.py DIR... [--methods all] [--quoted FILE] [--pictures DIR]
+    python benchmarks/quality.py DIR... [--methods all] [--quoted FILE] [--images DIR]
 
-A folder holds `ir/` and `vi/`. Pictures are fused in grey and scored as 8-bit files would be, under the
+A folder holds `ir/` and `vi/`. Images are fused in gray and scored as 8-bit files would be, under the
 convention `default`. `--quoted` adds rows of other measurements from a Markdown table with the columns
-`set | method | EN | SD | SF | MI | SCD | VIF | Qabf | SSIM`. `--pictures` writes infrared, visible and fused
+`set | method | EN | SD | SF | MI | SCD | VIF | Qabf | SSIM`. `--images` writes infrared, visible and fused
 side by side, to be looked at.
 """
 
@@ -26,7 +26,7 @@ from ivfuse.metrics.evaluate import EIGHT, mean_ranks, score_many
 Table = dict[str, dict[str, float]]
 
 
-def measure(folder: Path, methods: list[str], pictures: Path | None = None) -> Table:
+def measure(folder: Path, methods: list[str], images: Path | None = None) -> Table:
     """Mean of each metric over the folder's pairs, for each method."""
     fusers = {name: Fuser(name, gray=True) for name in methods}
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in methods}
@@ -36,9 +36,9 @@ def measure(folder: Path, methods: list[str], pictures: Path | None = None) -> T
         fused = {name: fuser.fuse(ir, vi) for name, fuser in fusers.items()}
         for name, scores in score_many(fused, ir, vi, EIGHT).items():
             rows[name].append(scores.values)
-        if pictures:
-            for name, picture in fused.items():
-                write_image(pictures / name / f"{folder.name}-{pair.name}.png", np.hstack((ir, vi, picture)))
+        if images:
+            for name, image in fused.items():
+                write_image(images / name / f"{folder.name}-{pair.name}.png", np.hstack((ir, vi, image)))
     return {
         name: {m: float(np.mean([row[m] for row in found if np.isfinite(row[m])])) for m in EIGHT}
         for name, found in rows.items()
@@ -78,11 +78,11 @@ def main() -> None:
     parser.add_argument("--methods", default="all")
     parser.add_argument("--quoted", type=Path)
     parser.add_argument("--quoted-method", default="plain net")
-    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--images", type=Path)
     args = parser.parse_args()
     methods = list_methods() if args.methods == "all" else args.methods.split(",")
     for folder in args.folders:
-        table = measure(folder, methods, args.pictures)
+        table = measure(folder, methods, args.images)
         if args.quoted:
             table |= quoted_rows(args.quoted, folder, args.quoted_method)
         print(markdown("/".join(folder.parts[-2:]), table), end="\n\n", flush=True)

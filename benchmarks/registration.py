@@ -1,9 +1,9 @@
-"""How well thermal pictures are registered to visible ones: prints the tables of docs/registration.md.
+"""How well thermal images are registered to visible ones: prints the tables of docs/registration.md.
 
     python benchmarks/registration.py --data ../shared/data --overlays /tmp/overlays
 
 Parts, chosen by --only: raw (RoadScene's raw pairs, against its own aligned thermal), warped (aligned pairs
-warped by random homographies), limits (turned, cut to a part, contrast turned over), unrelated (pictures of
+warped by random homographies), limits (turned, cut to a part, contrast turned over), unrelated (images of
 different scenes, all to be refused), drone (no truth: overlays to look at). Times are CPU seconds of one
 thread.
 """
@@ -28,7 +28,7 @@ from ivfuse.registration.geometry import (
     corners_of,
     four_points,
     moved,
-    to_centres,
+    to_centers,
     to_corners,
 )
 from ivfuse.registration.overlay import overlay
@@ -68,8 +68,8 @@ def register(ir: Gray, vi: Gray) -> Timed:
     return Timed(found, matrix, seconds)
 
 
-def size_of(picture: Gray) -> tuple[int, int]:
-    return picture.shape[1], picture.shape[0]
+def size_of(image: Gray) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]
 
 
 def table(head: list[str], rows: list[list[str]]) -> None:
@@ -83,7 +83,7 @@ def table(head: list[str], rows: list[list[str]]) -> None:
 
 
 def matched(source: Gray, target: Gray) -> Matrix:
-    """The homography between two pictures of one band and one moment: SIFT points, then ECC."""
+    """The homography between two images of one band and one moment: SIFT points, then ECC."""
     sift = cv2.SIFT_create(4000)
     (a, x), (b, y) = (
         sift.detectAndCompute(np.rint(p * 255).astype(np.uint8), None) for p in (source, target)
@@ -101,7 +101,7 @@ def matched(source: Gray, target: Gray) -> Matrix:
 
 
 def correlation(ir: Gray, matrix: Matrix, truth: Gray) -> float:
-    """Of the thermal, placed by a matrix that counts from centres, with the aligned one."""
+    """Of the thermal, placed by a matrix that counts from centers, with the aligned one."""
     placed = cv2.warpPerspective(ir, matrix, size_of(truth))
     return float(np.corrcoef(placed.ravel(), truth.ravel())[0, 1])
 
@@ -115,7 +115,7 @@ def raw(data: Path, overlays: Path | None) -> None:
         zoom = aligned.shape[1] / vi.shape[1]
         small = cv2.resize(vi, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
         shrink = np.diag([small.shape[1] / vi.shape[1], small.shape[0] / vi.shape[0], 1.0])
-        crop = matched(small, aligned) @ to_centres(shrink)
+        crop = matched(small, aligned) @ to_centers(shrink)
         best = matched(ir, truth)
         reachable = correlation(ir, best, truth)
         found = register(ir, vi)
@@ -124,7 +124,7 @@ def raw(data: Path, overlays: Path | None) -> None:
         if found.matrix is None:
             rows.append([stem, "no", "", "", f"{reachable:.3f}", ""])
             continue
-        reached = correlation(ir, crop @ to_centres(found.matrix), truth)
+        reached = correlation(ir, crop @ to_centers(found.matrix), truth)
         if found.accepted:
             ratios.append(reached / reachable)
         off = np.linalg.norm(seen_error(to_corners(np.linalg.inv(crop) @ best), found.matrix, ir, vi), axis=1)
@@ -163,7 +163,7 @@ def warped(ir: Gray, rng: np.random.Generator, size: float, framed: bool) -> tup
     """A thermal whose corners are moved by up to ``size`` of the width in any direction; and the way back.
 
     ``framed``: the whole thermal, parts of it pushed out of the frame, black where it shows nothing; else the
-    part inside of a margin, so that the frame is full of picture.
+    part inside of a margin, so that the frame is full of image.
     """
     width, height = size_of(ir)
     margin = size * width
@@ -172,12 +172,12 @@ def warped(ir: Gray, rng: np.random.Generator, size: float, framed: bool) -> tup
     if framed:
         corners = corners_of((width, height))
         forth = four_points(corners, corners + offset)
-        out = cv2.warpPerspective(ir, to_centres(forth), (width, height))
+        out = cv2.warpPerspective(ir, to_centers(forth), (width, height))
         return out, np.linalg.inv(forth)
     inner = (round(width - 2 * margin), round(height - 2 * margin))
     quad = corners_of(inner) + margin + offset
     back = four_points(corners_of(inner), quad)
-    return cv2.warpPerspective(ir, to_centres(np.linalg.inv(back)), inner), back
+    return cv2.warpPerspective(ir, to_centers(np.linalg.inv(back)), inner), back
 
 
 def aligned_pairs(data: Path, name: str) -> list[tuple[str, Gray, Gray]]:
@@ -221,7 +221,7 @@ def warps(data: Path, draws: int, overlays: Path | None) -> None:
         print(f"<!-- {' '.join(rows[-1])} -->", flush=True)
     head = [
         "set", "corners moved by up to", "accepted", "corner error against the set, px",
-        "against its rig, px", "against the unwarped pair, px", "over the picture, px", f"over {WRONG:g} px",
+        "against its rig, px", "against the unwarped pair, px", "over the image, px", f"over {WRONG:g} px",
         "CPU s", "longest",
     ]  # fmt: skip
     table(head, rows)
@@ -255,13 +255,13 @@ def turned(degrees: float) -> Change:
     def change(ir: Gray, vi: Gray) -> tuple[Gray, Gray, Matrix]:
         width, height = size_of(ir)
         turn = np.vstack([cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 0.85), [0, 0, 1]])
-        return cv2.warpPerspective(ir, to_centres(turn), (width, height)), vi, np.linalg.inv(turn)
+        return cv2.warpPerspective(ir, to_centers(turn), (width, height)), vi, np.linalg.inv(turn)
 
     return change
 
 
 def cut(ir_share: float, vi_share: float) -> Change:
-    """Each picture shows only a share of its width and height: the thermal off the middle."""
+    """Each image shows only a share of its width and height: the thermal off the middle."""
 
     def change(ir: Gray, vi: Gray) -> tuple[Gray, Gray, Matrix]:
         (thermal, a), (visible, b) = part(ir, ir_share, (0.3, 0.7)), part(vi, vi_share, (0.5, 0.5))
@@ -301,7 +301,7 @@ def limits(data: Path) -> None:
     table(["roadscene/val", "accepted", "mean error, % of width", "largest", "CPU s"], rows)
 
 
-# --- pictures of different scenes, and drones
+# --- images of different scenes, and drones
 
 
 def unrelated(data: Path, count: int) -> None:
@@ -352,7 +352,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", choices=PARTS, action="append")
-    parser.add_argument("--overlays", type=Path, help="folder for pictures to look at; not for publication")
+    parser.add_argument("--overlays", type=Path, help="folder for images to look at; not for publication")
     parser.add_argument("--draws", type=int, default=2, help="random warps of each aligned pair")
     parser.add_argument("--unrelated", type=int, default=100, help="pairs of different scenes")
     options = parser.parse_args(arguments)

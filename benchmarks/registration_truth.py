@@ -30,7 +30,7 @@ from ivfuse.registration.register import thermal_gray, visible_gray
 Gray = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
-SURROUNDINGS = 6.0  # pixels, sigma of the neighbourhood an edge is compared with
+SURROUNDINGS = 6.0  # pixels, sigma of the neighborhood an edge is compared with
 LEVELS = (
     Level(96, 5, "homography"),
     Level(160, 4, "homography"),

@@ -1,4 +1,4 @@
-"""Time and memory: each method at 640x480, the command from process start to file, and large pictures.
+"""Time and memory: each method at 640x480, the command from process start to file, and large images.
 
     python benchmarks/speed.py [--runs 5] [--no-paper] [--no-large]
 
@@ -96,7 +96,7 @@ def methods_table(runs: int, *, paper: bool) -> list[tuple[str, Cost]]:
         from crossfuse_cam_paper_release import measure
 
         found = measure(max(1, runs // 2))
-        for key, label in (("release", "as released, window by window"), ("vectorised", "vectorised")):
+        for key, label in (("release", "as released, window by window"), ("vectorized", "vectorized")):
             rows.append((f"crossfuse-cam paper variant, torch fp32, {label}", Cost(*found[key].values())))
         rows += topk_sizes(ir, vi, max(1, runs // 2))
     return rows
@@ -150,7 +150,7 @@ def commands_table(runs: int, folder: Path) -> list[tuple[str, Cost]]:
 
 
 def large_table(folder: Path) -> list[tuple[str, Cost]]:
-    """The default method on growing pictures, one run each."""
+    """The default method on growing images, one run each."""
     rows = []
     for height, width in ((1500, 2000), (3000, 4000), (6000, 8000)):
         ir, vi = _write_pair(folder, height, width)
@@ -183,7 +183,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--no-paper", action="store_true", help="leave the papers' networks out")
-    parser.add_argument("--no-large", action="store_true", help="leave the large pictures out")
+    parser.add_argument("--no-large", action="store_true", help="leave the large images out")
     args = parser.parse_args()
     print(
         markdown("640x480, one pair in memory", methods_table(args.runs, paper=not args.no_paper)), end="\n\n"
@@ -192,7 +192,7 @@ def main() -> None:
         rows = commands_table(args.runs, Path(name))
         print(markdown("process start to end", rows), end="\n\n", flush=True)
         if not args.no_large:
-            print(markdown("large pictures", large_table(Path(name))), end="\n\n")
+            print(markdown("large images", large_table(Path(name))), end="\n\n")
 
 
 if __name__ == "__main__":

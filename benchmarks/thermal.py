@@ -29,7 +29,7 @@ from ivfuse.thermal.units import parse_scale, parse_span
 
 SETS = ("roadscene/val", "msrs640", "m3fd", "tno_val", "m3svd_frames")
 LARGEST = 0.04  # shift, of the width
-EDGE = 0.05  # of the width is cut off, so that no shifted picture has an empty margin
+EDGE = 0.05  # of the width is cut off, so that no shifted image has an empty margin
 
 
 def temperatures(shared: Path) -> None:
@@ -81,7 +81,7 @@ def shifts(shared: Path, repeats: int) -> None:
 
 
 def figure(out: Path) -> None:
-    """The synthetic street of the docs: in the visible's colours, in a palette, with warm things painted."""
+    """The synthetic street of the docs: in the visible's colors, in a palette, with warm things painted."""
     scene = street_scene(480, 640, seed=0, time="night")
     counts = np.rint(100 * (273.15 + 5 + 30 * scene.ir)).astype(np.uint16)
     read = ThermalOptions(scale=parse_scale("0.01K"))

@@ -64,7 +64,7 @@ def variant(base: dict[str, Any], name: str, steps: int, seed: int) -> Recipe:
 
 
 def judge(weights: Path, data: Path, sets: list[str]) -> Scores:
-    """Means of the eight metrics, on 8-bit pictures."""
+    """Means of the eight metrics, on 8-bit images."""
     net, _ = load_model(weights)
     scores: Scores = {}
     for name in sets:

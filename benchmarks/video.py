@@ -1,4 +1,4 @@
-"""Frames per second of `ivfuse video`, end to end: decode two clips, fuse in colour, encode to H.264 (.mp4).
+"""Frames per second of `ivfuse video`, end to end: decode two clips, fuse in color, encode to H.264 (.mp4).
 
     python benchmarks/video.py DATA/m3svd_video/ir/CLIP.mp4 DATA/m3svd_video/vi/CLIP.mp4 [--runs 3]
 
@@ -76,12 +76,12 @@ def measure(method: str, ir: str, vi: str, runs: int, seconds: float) -> Row:
 def markdown(rows: list[Row]) -> str:
     """The table, fastest method first."""
     lines = [
-        "| method | fps | CPU ms per frame | decode both | luma, window, size | method | colour | encode |",
+        "| method | fps | CPU ms per frame | decode both | luma, window, size | method | color | encode |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(rows, key=lambda row: row.cpu):
         p = row.parts
-        cells = (p["decode ir"] + p["decode vi"], p["prepare"], p["method"], p["recolour"], p["encode"])
+        cells = (p["decode ir"] + p["decode vi"], p["prepare"], p["method"], p["recolor"], p["encode"])
         lines.append(
             f"| {row.method} | {row.fps:.1f} | {row.cpu:.1f} | {' | '.join(f'{x:.2f}' for x in cells)} |"
         )

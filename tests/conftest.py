@@ -1,4 +1,4 @@
-"""What tests of several rooms share: small pictures, pairs of files, and the command line in this process."""
+"""What tests of several rooms share: small images, pairs of files, and the command line in this process."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def ivfuse_cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., Said]:
 
 @pytest.fixture
 def texture() -> Callable[..., NDArray[np.float32]]:
-    """Make a smooth random picture in [0, 1] with an edge in it."""
+    """Make a smooth random image in [0, 1] with an edge in it."""
     return _texture
 
 
 def _texture(height: int, width: int, seed: int = 0, channels: int = 0) -> NDArray[np.float32]:
     rng = np.random.default_rng(seed)
     shape = (height, width, channels) if channels else (height, width)
-    picture = cv2.GaussianBlur(rng.random(shape, dtype=np.float32), (0, 0), 1.5).reshape(shape)
-    picture[:, width // 2 :] += 0.2
-    return np.clip(picture, 0, 1).astype(np.float32)
+    image = cv2.GaussianBlur(rng.random(shape, dtype=np.float32), (0, 0), 1.5).reshape(shape)
+    image[:, width // 2 :] += 0.2
+    return np.clip(image, 0, 1).astype(np.float32)
 
 
 @pytest.fixture
 def make_pair() -> Callable[..., tuple[Path, Path]]:
-    """Write a thermal (grey) and a visible (colour) 8-bit file."""
+    """Write a thermal (gray) and a visible (color) 8-bit file."""
 
     def write(
         ir: Path,
@@ -67,9 +67,9 @@ def make_pair() -> Callable[..., tuple[Path, Path]]:
         for path in (ir, vi):
             path.parent.mkdir(parents=True, exist_ok=True)
         gray = _texture(*(ir_size or size), seed=seed)
-        colour = _texture(*size, seed=seed + 1, channels=3)
+        color = _texture(*size, seed=seed + 1, channels=3)
         assert cv2.imwrite(str(ir), np.rint(gray * 255).astype(np.uint8))
-        assert cv2.imwrite(str(vi), np.rint(colour * 255).astype(np.uint8))
+        assert cv2.imwrite(str(vi), np.rint(color * 255).astype(np.uint8))
         return ir, vi
 
     return write

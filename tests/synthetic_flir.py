@@ -96,7 +96,7 @@ class Flir:
         colors = np.zeros((16, 3), np.uint8)
         colors[:, 0] = np.linspace(16, 235, 16)
         colors[:, 1:] = 128
-        return bytes([16]).ljust(0x50, b"\0") + b"Greys".ljust(0x20, b"\0") + colors.tobytes()
+        return bytes([16]).ljust(0x50, b"\0") + b"Grays".ljust(0x20, b"\0") + colors.tobytes()
 
     def records(self) -> list[tuple[int, bytes]]:
         records = [(0x20, self.camera_record()), (0x01, self.raw_record())]
@@ -123,7 +123,7 @@ class Flir:
         return header.ljust(64, b"\0") + b"".join(entries) + body
 
     def jpeg(self) -> bytes:
-        """The whole file: a drawn picture with the block before it, in chunks."""
+        """The whole file: a drawn image with the block before it, in chunks."""
         return with_segments(self.drawn(), [(0xE1, chunk) for chunk in self.chunks()])
 
     def chunks(self) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The measure of blocks: nothing in a smooth picture, a lot at the grid of a blocky one."""
+"""The measure of blocks: nothing in a smooth image, a lot at the grid of a blocky one."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def test_blocks_of_half_the_period_cancel_against_the_opposite(bench: Any) -> No
 
 
 def test_energies_are_means_over_all_lines_of_an_offset(bench: Any) -> None:
-    picture = np.zeros((1, 33), np.float32)
-    picture[:, 16:] = 0.5  # of the lines before pixels 16 and 32 one has a step of 0.5
-    found = bench.energies([picture])
+    image = np.zeros((1, 33), np.float32)
+    image[:, 16:] = 0.5  # of the lines before pixels 16 and 32 one has a step of 0.5
+    found = bench.energies([image])
     assert found[0] == pytest.approx(0.125)
     assert found[1:].max() == 0
 

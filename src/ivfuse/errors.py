@@ -22,7 +22,7 @@ class OutputError(IvfuseError):
 
 
 class ShapeError(IvfuseError, ValueError):
-    """Arrays whose shapes do not fit together or are not those of a picture."""
+    """Arrays whose shapes do not fit together or are not those of an image."""
 
 
 class UsageError(IvfuseError, ValueError):
@@ -41,7 +41,7 @@ class UnknownNameError(IvfuseError, ValueError):
 
 
 class RegistrationError(IvfuseError):
-    """Two pictures could not be lined up with confidence."""
+    """Two images could not be lined up with confidence."""
 
 
 class MissingExtraError(IvfuseError, ImportError):

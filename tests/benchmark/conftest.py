@@ -43,13 +43,13 @@ def scenes(root: Path, count: int = 3, size: tuple[int, int] = (48, 64)) -> Path
 
 
 def bring(folder: Path, data: Path, leave_out: str = "", shrink: str = "") -> Path:
-    """Write the visible pictures of a set as results of another program."""
+    """Write the visible images of a set as results of another program."""
     folder.mkdir(parents=True)
     for path in sorted((data / "vi").iterdir()):
         if path.stem != leave_out:
-            picture = cv2.imread(str(path))
-            picture = picture[:20, :30] if path.stem == shrink else picture
-            assert cv2.imwrite(str(folder / f"{path.stem}_fused.png"), np.ascontiguousarray(picture))
+            image = cv2.imread(str(path))
+            image = image[:20, :30] if path.stem == shrink else image
+            assert cv2.imwrite(str(folder / f"{path.stem}_fused.png"), np.ascontiguousarray(image))
     return folder
 
 
@@ -78,7 +78,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Done:
-    """Two methods and a brought one that lacks a picture and has a mis-sized one, under two conventions."""
+    """Two methods and a brought one that lacks an image and has a mis-sized one, under two conventions."""
     root = tmp_path_factory.mktemp("finished")
     streets = scenes(root / "streets")
     other = bring(root / "other", streets, leave_out="s1", shrink="s3")

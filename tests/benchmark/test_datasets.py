@@ -53,7 +53,7 @@ def test_a_set_in_its_own_layout(tmp_path: Path) -> None:
 def test_a_folder_named_like_a_set_is_not_taken_for_its_published_split(tmp_path: Path) -> None:
     data = open_set(scenes(tmp_path / "MSRS_test", count=2))
     assert data.known is get_set("msrs")
-    assert "published splits have 361 pairs" in data.recognised
+    assert "published splits have 361 pairs" in data.recognized
 
 
 def test_any_other_folder_will_do(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_any_other_folder_will_do(tmp_path: Path) -> None:
 def test_a_check_names_all_that_is_wrong(tmp_path: Path) -> None:
     root = scenes(tmp_path / "msrs", count=3)
     write_image(root / "ir" / "s1.png", street_scene(40, 64, 0).ir)
-    (root / "vi" / "s2.png").write_bytes(b"no picture")
+    (root / "vi" / "s2.png").write_bytes(b"no image")
     write_image(root / "ir" / "alone.png", street_scene(48, 64, 0).ir)
     found = check_set(open_set(root))
     text = "\n".join(found.problems)
@@ -82,7 +82,7 @@ def test_a_check_names_all_that_is_wrong(tmp_path: Path) -> None:
 def test_a_whole_published_split_passes(tmp_path: Path) -> None:
     data = open_set(scenes(tmp_path / "vifb", count=21, size=(32, 32)))
     assert not check_set(data).problems
-    assert "as many pairs as a published split" in data.recognised
+    assert "as many pairs as a published split" in data.recognized
 
 
 def test_a_folder_without_pairs_is_an_error(tmp_path: Path) -> None:

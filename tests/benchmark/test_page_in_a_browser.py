@@ -25,7 +25,7 @@ const choose = (id, value) => { $(id).value = value; $(id).dispatchEvent(new Eve
 const said = { errors, named: titles() };
 choose("metric", "0"); choose("method", String(data.methods.indexOf("average")));
 said.worst = titles(); choose("order", "best"); said.best = titles();
-$("gallery").scrollIntoView(); // pictures are made when they come near
+$("gallery").scrollIntoView(); // images are made when they come near
 const tell = () => document.body.append(
   make("output", { id: "said", textContent: JSON.stringify(said) }));
 const ready = (card) => card.querySelector(".over")

@@ -61,24 +61,24 @@ def test_the_page_is_self_contained(finished: Done) -> None:
 
 def test_the_page_holds_every_pair_and_method(finished: Done) -> None:
     page = Page(finished.page)
-    data, pictures = (json.loads(page.scripts[name]) for name in ("data", "pictures"))
+    data, images = (json.loads(page.scripts[name]) for name in ("data", "images"))
     assert set(data["methods"]) == {"average", "maximum", "other"}
     (only,) = data["sets"]
     assert [pair["name"] for pair in only["pairs"]] == ["s1", "s2", "s3"]
     other = data["methods"].index("other")
     for pair in only["pairs"]:
-        for each in [*pair["sources"], *(method["picture"] for method in pair["methods"])]:
+        for each in [*pair["sources"], *(method["image"] for method in pair["methods"])]:
             if each is None:
                 assert pair["name"] == "s1"
                 continue
-            kind, _, code = pictures[each["number"]].partition(",")
+            kind, _, code = images[each["number"]].partition(",")
             assert kind == "data:image/webp;base64"
-            picture = Image.open(io.BytesIO(base64.b64decode(code)))
-            mis_sized = each is pair["methods"][other]["picture"] and pair["name"] == "s3"
-            assert picture.size == ((30, 20) if mis_sized else (64, 48))
+            image = Image.open(io.BytesIO(base64.b64decode(code)))
+            mis_sized = each is pair["methods"][other]["image"] and pair["name"] == "s3"
+            assert image.size == ((30, 20) if mis_sized else (64, 48))
             assert (finished.plan.out / unquote(each["link"])).is_file()
     failures = [pair["methods"][other]["failure"] for pair in only["pairs"]]
-    assert failures == ["no fused picture", "", "mis-sized: 30x20, expected 64x48"]
+    assert failures == ["no fused image", "", "mis-sized: 30x20, expected 64x48"]
 
 
 def test_scores_in_the_gallery_are_those_of_the_boards(finished: Done) -> None:
@@ -106,9 +106,9 @@ def test_the_summary_says_who_wins_and_what_is_missing(finished: Done) -> None:
 def test_every_board_has_its_plots(finished: Done) -> None:
     labels = Page(finished.page).labels
     assert labels.count("Mean ranks and the critical difference") == 2
-    assert labels.count("EN per picture, a box for each method") == 2
+    assert labels.count("EN per image, a box for each method") == 2
     assert labels.count("Means of streets, from worst to best method") == 2
-    assert labels.count("Mean rank against seconds per picture") == 1
+    assert labels.count("Mean rank against seconds per image") == 1
 
 
 def test_names_cannot_break_the_page(tmp_path: Path, benchmark: Callable[..., Done]) -> None:
@@ -128,9 +128,9 @@ def test_previews_keep_to_their_budget(finished: Done, tmp_path: Path) -> None:
     for most in (60_000, 20_000):
         data = gallery.preview(gallery.PreviewJob(tmp_path / "noise.png", False, most, None))
         assert 2_000 < len(data) <= most
-    table, pictures = gallery.gallery(finished.results, 1, budget=1000)
+    table, images = gallery.gallery(finished.results, 1, budget=1000)
     assert len(table["sets"][0]["pairs"]) == 3
-    assert all(not each.startswith("data:") and each.endswith(".png") for each in pictures)
+    assert all(not each.startswith("data:") and each.endswith(".png") for each in images)
 
 
 def test_fifty_pairs_with_twelve_methods_stay_below_thirty_megabytes() -> None:
@@ -166,12 +166,12 @@ def test_tables_mark_best_and_second(finished: Done) -> None:
 
 def test_csv_and_json_hold_full_numbers(finished: Done) -> None:
     folder = finished.plan.out / "tables"
-    pictures = list(csv.DictReader((folder / "pictures.csv").open()))
-    assert len(pictures) == 2 * 3 * 3
+    images = list(csv.DictReader((folder / "images.csv").open()))
+    assert len(images) == 2 * 3 * 3
     board = finished.results.boards[0]
-    cell = next(row for row in pictures if row["method"] == "average" and row["pair"] == "s2")
+    cell = next(row for row in images if row["method"] == "average" and row["pair"] == "s2")
     assert float(cell["EN"]) == board.values["average"]["EN"][1]
-    assert next(row for row in pictures if row["method"] == "other" and row["pair"] == "s1")["EN"] == ""
+    assert next(row for row in images if row["method"] == "other" and row["pair"] == "s1")["EN"] == ""
     summary = list(csv.DictReader((folder / "summary.csv").open()))
     gone = next(row for row in summary if row["method"] == "other" and row["metric"] == "SD")
     assert (gone["with_value"], gone["without_value"], gone["failed"], gone["pairs"]) == ("1", "0", "2", "3")

@@ -29,8 +29,8 @@ Benchmark = Callable[..., Done]
 
 
 def levels(path: Path) -> np.ndarray:
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    return picture if picture.ndim == 2 else np.ascontiguousarray(picture[:, :, ::-1])
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1])
 
 
 def test_scores_are_those_of_the_library(finished: Done) -> None:
@@ -45,7 +45,7 @@ def test_scores_are_those_of_the_library(finished: Done) -> None:
             assert found == pytest.approx(expected, rel=1e-12)
 
 
-def test_fused_pictures_are_those_of_the_fuser(finished: Done) -> None:
+def test_fused_images_are_those_of_the_fuser(finished: Done) -> None:
     pair = finished.plan.sets[0].pairs[0]
     expected = np.rint(ivfuse.fuse(pair.ir, pair.vi, "maximum") * 255)
     found = levels(finished.plan.out / "fused" / "streets" / "maximum" / f"{pair.name}.png")
@@ -55,17 +55,17 @@ def test_fused_pictures_are_those_of_the_fuser(finished: Done) -> None:
 def test_costs_are_measured_for_own_methods_alone(finished: Done) -> None:
     for name in ("average", "maximum"):
         cost = finished.results.costs[name]
-        assert cost.pictures == 3
+        assert cost.images == 3
         assert 0 < cost.wall <= cost.slowest < 5
         assert cost.cpu >= 0
         assert np.isnan(cost.peak) or 20 < cost.peak < 2000
-    assert finished.results.costs["other"].pictures == 0
+    assert finished.results.costs["other"].images == 0
 
 
-def test_missing_and_mis_sized_pictures_are_listed_and_counted(finished: Done) -> None:
+def test_missing_and_mis_sized_images_are_listed_and_counted(finished: Done) -> None:
     problems = {(each.method, each.pair): (each.kind, each.reason) for each in finished.outcome.problems}
     assert problems == {
-        ("other", "s1"): ("missing", "no fused picture"),
+        ("other", "s1"): ("missing", "no fused image"),
         ("other", "s3"): ("score", "mis-sized: 30x20, expected 64x48"),
     }
     for board in finished.results.boards:
@@ -110,7 +110,7 @@ def test_further_metrics_and_methods_are_added(benchmark: Benchmark, data: Path,
 def test_a_bad_pair_fails_for_every_method_and_the_others_go_on(
     benchmark: Benchmark, data: Path, tmp_path: Path
 ) -> None:
-    (data / "ir" / "s2.png").write_bytes(b"no picture")
+    (data / "ir" / "s2.png").write_bytes(b"no image")
     done = benchmark([data], tmp_path / "report")
     assert {(each.method, each.pair) for each in done.outcome.problems} == {
         ("average", "s2"),
@@ -165,7 +165,7 @@ def learned(folder: Path, weights: bytes, name: str = "trial") -> None:
     folder.mkdir(exist_ok=True)
     (folder / f"{name}.onnx").write_bytes(weights)
     facts = {"file": f"{name}.onnx", "sha256": hashlib.sha256(weights).hexdigest(), "summary": "x"}
-    facts |= {"paper": "x", "variant": "fixed", "licence": "x", "version": "1"}
+    facts |= {"paper": "x", "variant": "fixed", "license": "x", "version": "1"}
     lines = [f'{key} = "{value}"' for key, value in facts.items()]
     lines += [f"size = {len(weights)}", "parameters = 0", "reach = 0"]
     (folder / "manifest.toml").write_text("\n".join([f"[models.{name}]", *lines]), encoding="utf-8")
@@ -202,7 +202,7 @@ def test_a_killed_run_goes_on(data: Path, tmp_path: Path) -> None:
     assert (tmp_path / "report" / "index.html").exists()
 
 
-def test_thermal_pictures_of_another_size_are_scored_on_the_visible_grid(
+def test_thermal_images_of_another_size_are_scored_on_the_visible_grid(
     benchmark: Benchmark, data: Path, tmp_path: Path
 ) -> None:
     small = cv2.resize(cv2.imread(str(data / "ir" / "s1.png"), 0), (32, 24))

@@ -36,7 +36,7 @@ def test_wilcoxon_has_no_opinion_without_differences() -> None:
     assert statistics.wilcoxon([1, 2, math.nan], [1, 2, 3]).count == 0
 
 
-def test_five_pictures_cannot_give_less_than_a_sixteenth() -> None:
+def test_five_images_cannot_give_less_than_a_sixteenth() -> None:
     assert statistics.wilcoxon(range(2, 7), np.ones(5)).p == pytest.approx(1 / 16)
 
 

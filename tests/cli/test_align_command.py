@@ -79,7 +79,7 @@ def test_a_patch_is_its_source_behind_the_stated_gamma(
             assert np.array_equal(written, source)
 
 
-def test_the_report_stands_alone_and_shows_both_pictures(
+def test_the_report_stands_alone_and_shows_both_images(
     ivfuse_cli: Cli, sets: tuple[Path, Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -133,7 +133,7 @@ def test_excluded_names_take_no_part(ivfuse_cli: Cli, sets: tuple[Path, Path], t
         (("--distance", "wasserstien"), 2, "unknown distance 'wasserstien'; did you mean wasserstein"),
         (("--gamma", "per-set"), 2, "unknown gamma 'per-set'"),
         (("--bounds", 2, 1), 2, "bounds: found 2 to 1"),
-        (("--patch", 64), 1, "target: no picture holds a patch of 64x64 pixels"),
+        (("--patch", 64), 1, "target: no image holds a patch of 64x64 pixels"),
         (("--external", "nowhere"), 1, "nowhere: no such folder"),
     ],
 )
@@ -161,9 +161,7 @@ def test_a_folder_that_holds_something_is_left_as_it_is(
     assert ivfuse_cli(*options, "-o", tmp_path / "empty").code == 0
 
 
-def test_pictures_without_a_partner_are_told(
-    ivfuse_cli: Cli, sets: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_images_without_a_partner_are_told(ivfuse_cli: Cli, sets: tuple[Path, Path], tmp_path: Path) -> None:
     (sets[1] / "ir" / "2.png").unlink()
     options = ("--target", sets[0], "--external", sets[1], *FINE, "-o", tmp_path / "out")
     said = ivfuse_cli("align-channels", *options)

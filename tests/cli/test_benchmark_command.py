@@ -34,10 +34,10 @@ def test_a_benchmark_writes_tables_and_a_report(ivfuse_cli: Cli, roads: Path, tm
     assert f"report: {out / 'index.html'}" in said.out
     assert "left (" in said.err
     names = {path.name for path in (out / "tables").iterdir()}
-    assert names == {"pictures.csv", "summary.csv", "tests.csv", "results.json", "tables.md", "tables.tex"}
+    assert names == {"images.csv", "summary.csv", "tests.csv", "results.json", "tables.md", "tables.tex"}
     assert not list(out.rglob("*.part"))
     again = ivfuse_cli("benchmark", "--data", roads, "--methods", "average,maximum", "-o", out, "--jobs", 1)
-    assert "4 fused pictures were there already" in again.err
+    assert "4 fused images were there already" in again.err
     assert again.out == said.out
 
 
@@ -49,7 +49,7 @@ def test_brought_results_that_are_missing_end_with_one(ivfuse_cli: Cli, roads: P
         *("--convention", "cddfuse", "--metrics", "EN", "-o", tmp_path / "report", "--json", "--jobs", 1),
     )
     assert said.code == 1
-    assert said.err == "missing: roads, theirs, x2: no fused picture\n"
+    assert said.err == "missing: roads, theirs, x2: no fused image\n"
     report = json.loads(said.out)
     assert report["conventions"] == ["cddfuse"]
     assert report["methods"][0]["brought"] is True

@@ -21,7 +21,7 @@ MakePair = Callable[..., tuple[Path, Path]]
 
 
 def write_fused(path: Path, ir: Path, vi: Path) -> Path:
-    """The average of both luma pictures."""
+    """The average of both luma images."""
     path.parent.mkdir(parents=True, exist_ok=True)
     gray = [cv2.imread(str(each), cv2.IMREAD_GRAYSCALE).astype(float) for each in (ir, vi)]
     assert cv2.imwrite(str(path), np.rint(sum(gray) / 2).astype(np.uint8))
@@ -46,8 +46,8 @@ def folders(tmp_path: Path, make_pair: MakePair) -> Path:
 
 
 def levels(path: Path) -> np.ndarray:
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    return picture if picture.ndim == 2 else np.ascontiguousarray(picture[:, :, ::-1])
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return image if image.ndim == 2 else np.ascontiguousarray(image[:, :, ::-1])
 
 
 def expected(fused: Path, ir: Path, vi: Path, **options: Any) -> dict[str, float]:
@@ -69,25 +69,25 @@ def test_json_names_the_convention_and_holds_full_numbers(
     report = json.loads(said.out)
     assert report["convention"] == "cddfuse"
     values = expected(*triple, metrics=["SSIM", "MI"], convention="cddfuse")
-    assert report["pictures"][0]["values"] == report["mean"] == values
+    assert report["images"][0]["values"] == report["mean"] == values
     assert list(report["mean"]) == ["SSIM", "MI"]
 
 
-def test_folders_give_means_over_the_pictures(ivfuse_cli: Cli, folders: Path) -> None:
+def test_folders_give_means_over_the_images(ivfuse_cli: Cli, folders: Path) -> None:
     said = ivfuse_cli("eval", folders / "fused", folders / "set", "--metrics", "EN,Qabf", "--json")
     report = json.loads(said.out)
-    assert [each["name"] for each in report["pictures"]] == ["x1", "x2", "x10"]
+    assert [each["name"] for each in report["images"]] == ["x1", "x2", "x10"]
     for name in ("EN", "Qabf"):
-        values = [each["values"][name] for each in report["pictures"]]
+        values = [each["values"][name] for each in report["images"]]
         assert report["mean"][name] == pytest.approx(np.mean(values), rel=1e-15)
         assert len(set(values)) == 3
 
 
-def test_a_row_per_picture_on_request(ivfuse_cli: Cli, folders: Path) -> None:
+def test_a_row_per_image_on_request(ivfuse_cli: Cli, folders: Path) -> None:
     plain = ivfuse_cli("eval", folders / "fused", folders / "set" / "ir", folders / "set" / "vi")
-    assert "3 pictures" in plain.out
+    assert "3 images" in plain.out
     assert "x10" not in plain.out
-    assert "x10 " in ivfuse_cli("eval", folders / "fused", folders / "set", "--pictures").out
+    assert "x10 " in ivfuse_cli("eval", folders / "fused", folders / "set", "--images").out
 
 
 def test_several_processes_give_the_same_values_in_the_same_order(
@@ -100,7 +100,7 @@ def test_several_processes_give_the_same_values_in_the_same_order(
     assert two.out == one.out
 
 
-def test_csv_holds_a_row_per_picture_and_the_means(ivfuse_cli: Cli, folders: Path, tmp_path: Path) -> None:
+def test_csv_holds_a_row_per_image_and_the_means(ivfuse_cli: Cli, folders: Path, tmp_path: Path) -> None:
     table = tmp_path / "scores.csv"
     ivfuse_cli("eval", folders / "fused", folders / "set", "--metrics", "EN,SD", "--csv", table)
     rows = list(csv.DictReader(table.open()))
@@ -118,16 +118,16 @@ def test_csv_into_a_folder_that_is_not_there_is_refused_before_any_work(
     assert not said.out
 
 
-def test_a_bad_picture_is_one_line_and_the_others_go_on(ivfuse_cli: Cli, folders: Path) -> None:
-    (folders / "fused" / "x1.png").write_bytes(b"no picture")
+def test_a_bad_image_is_one_line_and_the_others_go_on(ivfuse_cli: Cli, folders: Path) -> None:
+    (folders / "fused" / "x1.png").write_bytes(b"no image")
     cv2.imwrite(str(folders / "fused" / "x2.png"), np.zeros((20, 30), np.uint8))
     said = ivfuse_cli("eval", folders / "fused", folders / "set", "--quiet")
     assert said.code == 1
-    assert "1 picture," in said.out
+    assert "1 image," in said.out
     first, second = said.err.splitlines()
     assert first.startswith("failed: x1: ")
     assert second == (
-        "failed: x2: pictures differ in size: ir 64x48, vi 64x48, fused 30x20; expected one size for all"
+        "failed: x2: images differ in size: ir 64x48, vi 64x48, fused 30x20; expected one size for all"
     )
 
 
@@ -137,13 +137,13 @@ def test_a_missing_value_is_counted_with_its_reason(ivfuse_cli: Cli, folders: Pa
     assert said.code == 0
     assert re.search(r"^CC +higher +[\d.]+ +1$", said.out, re.MULTILINE)
     assert re.search(r"^EN +higher +[\d.]+ +-$", said.out, re.MULTILINE)
-    assert "no value: CC: a constant picture has no correlation (1 of 3)" in said.err
+    assert "no value: CC: a constant image has no correlation (1 of 3)" in said.err
     report = json.loads(
         ivfuse_cli("eval", folders / "fused", folders / "set", "--metrics", "CC", "--json").out
     )
-    assert report["pictures"][1]["values"] == {"CC": None}
-    assert report["without_value"] == {"CC": {"CC: a constant picture has no correlation": 1}}
-    values = [report["pictures"][index]["values"]["CC"] for index in (0, 2)]
+    assert report["images"][1]["values"] == {"CC": None}
+    assert report["without_value"] == {"CC": {"CC: a constant image has no correlation": 1}}
+    values = [report["images"][index]["values"]["CC"] for index in (0, 2)]
     assert report["mean"]["CC"] == pytest.approx(np.mean(values))
 
 
@@ -151,9 +151,9 @@ def test_files_without_partners_are_named(ivfuse_cli: Cli, folders: Path) -> Non
     (folders / "fused" / "x10.png").rename(folders / "fused" / "other.png")
     said = ivfuse_cli("eval", folders / "fused", folders / "set")
     assert said.code == 0
-    assert "no fused picture: x10" in said.err
+    assert "no fused image: x10" in said.err
     assert "other.png" in said.err
-    assert "2 pictures" in said.out
+    assert "2 images" in said.out
 
 
 def test_a_sixteen_bit_thermal_file_takes_a_window(ivfuse_cli: Cli, triple: tuple[Path, Path, Path]) -> None:
@@ -211,6 +211,6 @@ def test_a_metric_says_why_two_papers_differ(ivfuse_cli: Cli) -> None:
     said = ivfuse_cli("metrics", "sd")
     assert said.code == 0
     assert "Standard deviation" in said.out
-    assert re.search(r"li +SD / 255 \* sqrt\(H \* W\): depends on the picture's size", said.out)
+    assert re.search(r"li +SD / 255 \* sqrt\(H \* W\): depends on the image's size", said.out)
     facts = json.loads(ivfuse_cli("metrics", "SSIM", "--json").out)
     assert set(facts["conventions"]) == {"tang", "li", "cddfuse"}

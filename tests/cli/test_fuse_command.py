@@ -117,7 +117,7 @@ def test_a_bad_pair_is_listed_and_the_others_are_done(ivfuse_cli: Cli, folders: 
 def test_json_tells_a_machine_everything(
     ivfuse_cli: Cli, folders: Path, tmp_path: Path, make_pair: MakePair
 ) -> None:
-    (folders / "ir" / "b.png").write_bytes(b"no picture")
+    (folders / "ir" / "b.png").write_bytes(b"no image")
     make_pair(folders / "ir" / "c.png", folders / "vi" / "c.png", ir_size=(24, 32))
     (folders / "vi" / "lonely.png").write_bytes((folders / "vi" / "a.png").read_bytes())
     (tmp_path / "x").mkdir()
@@ -173,7 +173,7 @@ def test_the_thermal_window_is_taken(ivfuse_cli: Cli, tmp_path: Path) -> None:
         (["--tile", "0"], "tile"),
         (["--bits", "12"], "expected 8 or 16"),
         (["--bits", "many"], "--bits"),
-        (["--colour"], "--colour"),
+        (["--color"], "--color"),
     ],
 )
 def test_wrong_use_is_one_clear_line_and_exit_2(

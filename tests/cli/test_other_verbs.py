@@ -66,9 +66,9 @@ def test_the_demo_writes_both_scenes_with_side_by_sides(ivfuse_cli: Cli, tmp_pat
 def test_the_demo_depends_on_the_seed_alone(ivfuse_cli: Cli, tmp_path: Path) -> None:
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
         ivfuse_cli("demo", "-o", tmp_path / folder, "--seed", seed, "--size", "96x96", "--method", "average")
-    pictures = [(tmp_path / folder / "night-fused.png").read_bytes() for folder in "abc"]
-    assert pictures[0] == pictures[1]
-    assert pictures[0] != pictures[2]
+    images = [(tmp_path / folder / "night-fused.png").read_bytes() for folder in "abc"]
+    assert images[0] == images[1]
+    assert images[0] != images[2]
 
 
 @pytest.mark.parametrize("size", ["640", "10x10", "ax5", "100000x100"])
@@ -77,9 +77,9 @@ def test_a_size_that_is_none_is_refused(ivfuse_cli: Cli, tmp_path: Path, size: s
     assert (said.code, "--size" in said.err) == (2, True)
 
 
-def test_a_side_by_side_holds_each_picture_under_its_label() -> None:
-    gray, colour = np.full((64, 80), 0.5, np.float32), np.full((64, 80, 3), (1, 0, 0), np.float32)
-    row = side_by_side([("one", gray), ("two", colour)])
+def test_a_side_by_side_holds_each_image_under_its_label() -> None:
+    gray, color = np.full((64, 80), 0.5, np.float32), np.full((64, 80, 3), (1, 0, 0), np.float32)
+    row = side_by_side([("one", gray), ("two", color)])
     bar = row.shape[0] - 64
     assert (row[bar:, :80] == 0.5).all()
     assert (row[bar:, -80:] == (1, 0, 0)).all()

@@ -73,7 +73,7 @@ def test_a_refusal_is_one_line_and_leaves_no_rig(ivfuse_cli: Cli, rig_folder: Pa
     )
     assert said.code == 1
     assert said.err.count("\n") == 1
-    assert "the thermal picture is flat" in said.err
+    assert "the thermal image is flat" in said.err
     assert not (tmp_path / "rig.json").exists()
 
 

@@ -1,4 +1,4 @@
-"""Thermal files on the command line: one file for both pictures, temperatures, windows, palettes, info."""
+"""Thermal files on the command line: one file for both images, temperatures, windows, palettes, info."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def file(camera: Any, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def deep_pair(tmp_path: Path) -> tuple[Path, Path]:
-    """Centikelvin of 20 to 50 degC beside a grey visible."""
+    """Centikelvin of 20 to 50 degC beside a gray visible."""
     kelvin = np.rint(100 * (273.15 + np.tile(np.linspace(20, 50, 80), (60, 1)))).astype(np.uint16)
     ir, vi = tmp_path / "t.png", tmp_path / "v.png"
     cv2.imwrite(str(ir), kelvin)
@@ -45,9 +45,9 @@ def deep_pair(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def read(path: Path) -> np.ndarray:
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    assert picture is not None
-    return picture
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    return image
 
 
 def test_one_file_is_fused_with_its_temperatures_beside_it(
@@ -70,19 +70,17 @@ def test_a_thermal_file_without_a_photo_says_what_could_be_done(
     said = ivfuse_cli("fuse", alone, "-o", tmp_path / "f.png")
     assert said.code == 1
     assert said.err.count("\n") == 1
-    assert "thermal picture of 80x60 without a photo" in said.err
+    assert "thermal image of 80x60 without a photo" in said.err
     assert "ivfuse info alone.jpg" in said.err
     assert not (tmp_path / "f.png").exists()
     cv2.imwrite(str(tmp_path / "v.png"), np.full((120, 160, 3), 90, np.uint8))
     said = ivfuse_cli("fuse", alone, tmp_path / "v.png", "-o", tmp_path / "f.png", *FUSE, "--gray")
     assert said.code == 0, said.err
     fused = read(tmp_path / "f.png")
-    assert (
-        fused[60, -1] > fused[60, 0] + 100
-    )  # from the raw values, not from the drawn picture, which is even
+    assert fused[60, -1] > fused[60, 0] + 100  # from the raw values, not from the drawn image, which is even
 
 
-def test_a_dji_file_is_recognised(ivfuse_cli: Cli, flir: Any, tmp_path: Path) -> None:
+def test_a_dji_file_is_recognized(ivfuse_cli: Cli, flir: Any, tmp_path: Path) -> None:
     (tmp_path / "dji.jpg").write_bytes(flir.dji_jpeg())
     cv2.imwrite(str(tmp_path / "v.png"), np.full((24, 32, 3), 90, np.uint8))
     for arguments in (("fuse", tmp_path / "dji.jpg", "-o", tmp_path / "f.png"),
@@ -93,7 +91,7 @@ def test_a_dji_file_is_recognised(ivfuse_cli: Cli, flir: Any, tmp_path: Path) ->
         assert "DJI R-JPEG, whose temperatures only DJI's Thermal SDK can read" in said.err
     drawn = ivfuse_cli("fuse", tmp_path / "dji.jpg", tmp_path / "v.png", "-o", tmp_path / "f.png", *FUSE)
     assert drawn.code == 0
-    assert "the picture that the camera drew is taken" in drawn.err
+    assert "the image that the camera drew is taken" in drawn.err
     assert "kind:            DJI R-JPEG" in ivfuse_cli("info", tmp_path / "dji.jpg").out
 
 
@@ -153,7 +151,7 @@ def test_info_tells_people_and_machines(ivfuse_cli: Cli, file: Path, tmp_path: P
     assert told["alignment"] == {"real_to_ir": 2.0, "offset_x": 4, "offset_y": -2}
 
 
-def test_info_of_a_plain_picture(ivfuse_cli: Cli, deep_pair: tuple[Path, Path]) -> None:
+def test_info_of_a_plain_image(ivfuse_cli: Cli, deep_pair: tuple[Path, Path]) -> None:
     assert "--scale says how counts become degrees" in ivfuse_cli("info", deep_pair[0]).out
     told = json.loads(ivfuse_cli("info", deep_pair[0], "--scale", "0.01K", "--json").out)
     assert told["celsius"] == {"min": 20, "mean": pytest.approx(35, abs=0.01), "max": 50}
@@ -187,12 +185,12 @@ def test_temperatures_that_are_not_known_fail_before_anything_is_written(
     assert not (tmp_path / "f.png").exists()
 
 
-def test_one_window_for_a_folder_makes_pictures_compare(ivfuse_cli: Cli, tmp_path: Path) -> None:
+def test_one_window_for_a_folder_makes_images_compare(ivfuse_cli: Cli, tmp_path: Path) -> None:
     for name, low in (("a", 7000), ("b", 8000)):
-        for folder, picture in (("ir", np.tile(np.linspace(low, low + 500, 80), (60, 1)).astype(np.uint16)),
+        for folder, image in (("ir", np.tile(np.linspace(low, low + 500, 80), (60, 1)).astype(np.uint16)),
                                 ("vi", np.zeros((60, 80), np.uint8))):  # fmt: skip
             (tmp_path / "s" / folder).mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(tmp_path / "s" / folder / f"{name}.png"), picture)
+            cv2.imwrite(str(tmp_path / "s" / folder / f"{name}.png"), image)
     arguments = ("fuse", tmp_path / "s", "--method", "maximum")
     assert ivfuse_cli(*arguments, "-o", tmp_path / "each").code == 0
     said = ivfuse_cli(*arguments, "-o", tmp_path / "one", "--window", "shared")
@@ -205,22 +203,22 @@ def test_one_window_for_a_folder_makes_pictures_compare(ivfuse_cli: Cli, tmp_pat
 
 
 def test_palettes_and_highlights_are_painted(ivfuse_cli: Cli, file: Path, tmp_path: Path) -> None:
-    pictures = {}
+    images = {}
     looks = {
         "plain": (),
         "iron": ("--palette", "Iron", "--no-bar"),
         "own": ("--palette", "camera"),
-        "grey": ("--palette", "black-hot", "--no-bar"),
+        "gray": ("--palette", "black-hot", "--no-bar"),
         "hot": ("--highlight", ">40C"),
     }
     for name, look in looks.items():
         said = ivfuse_cli("fuse", file, "-o", tmp_path / f"{name}.png", *FUSE, *look)
         assert said.code == 0, said.err
-        pictures[name] = read(tmp_path / f"{name}.png").astype(int)
-    assert np.abs(pictures["iron"] - pictures["plain"]).mean() > 10
-    assert pictures["grey"].ndim == 2
-    assert pictures["grey"][:, 0].mean() > pictures["grey"][:, -1].mean()
-    changed = np.abs(pictures["hot"] - pictures["plain"]).max(axis=-1).mean(axis=0)
+        images[name] = read(tmp_path / f"{name}.png").astype(int)
+    assert np.abs(images["iron"] - images["plain"]).mean() > 10
+    assert images["gray"].ndim == 2
+    assert images["gray"][:, 0].mean() > images["gray"][:, -1].mean()
+    changed = np.abs(images["hot"] - images["plain"]).max(axis=-1).mean(axis=0)
     assert changed[: 160 // 2].max() == 0
     assert changed[-40:].min() > 5
 

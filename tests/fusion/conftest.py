@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def max_graph(tmp_path: Path) -> Path:
-    """A graph that takes the larger of the two pictures."""
+    """A graph that takes the larger of the two images."""
     return _save_graph(tmp_path / "max.onnx", "Max")
 
 
@@ -28,7 +28,7 @@ def make_graph(tmp_path: Path) -> Callable[[str, tuple[str, str]], Path]:
 
 @pytest.fixture
 def level_graph(tmp_path: Path) -> Path:
-    """A graph that gives the visible less the level: it needs something of the whole picture."""
+    """A graph that gives the visible less the level: it needs something of the whole image."""
     onnx = pytest.importorskip("onnx")
     kind = onnx.TensorProto.FLOAT
     level = onnx.helper.make_tensor_value_info("level", kind, ["batch", 1, 1, 1])
@@ -57,7 +57,7 @@ def own_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         'paper = "none"\n'
         "parameters = 0\n"
         'variant = "fixed"\n'
-        'licence = "Apache-2.0"\n'
+        'license = "Apache-2.0"\n'
         'version = "1"\n'
         'card = "larger.md"\n'
         "reach = 0\n",

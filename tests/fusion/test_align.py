@@ -113,7 +113,7 @@ def test_a_palette_ends_with_the_thermal(texture: Texture) -> None:
     ir, vi = texture(60, 80), texture(120, 160, seed=1, channels=3)
     shown = Fuser("average", rig=RIG, look=Look(palette="iron", bar=False)).fuse(ir, vi)
     spread = shown.max(axis=2) - shown.min(axis=2)
-    assert spread[:28].max() < 1e-4  # grey
+    assert spread[:28].max() < 1e-4  # gray
     assert spread[60, 60:100].max() > 0.1
 
 
@@ -123,7 +123,7 @@ def test_a_rig_file_that_is_none_is_said(tmp_path: Path) -> None:
         Fuser("average", rig=tmp_path / "rig.json")
 
 
-def test_alpha_is_cropped_with_its_picture(tmp_path: Path, texture: Texture) -> None:
+def test_alpha_is_cropped_with_its_image(tmp_path: Path, texture: Texture) -> None:
     ir = np.rint(texture(60, 80) * 255).astype(np.uint8)
     vi = np.rint(texture(120, 160, channels=3) * 255).astype(np.uint8)
     alpha = np.arange(160, dtype=np.uint8)[np.newaxis].repeat(120, axis=0)

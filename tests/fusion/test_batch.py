@@ -44,13 +44,13 @@ def pairs(tmp_path: Path, make_pair: MakePair) -> list[Pair]:
 
 
 def whole_files(out: Path) -> list[str]:
-    """Names of the files in a folder; each of them must be a whole picture."""
+    """Names of the files in a folder; each of them must be a whole image."""
     names = sorted(path.name for path in out.iterdir())
     assert all(cv2.imread(str(out / name)).shape == (48, 64, 3) for name in names)
     return names
 
 
-def test_each_pair_gives_the_picture_that_it_gives_alone(tmp_path: Path, pairs: list[Pair]) -> None:
+def test_each_pair_gives_the_image_that_it_gives_alone(tmp_path: Path, pairs: list[Pair]) -> None:
     fuser = Fuser("average")
     summary = fuse_pairs(fuser, pairs, tmp_path / "out")
     assert [result.out.name for result in summary.done] == [f"{name}.png" for name in "abcde"]
@@ -72,7 +72,7 @@ def test_outputs_that_exist_are_skipped_unless_told(tmp_path: Path, pairs: list[
 
 
 def test_bad_pairs_are_listed_and_the_others_done(tmp_path: Path, pairs: list[Pair]) -> None:
-    pairs[1].vi.write_bytes(b"no picture")
+    pairs[1].vi.write_bytes(b"no image")
     pairs[3].ir.unlink()
     summary = fuse_pairs(Fuser("average"), pairs, tmp_path / "out")
     assert [name for name, _ in summary.failed] == ["b", "d"]
@@ -151,7 +151,7 @@ def test_progress_is_told_of_every_pair(tmp_path: Path, pairs: list[Pair]) -> No
     assert sorted(told) == [("a", "skipped"), ("b", "done"), ("c", "failed"), ("d", "done"), ("e", "done")]
 
 
-def test_large_pictures_go_one_after_another(
+def test_large_images_go_one_after_another(
     tmp_path: Path, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch, "OVERLAP_PIXELS", 10)

@@ -29,7 +29,7 @@ def fuse(name: str, ir: Gray, vi: Gray) -> Gray:
 
 
 def scene(height: int, width: int, seed: int = 0) -> tuple[Gray, Gray]:
-    """A thermal picture of soft blobs and sensor noise, a visible one of blobs and texture, in [0, 1]."""
+    """A thermal image of soft blobs and sensor noise, a visible one of blobs and texture, in [0, 1]."""
     rng = np.random.default_rng(seed)
 
     def blobs(scale: float) -> Gray:
@@ -103,7 +103,7 @@ def test_views_give_what_copies_give(name: str, view: Callable[[Gray], Gray]) ->
 
 
 @each_method
-def test_the_same_pair_gives_the_same_picture(name: str) -> None:
+def test_the_same_pair_gives_the_same_image(name: str) -> None:
     ir, vi = scene(60, 44)
     np.testing.assert_array_equal(fuse(name, ir, vi), fuse(name, ir, vi))
 
@@ -126,21 +126,21 @@ def test_two_constants_give_a_constant_between_them(name: str) -> None:
 
 
 @each_method
-def test_a_picture_with_itself_gives_itself(name: str) -> None:
+def test_a_image_with_itself_gives_itself(name: str) -> None:
     ir, vi = scene(70, 51)
-    for picture in (ir, vi):
+    for image in (ir, vi):
         # float32 rounding of splitting and adding up again
-        np.testing.assert_allclose(fuse(name, picture, picture), picture, atol=2e-6)
+        np.testing.assert_allclose(fuse(name, image, image), image, atol=2e-6)
 
 
 @each_method
-def test_exchanging_the_pictures_changes_nothing(name: str) -> None:
+def test_exchanging_the_images_changes_nothing(name: str) -> None:
     ir, vi = scene(70, 51)
     np.testing.assert_allclose(fuse(name, ir, vi), fuse(name, vi, ir), atol=2e-6)  # rounding only
 
 
 @each_method
-def test_mirroring_the_pair_mirrors_the_picture(name: str) -> None:
+def test_mirroring_the_pair_mirrors_the_image(name: str) -> None:
     ir, vi = scene(65, 33)  # one more than a multiple of 16: the pyramid's grid is its own mirror image
     mirrored = fuse(name, ir[:, ::-1], vi[:, ::-1])[:, ::-1]
     np.testing.assert_allclose(mirrored, fuse(name, ir, vi), atol=5e-6)  # other order of summation
@@ -174,8 +174,8 @@ def test_a_change_acts_no_farther_than_the_reach(name: str, which: int) -> None:
     side = 2 * reach + 61
     pair = scene(side, side, seed=3)
     before = fuse(name, *pair)
-    centre = slice(side // 2 - 2, side // 2 + 3)
-    pair[which][centre, centre] = [[0, 1, 0, 1, 0]] * 5
+    center = slice(side // 2 - 2, side // 2 + 3)
+    pair[which][center, center] = [[0, 1, 0, 1, 0]] * 5
     difference = np.abs(fuse(name, *pair) - before)
     rows, columns = np.nonzero(difference > 1e-6)  # less is the rounding of running sums
     farthest = max(np.abs(rows - side // 2).max(), np.abs(columns - side // 2).max()) - 2
@@ -207,7 +207,7 @@ def test_visual_saliency_has_no_reach_because_far_pixels_matter() -> None:
 
 
 @each_method
-def test_pictures_of_different_shape_are_refused(name: str) -> None:
+def test_images_of_different_shape_are_refused(name: str) -> None:
     with pytest.raises(ShapeError, match=r"\(4, 5\).*\(5, 4\)"):
         fuse(name, np.zeros((4, 5), np.float32), np.zeros((5, 4), np.float32))
     with pytest.raises(ShapeError, match=r"\(4, 5, 3\)"):
@@ -241,7 +241,7 @@ def test_an_option_out_of_range_is_refused(name: str, options: dict[str, float],
         ("visual-saliency", {"eps": 0.01}),
     ],
 )
-def test_an_option_changes_the_picture(name: str, options: dict[str, Any]) -> None:
+def test_an_option_changes_the_image(name: str, options: dict[str, Any]) -> None:
     ir, vi = scene(48, 48)
     changed = create_method(name, **options).fuse(ir, vi)
     assert changed.min() >= 0

@@ -29,7 +29,7 @@ def noise(height: int, width: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 def pair(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Two pictures with flat, rough and smooth parts, in steps of 8 bits."""
+    """Two images with flat, rough and smooth parts, in steps of 8 bits."""
     ir, vi = noise(height, width, 1), noise(height, width, 2)
     ir[: height // 2] = ir[: height // 2] * 0.1 + np.linspace(0, 0.8, width)
     vi[:, : width // 2] = 0.4
@@ -69,29 +69,29 @@ def test_average_and_maximum_on_values_computed_by_hand() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("levels", [1, 4])
-def test_a_pyramid_collapses_to_its_picture(size: tuple[int, int], levels: int) -> None:
-    picture = noise(*size)
-    pyramid = laplacian_pyramid(picture, levels)
+def test_a_pyramid_collapses_to_its_image(size: tuple[int, int], levels: int) -> None:
+    image = noise(*size)
+    pyramid = laplacian_pyramid(image, levels)
     assert [x.shape for x in pyramid] == [
         tuple(-(-length // 2**level) for length in size) for level in range(levels + 1)
     ]
-    np.testing.assert_allclose(collapse(pyramid), picture, atol=1e-6)  # float32 sums
+    np.testing.assert_allclose(collapse(pyramid), image, atol=1e-6)  # float32 sums
 
 
 @pytest.mark.parametrize("size", [(32, 24), (33, 25), (18, 7), (2, 3)])
 def test_a_pyramid_has_the_bands_of_its_kernel(size: tuple[int, int]) -> None:
-    picture = noise(*size).astype(np.float64)
+    image = noise(*size).astype(np.float64)
     kernel = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
-    base = (windows(picture, 2, "reflect") * kernel).sum((2, 3))[::2, ::2]
+    base = (windows(image, 2, "reflect") * kernel).sum((2, 3))[::2, ::2]
     spread = np.zeros(size)
     spread[::2, ::2] = base
     up = (windows(spread, 2, "reflect") * kernel * 4).sum((2, 3))
-    band, coarse = laplacian_pyramid(picture.astype(np.float32), 1)
+    band, coarse = laplacian_pyramid(image.astype(np.float32), 1)
     np.testing.assert_allclose(coarse, base, atol=1e-6)
-    np.testing.assert_allclose(band, picture - up, atol=1e-6)
+    np.testing.assert_allclose(band, image - up, atol=1e-6)
 
 
-def test_laplacian_takes_every_band_from_the_only_picture_that_has_one() -> None:
+def test_laplacian_takes_every_band_from_the_only_image_that_has_one() -> None:
     vi = 0.25 + 0.5 * noise(48, 48)
     flat = np.full_like(vi, 0.5)
     *bands, base = laplacian_pyramid(vi, 4)
@@ -110,15 +110,15 @@ def test_laplacian_follows_the_majority_in_a_window() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_wavelets_merge_to_their_picture(size: tuple[int, int]) -> None:
-    picture = noise(*size)
-    approximation, details = picture, []
+def test_wavelets_merge_to_their_image(size: tuple[int, int]) -> None:
+    image = noise(*size)
+    approximation, details = image, []
     for level in range(4):
         approximation, bands = wavelet_split(approximation, level)
         details.append(bands)
     for level in reversed(range(4)):
         approximation = wavelet_merge(approximation, details[level], level)
-    np.testing.assert_allclose(approximation, picture, atol=2e-6)  # float32 sums over four levels
+    np.testing.assert_allclose(approximation, image, atol=2e-6)  # float32 sums over four levels
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
@@ -127,9 +127,9 @@ def test_wavelets_have_the_5_3_filters_at_the_spacing_of_their_level(level: int)
     low, high = np.zeros(4 * step + 1), np.zeros(4 * step + 1)
     low[::step] = np.array([-1, 2, 6, 2, -1]) / 8
     high[::step] = np.array([0, -1, 2, -1, 0]) / 2
-    picture = noise(40, 36)
-    around = windows(picture, 2 * step, "reflect")
-    approximation, details = wavelet_split(picture, level)
+    image = noise(40, 36)
+    around = windows(image, 2 * step, "reflect")
+    approximation, details = wavelet_split(image, level)
     for found, rows, columns in (
         (approximation, low, low),
         (details[0], low, high),
@@ -140,7 +140,7 @@ def test_wavelets_have_the_5_3_filters_at_the_spacing_of_their_level(level: int)
         np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-def test_wavelet_takes_all_details_from_the_only_picture_that_has_some() -> None:
+def test_wavelet_takes_all_details_from_the_only_image_that_has_some() -> None:
     vi = 0.25 + 0.5 * noise(48, 40)
     approximation, details = vi, []
     for level in range(4):
@@ -153,10 +153,10 @@ def test_wavelet_takes_all_details_from_the_only_picture_that_has_some() -> None
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (40, 30)])
-def test_a_window_mean_is_the_mean_of_the_mirrored_picture(size: tuple[int, int]) -> None:
-    picture = noise(*size)
-    expected = windows(picture, 5, "symmetric").mean((2, 3))
-    np.testing.assert_allclose(window_mean(picture, 5), expected, atol=1e-6)
+def test_a_window_mean_is_the_mean_of_the_mirrored_image(size: tuple[int, int]) -> None:
+    image = noise(*size)
+    expected = windows(image, 5, "symmetric").mean((2, 3))
+    np.testing.assert_allclose(window_mean(image, 5), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (20, 17), (150, 6)])
@@ -170,10 +170,8 @@ def test_the_guided_filter_is_that_of_its_equations(size: tuple[int, int], radiu
 
 
 def test_guided_smoothing_is_the_guided_filter_with_itself() -> None:
-    picture = noise(30, 40)
-    np.testing.assert_allclose(
-        guided_smooth(picture, 4, 0.04), slow_guided(picture, picture, 4, 0.04), atol=2e-6
-    )
+    image = noise(30, 40)
+    np.testing.assert_allclose(guided_smooth(image, 4, 0.04), slow_guided(image, image, 4, 0.04), atol=2e-6)
 
 
 def test_guided_fusion_is_that_of_its_equations() -> None:
@@ -212,13 +210,13 @@ def test_two_scale_is_that_of_its_equations() -> None:
 
 
 def test_global_contrast_is_the_scaled_mean_distance_to_all_pixels() -> None:
-    picture = np.rint(noise(12, 15) ** 2 * 255) / 255
-    distance = np.abs(picture[:, :, None, None] - picture).mean((2, 3))
+    image = np.rint(noise(12, 15) ** 2 * 255) / 255
+    distance = np.abs(image[:, :, None, None] - image).mean((2, 3))
     expected = (distance - distance.min()) / np.ptp(distance)
-    np.testing.assert_allclose(global_contrast(picture.astype(np.float32)), expected, atol=1e-5)
+    np.testing.assert_allclose(global_contrast(image.astype(np.float32)), expected, atol=1e-5)
 
 
-def test_global_contrast_of_one_grey_value_is_zero_and_of_two_is_one_for_the_rarer() -> None:
+def test_global_contrast_of_one_gray_value_is_zero_and_of_two_is_one_for_the_rarer() -> None:
     flat = np.full((3, 4), 0.4, np.float32)
     assert global_contrast(flat).max() < 1e-6
     found = global_contrast(np.array([[0.2, 0.2, 0.2, 0.8]], np.float32))
@@ -229,7 +227,7 @@ def test_global_contrast_of_faint_noise_stays_small() -> None:
     assert global_contrast(0.5 + 0.01 * noise(30, 30)).max() < 0.1
 
 
-def test_global_contrast_has_no_steps_between_grey_values_of_8_bits() -> None:
+def test_global_contrast_has_no_steps_between_gray_values_of_8_bits() -> None:
     ramp = np.linspace(0, 1, 5000, dtype=np.float32)[None]
     assert np.abs(np.diff(global_contrast(ramp))).max() < 1e-3  # a step of 8 bits would be 8e-3
 

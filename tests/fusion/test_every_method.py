@@ -24,21 +24,21 @@ def fuser(name: str, gray: bool = False, tile: int | None = None) -> Fuser:
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_any_size_gives_a_picture_of_that_size(name: str, texture: Callable[..., np.ndarray]) -> None:
+def test_any_size_gives_a_image_of_that_size(name: str, texture: Callable[..., np.ndarray]) -> None:
     for height, width in SIZES:
         ir = texture(height, width, seed=1)
-        colour = fuser(name).fuse(ir, texture(height, width, seed=2, channels=3))
+        color = fuser(name).fuse(ir, texture(height, width, seed=2, channels=3))
         gray = fuser(name).fuse(ir, texture(height, width, seed=2))
-        assert colour.shape == (height, width, 3)
+        assert color.shape == (height, width, 3)
         assert gray.shape == (height, width)
-        for fused in (colour, gray):
+        for fused in (color, gray):
             assert fused.dtype == np.float32
             assert fused.min() >= 0
             assert fused.max() <= 1
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_same_pair_gives_the_same_picture(name: str, texture: Callable[..., np.ndarray]) -> None:
+def test_the_same_pair_gives_the_same_image(name: str, texture: Callable[..., np.ndarray]) -> None:
     ir, vi = texture(48, 40, seed=1), texture(48, 40, seed=2, channels=3)
     assert np.array_equal(fuser(name).fuse(ir, vi), fuser(name).fuse(ir, vi))
 
@@ -54,7 +54,7 @@ def test_inputs_are_left_as_they_are(name: str, texture: Callable[..., np.ndarra
 
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_a_constant_pair_gives_a_nearly_constant_picture_of_its_level(name: str, level: float) -> None:
+def test_a_constant_pair_gives_a_nearly_constant_image_of_its_level(name: str, level: float) -> None:
     flat = np.full((40, 56), level, dtype=np.float32)
     fused = fuser(name).fuse(flat, flat)
     # a network may shift a level a little; a classical method only rounds
@@ -71,7 +71,7 @@ def test_a_warm_target_in_the_dark_is_kept(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BOUNDED)
-def test_tiles_give_the_same_picture_as_the_whole(name: str, texture: Callable[..., np.ndarray]) -> None:
+def test_tiles_give_the_same_image_as_the_whole(name: str, texture: Callable[..., np.ndarray]) -> None:
     info = method_info(name)
     assert info.reach is not None
     side = max(128, -(-(2 * info.reach + 64) // info.align) * info.align)

@@ -21,7 +21,7 @@ summary = "s"
 paper = "p"
 parameters = 2
 variant = "fixed"
-licence = "Apache-2.0"
+license = "Apache-2.0"
 version = "1"
 """
 
@@ -54,7 +54,7 @@ def test_the_facts_of_an_entry_reach_the_method_info(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (ENTRY + "colour = 1\n", "unknown key 'colour'"),
+        (ENTRY + "color = 1\n", "unknown key 'color'"),
         (ENTRY.replace('paper = "p"\n', ""), "missing paper"),
         (ENTRY.replace("size = 1", 'size = "1"'), "expected a value of type int"),
         (ENTRY.replace("size = 1", "size = true"), "expected a value of type int"),

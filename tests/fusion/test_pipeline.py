@@ -1,4 +1,4 @@
-"""The Fuser around a method: sizes, colour, depth, windows, notes, errors."""
+"""The Fuser around a method: sizes, color, depth, windows, notes, errors."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_missing_file_is_named(tmp_path: Path, make_pair: MakePair) -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (4,), (2, 3, 4, 5), (4, 4, 7)])
-def test_an_array_that_is_no_picture_is_refused(shape: tuple[int, ...]) -> None:
+def test_an_array_that_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
     good = np.zeros((4, 4), np.float32)
     with pytest.raises(IvfuseError):
         fuse(good, np.zeros(shape, np.float32), "average")
@@ -187,7 +187,7 @@ def test_a_camera_file_is_fused_by_its_name_alone(flir: Any, texture: Texture, t
     assert result.temperature == tmp_path / "o.tiff"
     with pytest.raises(InputError, match="no radiometric data"):
         ivfuse.fuse(cv2_file(tmp_path / "plain.png"), method="average")
-    with pytest.raises(UsageError, match="expected the visible picture"):
+    with pytest.raises(UsageError, match="expected the visible image"):
         ivfuse.fuse(counts, method="average")
 
 

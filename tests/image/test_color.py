@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import ShapeError
-from ivfuse.image.color import luma, recolour, resize_to
+from ivfuse.image.color import luma, recolor, resize_to
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -29,19 +29,19 @@ def test_luma_is_that_of_bt601() -> None:
     np.testing.assert_allclose(luma(eight / np.float32(255)) * 255, expected, atol=0.52)
 
 
-def test_luma_of_a_grey_picture_is_itself() -> None:
+def test_luma_of_a_gray_image_is_itself() -> None:
     gray = noise(4, 5)
     assert luma(gray) is gray
 
 
-def test_the_same_luma_gives_the_same_colours() -> None:
+def test_the_same_luma_gives_the_same_colors() -> None:
     rgb = noise(40, 50, 3)
-    np.testing.assert_allclose(recolour(rgb, luma(rgb)), rgb, atol=1e-6)
+    np.testing.assert_allclose(recolor(rgb, luma(rgb)), rgb, atol=1e-6)
 
 
 def test_the_new_luma_is_exactly_the_wanted_one_and_nothing_leaves_the_range() -> None:
     rgb, fused = noise(200, 300, 3), noise(200, 300, seed=1)
-    out = recolour(rgb, fused)
+    out = recolor(rgb, fused)
     assert out.min() >= 0
     assert out.max() <= 1
     np.testing.assert_allclose(luma(out), fused, atol=1e-6)
@@ -50,12 +50,12 @@ def test_the_new_luma_is_exactly_the_wanted_one_and_nothing_leaves_the_range() -
 def test_chroma_is_kept_where_there_is_room() -> None:
     rgb = 0.4 + 0.2 * noise(20, 30, 3)
     fused = np.clip(luma(rgb) + 0.1, 0, 1)
-    np.testing.assert_allclose(chroma(recolour(rgb, fused)), chroma(rgb), atol=1e-6)
+    np.testing.assert_allclose(chroma(recolor(rgb, fused)), chroma(rgb), atol=1e-6)
 
 
 def test_hue_is_kept_where_there_is_none() -> None:
     rgb, fused = noise(60, 60, 3), noise(60, 60, seed=1)
-    old, new = chroma(rgb), chroma(recolour(rgb, fused))
+    old, new = chroma(rgb), chroma(recolor(rgb, fused))
     cross = old[..., 0] * new[..., 1] - old[..., 1] * new[..., 0]
     np.testing.assert_allclose(cross, 0, atol=1e-6)
     assert (np.sum(old * new, -1) >= -1e-6).all()
@@ -64,25 +64,25 @@ def test_hue_is_kept_where_there_is_none() -> None:
 
 def test_black_and_white_luma_give_black_and_white() -> None:
     rgb = noise(4, 5, 3)
-    assert np.array_equal(recolour(rgb, np.zeros((4, 5), np.float32)), np.zeros((4, 5, 3)))
-    np.testing.assert_allclose(recolour(rgb, np.ones((4, 5), np.float32)), 1, atol=1e-6)
+    assert np.array_equal(recolor(rgb, np.zeros((4, 5), np.float32)), np.zeros((4, 5, 3)))
+    np.testing.assert_allclose(recolor(rgb, np.ones((4, 5), np.float32)), 1, atol=1e-6)
 
 
 def test_the_result_can_be_written_into_the_visible_itself() -> None:
     rgb, fused = noise(700, 500, 3), noise(700, 500, seed=1)  # more than one strip
-    expected = recolour(rgb, fused)
-    out = recolour(rgb, fused, out=rgb)
+    expected = recolor(rgb, fused)
+    out = recolor(rgb, fused, out=rgb)
     assert out is rgb
     assert np.array_equal(out, expected)
 
 
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ShapeError, match="expected"):
-        recolour(noise(4, 5, 3), noise(4, 6))
+        recolor(noise(4, 5, 3), noise(4, 6))
     with pytest.raises(ShapeError, match="expected"):
-        recolour(noise(4, 5), noise(4, 5))
+        recolor(noise(4, 5), noise(4, 5))
     with pytest.raises(ShapeError, match="out"):
-        recolour(noise(4, 5, 3), noise(4, 5), out=noise(4, 6, 3))
+        recolor(noise(4, 5, 3), noise(4, 5), out=noise(4, 6, 3))
     with pytest.raises(ShapeError, match="expected"):
         luma(noise(4, 5, 4))
 
@@ -112,12 +112,12 @@ def test_shrinking_takes_means_of_areas() -> None:
 def test_growing_keeps_a_ramp_straight_and_in_place() -> None:
     gray = np.broadcast_to(np.linspace(0, 1, 32, dtype=np.float32), (8, 32)).copy()
     out = resize_to(gray, 16, 64)
-    expected = (np.arange(64) + 0.5) / 2 - 0.5  # pixel centres, as areas coincide
+    expected = (np.arange(64) + 0.5) / 2 - 0.5  # pixel centers, as areas coincide
     # OpenCV's cubic bends a ramp by 0.05 pixels; a grid shifted by half a pixel would be wrong by 0.25.
     np.testing.assert_allclose(out[8, 4:-4] * 31, expected[4:-4], atol=0.06)
 
 
-def test_a_picture_may_shrink_one_way_and_grow_the_other() -> None:
+def test_a_image_may_shrink_one_way_and_grow_the_other() -> None:
     gray = np.broadcast_to(noise(1, 30), (30, 30)).copy()
     out = resize_to(gray, 10, 60)
     np.testing.assert_allclose(out, np.broadcast_to(resize_to(gray[:1], 1, 60), out.shape), atol=1e-5)

@@ -175,7 +175,7 @@ def test_a_flat_folder_lists_what_fits_twice(tmp_path: Path) -> None:
 def test_a_folder_without_modalities_is_refused(tmp_path: Path, names: list[str]) -> None:
     fill(tmp_path, *names)
     with pytest.raises(
-        InputError, match=f"found {names[0] if names else 'no pictures'}.*expected folders like"
+        InputError, match=f"found {names[0] if names else 'no images'}.*expected folders like"
     ):
         pair_folder(tmp_path)
 
@@ -217,7 +217,7 @@ def trios(tmp_path: Path, ir: list[str], vi: list[str], fused: list[str]) -> Tri
         ("frame_thermal_07.png", "frame_visible_07.png", "frame_07_fused.png"),
     ],
 )
-def test_a_fused_picture_is_found_by_its_name(tmp_path: Path, ir: str, vi: str, fused: str) -> None:
+def test_a_fused_image_is_found_by_its_name(tmp_path: Path, ir: str, vi: str, fused: str) -> None:
     result = trios(tmp_path, [ir], [vi], [fused, "unrelated.png"])
     (trio,) = result.trios
     assert (trio.ir.name, trio.vi.name, trio.fused.name) == (ir, vi, fused)
@@ -232,19 +232,19 @@ def test_an_equal_name_goes_before_one_without_words(tmp_path: Path) -> None:
     assert [path.name for path in result.orphans] == ["a_fused.png"]
 
 
-def test_two_fused_pictures_for_one_pair_are_ambiguous(tmp_path: Path) -> None:
+def test_two_fused_images_for_one_pair_are_ambiguous(tmp_path: Path) -> None:
     result = trios(tmp_path, ["a.png"], ["a.png"], ["a.png", "a.jpg"])
     assert not result.trios
     assert result.ambiguous == ("a: a.jpg, a.png",)
 
 
-def test_a_fused_picture_that_fits_two_pairs_is_ambiguous(tmp_path: Path) -> None:
+def test_a_fused_image_that_fits_two_pairs_is_ambiguous(tmp_path: Path) -> None:
     result = trios(tmp_path, ["a.png", "a_ir.png"], ["a.png", "a_vi.png"], ["a_fused.png"])
     assert not result.trios
     assert result.ambiguous == ("a: a_fused.png fits the pairs a, a_vi",)
 
 
-def test_a_pair_without_a_fused_picture_is_missing(tmp_path: Path) -> None:
+def test_a_pair_without_a_fused_image_is_missing(tmp_path: Path) -> None:
     result = trios(tmp_path, ["b.png", "c.png"], ["b.png", "c.png"], ["b.png"])
     assert [trio.name for trio in result.trios] == ["b"]
     assert result.missing == ("c",)

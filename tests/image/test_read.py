@@ -1,4 +1,4 @@
-"""Pictures from files: every format, depth and kind, and what is said about bad ones."""
+"""Images from files: every format, depth and kind, and what is said about bad ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUFFIXES = ("png", "jpg", "tif", "bmp", "webp")
 
 
 def ramp(channels: int, dtype: type = np.uint8) -> np.ndarray:
-    """A smooth picture whose channels and corners all differ."""
+    """A smooth image whose channels and corners all differ."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH] / np.array([HEIGHT - 1, WIDTH - 1])[:, None, None]
     planes = [0.9 * x, 0.1 + 0.8 * y, 0.2 + 0.3 * x + 0.4 * y, 0.5 + 0.4 * x * y]
     top = np.iinfo(dtype).max
@@ -31,7 +31,7 @@ def ramp(channels: int, dtype: type = np.uint8) -> np.ndarray:
     return out[..., 0] if channels == 1 else out
 
 
-def png(array: np.ndarray, colour: int, *, extra: bytes = b"", size: tuple[int, int] | None = None) -> bytes:
+def png(array: np.ndarray, color: int, *, extra: bytes = b"", size: tuple[int, int] | None = None) -> bytes:
     """A PNG file of big-endian samples, written by hand: 16-bit modes that no library here writes."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
@@ -40,7 +40,7 @@ def png(array: np.ndarray, colour: int, *, extra: bytes = b"", size: tuple[int, 
     height, width = size or array.shape[:2]
     bits = 8 * array.itemsize
     rows = b"".join(b"\0" + row.astype(array.dtype.newbyteorder(">")).tobytes() for row in array)
-    head = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
     body = chunk(b"IHDR", head) + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
 
@@ -87,7 +87,7 @@ def by_tag(array: np.ndarray, orientation: int) -> bytes:
     return by_pillow(Image.fromarray(array), "PNG", exif=exif)
 
 
-def save(tmp_path: Path, data: bytes, name: str = "picture.bin") -> Path:
+def save(tmp_path: Path, data: bytes, name: str = "image.bin") -> Path:
     path = tmp_path / name
     path.write_bytes(data)
     return path
@@ -102,24 +102,22 @@ LOSSLESS = {"webp": {"lossless": True, "exact": True}, "jpg": {"quality": 100, "
 def test_8_bit_files_are_divided_by_255(tmp_path: Path, suffix: str, channels: int) -> None:
     values = ramp(channels)
     data = by_pillow(Image.fromarray(values), FORMATS[suffix], **LOSSLESS.get(suffix, {}))
-    picture = read_visible(save(tmp_path, data))
-    pixels = (
-        picture.pixels[..., 0] if suffix == "webp" and channels == 1 else picture.pixels
-    )  # WebP has no grey
-    # JPEG at quality 100 rounds coefficients and converts colours: up to 3 levels.
+    image = read_visible(save(tmp_path, data))
+    pixels = image.pixels[..., 0] if suffix == "webp" and channels == 1 else image.pixels  # WebP has no gray
+    # JPEG at quality 100 rounds coefficients and converts colors: up to 3 levels.
     np.testing.assert_allclose(pixels, values / 255, atol=3 / 255 if suffix == "jpg" else 1e-7)
     assert pixels.dtype == np.float32
-    assert (picture.depth, picture.alpha, picture.note) == (8, None, "")
-    assert (picture.height, picture.width) == (HEIGHT, WIDTH)
+    assert (image.depth, image.alpha, image.note) == (8, None, "")
+    assert (image.height, image.width) == (HEIGHT, WIDTH)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_16_bit_files_keep_all_their_bits(tmp_path: Path, suffix: str, channels: int) -> None:
     values = ramp(channels, np.uint16) | 1  # odd: 8 bit could not hold them
-    picture = read_visible(save(tmp_path, by_opencv(values, suffix)))
-    assert np.array_equal(np.rint(picture.pixels * 65535).astype(np.uint16), values)
-    assert picture.depth == 16
+    image = read_visible(save(tmp_path, by_opencv(values, suffix)))
+    assert np.array_equal(np.rint(image.pixels * 65535).astype(np.uint16), values)
+    assert image.depth == 16
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -128,13 +126,13 @@ def test_16_bit_files_keep_all_their_bits(tmp_path: Path, suffix: str, channels:
 def test_tiff_is_read_in_both_byte_orders(tmp_path: Path, order: str, channels: int, dtype: type) -> None:
     values = ramp(channels, dtype)
     tags = {338: 2} if channels == 4 else {}
-    picture = read_visible(save(tmp_path, tiff(values, tags, order)))
+    image = read_visible(save(tmp_path, tiff(values, tags, order)))
     expected = values / np.iinfo(dtype).max
-    colour = expected if channels == 1 else expected[..., :3]
-    np.testing.assert_allclose(picture.pixels, colour, atol=1e-7)
+    color = expected if channels == 1 else expected[..., :3]
+    np.testing.assert_allclose(image.pixels, color, atol=1e-7)
     if channels == 4:
-        assert picture.alpha is not None
-        np.testing.assert_allclose(picture.alpha, expected[..., 3], atol=1e-7)
+        assert image.alpha is not None
+        np.testing.assert_allclose(image.alpha, expected[..., 3], atol=1e-7)
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
@@ -165,8 +163,8 @@ def test_tiled_tiff_is_read(tmp_path: Path, dtype: type) -> None:
 def test_a_tiff_with_white_at_zero_is_turned_to_black_at_zero(tmp_path: Path) -> None:
     for dtype in (np.uint8, np.uint16):
         values = ramp(1, dtype)
-        picture = read_visible(save(tmp_path, tiff(np.iinfo(dtype).max - values, {262: 0})))
-        np.testing.assert_allclose(picture.pixels, values / np.iinfo(dtype).max, atol=1e-7)
+        image = read_visible(save(tmp_path, tiff(np.iinfo(dtype).max - values, {262: 0})))
+        np.testing.assert_allclose(image.pixels, values / np.iinfo(dtype).max, atol=1e-7)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
@@ -174,69 +172,69 @@ def test_alpha_is_kept_apart_and_not_multiplied(tmp_path: Path, suffix: str) -> 
     values = ramp(4)
     values[:4, :, 3] = 0
     data = by_pillow(Image.fromarray(values), FORMATS[suffix], **LOSSLESS.get(suffix, {}))
-    picture = read_visible(save(tmp_path, data))
-    np.testing.assert_allclose(picture.pixels, values[..., :3] / 255, atol=1e-7)
-    assert picture.alpha is not None
-    np.testing.assert_allclose(picture.alpha, values[..., 3] / 255, atol=1e-7)
+    image = read_visible(save(tmp_path, data))
+    np.testing.assert_allclose(image.pixels, values[..., :3] / 255, atol=1e-7)
+    assert image.alpha is not None
+    np.testing.assert_allclose(image.alpha, values[..., 3] / 255, atol=1e-7)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_grey_with_alpha_stays_grey(tmp_path: Path, dtype: type) -> None:
+def test_gray_with_alpha_stays_gray(tmp_path: Path, dtype: type) -> None:
     values = ramp(2, dtype)
-    picture = read_visible(save(tmp_path, png(values, 4)))
-    np.testing.assert_allclose(picture.pixels, values[..., 0] / np.iinfo(dtype).max, atol=1e-7)
-    assert picture.alpha is not None
-    np.testing.assert_allclose(picture.alpha, values[..., 1] / np.iinfo(dtype).max, atol=1e-7)
+    image = read_visible(save(tmp_path, png(values, 4)))
+    np.testing.assert_allclose(image.pixels, values[..., 0] / np.iinfo(dtype).max, atol=1e-7)
+    assert image.alpha is not None
+    np.testing.assert_allclose(image.alpha, values[..., 1] / np.iinfo(dtype).max, atol=1e-7)
 
 
 def test_16_bit_rgba_png_keeps_its_bits_and_alpha(tmp_path: Path) -> None:
     values = ramp(4, np.uint16)
-    picture = read_visible(save(tmp_path, png(values, 6)))
-    np.testing.assert_allclose(picture.pixels, values[..., :3] / 65535, atol=1e-7)
-    assert picture.alpha is not None
-    np.testing.assert_allclose(picture.alpha, values[..., 3] / 65535, atol=1e-7)
+    image = read_visible(save(tmp_path, png(values, 6)))
+    np.testing.assert_allclose(image.pixels, values[..., :3] / 65535, atol=1e-7)
+    assert image.alpha is not None
+    np.testing.assert_allclose(image.alpha, values[..., 3] / 65535, atol=1e-7)
 
 
 @pytest.mark.parametrize("format_", ["PNG", "BMP", "TIFF"])
 def test_palettes_are_expanded(tmp_path: Path, format_: str) -> None:
     image = Image.fromarray(ramp(3)).quantize(16)
     expected = np.asarray(image.convert("RGB")) / 255
-    picture = read_visible(save(tmp_path, by_pillow(image, format_)))
-    np.testing.assert_allclose(picture.pixels, expected, atol=1e-7)
-    assert picture.alpha is None
+    image = read_visible(save(tmp_path, by_pillow(image, format_)))
+    np.testing.assert_allclose(image.pixels, expected, atol=1e-7)
+    assert image.alpha is None
 
 
-def test_a_transparent_palette_colour_becomes_alpha(tmp_path: Path) -> None:
+def test_a_transparent_palette_color_becomes_alpha(tmp_path: Path) -> None:
     image = Image.fromarray(ramp(3)).quantize(8)
     index = np.asarray(image)
-    picture = read_visible(save(tmp_path, by_pillow(image, "PNG", transparency=3)))
-    assert picture.alpha is not None
-    assert np.array_equal(picture.alpha == 0, index == 3)
+    image = read_visible(save(tmp_path, by_pillow(image, "PNG", transparency=3)))
+    assert image.alpha is not None
+    assert np.array_equal(image.alpha == 0, index == 3)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_a_transparent_colour_of_png_does_not_disturb_the_colours(
+def test_a_transparent_color_of_png_does_not_disturb_the_colors(
     tmp_path: Path, channels: int, dtype: type
 ) -> None:
     values = ramp(channels, dtype)
-    colour = values[3, 4:5].astype(">u2").tobytes()
-    chunk = struct.pack(">I", len(colour)) + b"tRNS" + colour
-    chunk += struct.pack(">I", zlib.crc32(b"tRNS" + colour))
-    picture = read_visible(save(tmp_path, png(values, 0 if channels == 1 else 2, extra=chunk)))
-    np.testing.assert_allclose(picture.pixels, values / np.iinfo(dtype).max, atol=1e-7)
+    color = values[3, 4:5].astype(">u2").tobytes()
+    chunk = struct.pack(">I", len(color)) + b"tRNS" + color
+    chunk += struct.pack(">I", zlib.crc32(b"tRNS" + color))
+    image = read_visible(save(tmp_path, png(values, 0 if channels == 1 else 2, extra=chunk)))
+    np.testing.assert_allclose(image.pixels, values / np.iinfo(dtype).max, atol=1e-7)
 
 
 @pytest.mark.parametrize("format_", ["PNG", "BMP", "TIFF"])
 def test_1_bit_files_are_black_and_white(tmp_path: Path, format_: str) -> None:
     values = ramp(1) > 100
-    picture = read_visible(save(tmp_path, by_pillow(Image.fromarray(values), format_)))
-    assert np.array_equal(picture.pixels, values.astype(np.float32))
+    image = read_visible(save(tmp_path, by_pillow(Image.fromarray(values), format_)))
+    assert np.array_equal(image.pixels, values.astype(np.float32))
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_are_turned_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
+def test_images_are_turned_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
     upright = ramp(3)
     stored = {
         1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
@@ -247,10 +245,10 @@ def test_pictures_are_turned_upright(tmp_path: Path, suffix: str, orientation: i
     exif[274] = orientation
     image = Image.fromarray(np.ascontiguousarray(stored))
     data = by_pillow(image, FORMATS[suffix], exif=exif, **LOSSLESS.get(suffix, {}))
-    picture = read_visible(save(tmp_path, data))
-    assert picture.pixels.shape == upright.shape
-    # JPEG: rounding of coefficients and colours.
-    np.testing.assert_allclose(picture.pixels, upright / 255, atol=3 / 255 if suffix == "jpg" else 1e-7)
+    image = read_visible(save(tmp_path, data))
+    assert image.pixels.shape == upright.shape
+    # JPEG: rounding of coefficients and colors.
+    np.testing.assert_allclose(image.pixels, upright / 255, atol=3 / 255 if suffix == "jpg" else 1e-7)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -263,71 +261,71 @@ def test_tiff_is_turned_alike_at_every_depth(
     stored = (
         stored if dtype == np.uint8 else stored / dtype(255) if dtype == np.float32 else stored * dtype(257)
     )
-    picture = read_visible(save(tmp_path, tiff(stored, {274: orientation})))
+    image = read_visible(save(tmp_path, tiff(stored, {274: orientation})))
     expected = read_visible(save(tmp_path, by_tag(ramp(channels), orientation))).pixels
-    np.testing.assert_allclose(picture.pixels, expected, atol=1e-6)
+    np.testing.assert_allclose(image.pixels, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_floats_within_0_and_1_are_taken_as_they_are(tmp_path: Path, channels: int) -> None:
     values = (ramp(channels, np.uint16) / 65535).astype(np.float32)
-    picture = read_visible(save(tmp_path, tiff(values)))
-    assert np.array_equal(picture.pixels, values[..., :3] if channels == 4 else values)
-    assert (picture.depth, picture.note) == (32, "")
+    image = read_visible(save(tmp_path, tiff(values)))
+    assert np.array_equal(image.pixels, values[..., :3] if channels == 4 else values)
+    assert (image.depth, image.note) == (32, "")
 
 
 def test_other_floats_are_stretched_and_the_note_says_so(tmp_path: Path) -> None:
     values = np.linspace(-5, 300, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
-    picture = read_visible(save(tmp_path, tiff(values)))
-    np.testing.assert_allclose(picture.pixels, (values + 5) / 305, atol=1e-6)
-    assert "stretched from -5 to 300" in picture.note
+    image = read_visible(save(tmp_path, tiff(values)))
+    np.testing.assert_allclose(image.pixels, (values + 5) / 305, atol=1e-6)
+    assert "stretched from -5 to 300" in image.note
 
 
 def test_float64_tiff_is_read(tmp_path: Path) -> None:
     values = np.linspace(20, 40, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
-    picture = read_thermal(save(tmp_path, tiff(values)), window=(20, 40))
-    np.testing.assert_allclose(picture.pixels, (values - 20) / 20, atol=1e-6)
+    image = read_thermal(save(tmp_path, tiff(values)), window=(20, 40))
+    np.testing.assert_allclose(image.pixels, (values - 20) / 20, atol=1e-6)
 
 
 def test_thermal_counts_are_mapped_by_the_1st_and_99th_percentile(tmp_path: Path) -> None:
     counts = np.linspace(7000, 8200, HEIGHT * WIDTH).astype(np.uint16).reshape(HEIGHT, WIDTH)
-    picture = read_thermal(save(tmp_path, by_opencv(counts, ".png")))
+    image = read_thermal(save(tmp_path, by_opencv(counts, ".png")))
     low, high = np.percentile(counts, [1, 99])
-    np.testing.assert_allclose(picture.pixels, np.clip((counts - low) / (high - low), 0, 1), atol=1e-6)
-    assert picture.note == f"16-bit counts, window {low:.6g} to {high:.6g}"
-    assert picture.depth == 16
+    np.testing.assert_allclose(image.pixels, np.clip((counts - low) / (high - low), 0, 1), atol=1e-6)
+    assert image.note == f"16-bit counts, window {low:.6g} to {high:.6g}"
+    assert image.depth == 16
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32])
 def test_a_given_window_is_used_for_every_type(tmp_path: Path, dtype: type) -> None:
     values = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 256
-    picture = read_thermal(save(tmp_path, tiff(values.astype(dtype))), window=(50, 150))
-    np.testing.assert_allclose(picture.pixels, np.clip((values - 50) / 100, 0, 1), atol=1e-6)
-    assert "window 50 to 150" in picture.note
+    image = read_thermal(save(tmp_path, tiff(values.astype(dtype))), window=(50, 150))
+    np.testing.assert_allclose(image.pixels, np.clip((values - 50) / 100, 0, 1), atol=1e-6)
+    assert "window 50 to 150" in image.note
 
 
 def test_8_bit_thermal_needs_no_window(tmp_path: Path) -> None:
     values = ramp(1)
-    picture = read_thermal(save(tmp_path, by_opencv(values, ".png")))
-    np.testing.assert_allclose(picture.pixels, values / 255, atol=1e-7)
-    assert picture.note == ""
+    image = read_thermal(save(tmp_path, by_opencv(values, ".png")))
+    np.testing.assert_allclose(image.pixels, values / 255, atol=1e-7)
+    assert image.note == ""
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_colour_thermal_becomes_luma(tmp_path: Path, dtype: type) -> None:
+def test_color_thermal_becomes_luma(tmp_path: Path, dtype: type) -> None:
     values = ramp(3, dtype)
     top = np.iinfo(dtype).max
-    picture = read_thermal(save(tmp_path, by_opencv(values, ".png")), window=(0, top))
+    image = read_thermal(save(tmp_path, by_opencv(values, ".png")), window=(0, top))
     expected = values @ np.array([0.299, 0.587, 0.114]) / top
-    np.testing.assert_allclose(picture.pixels, expected, atol=0.51 / top)  # the luma is rounded to a level
+    np.testing.assert_allclose(image.pixels, expected, atol=0.51 / top)  # the luma is rounded to a level
 
 
 @pytest.mark.parametrize("value", [0, 7000])
-def test_a_constant_thermal_picture_is_black_not_an_error(tmp_path: Path, value: int) -> None:
+def test_a_constant_thermal_image_is_black_not_an_error(tmp_path: Path, value: int) -> None:
     counts = np.full((5, 6), value, np.uint16)
-    picture = read_thermal(save(tmp_path, by_opencv(counts, ".png")))
-    assert np.array_equal(picture.pixels, np.zeros((5, 6)))
-    assert f"constant {value}" in picture.note
+    image = read_thermal(save(tmp_path, by_opencv(counts, ".png")))
+    assert np.array_equal(image.pixels, np.zeros((5, 6)))
+    assert f"constant {value}" in image.note
 
 
 @pytest.mark.parametrize("window", [(5, 5), (9, 2), (0, float("nan")), (float("-inf"), 3)])
@@ -346,13 +344,13 @@ def test_any_name_can_be_read(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("format_", ["TIFF", "WEBP", "PNG"])
-def test_the_first_of_several_pictures_is_taken_and_the_note_says_so(tmp_path: Path, format_: str) -> None:
+def test_the_first_of_several_images_is_taken_and_the_note_says_so(tmp_path: Path, format_: str) -> None:
     frames = [Image.fromarray(ramp(3)), Image.fromarray(255 - ramp(3))]
     options = LOSSLESS["webp"] if format_ == "WEBP" else {}
     data = by_pillow(frames[0], format_, save_all=True, append_images=frames[1:], **options)
-    picture = read_visible(save(tmp_path, data))
-    np.testing.assert_allclose(picture.pixels, ramp(3) / 255, atol=1e-7)
-    assert "first of several" in picture.note
+    image = read_visible(save(tmp_path, data))
+    np.testing.assert_allclose(image.pixels, ramp(3) / 255, atol=1e-7)
+    assert "first of several" in image.note
 
 
 def test_trailing_bytes_do_no_harm(tmp_path: Path) -> None:
@@ -426,8 +424,8 @@ def test_damage_never_raises_anything_but_an_input_error(tmp_path: Path, kind: s
     ("data", "found"),
     [
         (b"", "an empty file"),
-        (b"Hello, this is no picture at all.", "not a picture"),
-        (b"GIF89a" + bytes(40), "not a picture"),
+        (b"Hello, this is no image at all.", "not an image"),
+        (b"GIF89a" + bytes(40), "not an image"),
         (b"\x89PNG\r\n\x1a\n", "truncated PNG"),
         (b"\xff\xd8\xff", "truncated JPEG"),
         (b"II*\0", "truncated TIFF"),
@@ -435,7 +433,7 @@ def test_damage_never_raises_anything_but_an_input_error(tmp_path: Path, kind: s
         (b"RIFF\x10\0\0\0WEBP", "WebP"),
     ],
 )
-def test_what_is_no_picture_is_refused(tmp_path: Path, data: bytes, found: str) -> None:
+def test_what_is_no_image_is_refused(tmp_path: Path, data: bytes, found: str) -> None:
     path = save(tmp_path, data)
     with pytest.raises(InputError, match=rf"{path.name}.*{found}.*expected"):
         read_visible(path)

@@ -55,7 +55,7 @@ def test_fades_of_any_width_add_up_to_one(fade: int) -> None:
 
 @pytest.mark.parametrize("align", [1, 7, 16, 64])
 @pytest.mark.parametrize("size", [(1000, 513), (130, 2000)])
-def test_tiles_cover_the_picture_begin_on_the_grid_and_are_no_larger_than_asked(
+def test_tiles_cover_the_image_begin_on_the_grid_and_are_no_larger_than_asked(
     align: int, size: tuple[int, int]
 ) -> None:
     tiles = plan_tiles(*size, tile=256, margin=20, align=align)
@@ -84,7 +84,7 @@ def test_a_method_that_depends_on_a_grid_sees_the_same_grid_in_every_tile() -> N
     np.testing.assert_allclose(tiled, blocks(ir, vi), atol=1e-6)
 
 
-def test_a_picture_no_larger_than_a_tile_is_fused_in_one_piece() -> None:
+def test_a_image_no_larger_than_a_tile_is_fused_in_one_piece() -> None:
     calls = []
 
     def fuse(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
@@ -102,19 +102,19 @@ def test_tiles_grow_where_the_overlap_leaves_no_room() -> None:
     np.testing.assert_allclose(tiled, box(30)(ir, vi), atol=1e-6)
 
 
-def seam(picture: np.ndarray) -> float:
-    """The largest step between neighbouring columns, taken over their means."""
-    return float(np.abs(np.diff(picture.mean(0))).max())
+def seam(image: np.ndarray) -> float:
+    """The largest step between neighboring columns, taken over their means."""
+    return float(np.abs(np.diff(image.mean(0))).max())
 
 
 def test_a_method_that_sees_the_whole_tile_leaves_no_seam() -> None:
-    def centred(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+    def centerd(ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
         return vi - vi.mean()
 
-    # A slope makes the means of tiles differ, by far more than neighbouring columns do.
+    # A slope makes the means of tiles differ, by far more than neighboring columns do.
     vi = np.broadcast_to(np.linspace(0, 1, 600, dtype=np.float32), (64, 600)).copy()
-    hard = seam(run_tiled(centred, vi, vi, tile=200, margin=40, fade=0))
-    soft = seam(run_tiled(centred, vi, vi, tile=200, margin=40))
+    hard = seam(run_tiled(centerd, vi, vi, tile=200, margin=40, fade=0))
+    soft = seam(run_tiled(centerd, vi, vi, tile=200, margin=40))
     assert hard > 0.1
     assert soft < hard / 20
     assert soft < 5 * seam(vi)

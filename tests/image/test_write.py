@@ -1,4 +1,4 @@
-"""Pictures to files: formats, rounding, and that a file appears whole or not at all."""
+"""Images to files: formats, rounding, and that a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_what_is_written_is_read_again_to_the_nearest_level(
     pixels = noise(*shape)
     write_image(tmp_path / f"out{suffix}", pixels)
     again = read_visible(tmp_path / f"out{suffix}").pixels
-    again = again[..., 0] if again.ndim > pixels.ndim else again  # WebP has no grey
+    again = again[..., 0] if again.ndim > pixels.ndim else again  # WebP has no gray
     # Half a level is the error of rounding to the nearest; truncation would give up to a whole one.
     np.testing.assert_allclose(again, pixels, atol=0.501 / 255)
 
@@ -47,7 +47,7 @@ def test_16_bit_files_hold_16_bits(tmp_path: Path, suffix: str, shape: tuple[int
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg"])
-def test_jpeg_keeps_fine_colour(tmp_path: Path, suffix: str) -> None:
+def test_jpeg_keeps_fine_color(tmp_path: Path, suffix: str) -> None:
     pixels = np.zeros((16, 16, 3), np.float32)
     pixels[:, ::2] = (0.9, 0.2, 0.2)
     pixels[:, 1::2] = (0.2, 0.2, 0.9)
@@ -67,14 +67,14 @@ def test_alpha_is_kept_where_the_format_can(
     pixels, alpha = noise(*shape), noise(9, 7)[::-1]
     alpha[0] = 0
     write_image(tmp_path / f"out{suffix}", pixels, depth=depth, alpha=alpha)
-    picture = read_visible(tmp_path / f"out{suffix}")
+    image = read_visible(tmp_path / f"out{suffix}")
     if suffix in (".png", ".tif", ".tiff", ".webp"):
-        assert picture.alpha is not None
-        np.testing.assert_allclose(picture.alpha, alpha, atol=0.51 / (2**depth - 1))
-        again = picture.pixels[..., 0] if picture.pixels.ndim > pixels.ndim else picture.pixels
+        assert image.alpha is not None
+        np.testing.assert_allclose(image.alpha, alpha, atol=0.51 / (2**depth - 1))
+        again = image.pixels[..., 0] if image.pixels.ndim > pixels.ndim else image.pixels
         np.testing.assert_allclose(again, pixels, atol=0.51 / (2**depth - 1))
     else:
-        assert picture.alpha is None
+        assert image.alpha is None
 
 
 def test_values_outside_are_clipped_not_wrapped(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_side_too_long_for_the_format_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (4,), (4, 4, 2), (4, 4, 4), (1, 4, 4, 3)])
-def test_an_array_that_is_no_picture_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_an_array_that_is_no_image_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match="expected"):
         write_image(tmp_path / "out.png", np.zeros(shape, np.float32))
 

@@ -21,7 +21,7 @@ class Scene:
 
     @property
     def degraded(self) -> Levels:
-        """The fused picture spoilt in every respect: mirrored, 16 levels, half the contrast."""
+        """The fused image spoilt in every respect: mirrored, 16 levels, half the contrast."""
         return self.fused[:, ::-1] // 16 * 8
 
 

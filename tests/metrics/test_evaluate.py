@@ -1,4 +1,4 @@
-"""Scoring arrays: accepted forms, colour, undefined values, and ranks of methods."""
+"""Scoring arrays: accepted forms, color, undefined values, and ranks of methods."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ivfuse.metrics import (
 )
 
 
-def colour(scene) -> tuple[np.ndarray, np.ndarray]:
-    """A colour visible and a colour fused picture of the scene."""
+def color(scene) -> tuple[np.ndarray, np.ndarray]:
+    """A color visible and a color fused image of the scene."""
 
     def tinted(plane: np.ndarray) -> np.ndarray:
         return np.stack([plane, np.minimum(plane, 235) + 20, plane // 2], axis=2).astype(np.uint8)
@@ -36,10 +36,10 @@ def test_the_metrics_asked_for_come_back_in_that_order(scene) -> None:
 
 def test_floats_are_rounded_to_eight_bit_first(scene, same) -> None:
     expected = evaluate_arrays(scene.fused, scene.ir, scene.vi)
-    pictures = [plane.astype(np.float32) / 255 for plane in (scene.fused, scene.ir, scene.vi)]
-    assert evaluate_arrays(*pictures) == same(expected)
-    pictures[0] = np.clip(pictures[0] + np.float32(0.3 / 255), 0, 1)
-    assert evaluate_arrays(*pictures) == same(expected)
+    images = [plane.astype(np.float32) / 255 for plane in (scene.fused, scene.ir, scene.vi)]
+    assert evaluate_arrays(*images) == same(expected)
+    images[0] = np.clip(images[0] + np.float32(0.3 / 255), 0, 1)
+    assert evaluate_arrays(*images) == same(expected)
 
 
 def test_floats_a_little_outside_are_clipped_as_a_saved_file_would_be(scene, same) -> None:
@@ -60,12 +60,12 @@ def test_different_sizes_are_refused_with_all_sizes_named(scene) -> None:
         score_many({"mine": scene.fused[:60]}, scene.ir, scene.vi)
 
 
-def test_an_array_that_is_no_picture_is_refused(scene) -> None:
+def test_an_array_that_is_no_image_is_refused(scene) -> None:
     with pytest.raises(ShapeError, match=r"fused has shape \(64, 80, 2\)"):
         evaluate_arrays(np.zeros((64, 80, 2), np.uint8), scene.ir, scene.vi)
 
 
-def test_a_picture_with_nan_has_no_value_and_says_so(scene) -> None:
+def test_a_image_with_nan_has_no_value_and_says_so(scene) -> None:
     broken = scene.fused / 255.0
     broken[3, 4:6] = math.nan, math.inf
     found = score_many({"good": scene.fused, "bad": broken}, scene.ir, scene.vi, EIGHT)
@@ -76,12 +76,12 @@ def test_a_picture_with_nan_has_no_value_and_says_so(scene) -> None:
     assert spoilt.reasons == {"EN": "ir holds 2 values that are not finite"}
 
 
-def test_several_fused_pictures_score_as_each_alone(scene) -> None:
+def test_several_fused_images_score_as_each_alone(scene) -> None:
     fused = {"one": scene.fused, "two": scene.degraded, "three": scene.ir}
     together = score_many(fused, scene.ir, scene.vi, EIGHT)
-    for label, picture in fused.items():
+    for label, image in fused.items():
         assert together[label].values == pytest.approx(
-            evaluate_arrays(picture, scene.ir, scene.vi, EIGHT), rel=0, nan_ok=True
+            evaluate_arrays(image, scene.ir, scene.vi, EIGHT), rel=0, nan_ok=True
         )
 
 
@@ -93,8 +93,8 @@ def test_inputs_are_left_as_they_were(scene) -> None:
         assert plane.flags.writeable
 
 
-def test_colour_is_scored_on_the_grey_that_the_convention_names(scene) -> None:
-    vi, fused = colour(scene)
+def test_color_is_scored_on_the_gray_that_the_convention_names(scene) -> None:
+    vi, fused = color(scene)
     for name in ("default", "tang", "li", "cddfuse"):
         to_gray = CONVENTIONS[name].to_gray
         expected = evaluate_arrays(to_gray(fused), scene.ir, to_gray(vi), EIGHT, name)
@@ -102,7 +102,7 @@ def test_colour_is_scored_on_the_grey_that_the_convention_names(scene) -> None:
 
 
 def test_vifb_averages_over_the_channels(scene) -> None:
-    vi, fused = colour(scene)
+    vi, fused = color(scene)
     found = evaluate_arrays(fused, scene.ir, vi, ["EN", "MI", "SSIM"], "vifb")
     for name, number in found.items():
         parts = [evaluate_arrays(fused[..., c], scene.ir, vi[..., c], [name], "vifb")[name] for c in range(3)]
@@ -110,21 +110,21 @@ def test_vifb_averages_over_the_channels(scene) -> None:
 
 
 def test_vifb_takes_the_spatial_frequency_of_the_channels_side_by_side(scene) -> None:
-    vi, fused = colour(scene)
+    vi, fused = color(scene)
     wide = np.hstack([fused[..., c] for c in range(3)])
     assert evaluate_arrays(fused, scene.ir, vi, ["SF"], "vifb") == evaluate_arrays(
         wide, wide, wide, ["SF"], "vifb"
     )
 
 
-def test_vifb_scores_a_grey_fused_picture_on_grey(scene) -> None:
-    vi, _ = colour(scene)
+def test_vifb_scores_a_gray_fused_image_on_gray(scene) -> None:
+    vi, _ = color(scene)
     gray = CONVENTIONS["vifb"].to_gray(vi)
     expected = evaluate_arrays(scene.fused, scene.ir, gray, EIGHT, "vifb")
     assert evaluate_arrays(scene.fused, scene.ir, vi, EIGHT, "vifb") == expected
 
 
-def test_grey_conversions_keep_grey_and_differ_by_a_level_at_most() -> None:
+def test_gray_conversions_keep_gray_and_differ_by_a_level_at_most() -> None:
     ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
     mixed = np.stack([ramp, ramp[::-1], ramp.T], axis=2)
     grays = [each.to_gray for each in CONVENTIONS.values()]

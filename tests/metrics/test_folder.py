@@ -18,13 +18,13 @@ from ivfuse.metrics.folder import Scored, _result, means, score_files
 
 @pytest.fixture
 def trios(tmp_path: Path, scene) -> list[Trio]:
-    """Three triples of files; the fused picture of the second is missing."""
+    """Three triples of files; the fused image of the second is missing."""
     found = []
     for name, fused in (("one", scene.fused), ("two", None), ("three", scene.degraded)):
         paths = [tmp_path / f"{name}-{part}.png" for part in ("ir", "vi", "fused")]
-        for path, picture in zip(paths, (scene.ir, scene.vi, fused), strict=True):
-            if picture is not None:
-                cv2.imwrite(str(path), picture)
+        for path, image in zip(paths, (scene.ir, scene.vi, fused), strict=True):
+            if image is not None:
+                cv2.imwrite(str(path), image)
         found.append(Trio(name, *paths))
     return found
 
@@ -41,11 +41,11 @@ def test_files_score_as_their_arrays_and_a_missing_one_is_a_failure(trios: list[
     assert told == [("one", "done"), ("two", "failed"), ("three", "done")]
 
 
-def test_a_colour_thermal_file_becomes_grey_as_the_convention_says(tmp_path: Path, scene) -> None:
+def test_a_color_thermal_file_becomes_gray_as_the_convention_says(tmp_path: Path, scene) -> None:
     tinted = cv2.applyColorMap(scene.ir, cv2.COLORMAP_INFERNO)
     paths = [tmp_path / f"{part}.png" for part in ("ir", "vi", "fused")]
-    for path, picture in zip(paths, (tinted, scene.vi, scene.fused), strict=True):
-        cv2.imwrite(str(path), picture)
+    for path, image in zip(paths, (tinted, scene.vi, scene.fused), strict=True):
+        cv2.imwrite(str(path), image)
     for name in ("default", "tang"):
         gray = CONVENTIONS[name].to_gray(tinted[:, :, ::-1])
         (scored,) = score_files([Trio("x", *paths)], ["MI"], name)
@@ -70,7 +70,7 @@ def test_means_leave_out_missing_values(trios: list[Trio]) -> None:
     assert means([*scored, Scored(trios[1], None, "lost")], ["CC"]) == {"CC": 2.5}
 
 
-def test_a_process_that_dies_is_a_failure_of_its_picture(trios: list[Trio]) -> None:
+def test_a_process_that_dies_is_a_failure_of_its_image(trios: list[Trio]) -> None:
     future: Future[Scored] = Future()
     future.set_exception(BrokenProcessPool())
     assert "fewer --jobs" in _result(future, trios[0]).failure

@@ -145,7 +145,7 @@ TALL = {  # 203 rows: more than one band of rows in every metric, and an odd num
 
 
 @pytest.mark.parametrize("name", METRICS)
-def test_a_value_on_a_picture_of_several_bands_stays_what_it_was(scene_of, name: str) -> None:
+def test_a_value_on_a_image_of_several_bands_stays_what_it_was(scene_of, name: str) -> None:
     tall = scene_of(203, 170)
     triple = Triple(Sources(tall.ir, tall.vi), tall.fused)
     assert METRICS[name].function(triple) == pytest.approx(TALL[name], rel=1e-8)

@@ -22,7 +22,7 @@ from ivfuse.metrics import (
     structure,
 )
 from ivfuse.metrics.filters import halved
-from ivfuse.metrics.triple import Picture
+from ivfuse.metrics.triple import CachedImage
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 ORACLE = SHARED / "oracle" / "metrics"
@@ -177,11 +177,11 @@ LEFT_OUT = {
     ("AG", "thfylsty_matlab_AverageGradient"): "forward differences",
     ("AG", "thfylsty_matlab_Definition"): "forward differences",
     ("MI", "bfliu7_vifb_python"): "a copy of its cross entropy",
-    ("VIF", "ivif_zoo"): "zero padding and an off-centre window",
-    ("Qabf", "bfliu7_vifb_python"): "other borders, stretched pictures and orientation in all four quadrants",
+    ("VIF", "ivif_zoo"): "zero padding and an off-center window",
+    ("Qabf", "bfliu7_vifb_python"): "other borders, stretched images and orientation in all four quadrants",
     ("SSIM", "cidanshi_evaluator"): "as cddfuse with L = 1",
-    ("SSIM", "linfeng_python"): "multiplies pictures that are 0..255 by 255",
-    ("SSIM", "ivif_zoo"): "multiplies pictures that are 0..255 by 255",
+    ("SSIM", "linfeng_python"): "multiplies images that are 0..255 by 255",
+    ("SSIM", "ivif_zoo"): "multiplies images that are 0..255 by 255",
     ("SSIM", "sewar_sum"): "a flat 11x11 window, the default of a general library",
     ("SSIM", "skimage_default_dr255_sum"): "a flat 7x7 window, the default of a general library",
     ("CE", "ivif_zoo"): "binary cross entropy of levels 0..255, which means nothing",
@@ -189,21 +189,21 @@ LEFT_OUT = {
     ("NMI", "ivif_zoo"): "2 MI over the sources' entropies, another measure of that name",
     ("Qncie", "ivif_zoo"): "Pearson correlations in the matrix",
     ("Qte", "ivif_zoo"): "H(A) + H(B) - H(F), another measure of that name",
-    ("PSNR", "cidanshi_evaluator"): "the fused picture's own peak over an error of pictures 0..1",
+    ("PSNR", "cidanshi_evaluator"): "the fused image's own peak over an error of images 0..1",
     ("PSNR", "sewar_mean"): "the mean of the two sources' ratios",
     ("EI", "bfliu7_vifb_python"): "mirrors the border",
-    ("EI", "ivif_zoo"): "puts zeros outside the picture",
-    ("QG", "jilei_matlab"): "mirrored border, orientation in all four quadrants, pictures 0..1",
+    ("EI", "ivif_zoo"): "puts zeros outside the image",
+    ("QG", "jilei_matlab"): "mirrored border, orientation in all four quadrants, images 0..1",
     ("Nabf", "ivif_zoo"): "weak edges weigh nothing",
-    ("MS_SSIM", "ivif_zoo"): "multiplies pictures that are 0..255 by 255",
-    ("MS_SSIM", "linfeng_python"): "multiplies pictures that are 0..255 by 255",
+    ("MS_SSIM", "ivif_zoo"): "multiplies images that are 0..255 by 255",
+    ("MS_SSIM", "linfeng_python"): "multiplies images that are 0..255 by 255",
     ("MS_SSIM", "sewar_sum"): "a general library that halves with shifted cells (checked below)",
     ("UQI", "sewar_sum"): "a general library that takes the means of windows for their sums (checked below)",
     ("Qy", "ivif_zoo"): "a window that does not sum to 1",
     ("Qcb", "bfliu7_vifb_python"): "other frequencies, border repeated",
-    ("Qcb", "ivif_zoo"): "other frequencies, pictures stretched to 0..1",
+    ("Qcb", "ivif_zoo"): "other frequencies, images stretched to 0..1",
     ("Qcv", "bfliu7_vifb_python"): "resized maps, values of another order of magnitude and below 0",
-    ("Qte_cvejic", "zhengliu_matlab"): "of order 1.85 and not normalised: values beyond 1000, in no table",
+    ("Qte_cvejic", "zhengliu_matlab"): "of order 1.85 and not normalized: values beyond 1000, in no table",
     ("FMI_edgeoct", "fmi_cport"): "Octave's edge detector; the tables come from MATLAB's",
 }
 
@@ -259,10 +259,10 @@ def reference(metric: str, program: str, where: str) -> float:
 
 @pytest.mark.parametrize("where", LARGE)
 def test_ms_ssim_differs_from_sewar_in_the_halving_alone(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sewar averages each pixel with those before it; on smaller pictures its last scale has no window."""
+    """Sewar averages each pixel with those before it; on smaller images its last scale has no window."""
 
-    def shifted(picture: Picture, scale: int) -> np.ndarray:
-        plane = picture.values
+    def shifted(image: CachedImage, scale: int) -> np.ndarray:
+        plane = image.values
         for _ in range(scale):
             height, width = ((side + 1) // 2 for side in plane.shape)
             plane = halved(np.pad(plane, ((1, 0), (1, 0)), mode="edge"))[:height, :width]
@@ -283,9 +283,9 @@ def box_means(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("total", [1, 64], ids=["sewar", "ours"])
 def test_uqi_differs_from_sewar_in_means_taken_for_sums(where: str, total: int) -> None:
     """The formula of the paper, written down plainly; with ``total`` 1 it has sewar's means for sums."""
-    pictures = triple(where)
+    images = triple(where)
     result = 0.0
-    for pair in pictures.pairs:
+    for pair in images.pairs:
         a, b = pair.first.values, pair.second.values
         sa, sb, saa, sbb, sab = (box_means(each) * total for each in (a, b, a * a, b * b, a * b))
         below = (64 * (saa + sbb) - sa * sa - sb * sb) * (sa * sa + sb * sb)
@@ -294,7 +294,7 @@ def test_uqi_differs_from_sewar_in_means_taken_for_sums(where: str, total: int) 
         index[some] = (4 * (64 * sab - sa * sb) * sa * sb)[some] / below[some]
         cut = slice(0, -1)  # that library leaves out the last window of each row and column
         result += index[cut, cut].mean() if total == 1 else index.mean()
-    expected = reference("UQI", "sewar_sum", where) if total == 1 else METRICS["UQI"].function(pictures)
+    expected = reference("UQI", "sewar_sum", where) if total == 1 else METRICS["UQI"].function(images)
     assert result == pytest.approx(expected, rel=EXACT)
 
 

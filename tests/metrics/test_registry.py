@@ -36,10 +36,10 @@ def test_a_metric_says_what_it_is(name: str) -> None:
 
 
 @EVERY
-def test_a_spoilt_picture_scores_worse(name: str, scene) -> None:
+def test_a_spoilt_image_scores_worse(name: str, scene) -> None:
     good = value(name, scene.ir, scene.vi, scene.fused)
-    # CE skips the levels that the fused picture lacks, so few levels score too well; and a dim picture has
-    # no artefacts. Noise has all levels and edges everywhere.
+    # CE skips the levels that the fused image lacks, so few levels score too well; and a dim image has
+    # no artifacts. Noise has all levels and edges everywhere.
     noise = np.random.default_rng(0).integers(0, 256, scene.ir.shape).astype(np.uint8)
     spoilt = noise if name in ("CE", "Nabf", "Nabf_petrovic") else scene.degraded
     bad = value(name, scene.ir, scene.vi, spoilt)
@@ -62,7 +62,7 @@ def test_exchanging_the_sources_changes_nothing(name: str, scene) -> None:
 
 
 @EVERY
-def test_a_metric_of_the_fused_picture_alone_ignores_the_sources(name: str, scene) -> None:
+def test_a_metric_of_the_fused_image_alone_ignores_the_sources(name: str, scene) -> None:
     other = 255 - scene.vi[::-1]  # another histogram and another place
     same = value(name, scene.ir, scene.vi, scene.fused) == value(name, scene.ir, other, scene.fused)
     assert same == (METRICS[name].needs == "fused")
@@ -82,18 +82,18 @@ def test_a_value_does_not_depend_on_what_was_measured_before(order: int, scene, 
 
 
 def test_a_value_does_not_depend_on_other_methods_of_the_same_pair(scene, alone, same) -> None:
-    pictures = {"other": scene.degraded, "fused": scene.fused}
-    assert score_many(pictures, scene.ir, scene.vi)["fused"].values == same(alone)
+    images = {"other": scene.degraded, "fused": scene.fused}
+    assert score_many(images, scene.ir, scene.vi)["fused"].values == same(alone)
 
 
 def test_the_layout_of_the_arrays_in_memory_does_not_matter(scene, alone, same) -> None:
-    pictures = [np.asfortranarray(plane) for plane in (scene.fused, scene.ir, scene.vi)]
-    assert score_many({"fused": pictures[0]}, *pictures[1:])["fused"].values == same(alone)
+    images = [np.asfortranarray(plane) for plane in (scene.fused, scene.ir, scene.vi)]
+    assert score_many({"fused": images[0]}, *images[1:])["fused"].values == same(alone)
 
 
 @UNDER_EACH
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (3, 5), (10, 12), (40, 41), (71, 73)])
-def test_a_tiny_picture_gives_a_number_or_a_reason(convention: str, size: tuple[int, int], scene_of) -> None:
+def test_a_tiny_image_gives_a_number_or_a_reason(convention: str, size: tuple[int, int], scene_of) -> None:
     small = scene_of(*size)
     scores = score_many({"fused": small.fused}, small.ir, small.vi, convention=convention)["fused"]
     undefined = {name for name, number in scores.values.items() if math.isnan(number)}
@@ -105,9 +105,7 @@ def test_a_tiny_picture_gives_a_number_or_a_reason(convention: str, size: tuple[
 @UNDER_EACH
 @pytest.mark.parametrize("level", [0, 93, 255])
 @pytest.mark.parametrize("which", ["all", "ir", "vi", "fused", "sources"])
-def test_a_constant_picture_gives_a_number_or_a_reason(
-    convention: str, level: int, which: str, scene
-) -> None:
+def test_a_constant_image_gives_a_number_or_a_reason(convention: str, level: int, which: str, scene) -> None:
     flat = np.full_like(scene.ir, level)
     ir = flat if which in ("all", "ir", "sources") else scene.ir
     vi = flat if which in ("all", "vi", "sources") else scene.vi
@@ -121,7 +119,7 @@ def test_a_constant_picture_gives_a_number_or_a_reason(
         assert convention != "default" or name in scores.reasons or low - 1e-9 <= number <= high + 1e-9, name
 
 
-def test_a_flat_fused_picture_has_no_contrast_and_no_information(scene) -> None:
+def test_a_flat_fused_image_has_no_contrast_and_no_information(scene) -> None:
     flat = np.full_like(scene.ir, 93)
     found = score_many({"flat": flat}, scene.ir, scene.vi)["flat"].values
     for name in ("EN", "SD", "SF", "AG", "MI"):
@@ -138,9 +136,9 @@ def test_sources_and_fused_of_different_size_are_refused(scene) -> None:
         Triple(Sources(scene.ir, scene.vi), scene.fused[:, :-1])
 
 
-def test_a_picture_without_pixels_or_with_channels_is_refused(scene) -> None:
+def test_a_image_without_pixels_or_with_channels_is_refused(scene) -> None:
     for broken in (np.zeros((0, 5), np.uint8), np.zeros((4, 4, 3), np.uint8)):
-        with pytest.raises(ShapeError, match="grey picture"):
+        with pytest.raises(ShapeError, match="gray image"):
             Sources(broken, broken)
 
 

@@ -27,15 +27,15 @@ def triples(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return tuple(rng.choice(palette, shape).astype(np.uint8) for palette in palettes)  # type: ignore[return-value]
 
 
-def value(name: str, *pictures: np.ndarray, convention: str = "default") -> float:
-    ir, vi, fused = pictures
+def value(name: str, *images: np.ndarray, convention: str = "default") -> float:
+    ir, vi, fused = images
     return CONVENTIONS[convention].variant(name).function(Triple(Sources(ir, vi), fused))
 
 
 @steady
 @given(triples())
-def test_any_triple_gives_numbers_in_range_or_reasons(pictures) -> None:
-    ir, vi, fused = pictures
+def test_any_triple_gives_numbers_in_range_or_reasons(images) -> None:
+    ir, vi, fused = images
     scores = score_many({"fused": fused}, ir, vi)["fused"]
     for name, number in scores.values.items():
         low, high = METRICS[name].range
@@ -45,31 +45,31 @@ def test_any_triple_gives_numbers_in_range_or_reasons(pictures) -> None:
 
 @steady
 @given(arrays(np.uint8, sides, elements=levels), st.permutations(range(256)))
-def test_renaming_the_levels_keeps_entropy_and_mutual_information(picture, names) -> None:
-    renamed = np.array(names, np.uint8)[picture]
+def test_renaming_the_levels_keeps_entropy_and_mutual_information(image, names) -> None:
+    renamed = np.array(names, np.uint8)[image]
     for name in ("EN", "MI"):
-        expected = value(name, picture, picture, picture)
-        assert value(name, picture, picture, renamed) == pytest.approx(expected, abs=1e-9)
+        expected = value(name, image, image, image)
+        assert value(name, image, image, renamed) == pytest.approx(expected, abs=1e-9)
 
 
 @steady
 @given(arrays(np.uint8, sides, elements=levels))
-def test_mutual_information_of_a_picture_with_itself_is_its_entropy(picture) -> None:
-    entropy = value("EN", picture, picture, picture)
-    assert value("MI", picture, picture, picture) == pytest.approx(2 * entropy, abs=1e-9)
+def test_mutual_information_of_a_image_with_itself_is_its_entropy(image) -> None:
+    entropy = value("EN", image, image, image)
+    assert value("MI", image, image, image) == pytest.approx(2 * entropy, abs=1e-9)
 
 
 @steady
 @given(triples())
-def test_turning_all_pictures_by_180_degrees_keeps_the_plain_statistics(pictures) -> None:
-    turned = [picture[::-1, ::-1] for picture in pictures]
-    before = score_many({"fused": pictures[2]}, *pictures[:2])["fused"]
+def test_turning_all_images_by_180_degrees_keeps_the_plain_statistics(images) -> None:
+    turned = [image[::-1, ::-1] for image in images]
+    before = score_many({"fused": images[2]}, *images[:2])["fused"]
     after = score_many({"fused": turned[2]}, *turned[:2])["fused"]
     for name in ("EN", "SD", "SF", "AG", "MI", "CC", "SCD", "SSIM"):
         assert after.values[name] == pytest.approx(before.values[name], rel=1e-9, abs=1e-9, nan_ok=True)
 
 
-def test_a_fused_picture_equal_to_both_sources_keeps_everything(scene) -> None:
+def test_a_fused_image_equal_to_both_sources_keeps_everything(scene) -> None:
     same = (scene.vi, scene.vi, scene.vi)
     assert value("SSIM", *same) == pytest.approx(2)
     assert value("VIF", *same) == pytest.approx(2, rel=1e-9)
@@ -81,7 +81,7 @@ def test_a_fused_picture_equal_to_both_sources_keeps_everything(scene) -> None:
 
 PETROVIC = math.sqrt(0.9999 * 0.9995 / ((1 + math.exp(-9.5)) * (1 + math.exp(-11))))  # its sigmoids at 1
 
-# What each metric of fused picture and sources gives where all three are equal, and the tolerance if not 1e-9
+# What each metric of fused image and sources gives where all three are equal, and the tolerance if not 1e-9
 IDENTITY: dict[str, float | tuple[float, float]] = {
     **dict.fromkeys(("CE", "MSE", "RMSE", "Nabf", "Nabf_petrovic", "Qcv", "Qsf"), 0.0),
     **dict.fromkeys(("CC", "MEF_SSIM", "MEF_MS_SSIM", "Qs", "Qw", "Qe", "Qy", "Qc", "Qcb", "EPI"), 1.0),
@@ -94,19 +94,19 @@ IDENTITY: dict[str, float | tuple[float, float]] = {
     "Labf": (1 - PETROVIC, 2e-6),
     # where the strengths are equal the ratio is the strength itself; flat pixels weigh nothing
     "Qabf": (0.9994 * 0.9879 / (1 + math.exp(-4.4)), 1e-3),
-    "Qp": (1.0, 0.02),  # features of the sources are masked, those of the fused picture are not
+    "Qp": (1.0, 0.02),  # features of the sources are masked, those of the fused image are not
 }
 
 
 @pytest.mark.parametrize("name", IDENTITY)
-def test_the_value_of_three_equal_pictures(name: str, scene_of) -> None:
-    picture = scene_of(170, 177).vi
+def test_the_value_of_three_equal_images(name: str, scene_of) -> None:
+    image = scene_of(170, 177).vi
     ideal = IDENTITY[name]
     expected, tolerance = ideal if isinstance(ideal, tuple) else (ideal, 1e-9)
-    assert value(name, picture, picture, picture) == pytest.approx(expected, abs=tolerance)
+    assert value(name, image, image, image) == pytest.approx(expected, abs=tolerance)
 
 
-def test_the_information_of_three_equal_pictures_follows_from_their_entropy(scene) -> None:
+def test_the_information_of_three_equal_images_follows_from_their_entropy(scene) -> None:
     same = (scene.vi, scene.vi, scene.vi)
     entropy = value("EN", *same)
     assert value("MI", *same) == pytest.approx(2 * entropy)
@@ -124,13 +124,13 @@ def test_every_metric_of_the_sources_has_an_ideal_value() -> None:
     assert named == {name for name, metric in METRICS.items() if metric.needs == "sources"}
 
 
-def test_the_difference_of_equal_pictures_has_no_correlation(scene) -> None:
+def test_the_difference_of_equal_images_has_no_correlation(scene) -> None:
     scores = score_many({"vi": scene.vi}, scene.ir, scene.vi)["vi"]
     assert math.isnan(scores.values["SCD"])
     assert "constant" in scores.reasons["SCD"]
 
 
-def test_a_linear_change_of_the_fused_picture_keeps_its_correlation(scene) -> None:
+def test_a_linear_change_of_the_fused_image_keeps_its_correlation(scene) -> None:
     half = scene.fused // 2 * 2
     expected = value("CC", scene.ir, scene.vi, half)
     assert value("CC", scene.ir, scene.vi, half // 2 + 60) == pytest.approx(expected)
@@ -150,7 +150,7 @@ def test_a_checkerboard_has_the_greatest_spatial_frequency() -> None:
     assert value("SF", board, board, board) == pytest.approx(METRICS["SF"].range[1])
 
 
-def test_mutual_information_of_independent_pictures_is_nothing() -> None:
+def test_mutual_information_of_independent_images_is_nothing() -> None:
     y, x = np.mgrid[:64, :64].astype(np.uint8)
     assert value("MI", x, x, y) == pytest.approx(0, abs=1e-12)
     assert value("EN", x, x, y) == pytest.approx(6)

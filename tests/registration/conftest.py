@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ivfuse.image.color import luma
-from ivfuse.registration.geometry import Matrix, to_centres
+from ivfuse.registration.geometry import Matrix, to_centers
 from ivfuse.synthetic.street import street_scene
 
 Gray = NDArray[np.float32]
@@ -28,7 +28,7 @@ class Shot:
 
 @pytest.fixture(scope="session")
 def shoot() -> Callable[..., Shot]:
-    """Take a picture: ``quad`` says where the corners of the thermal lie on the 640 x 480 visible."""
+    """Take an image: ``quad`` says where the corners of the thermal lie on the 640 x 480 visible."""
     scenes: dict[tuple[int, str], tuple[Gray, Gray]] = {}
 
     def take(
@@ -42,7 +42,7 @@ def shoot() -> Callable[..., Shot]:
         truth = cv2.getPerspectiveTransform(np.float32(frame), np.float32(quad)).astype(np.float64)
         zoom = max(1.0, (quad[1][0] - quad[0][0]) / size[0])
         blurred = cv2.GaussianBlur(ir, (0, 0), 0.5 * zoom) if zoom > 1 else ir
-        thermal = cv2.warpPerspective(blurred, to_centres(np.linalg.inv(truth)), size)
+        thermal = cv2.warpPerspective(blurred, to_centers(np.linalg.inv(truth)), size)
         return Shot(thermal, vi, truth)
 
     return take

@@ -27,11 +27,11 @@ def network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("band", ["ir", "vi"])
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (97, 131)])
 def test_any_size_gives_features_of_that_size(band: Any, size: tuple[int, int]) -> None:
-    picture = np.random.default_rng(0).random(size, dtype=np.float32)
-    found = describe(picture, band)
+    image = np.random.default_rng(0).random(size, dtype=np.float32)
+    found = describe(image, band)
     assert found.shape == (8, *size)
     assert np.linalg.norm(found, axis=0).max() <= 1
-    assert np.array_equal(found, describe(picture, band))
+    assert np.array_equal(found, describe(image, band))
 
 
 @pytest.mark.parametrize("band", ["ir", "vi"])
@@ -50,9 +50,9 @@ def test_both_bands_of_one_place_are_more_alike_than_of_two(shoot: Any) -> None:
 
 
 def test_a_missing_or_damaged_network_is_one_clear_line(network: Path) -> None:
-    picture = np.zeros((8, 8), np.float32)
+    image = np.zeros((8, 8), np.float32)
     with pytest.raises(InputError, match=r"matcher\.onnx: no such file"):
-        describe(picture, "ir")
+        describe(image, "ir")
     network.write_bytes(b"no graph")
     with pytest.raises(InputError, match=r"matcher\.onnx: not a network"):
-        describe(picture, "ir")
+        describe(image, "ir")

@@ -112,7 +112,7 @@ def test_points_that_make_no_sense_are_refused(
         Correspondences(thermal, visible).register(THERMAL, VISIBLE)
 
 
-def test_points_count_from_the_centre_of_the_first_pixel() -> None:
-    points = Correspondences(IR[:1], IR[:1] * 2 + 0.5)  # the same place of a picture of twice the size
+def test_points_count_from_the_center_of_the_first_pixel() -> None:
+    points = Correspondences(IR[:1], IR[:1] * 2 + 0.5)  # the same place of an image of twice the size
     rig = points.register((320, 240), (640, 480), "translation")
     assert to_corners(rig.array) == pytest.approx(np.diag([2, 2, 1]), abs=1e-9)

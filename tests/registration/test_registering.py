@@ -1,4 +1,4 @@
-"""Finding where a thermal picture lies, and refusing to say it where that is not sure."""
+"""Finding where a thermal image lies, and refusing to say it where that is not sure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 import ivfuse
 from ivfuse.errors import RegistrationError, UnknownNameError
-from ivfuse.registration.geometry import corner_distance, to_centres, to_corners
+from ivfuse.registration.geometry import corner_distance, to_centers, to_corners
 from ivfuse.registration.register import register_grays
 from ivfuse.registration.transform import Registration
 
@@ -68,7 +68,7 @@ def test_a_black_frame_around_a_warped_thermal_is_no_edge(shoot: Shoot) -> None:
         np.float32([[0, 0], [640, 0], [640, 480], [0, 480]]),
         np.float32([[40, 30], [610, 10], [600, 450], [20, 470]]),
     )
-    framed = cv2.warpPerspective(shot.ir, to_centres(forth), (640, 480))
+    framed = cv2.warpPerspective(shot.ir, to_centers(forth), (640, 480))
     rig = ivfuse.register(framed, shot.vi)
     assert corner_distance(to_corners(rig.array), np.linalg.inv(forth), (640, 480)) < 2
 
@@ -127,7 +127,7 @@ def test_two_pairs_that_contradict_each_other_give_no_rig(shoot: Shoot, shot: An
 
 @pytest.mark.oracle
 @pytest.mark.skipif(not (SHARED / "roadscene_raw").is_dir(), reason="../shared/data/roadscene_raw is absent")
-def test_real_pictures_of_one_street_are_accepted_and_of_two_refused() -> None:
+def test_real_images_of_one_street_are_accepted_and_of_two_refused() -> None:
     def path(kind: str, stem: str) -> Path:
         return next((SHARED / "roadscene_raw" / kind).glob(f"{stem}.*"))
 

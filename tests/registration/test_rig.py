@@ -64,7 +64,7 @@ def test_the_file_can_be_read_by_people(tmp_path: Path) -> None:
         ({"visible": [1420, 1094]}, "width and height"),
         ({"score": 2}, "from 0 to 1"),
         ({"pairs": True}, "pairs: found true"),
-        ({"origin": ["pictures"]}, "origin"),
+        ({"origin": ["images"]}, "origin"),
     ],
 )  # fmt: skip
 def test_a_file_that_makes_no_sense_is_refused(tmp_path: Path, fields: dict[str, Any], said: str) -> None:

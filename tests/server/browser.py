@@ -120,7 +120,7 @@ class Page:
                 "Input.dispatchKeyEvent", type=kind, key=key, code=code or key, windowsVirtualKeyCode=number
             )
 
-    def picture(self, file: Path, width: int = 0, height: int = 0, mobile: bool = False) -> None:
+    def image(self, file: Path, width: int = 0, height: int = 0, mobile: bool = False) -> None:
         """A screenshot; the whole page if no height is given."""
         if width:
             self.send(

@@ -1,4 +1,4 @@
-"""Servers for tests: the real one at a port of its own, run in a thread; pictures to send to it."""
+"""Servers for tests: the real one at a port of its own, run in a thread; images to send to it."""
 
 from __future__ import annotations
 

@@ -25,5 +25,5 @@ for line in sys.stdin:
     elif word == "garble":
         print("not JSON", flush=True)
         continue
-    (Path(message["folder"]) / "fused.png").write_bytes(b"a picture")
+    (Path(message["folder"]) / "fused.png").write_bytes(b"an image")
     say({"done": {"method": "slow", "seconds": 0.0}})

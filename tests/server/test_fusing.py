@@ -1,4 +1,4 @@
-"""A pair goes in over HTTP, a picture comes out; what cannot be used is refused in one sentence."""
+"""A pair goes in over HTTP, an image comes out; what cannot be used is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def decoded(data: bytes) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
-def test_a_pair_becomes_the_picture_that_the_library_makes(server: Running, ir: bytes, vi: bytes) -> None:
+def test_a_pair_becomes_the_image_that_the_library_makes(server: Running, ir: bytes, vi: bytes) -> None:
     answer = server.fuse(ir, vi, method="laplacian")
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
     assert answer.headers["x-ivfuse-method"] == "laplacian"
@@ -47,12 +47,12 @@ def test_fields_choose_what_comes_back(
     server: Running, ir: bytes, vi: bytes, fields: dict[str, str], kind: str, dtype: Any, channels: int
 ) -> None:
     answer = server.fuse(ir, vi, method="average", **fields)
-    picture = decoded(answer.content)
+    image = decoded(answer.content)
     assert answer.headers["content-type"] == kind
-    assert (picture.dtype, 1 if picture.ndim == 2 else picture.shape[2]) == (dtype, channels)
+    assert (image.dtype, 1 if image.ndim == 2 else image.shape[2]) == (dtype, channels)
 
 
-def test_json_holds_picture_sources_range_and_scores(
+def test_json_holds_image_sources_range_and_scores(
     server: Running, vi: bytes, encode: Callable[..., bytes]
 ) -> None:
     counts = np.linspace(29_000, 31_000, 40 * 56).reshape(40, 56).astype(np.uint16)
@@ -64,7 +64,7 @@ def test_json_holds_picture_sources_range_and_scores(
         "method": "average",
     }
     said = server.fuse(encode(".png", counts), vi, **fields).json()
-    assert decoded(base64.b64decode(said["picture"])).shape == (40, 56, 3)
+    assert decoded(base64.b64decode(said["image"])).shape == (40, 56, 3)
     assert decoded(base64.b64decode(said["infrared"])).shape == (40, 56)
     assert decoded(base64.b64decode(said["visible"])).shape == (40, 56, 3)
     assert said["thermal"] == pytest.approx(
@@ -74,7 +74,7 @@ def test_json_holds_picture_sources_range_and_scores(
     assert any("window" in note for note in said["notes"])
 
 
-def test_one_radiometric_file_gives_both_pictures(server: Running, flir: Any) -> None:
+def test_one_radiometric_file_gives_both_images(server: Running, flir: Any) -> None:
     counts = flir.counts_of(np.linspace(10, 40, 48 * 64).reshape(48, 64))
     photo = np.full((96, 128, 3), 90, np.uint8)
     photo[20:60, 30:90] = (200, 120, 40)
@@ -84,7 +84,7 @@ def test_one_radiometric_file_gives_both_pictures(server: Running, flir: Any) ->
     assert said["visible"]
     alone = server.fuse(flir.Flir(counts).jpeg())
     assert alone.status_code == 422
-    assert "give a visible picture" in alone.json()["error"]
+    assert "give a visible image" in alone.json()["error"]
 
 
 def test_scores_are_those_of_the_library(server: Running, ir: bytes, vi: bytes) -> None:
@@ -92,8 +92,8 @@ def test_scores_are_those_of_the_library(server: Running, ir: bytes, vi: bytes) 
     answer = server.client.post(
         "/api/metrics", files={"fused": fused, "ir": ir, "vi": vi}, data={"metrics": "EN,Qabf"}
     )
-    pictures = (decoded(fused)[..., ::-1], decoded(ir), decoded(vi)[..., ::-1])
-    assert answer.json()["values"] == pytest.approx(ivfuse.evaluate(*pictures, metrics=["EN", "Qabf"]))
+    images = (decoded(fused)[..., ::-1], decoded(ir), decoded(vi)[..., ::-1])
+    assert answer.json()["values"] == pytest.approx(ivfuse.evaluate(*images, metrics=["EN", "Qabf"]))
 
 
 def test_a_score_without_a_value_says_why(server: Running, encode: Callable[..., bytes]) -> None:
@@ -157,7 +157,7 @@ def test_a_pair_is_registered_with_a_score(server: Running, encode: Callable[...
     assert 0.3 < said["score"] <= 1
     middle = np.array(said["matrix"]) @ [190, 145, 1]
     assert middle[:2] / middle[2] == pytest.approx([190 + away[0], 145 + away[1]], abs=2)
-    assert decoded(base64.b64decode(said["picture"])).shape == (290, 384)
+    assert decoded(base64.b64decode(said["image"])).shape == (290, 384)
     fused = server.fuse(ir, vi, register="true", format="json", method="average", previews="true").json()
     assert fused["registration"]["matrix"] == said["matrix"]
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: the sample is fused, the divider moved, the picture zoomed and downloaded."""
+"""The page in a real browser: the sample is fused, the divider moved, the image zoomed and downloaded."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def split(page: Page) -> str:
     return str(page.run("getComputedStyle(document.querySelector('.layer.over')).clipPath"))
 
 
-def test_the_pictures_are_there(page: Page) -> None:
+def test_the_images_are_there(page: Page) -> None:
     page.until("[...document.querySelectorAll('.layer img')].every((each) => each.naturalWidth === 640)")
     page.until("document.querySelectorAll('#scores tbody tr').length === 8")
-    assert page.run("document.getElementById('left').alt") == "Infrared picture"
-    assert page.run("document.getElementById('right').alt") == "Fused picture"
+    assert page.run("document.getElementById('left').alt") == "Infrared image"
+    assert page.run("document.getElementById('right').alt") == "Fused image"
 
 
 def test_keys_move_the_divider_and_say_where_it_is(page: Page) -> None:
@@ -90,17 +90,17 @@ def test_keys_zoom_and_show_all_again(page: Page) -> None:
     assert page.run("document.getElementById('zoom-said').textContent") == "100 %"
 
 
-def test_another_method_and_colour_are_shown_at_once(page: Page) -> None:
+def test_another_method_and_color_are_shown_at_once(page: Page) -> None:
     before = page.run("document.getElementById('right').src")
     choose(page, "method", "maximum")
     page.until(FUSED.format("maximum"))
-    page.run("document.querySelector('[name=colour][value=iron]').click()")
+    page.run("document.querySelector('[name=color][value=iron]').click()")
     page.until("document.getElementById('busy').hidden")
     assert page.run("document.getElementById('right').src") != before
     choose(page, "window", "range")
     page.until("!document.getElementById('ends').hidden")
     assert page.run("document.getElementById('low-said').textContent").endswith("°C")
-    page.run("document.querySelector('[name=colour][value=\"\"]').click()")
+    page.run("document.querySelector('[name=color][value=\"\"]').click()")
     choose(page, "window", "percentile")
     choose(page, "method", "average")
     page.until(FUSED.format("average"))
@@ -114,7 +114,7 @@ def test_registration_tells_its_score(page: Page) -> None:
     page.until("document.getElementById('register-said').textContent.startsWith('Lays the infrared')")
 
 
-def test_the_picture_is_downloaded(page: Page) -> None:
+def test_the_image_is_downloaded(page: Page) -> None:
     page.run("document.querySelector('[data-download=png]').click()")
     file = page.downloads / "fused.png"
     deadline = time.monotonic() + 10
@@ -172,13 +172,13 @@ def test_two_files_find_their_places_by_their_names(page: Page) -> None:
 
 def test_a_mistake_is_a_sentence_that_is_read_aloud(page: Page) -> None:
     page.run(
-        "(() => { const data = new DataTransfer(); data.items.add(new File(['no picture'], 'a.png'));"
-        " data.items.add(new File(['no picture'], 'b.png'));"
+        "(() => { const data = new DataTransfer(); data.items.add(new File(['no image'], 'a.png'));"
+        " data.items.add(new File(['no image'], 'b.png'));"
         " document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true })); })()"
     )
     page.until("!document.getElementById('problem').hidden")
     assert page.run("document.getElementById('problem').textContent").startswith(
-        "Infrared picture: found no picture"
+        "Infrared image: found no image"
     )
     assert page.run("document.getElementById('problem').getAttribute('role')") == "alert"
     # the browser notes every answer of 400 and above itself

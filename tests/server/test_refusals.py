@@ -30,7 +30,7 @@ def sentence(answer: Any) -> str:
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A small file that unpacks into a picture of any size."""
+    """A small file that unpacks into an image of any size."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return (
@@ -64,9 +64,9 @@ def test_the_limit_of_pixels_holds_for_every_format(
     ("content", "status", "words"),
     [
         (b"", 415, "empty file"),
-        (b"GIF89a" + bytes(20), 415, "found no picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "found no picture"),
-        (b"\x80\x04\x95cos\nsystem\n(S'true'\ntR.", 415, "found no picture"),
+        (b"GIF89a" + bytes(20), 415, "found no image"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 415, "found no image"),
+        (b"\x80\x04\x95cos\nsystem\n(S'true'\ntR.", 415, "found no image"),
         (b"\x89PNG\r\n\x1a\n" + bytes(30), 422, "PNG"),
         (b"\xff\xd8\xff\xe0" + bytes(30), 422, "JPEG"),
     ],
@@ -76,7 +76,7 @@ def test_files_of_the_wrong_kind_are_refused(
 ) -> None:
     answer = server.fuse(content, vi)
     assert (answer.status_code, words in sentence(answer)) == (status, True), answer.text
-    assert sentence(answer).startswith("infrared picture: ")
+    assert sentence(answer).startswith("infrared image: ")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tiff", ".bmp", ".webp"])
@@ -86,7 +86,7 @@ def test_a_truncated_file_is_refused(
     whole = encode(suffix, np.random.default_rng(0).integers(0, 255, (60, 60), np.uint8))
     answer = server.fuse(ir, whole[: len(whole) // 2])
     assert answer.status_code == 422
-    assert sentence(answer).startswith("visible picture: ")
+    assert sentence(answer).startswith("visible image: ")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_the_name_of_a_file_is_never_used(server: Running, ir: bytes, vi: bytes,
         ({"bits": "16", "format": "jpeg"}, "16"),
         ({"metrics": "EN"}, "JSON"),
         ({"metrics": "ENN", "format": "json"}, "did you mean"),
-        ({"colour": "blue"}, "there is no such field"),
+        ({"color": "blue"}, "there is no such field"),
         ({"method": "x" * 5000}, "field"),
     ],
 )
@@ -128,7 +128,7 @@ def test_a_field_that_makes_no_sense_is_named(
     assert "--" not in sentence(answer)
 
 
-def test_text_in_the_place_of_a_picture_is_refused(server: Running, ir: bytes) -> None:
+def test_text_in_the_place_of_a_image_is_refused(server: Running, ir: bytes) -> None:
     answer = server.client.post("/api/fuse", files={"ir": ir}, data={"vi": "text"})
     assert (answer.status_code, "expected a file" in sentence(answer)) == (422, True)
 
@@ -220,16 +220,16 @@ def test_pages_of_other_sites_may_not_call(server: Running, ir: bytes, vi: bytes
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_damaged_pictures_never_break_the_server(
+def test_damaged_images_never_break_the_server(
     server: Running, ir: bytes, flir: Any, data: st.DataObject
 ) -> None:
-    picture = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40) * 50
+    image = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40) * 50
     suffix = data.draw(st.sampled_from([".png", ".tiff", ".jpg", ".webp", ".bmp", "flir"]))
     if suffix == "flir":
-        whole = flir.Flir(picture, photo=np.zeros((30, 40, 3), np.uint8)).jpeg()
+        whole = flir.Flir(image, photo=np.zeros((30, 40, 3), np.uint8)).jpeg()
     else:
         deep = suffix in (".png", ".tiff")
-        whole = cv2.imencode(suffix, picture if deep else (picture >> 8).astype(np.uint8))[1].tobytes()
+        whole = cv2.imencode(suffix, image if deep else (image >> 8).astype(np.uint8))[1].tobytes()
     damaged = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 6))):
         damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))

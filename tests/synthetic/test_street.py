@@ -23,10 +23,10 @@ def test_a_scene_is_a_pair_in_range_with_targets(scenes: dict[str, Scene], time:
     assert (scene.ir.shape, scene.vi.shape, scene.targets.shape) == ((240, 320), (240, 320, 3), (240, 320))
     assert scene.ir.dtype == scene.vi.dtype == np.float32
     assert scene.targets.dtype == bool
-    for picture in (scene.ir, scene.vi):
-        assert picture.min() >= 0
-        assert picture.max() <= 1
-        assert picture.std() > 0.05
+    for image in (scene.ir, scene.vi):
+        assert image.min() >= 0
+        assert image.max() <= 1
+        assert image.std() > 0.05
 
 
 @pytest.mark.parametrize("time", TIMES)
@@ -51,7 +51,7 @@ def test_the_day_is_brighter_than_dusk_and_dusk_than_the_night(scenes: dict[str,
 @pytest.mark.parametrize("time", TIMES)
 def test_the_thermal_has_less_texture_than_the_visible(scenes: dict[str, Scene], time: str) -> None:
     def texture(gray: np.ndarray) -> float:
-        """Mean step between neighbours, of what is not noise alone: rows of two averaged."""
+        """Mean step between neighbors, of what is not noise alone: rows of two averaged."""
         smooth = gray.reshape(120, 2, 160, 2).mean((1, 3))
         return float(np.abs(np.diff(smooth, axis=1)).mean() + np.abs(np.diff(smooth, axis=0)).mean())
 

@@ -1,4 +1,4 @@
-"""Radiometric files give their temperatures wherever a thermal picture is read, not the camera's drawing."""
+"""Radiometric files give their temperatures wherever a thermal image is read, not the camera's drawing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 
 from ivfuse.errors import InputError
 from ivfuse.metrics.folder import Trio, score_files
-from ivfuse.thermal.read import ThermalOptions, read, read_coloured, read_gray
+from ivfuse.thermal.read import ThermalOptions, read, read_colored, read_gray
 from ivfuse.video.frame import Frame
-from ivfuse.video.image_sequence import PictureSource
+from ivfuse.video.image_sequence import ImageSource
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def path(camera_file: Any, tmp_path: Path) -> Path:
     return found
 
 
-def test_a_gray_picture_shows_the_temperatures(path: Path, celsius: np.ndarray) -> None:
+def test_a_gray_image_shows_the_temperatures(path: Path, celsius: np.ndarray) -> None:
     shown = read_gray(path)
     assert np.array_equal(shown.pixels, read(path, ThermalOptions()).pixels)
     assert (
@@ -37,14 +37,14 @@ def test_a_gray_picture_shows_the_temperatures(path: Path, celsius: np.ndarray) 
     assert "50" in fixed.note
 
 
-def test_colour_stays_only_where_a_plain_file_has_some(path: Path, tmp_path: Path) -> None:
+def test_color_stays_only_where_a_plain_file_has_some(path: Path, tmp_path: Path) -> None:
     tinted = np.random.default_rng(0).integers(0, 256, (6, 7, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "plain.png"), tinted)
-    assert read_coloured(tmp_path / "plain.png").pixels.shape == (6, 7, 3)
-    assert read_coloured(tmp_path / "plain.png", (0, 200)).pixels.shape == (6, 7)
-    assert read_coloured(path).pixels.shape == (48, 64)
+    assert read_colored(tmp_path / "plain.png").pixels.shape == (6, 7, 3)
+    assert read_colored(tmp_path / "plain.png", (0, 200)).pixels.shape == (6, 7)
+    assert read_colored(path).pixels.shape == (48, 64)
     with pytest.raises(InputError, match="no such file"):
-        read_coloured(tmp_path / "none.jpg")
+        read_colored(tmp_path / "none.jpg")
 
 
 def test_scores_are_of_the_temperatures(path: Path, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_scores_are_of_the_temperatures(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_row_of_them_is_a_video_in_degrees(path: Path, celsius: np.ndarray) -> None:
-    source = PictureSource("row", ((0, path), (1, path)), "ir", Fraction(10))
+    source = ImageSource("row", ((0, path), (1, path)), "ir", Fraction(10))
     frames = [item for item in source.items() if isinstance(item, Frame)]
     assert len(frames) == 2
     assert frames[0].planes[0].dtype == np.float32

@@ -41,7 +41,7 @@ def test_counts_become_the_temperatures_they_were_made_from(
 
 
 @pytest.mark.parametrize("payload", ["png", "png-straight"])
-def test_an_even_picture_is_told_by_the_median_that_the_camera_states(
+def test_an_even_image_is_told_by_the_median_that_the_camera_states(
     camera_file: Any, tmp_path: Path, payload: str
 ) -> None:
     even = camera_file.with_(counts=np.full((8, 8), 14_321, np.uint16), payload=payload)
@@ -73,18 +73,18 @@ def test_the_camera_record_is_read(camera_file: Any, tmp_path: Path) -> None:
 def test_the_palette_becomes_rgb(camera_file: Any, tmp_path: Path) -> None:
     palette = read_flir(camera_file.write(tmp_path / "f.jpg")).palette
     assert palette is not None
-    assert palette.name == "Greys"
+    assert palette.name == "Grays"
     assert palette.colors[0].tolist() == [0, 0, 0]
     assert palette.colors[-1].tolist() == [255, 255, 255]
 
 
 @pytest.mark.parametrize(("kind", "near"), [("jpeg", 4), ("png", 2), ("422", 3)])
-def test_the_photo_comes_out_in_its_colours(camera_file: Any, tmp_path: Path, kind: str, near: int) -> None:
+def test_the_photo_comes_out_in_its_colors(camera_file: Any, tmp_path: Path, kind: str, near: int) -> None:
     photo = np.zeros((40, 60, 3), np.uint8)
     photo[:20], photo[20:, :30], photo[20:, 30:] = (200, 40, 60), (30, 180, 70), (20, 60, 220)
     file = read_flir(camera_file.with_(photo=photo, photo_kind=kind).write(tmp_path / "f.jpg"))
     assert file.photo is not None
-    inner = np.s_[2:18, 2:58]  # away from edges, where colours of lower resolution mix
+    inner = np.s_[2:18, 2:58]  # away from edges, where colors of lower resolution mix
     assert np.abs(file.photo[inner].astype(int) - photo[inner]).max() <= near
 
 

@@ -75,7 +75,7 @@ def no_raster(block: bytearray) -> None:
         (unknown_version, "unknown version"),
         (far_directory, "directory of records lies outside"),
         (many_records, "directory of records lies outside"),
-        (no_raster, "without a raw thermal picture"),
+        (no_raster, "without a raw thermal image"),
         (put(">I", 0x01, 12, 2**32 - 8, directory=True), "raw thermal record lies outside"),
         (put(">I", 0x20, 16, 2**32 - 8, directory=True), "camera record lies outside"),
         (put(">I", 0x20, 16, 40, directory=True), "camera record of 40 bytes"),
@@ -136,9 +136,9 @@ def test_a_damaged_photo_spoils_only_what_needs_it(whole: Any, tmp_path: Path) -
         read_both(path, ThermalOptions())
 
 
-def test_parameters_that_part_the_pictures_are_said(whole: Any, tmp_path: Path) -> None:
+def test_parameters_that_part_the_images_are_said(whole: Any, tmp_path: Path) -> None:
     path = whole.with_(alignment=(1.2, 30_000, 0)).write(tmp_path / "f.jpg")
-    with pytest.raises(InputError, match=r"do not overlap .* give a visible picture"):
+    with pytest.raises(InputError, match=r"do not overlap .* give a visible image"):
         read_both(path, ThermalOptions())
 
 

@@ -1,4 +1,4 @@
-"""Thermal picture and photo of one file on one grid: by the camera's parameters, then by the pictures."""
+"""Thermal image and photo of one file on one grid: by the camera's parameters, then by the images."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ Texture = Callable[..., np.ndarray]
 
 def dots(height: int, width: int, *at: tuple[int, int]) -> np.ndarray:
     """Black with white dots of 5x5 pixels at rows and columns."""
-    picture = np.zeros((height, width), np.float32)
+    image = np.zeros((height, width), np.float32)
     for row, column in at:
-        picture[row - 2 : row + 3, column - 2 : column + 3] = 1
-    return picture
+        image[row - 2 : row + 3, column - 2 : column + 3] = 1
+    return image
 
 
-def centre(picture: np.ndarray) -> tuple[float, float]:
-    rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
+def center(image: np.ndarray) -> tuple[float, float]:
+    rows, columns = np.mgrid[: image.shape[0], : image.shape[1]]
     return (
-        float((rows * picture).sum() / picture.sum()),
-        float((columns * picture).sum() / picture.sum()),
+        float((rows * image).sum() / image.sum()),
+        float((columns * image).sum() / image.sum()),
     )
 
 
 @pytest.mark.parametrize("zoom", [1.0, 1.6])
 @pytest.mark.parametrize(("ratio", "x", "y"), [(2.0, 0, 0), (2.5, 12, -20), (3.2, -40, 30)])
 def test_a_thing_lies_at_one_place_in_both(ratio: float, x: int, y: int, zoom: float) -> None:
-    # The photo is 400x300; the thermal picture sees 400 * zoom / ratio of it with 100 pixels.
+    # The photo is 400x300; the thermal image sees 400 * zoom / ratio of it with 100 pixels.
     step = 400 * zoom / ratio / 100
     row, column = 150 + y + 10, 200 + x - 14  # of a thing in the photo
     photo = np.rint(dots(300, 400, (row, column)) * 255).astype(np.uint8)
@@ -51,8 +51,8 @@ def test_a_thing_lies_at_one_place_in_both(ratio: float, x: int, y: int, zoom: f
     grid = overlap(photo, (75, 100), Alignment(ratio, x, y), zoom)
     seen = cut(photo, grid)
     seen[seen < 0.5] = 0
-    found = centre(onto(thermal, grid, smooth=True))
-    assert found == pytest.approx(centre(seen), abs=0.3)
+    found = center(onto(thermal, grid, smooth=True))
+    assert found == pytest.approx(center(seen), abs=0.3)
     assert seen.shape == (grid.height, grid.width)
 
 

@@ -30,7 +30,7 @@ def hot(text: str) -> Span:
 
 
 @pytest.mark.parametrize("name", colormaps.names())
-def test_every_palette_has_colours_of_its_own_from_cold_to_hot(name: str) -> None:
+def test_every_palette_has_colors_of_its_own_from_cold_to_hot(name: str) -> None:
     colors = colormaps.palette(name).colors
     assert colors.shape == (256, 3)
     assert colors.min() >= 0
@@ -45,7 +45,7 @@ def test_an_unknown_palette_names_the_nearest() -> None:
         Look("irn")
 
 
-def test_a_palette_colours_by_heat_and_keeps_the_fused_detail(heat: Thermal, fused: np.ndarray) -> None:
+def test_a_palette_colors_by_heat_and_keeps_the_fused_detail(heat: Thermal, fused: np.ndarray) -> None:
     fused[60:] = 0.8
     shown = show(Look("iron", bar=False), fused, heat)
     assert shown.shape == (120, 160, 3)
@@ -54,9 +54,9 @@ def test_a_palette_colours_by_heat_and_keeps_the_fused_detail(heat: Thermal, fus
     assert (luma(shown)[90] - luma(shown)[30]).min() > 0.1
 
 
-def test_grey_palettes_stay_grey_and_black_hot_is_the_inverse(heat: Thermal) -> None:
-    grey = np.full((120, 160), 0.5, np.float32)
-    assert show(Look("white-hot", bar=False), grey, heat).ndim == 2
+def test_gray_palettes_stay_gray_and_black_hot_is_the_inverse(heat: Thermal) -> None:
+    gray = np.full((120, 160), 0.5, np.float32)
+    assert show(Look("white-hot", bar=False), gray, heat).ndim == 2
     assert Look("black-hot").inverted
     assert not Look("black-hot", hot(">40C")).inverted
 
@@ -76,7 +76,7 @@ def test_only_what_lies_in_the_range_is_painted(heat: Thermal, fused: np.ndarray
         assert np.array_equal(shown[margin], fused[margin])
 
 
-def test_nothing_hot_leaves_the_picture_as_it_is(heat: Thermal, fused: np.ndarray) -> None:
+def test_nothing_hot_leaves_the_image_as_it_is(heat: Thermal, fused: np.ndarray) -> None:
     assert np.array_equal(show(Look(highlight=hot(">400C"), bar=False), fused, heat), fused)
 
 
@@ -89,7 +89,7 @@ def test_the_bar_lies_at_the_right_edge_with_numbers(heat: Thermal, fused: np.nd
     assert barred[:, changed[0] : changed[-1] - 12].min(axis=-1).max() > 0.9  # white numbers
 
 
-def test_pictures_too_small_for_a_bar_have_none() -> None:
+def test_images_too_small_for_a_bar_have_none() -> None:
     tiny = Thermal(np.zeros((8, 9), np.float32), np.full((8, 9), 50, np.float32), ends=(1.0, 2.0))
     fused = np.full((8, 9), 0.5, np.float32)
     assert show(Look("iron"), fused, tiny).shape == (8, 9, 3)

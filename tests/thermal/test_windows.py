@@ -1,4 +1,4 @@
-"""What users write about temperatures, and how thermal values become grey by it."""
+"""What users write about temperatures, and how thermal values become gray by it."""
 
 from __future__ import annotations
 
@@ -83,20 +83,20 @@ def test_plateau_spreads_two_far_parts_that_percentiles_squeeze() -> None:
     sky, ground = rng.uniform(-60, -59, (30, 100)), rng.uniform(15, 20, (70, 100))
     values = np.concatenate([sky, ground]).astype(np.float32)
     linear = to_gray(values, PERCENTILE, "x", degrees=True).gray[30:]
-    equalised = to_gray(values, WindowRule("plateau"), "x", degrees=True)
+    equalized = to_gray(values, WindowRule("plateau"), "x", degrees=True)
     assert np.ptp(linear) < 0.1
-    assert np.ptp(equalised.gray[30:]) > 0.4
-    assert not equalised.even
+    assert np.ptp(equalized.gray[30:]) > 0.4
+    assert not equalized.even
     order = np.argsort(values, axis=None)
-    assert (np.diff(equalised.gray.ravel()[order]) >= 0).all()
-    assert (equalised.gray.min(), equalised.gray.max()) == (0, 1)
+    assert (np.diff(equalized.gray.ravel()[order]) >= 0).all()
+    assert (equalized.gray.min(), equalized.gray.max()) == (0, 1)
 
 
-def test_plateau_of_a_constant_picture_is_black() -> None:
+def test_plateau_of_a_constant_image_is_black() -> None:
     assert not to_gray(np.full((4, 5), 7.0, np.float32), WindowRule("plateau"), "x", degrees=False).gray.any()
 
 
-def test_a_shared_window_weighs_pictures_alike_whatever_their_size() -> None:
+def test_a_shared_window_weighs_images_alike_whatever_their_size() -> None:
     cold, warm = np.full((10, 10), 5.0), np.full((200, 200), 25.0)
     rule = shared_window([(cold, True), (warm, True)])
     assert rule.span == Span(5, 25, True)
@@ -107,6 +107,6 @@ def test_a_shared_window_weighs_pictures_alike_whatever_their_size() -> None:
 def test_a_shared_window_needs_values_of_one_kind() -> None:
     with pytest.raises(InputError, match="files with temperatures and files with counts"):
         shared_window([(np.ones((2, 2)), True), (np.ones((2, 2)), False)])
-    with pytest.raises(InputError, match="no thermal picture"):
+    with pytest.raises(InputError, match="no thermal image"):
         shared_window([])
-    assert shared_window([(np.full((2, 2), 3.0), False)]).span is not None  # constant pictures have one too
+    assert shared_window([(np.full((2, 2), 3.0), False)]).span is not None  # constant images have one too

@@ -27,13 +27,13 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four training pairs and two of validation; one thermal picture is smaller than its visible one."""
+    """Four training pairs and two of validation; one thermal image is smaller than its visible one."""
     root = tmp_path_factory.mktemp("data")
     for folder, count in (("train", 4), ("val", 2)):
         for index in range(count):
             size = (40, 48) if (folder, index) == ("train", 0) else (60, 72)
-            _write(root / folder / "ir" / f"{index}.png", _picture(*size, seed=index))
-            _write(root / folder / "vi" / f"{index}.png", _picture(60, 72, seed=50 + index))
+            _write(root / folder / "ir" / f"{index}.png", _image(*size, seed=index))
+            _write(root / folder / "vi" / f"{index}.png", _image(60, 72, seed=50 + index))
     return root
 
 
@@ -88,12 +88,12 @@ def _smoke(method: str) -> dict[str, Any]:
     return content
 
 
-def _write(path: Path, picture: NDArray[np.uint8]) -> None:
+def _write(path: Path, image: NDArray[np.uint8]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    assert cv2.imwrite(str(path), picture)
+    assert cv2.imwrite(str(path), image)
 
 
-def _picture(height: int, width: int, seed: int) -> NDArray[np.uint8]:
+def _image(height: int, width: int, seed: int) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     soft = cv2.GaussianBlur(rng.random((height, width), dtype=np.float32), (0, 0), 1.5)
     soft[height // 3 :, : width // 2] += 0.3

@@ -19,11 +19,11 @@ from ivfuse.training.scenes import Scene
 FINE = {"patch": 8, "stride": 8}
 
 
-def flat(*colour: int, size: int = 8, name: str = "s") -> Scene:
-    """One patch of one colour; the thermal tells the red level."""
+def flat(*color: int, size: int = 8, name: str = "s") -> Scene:
+    """One patch of one color; the thermal tells the red level."""
     vi = np.empty((size, size, 3), np.uint8)
-    vi[:] = colour
-    return Scene(name, np.full((size, size), colour[0], np.uint8), vi)
+    vi[:] = color
+    return Scene(name, np.full((size, size), color[0], np.uint8), vi)
 
 
 def textured(seed: int, height: int = 40, width: int = 56, low: int = 0, high: int = 256) -> Scene:
@@ -39,7 +39,7 @@ def shares(values: Any) -> alignment.Floats:
 # ------------------------------------------------------------------ patches and statistics
 
 
-def test_patches_lie_on_a_grid_from_the_top_left_and_inside_the_picture() -> None:
+def test_patches_lie_on_a_grid_from_the_top_left_and_inside_the_image() -> None:
     scene = textured(0, 20, 29)
     options = Options(patch=8, stride=10)
     places, histograms = alignment.patch_histograms(scene.vi, options)
@@ -163,7 +163,7 @@ def test_no_gamma_of_a_fine_grid_is_better(distance: str, truncate: bool) -> Non
 
     best = min(cost(gamma) for gamma in np.geomspace(0.2, 5, 2000))
     found = solve_gamma(source, target, options)
-    # chi2 is not smooth in gamma: the search may end in a neighbouring dip
+    # chi2 is not smooth in gamma: the search may end in a neighboring dip
     assert cost(found) <= best + {"mean": 0.05, "wasserstein": 0.05, "chi2": 0.02}[distance]
 
 
@@ -191,7 +191,7 @@ def test_each_channel_is_brought_to_the_target_and_the_thermal_is_left_alone() -
     assert max(distances["after"].values()) < 0.5 < min(distances["before"].values())
 
 
-def test_a_grey_set_stays_grey() -> None:
+def test_a_gray_set_stays_gray() -> None:
     gray = np.repeat(textured(0).vi[..., :1], 3, axis=2)
     target = measure_target([Scene("g", gray[..., 0], gray)], Options(**FINE))
     darker = (gray * 0.6).astype(np.uint8)
@@ -252,14 +252,14 @@ def test_an_option_out_of_range_is_named(wrong: dict[str, Any], error: type[Exce
         Options(**wrong)
 
 
-def test_pictures_smaller_than_a_patch_are_skipped_unless_there_is_nothing_else() -> None:
+def test_images_smaller_than_a_patch_are_skipped_unless_there_is_nothing_else() -> None:
     options = Options(**FINE)
     target = measure_target([flat(9, 9, 9, size=4), flat(100, 100, 100)], options)
     assert target.patches.tolist() == [1]
     assert align([flat(9, 9, 9, size=4), flat(80, 80, 80)], target, options).candidates == 1
-    with pytest.raises(InputError, match="target: no picture holds a patch of 8x8"):
+    with pytest.raises(InputError, match="target: no image holds a patch of 8x8"):
         measure_target([flat(9, 9, 9, size=7)], options)
-    with pytest.raises(InputError, match="external: no picture holds a patch of 8x8"):
+    with pytest.raises(InputError, match="external: no image holds a patch of 8x8"):
         align([flat(9, 9, 9, size=7)], target, options)
 
 

@@ -160,7 +160,7 @@ class Unsafe:
         (lambda path: torch.save([torch.ones(1)], path), "holds a list, expected a plain state dict"),
         (lambda path: torch.save({"epoch": 4}, path), "holds a dict, expected a plain state dict"),
     ],
-    ids=["missing", "empty", "picture", "truncated", "object", "list", "no tensors"],
+    ids=["missing", "empty", "image", "truncated", "object", "list", "no tensors"],
 )
 def test_what_is_no_state_dict_is_refused_in_one_line(
     tmp_path: Path, release: Release, spoil: Callable[[Path], object], message: str

@@ -102,7 +102,7 @@ def test_deep_only_leaves_fine_detail_out(small_net: Any) -> None:
 
 
 @torch.no_grad()
-def test_constant_inputs_give_a_nearly_flat_picture(small_net: Any) -> None:
+def test_constant_inputs_give_a_nearly_flat_image(small_net: Any) -> None:
     ir, vi = torch.full((1, 1, 90, 70), 0.7), torch.full((1, 1, 90, 70), 0.2)
     fused = small_net(ir, vi)
     # zero padding acts in the border that is cut off, but its deep part leaks through the attention
@@ -146,7 +146,7 @@ def test_a_pixel_reaches_no_further_than_the_stated_reach(axis: int) -> None:
 
 
 @torch.no_grad()
-def test_a_move_by_one_window_moves_the_picture(small_net: Any) -> None:
+def test_a_move_by_one_window_moves_the_image(small_net: Any) -> None:
     step = small_net.align
     assert step == 4 * cam.STRIDE
     ir, vi = pair(4, 12 * step)  # along one axis: the reach is 2.6 windows or less
@@ -253,7 +253,7 @@ def test_positions_matter_through_the_learned_bias() -> None:
 # ------------------------------------------------------------------ parts and facts
 
 
-def test_windows_hold_neighbours_and_come_back() -> None:
+def test_windows_hold_neighbors_and_come_back() -> None:
     x = torch.arange(2 * 3 * 8 * 12).float().reshape(2, 3, 8, 12)
     tokens = to_windows(x, 4)
     assert tokens.shape == (2 * 2 * 3, 16, 3)

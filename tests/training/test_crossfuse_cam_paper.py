@@ -51,7 +51,7 @@ def formula_net(**widths: int) -> paper.CrossFuseCamPaper:
     return net
 
 
-def picture(height: int, width: int, phase: float) -> Tensor:
+def image(height: int, width: int, phase: float) -> Tensor:
     """Waves and a bright disc, (1, 1, H, W) in [0, 1]."""
     y, x = np.mgrid[:height, :width].astype(np.float64)
     wave = 0.4 + 0.25 * np.sin(0.11 * x + phase) * np.cos(0.07 * y - phase)
@@ -137,7 +137,7 @@ def test_the_full_size_has_the_release_s_keys_and_shapes() -> None:
 def test_the_output_stays_what_it_was() -> None:
     # Found when the values of the release were matched; float64 is within 5e-7 (fused) and 2e-6 (cam).
     with torch.no_grad():
-        found = formula_net().forward_features(picture(137, 146, 0.0), picture(137, 146, 1.0))
+        found = formula_net().forward_features(image(137, 146, 0.0), image(137, 146, 1.0))
     np.testing.assert_allclose(found.fused[0, 0, ::45, ::45].numpy(), FROZEN_FUSED, rtol=0, atol=1e-5)
     np.testing.assert_allclose(found.cam[0, :, 8, 8].numpy(), FROZEN_CAM, rtol=0, atol=2e-5)
     assert found.fused.mean().item() == pytest.approx(FROZEN_MEAN, abs=1e-5)
@@ -146,18 +146,18 @@ def test_the_output_stays_what_it_was() -> None:
 @pytest.mark.parametrize(("height", "width"), [(136, 136), (137, 151), (264, 259)])
 def test_any_size_from_136_up_comes_out_as_it_went_in(height: int, width: int) -> None:
     with torch.no_grad():
-        fused = formula_net()(picture(height, width, 0.0), picture(height, width, 1.0))
+        fused = formula_net()(image(height, width, 0.0), image(height, width, 1.0))
     assert fused.shape == (1, 1, height, width)
     assert fused.min() == 0
     assert fused.max() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_smaller_picture_is_refused_with_both_sizes_named() -> None:
+def test_a_smaller_image_is_refused_with_both_sizes_named() -> None:
     with pytest.raises(ShapeError, match=r"135x200.*136"):
-        formula_net()(picture(135, 200, 0.0), picture(135, 200, 1.0))
+        formula_net()(image(135, 200, 0.0), image(135, 200, 1.0))
 
 
-def test_a_constant_pair_gives_a_finite_picture() -> None:
+def test_a_constant_pair_gives_a_finite_image() -> None:
     with torch.no_grad():
         fused = formula_net()(torch.full((1, 1, 136, 136), 0.3), torch.full((1, 1, 136, 136), 0.7))
     assert torch.isfinite(fused).all()
@@ -165,7 +165,7 @@ def test_a_constant_pair_gives_a_finite_picture() -> None:
 
 def test_a_batch_of_two_is_two_singles() -> None:
     net = formula_net()
-    pairs = [(picture(136, 264, p), picture(136, 264, p + 1)) for p in (0.0, 2.5)]
+    pairs = [(image(136, 264, p), image(136, 264, p + 1)) for p in (0.0, 2.5)]
     with torch.no_grad():
         both = net(torch.cat([p[0] for p in pairs]), torch.cat([p[1] for p in pairs]))
         singles = torch.cat([net(*pair) for pair in pairs])
@@ -176,7 +176,7 @@ def test_a_batch_of_two_is_two_singles() -> None:
 
 def test_the_shift_changes_nothing() -> None:
     net = formula_net()
-    ir, vi = picture(264, 136, 0.0), picture(264, 136, 1.0)
+    ir, vi = image(264, 136, 0.0), image(264, 136, 1.0)
     with torch.no_grad():
         on, off = net(ir, vi, shift=True), net(ir, vi, shift=False)
     # attention's sums run over the same tokens in another order
@@ -233,14 +233,14 @@ def test_the_box_filter_is_a_full_convolution_of_ninths() -> None:
 
 def test_every_weight_learns_in_one_of_the_stages() -> None:
     net = formula_net().train()
-    ir, vi = picture(136, 136, 0.0).repeat(2, 1, 1, 1), picture(136, 136, 1.0).repeat(2, 1, 1, 1)
+    ir, vi = image(136, 136, 0.0).repeat(2, 1, 1, 1), image(136, 136, 1.0).repeat(2, 1, 1, 1)
     loss = net(ir, vi).square().mean() + sum(out.square().mean() for out in net.reconstruct(ir, vi))
     loss.backward()
     assert [name for name, p in net.named_parameters() if p.grad is None] == []
 
 
-def test_reconstruction_without_the_shallow_features_is_another_picture() -> None:
-    net, ir, vi = formula_net(), picture(139, 136, 0.0), picture(139, 136, 1.0)
+def test_reconstruction_without_the_shallow_features_is_another_image() -> None:
+    net, ir, vi = formula_net(), image(139, 136, 0.0), image(139, 136, 1.0)
     with torch.no_grad():
         full, deep = net.reconstruct(ir, vi), net.reconstruct(ir, vi, deep_only=True)
     for a, b in zip(full, deep, strict=True):

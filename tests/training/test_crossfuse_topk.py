@@ -102,7 +102,7 @@ def test_gradients_reach_every_parameter_that_should_learn(net: Any) -> None:
 
 
 @torch.no_grad()
-def test_constant_inputs_give_a_flat_picture(net: Any) -> None:
+def test_constant_inputs_give_a_flat_image(net: Any) -> None:
     fused = net(torch.full((1, 1, 40, 30), 0.7), torch.full((1, 1, 40, 30), 0.2))
     # The border keeps zero padding away; attention sees it, but only as one number for each pair of channels.
     assert float(fused.max() - fused.min()) < 0.02
@@ -137,7 +137,7 @@ def test_coupling_is_bounded_and_can_be_undone() -> None:
 def test_the_low_band_cannot_hold_the_finest_detail(net: Any) -> None:
     checks = ((torch.arange(16)[:, None] + torch.arange(16)) % 2).float()[None, None].repeat(1, 8, 1, 1)
     low = net.encoder.low
-    assert torch.allclose(low(checks), low(1 - checks), atol=1e-6)  # both are grey to it
+    assert torch.allclose(low(checks), low(1 - checks), atol=1e-6)  # both are gray to it
     high = net.encoder.high
     assert (high(checks) - high(1 - checks)).abs().max() > 0.1
 
@@ -147,12 +147,12 @@ def test_reconstruction_is_given_nothing_but_the_bands(net: Any) -> None:
     for parameter in net.decoder.parameters():
         parameter.zero_()
     one, two = net.reconstruct(*pair(20, 20))
-    assert torch.equal(one, two)  # with the bands silenced the pictures are gone
+    assert torch.equal(one, two)  # with the bands silenced the images are gone
 
 
 @torch.no_grad()
-def test_a_pixel_is_seen_by_the_whole_picture(net: Any) -> None:
-    """Why the method states no reach: attention between channels is measured over the whole picture."""
+def test_a_pixel_is_seen_by_the_whole_image(net: Any) -> None:
+    """Why the method states no reach: attention between channels is measured over the whole image."""
     ir, vi = pair(16, 200)
     before = net(ir, vi)
     vi[..., :4] = 1 - vi[..., :4]

@@ -43,7 +43,7 @@ def formula_net() -> paper.CrossFuseTopkPaper:
     return net
 
 
-def picture(height: int, width: int, phase: float) -> Tensor:
+def image(height: int, width: int, phase: float) -> Tensor:
     """Waves and a bright disc, (1, 1, H, W) in [0, 1]."""
     y, x = np.mgrid[:height, :width].astype(np.float64)
     wave = 0.4 + 0.25 * np.sin(0.31 * x + phase) * np.cos(0.17 * y - phase)
@@ -114,13 +114,13 @@ def test_the_full_size_has_the_published_number_of_parameters() -> None:
 def test_the_output_stays_what_it_was() -> None:
     # Found when the values of the release were matched; float64 is within 1e-7.
     with torch.no_grad():
-        fused = formula_net()(picture(19, 26, 0.0), picture(19, 26, 1.0))
+        fused = formula_net()(image(19, 26, 0.0), image(19, 26, 1.0))
     np.testing.assert_allclose(fused[0, 0, ::9, ::15].flatten().numpy(), FROZEN, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("height", "width"), [(2, 2), (2, 9), (17, 3), (31, 40)])
 def test_any_size_from_two_up_comes_out_as_it_went_in(height: int, width: int) -> None:
-    ir, vi = (picture(height, width, p).repeat(2, 1, 1, 1) for p in (0.0, 1.0))
+    ir, vi = (image(height, width, p).repeat(2, 1, 1, 1) for p in (0.0, 1.0))
     with torch.no_grad():
         fused = formula_net()(ir, vi)
     assert fused.shape == ir.shape
@@ -130,7 +130,7 @@ def test_any_size_from_two_up_comes_out_as_it_went_in(height: int, width: int) -
 
 def test_what_cannot_work_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"1x5.*2 or more"):
-        formula_net()(picture(1, 5, 0.0), picture(1, 5, 1.0))
+        formula_net()(image(1, 5, 0.0), image(1, 5, 1.0))
     with pytest.raises(UsageError, match="heads=3, expected a divisor of width=8"):
         paper.CrossFuseTopkPaper(**(SMALL | {"heads": 3}))
     with pytest.raises(UsageError, match="width=5, expected an even number"):
@@ -139,7 +139,7 @@ def test_what_cannot_work_is_refused() -> None:
 
 def test_the_sum_of_bands_does_not_know_its_sources() -> None:
     """A mistake that is kept: only the visible that is added at the end tells the modalities apart."""
-    net, ir, vi = formula_net(), picture(20, 20, 0.0), picture(20, 20, 1.0)
+    net, ir, vi = formula_net(), image(20, 20, 0.0), image(20, 20, 1.0)
     with torch.no_grad():
         one, two = net.forward_features(ir, vi), net.forward_features(vi, ir)
     assert torch.allclose(one.fused_low, two.fused_low, atol=1e-6)
@@ -148,7 +148,7 @@ def test_the_sum_of_bands_does_not_know_its_sources() -> None:
 
 def test_every_weight_learns() -> None:
     net = formula_net().train()
-    net(picture(16, 16, 0.0), picture(16, 16, 1.0)).square().mean().backward()
+    net(image(16, 16, 0.0), image(16, 16, 1.0)).square().mean().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().max()] == []
 
 

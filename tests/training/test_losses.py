@@ -29,7 +29,7 @@ def measure(name: str, fused: Tensor, ir: Tensor, vi: Tensor, **options: float) 
     return RECONSTRUCTION_LOSSES[name](fused, ir, **options)
 
 
-def picture(seed: int, height: int = 72, width: int = 80, batch: int = 1) -> Tensor:
+def image(seed: int, height: int = 72, width: int = 80, batch: int = 1) -> Tensor:
     """Smooth noise with an edge, of whole 8-bit levels."""
     rng = np.random.default_rng(seed)
     planes = []
@@ -57,7 +57,7 @@ def ideal(name: str, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("what", ["texture", "identical", "constant", "black", "white", "half flat"])
 def test_value_and_gradient_are_finite(name: str, what: str) -> None:
-    ir, vi, fused = picture(0, batch=2), picture(1, batch=2), picture(2, batch=2)
+    ir, vi, fused = image(0, batch=2), image(1, batch=2), image(2, batch=2)
     if what == "identical":
         vi = fused = ir
     elif what in ("constant", "black", "white"):
@@ -76,18 +76,16 @@ def test_value_and_gradient_are_finite(name: str, what: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_ideal_picture_has_next_to_no_loss(name: str) -> None:
+def test_the_ideal_image_has_next_to_no_loss(name: str) -> None:
     # Qabf's own sigmoids leave 2.5 % at equal edges; the rest is float32 and the small terms in denominators.
     expected, tolerance = (0.0253, 2e-4) if name == "edges" else (0.0, 1e-4)
-    assert float(measure(name, *ideal(name, picture(0), picture(1)))) == pytest.approx(
-        expected, abs=tolerance
-    )
+    assert float(measure(name, *ideal(name, image(0), image(1)))) == pytest.approx(expected, abs=tolerance)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loss_falls_on_the_way_to_the_ideal(name: str) -> None:
-    best, ir, vi = ideal(name, picture(0), picture(1))
-    start = torch.full_like(best, 0.5) if name == "contrast" else picture(7)
+    best, ir, vi = ideal(name, image(0), image(1))
+    start = torch.full_like(best, 0.5) if name == "contrast" else image(7)
     found = [float(measure(name, start.lerp(best, t), ir, vi)) for t in (0.0, 0.3, 0.6, 0.9, 1.0)]
     assert found == sorted(found, reverse=True)
     assert found[0] > found[-1] + 1e-4
@@ -95,7 +93,7 @@ def test_the_loss_falls_on_the_way_to_the_ideal(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_order_in_a_batch_does_not_matter(name: str) -> None:
-    triple = [picture(seed, batch=3) for seed in (3, 4, 5)]
+    triple = [image(seed, batch=3) for seed in (3, 4, 5)]
     turned = [x[[2, 0, 1]] for x in triple]
     # The same terms are added in another order.
     assert float(measure(name, *triple)) == pytest.approx(float(measure(name, *turned)), rel=1e-5)
@@ -103,7 +101,7 @@ def test_the_order_in_a_batch_does_not_matter(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in FUSION_LOSSES if n != "intensity_shift"])
 def test_neither_source_is_preferred_where_the_measure_is_symmetric(name: str) -> None:
-    fused, ir, vi = picture(0), picture(1), picture(2)
+    fused, ir, vi = image(0), image(1), image(2)
     assert float(measure(name, fused, ir, vi)) == pytest.approx(float(measure(name, fused, vi, ir)), rel=1e-5)
 
 
@@ -117,17 +115,17 @@ def test_neither_source_is_preferred_where_the_measure_is_symmetric(name: str) -
 )
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_loss_is_one_less_half_of_its_metric(loss: str, metric: str, tolerance: float, seed: int) -> None:
-    fused, ir, vi = picture(seed), picture(seed + 10), picture(seed + 20)
+    fused, ir, vi = image(seed), image(seed + 10), image(seed + 20)
     fused = torch.round((0.5 * fused + 0.3 * ir + 0.2 * vi) * 255) / 255
     planes = [np.rint(x[0, 0].numpy() * 255).astype(np.uint8) for x in (fused, ir, vi)]
     expected = 1 - evaluate_arrays(*planes, [metric])[metric] / 2
     assert float(measure(loss, fused, ir, vi)) == pytest.approx(expected, abs=tolerance)
 
 
-def test_edges_orders_pictures_as_qabf_does() -> None:
-    ir, vi = picture(0), picture(1)
+def test_edges_orders_images_as_qabf_does() -> None:
+    ir, vi = image(0), image(1)
     blurred = torch.from_numpy(cv2.GaussianBlur(ir[0, 0].numpy(), (0, 0), 2.0))[None, None]
-    candidates = [ir, vi, (ir + vi) / 2, torch.maximum(ir, vi), blurred, picture(9), 0.3 * ir + 0.35]
+    candidates = [ir, vi, (ir + vi) / 2, torch.maximum(ir, vi), blurred, image(9), 0.3 * ir + 0.35]
     found = [float(measure("edges", x, ir, vi)) for x in candidates]
     planes = [x[0, 0].numpy() for x in (ir, vi)]
     expected = [evaluate_arrays(x[0, 0].numpy(), *planes, ["Qabf"])["Qabf"] for x in candidates]
@@ -156,42 +154,42 @@ def brute_ms_ssim(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def test_ms_ssim_equals_the_formula_written_out() -> None:
-    x, y = picture(0, 176, 192), picture(1, 176, 192)
+    x, y = image(0, 176, 192), image(1, 176, 192)
     y = 0.6 * x + 0.4 * y
     expected = brute_ms_ssim(x[0, 0].double().numpy(), y[0, 0].double().numpy())
     # Variances are small differences of float32 squares.
     assert float(losses.ms_ssim(x, y)) == pytest.approx(expected, abs=1e-5)
 
 
-def test_ms_ssim_takes_pictures_that_hold_fewer_scales() -> None:
-    small = picture(0, 24, 24)
+def test_ms_ssim_takes_images_that_hold_fewer_scales() -> None:
+    small = image(0, 24, 24)
     assert float(losses.ms_ssim(small, small)) == pytest.approx(0, abs=1e-5)
     assert float(losses.ms_ssim(small, small.flip(-1))) > 0.05
 
 
 @pytest.mark.parametrize("name", ["mse", "intensity_mask", "gradient_laplacian"])
 def test_a_scale_multiplies_values_before_they_are_squared(name: str) -> None:
-    triple = [picture(seed) for seed in (0, 1, 2)]
+    triple = [image(seed) for seed in (0, 1, 2)]
     assert float(measure(name, *triple, scale=255.0)) == pytest.approx(
         255**2 * float(measure(name, *triple)), rel=1e-5
     )
 
 
 def test_a_gain_asks_for_more_contrast_than_the_sources_have() -> None:
-    ir, vi = picture(0), 0.5 * picture(1)
+    ir, vi = image(0), 0.5 * image(1)
     assert float(measure("contrast", ir, ir, vi)) == 0
     assert float(measure("contrast", ir, ir, vi, gain=1.5)) == pytest.approx(0.5 * float(ir.std()), rel=1e-4)
 
 
 def test_information_looks_at_as_many_scales_as_asked() -> None:
-    triple = [picture(seed) for seed in (0, 1, 2)]
+    triple = [image(seed) for seed in (0, 1, 2)]
     one, four = (float(measure("information", *triple, scales=n)) for n in (1, 4.0))  # recipes give floats
     assert one != four
     assert four == float(measure("information", *triple))
 
 
 def test_a_loss_is_found_with_its_options_in_place() -> None:
-    triple = [picture(seed) for seed in (0, 1, 2)]
+    triple = [image(seed) for seed in (0, 1, 2)]
     found = losses.find_loss(FUSION_LOSSES, "contrast", {"gain": 2.0})
     assert float(found(*triple)) == float(measure("contrast", *triple, gain=2.0))
 
@@ -207,7 +205,7 @@ def test_an_unknown_option_of_a_loss_is_named_with_those_it_has() -> None:
 
 
 def test_dssim_is_half_of_what_ssim_lacks() -> None:
-    x, y = picture(0), picture(1)
+    x, y = image(0), image(1)
     # The loss of fusion averages over two sources, here equal.
     assert float(losses.dssim(x, y)) == pytest.approx(float(losses.ssim(x, y, y)) / 2, rel=1e-5)
 
@@ -240,13 +238,13 @@ def test_laplacian_max_keeps_the_larger_signed_value() -> None:
     dark, bright = flat.clone(), flat.clone()
     dark[..., 3, 3], bright[..., 3, 3] = 0.25, 0.75
     loss = FUSION_LOSSES["laplacian_max"]
-    # of eight neighbours: 2 at the centre of a dark dot, -2 at that of a bright one, an eighth in the ring
+    # of eight neighbors: 2 at the center of a dark dot, -2 at that of a bright one, an eighth in the ring
     assert float(loss(flat, dark, dark)) == pytest.approx((2 + 8 * 0.25) / 49)
     assert float(loss(dark, dark, dark)) == 0
-    # of a dark and a bright dot the centre of the dark one is kept, and the ring of the bright one
+    # of a dark and a bright dot the center of the dark one is kept, and the ring of the bright one
     assert float(loss(flat, dark, bright)) == pytest.approx((2 + 8 * 0.25) / 49)
     assert float(loss(dark, dark, bright)) == pytest.approx(8 * 0.5 / 49)
-    # the border is replicated: a plain picture has no edge there
+    # the border is replicated: a plain image has no edge there
     assert float(loss(flat, flat, flat)) == 0
 
 

@@ -66,10 +66,10 @@ def test_masks_depend_on_seed_stage_and_step_alone(mae_smoke: dict[str, Any]) ->
     assert not torch.equal(first, hidden(2, 2))
     stage = Recipe.model_validate(mae_smoke).stages[0]
     assert not torch.equal(first, StageLoss(stage, (1, 5)).outputs(net, ir, vi, 2)[2])  # as another stage
-    assert len({tuple(row.tolist()) for row in first}) > 1  # each picture has its own
+    assert len({tuple(row.tolist()) for row in first}) > 1  # each image has its own
 
 
-def test_either_picture_of_a_pair_is_taken(mae_smoke: dict[str, Any]) -> None:
+def test_either_image_of_a_pair_is_taken(mae_smoke: dict[str, Any]) -> None:
     net, (ir, vi) = net_of(mae_smoke), pair()
     loss = loss_of(mae_smoke, "pretrain")
     seen = set()
@@ -86,7 +86,7 @@ def test_the_loss_of_masking_is_of_hidden_patches_alone() -> None:
     truth = torch.rand(2, 5, 8, generator=torch.Generator().manual_seed(0))
     hidden = torch.tensor([[1.0, 0, 1, 0, 0], [0, 1, 0, 0, 1]])
     guess = truth + 0.5 * hidden[..., None] + 9 * (1 - hidden)[..., None]
-    assert float(MASK_LOSSES["hidden_mse"](guess, truth, hidden, normalise=0)) == pytest.approx(0.25)
+    assert float(MASK_LOSSES["hidden_mse"](guess, truth, hidden, normalize=0)) == pytest.approx(0.25)
     levelled = (truth - truth.mean(-1, keepdim=True)) / truth.std(-1, keepdim=True)
     found = MASK_LOSSES["hidden_mse"](levelled + 9 * (1 - hidden)[..., None], truth, hidden)
     assert float(found) < 1e-8
@@ -132,7 +132,7 @@ def test_photographs_are_paired_with_themselves(data: Path, mae_smoke: dict[str,
     mae_smoke["data"]["photos"] = [{"path": "train/vi", "limit": 2}]
     limited = load_photos(data, Recipe.model_validate(mae_smoke).data)[0][1]
     assert [photo.name for photo in limited] == ["0", "3"]
-    for path, message in (("train", "train: no pictures to use"), ("none", "none")):
+    for path, message in (("train", "train: no images to use"), ("none", "none")):
         mae_smoke["data"]["photos"] = [{"path": path}]
         with pytest.raises(InputError, match=message):
             load_photos(data, Recipe.model_validate(mae_smoke).data)

@@ -89,7 +89,7 @@ def test_a_batch_of_two_is_two_batches_of_one(net: Any) -> None:
 
 
 @torch.no_grad()
-def test_a_tile_is_told_the_level_of_the_whole_picture(net: Any) -> None:
+def test_a_tile_is_told_the_level_of_the_whole_image(net: Any) -> None:
     ir, vi = pair(40, 40)
     assert takes_level(net)
     assert torch.equal(net(ir, vi), net(ir, vi, ir.mean((2, 3), keepdim=True)))
@@ -135,17 +135,17 @@ def test_each_task_reaches_the_parts_that_it_is_for(net: Any) -> None:
 
 
 @torch.no_grad()
-def test_attention_is_over_patches_and_within_a_picture(net: Any) -> None:
+def test_attention_is_over_patches_and_within_a_image(net: Any) -> None:
     a, b = noise(2, 6, 16), noise(2, 6, 16, seed=1)
     places = vit.position_codes(2, 3, 16)
     before = net.cfm(a, b, places)
     moved = b.clone()
     moved[0, 4] = noise(16, seed=3)
     changed = (net.cfm(a, moved, places) - before).abs().amax(2) > 1e-6
-    assert changed[0].all()  # every patch of the picture sees it
-    assert not changed[1].any()  # no other picture does
+    assert changed[0].all()  # every patch of the image sees it
+    assert not changed[1].any()  # no other image does
     guides = [net.mfm(guide, a, b, places) for guide in (a, b)]
-    assert (guides[0] - guides[1]).abs().max() > 1e-4  # the guide matters, in one picture alone too
+    assert (guides[0] - guides[1]).abs().max() > 1e-4  # the guide matters, in one image alone too
 
 
 @torch.no_grad()
@@ -165,7 +165,7 @@ def test_training_begins_near_the_mean_of_both_codes() -> None:
 def test_the_target_of_the_alignment_is_the_mean(net: Any) -> None:
     ir, _ = pair(40, 40)
     codes = net.encoder(
-        (torch.nn.functional.pad(ir, (8, 16, 8, 16), mode="replicate") - mae.CENTRE) / mae.SPREAD
+        (torch.nn.functional.pad(ir, (8, 16, 8, 16), mode="replicate") - mae.CENTER) / mae.SPREAD
     )
     assert torch.allclose(net.align_codes(ir, ir)[1], codes, atol=1e-5)
 
@@ -178,11 +178,11 @@ def test_painted_patches_meet_without_a_jump() -> None:
         float(paint.weight.amax((2, 3)).sub(paint.weight.amin((2, 3))).max()) == 0
     )  # no texture to begin with
     paint.weight.fill_(1.0)
-    flat = paint(torch.ones(1, 12, 4), 3, 4)[..., 8:-8, 8:-8]  # the windows of neighbours add up to one
+    flat = paint(torch.ones(1, 12, 4), 3, 4)[..., 8:-8, 8:-8]  # the windows of neighbors add up to one
     assert torch.allclose(flat, torch.full_like(flat, 4.0), atol=1e-5)
-    picture = paint(noise(1, 12, 4), 3, 4)[0, 0, 8:-8, 8:-8]
-    jumps = picture.diff(dim=1).abs().amax(0)  # tokens differ, yet ...
-    assert picture.std() > 0.05
+    image = paint(noise(1, 12, 4), 3, 4)[0, 0, 8:-8, 8:-8]
+    jumps = image.diff(dim=1).abs().amax(0)  # tokens differ, yet ...
+    assert image.std() > 0.05
     assert float(jumps.max()) < 4 / 16  # ... no step is above what one ramp can make
 
 
@@ -271,7 +271,7 @@ def test_official_weights_give_the_codes_that_they_give_there(
     }.items():
         torch.save(content, tmp_path / name)
         net.encoder.load_state_dict(read_encoder(net, tmp_path / name))
-        assert torch.allclose(net.encoder(mae._normalised(x)), wanted, atol=1e-5), name
+        assert torch.allclose(net.encoder(mae._normalized(x)), wanted, atol=1e-5), name
 
 
 @torch.no_grad()

@@ -144,14 +144,14 @@ def test_the_output_stays_what_it_was() -> None:
 @torch.no_grad()
 def test_mistakes_that_are_kept() -> None:
     net, (ir, vi) = formula_net(), pair(48, 48, batch=2)
-    a, b = (net.encoder(net._normalised(x)) for x in (ir, vi))
+    a, b = (net.encoder(net._normalized(x)) for x in (ir, vi))
     for i in (0, 1):  # alone, the guide of MFM says nothing
         one, two = a[i : i + 1], b[i : i + 1]
         assert torch.allclose(net.mfm(one, one, two), net.mfm(5 * two, one, two), atol=1e-6)
     singles = torch.cat([net(ir[i : i + 1], vi[i : i + 1]) for i in (0, 1)])
-    assert (net(ir, vi) - singles).abs().max() > 1e-4  # in a batch, pictures are mixed
+    assert (net(ir, vi) - singles).abs().max() > 1e-4  # in a batch, images are mixed
     moved = b.clone()
-    moved[:, 4] = 0  # one patch of the centre changes what is found there and nowhere else
+    moved[:, 4] = 0  # one patch of the center changes what is found there and nowhere else
     changed = (net.cfm(a, moved) - net.cfm(a, b)).abs().amax((0, 2)) > 1e-6
     assert changed.tolist() == [i == 4 for i in range(9)]
 
@@ -182,8 +182,8 @@ def test_the_alignment_aims_at_the_mean_without_the_second_code() -> None:
     net, (ir, vi) = formula_net(), pair(48, 48)
     with torch.no_grad():
         found, target = net.align_codes(ir, vi, "cfm")
-        a, b = (net.encoder(net._normalised(x)) for x in (ir, vi))
-        features = net.forward_features(*(net._normalised(x) for x in (ir, vi)))
+        a, b = (net.encoder(net._normalized(x)) for x in (ir, vi))
+        features = net.forward_features(*(net._normalized(x) for x in (ir, vi)))
     assert torch.equal(target, (a + b) / 2)
     assert torch.equal(found, features.cross)
     assert not torch.equal(net.align_codes(ir, vi)[0], found)

@@ -16,14 +16,14 @@ pytest.importorskip("lightning_fabric")
 
 from ivfuse.errors import InputError, UsageError  # noqa: E402
 from ivfuse.registration.features import describe  # noqa: E402
-from ivfuse.registration.geometry import corners_of, four_points, to_centres  # noqa: E402
+from ivfuse.registration.geometry import corners_of, four_points, to_centers  # noqa: E402
 from ivfuse.training import trainer  # noqa: E402
 from ivfuse.training.checkpoint import load_model, read_model, save_model  # noqa: E402
 from ivfuse.training.export import export_onnx  # noqa: E402
 from ivfuse.training.matching import (  # noqa: E402
     MatchLoss,
     MatchSampler,
-    recoloured,
+    recolored,
     shift_loss,
     surfaces,
     unrelated_loss,
@@ -52,27 +52,27 @@ def how(**options: Any) -> Match:
 
 @pytest.fixture
 def sets(texture: Texture) -> list[tuple[float, list[PairImages]]]:
-    """One pair of one picture in two copies: where it is warped is the only difference."""
-    picture = np.rint(texture(120, 160, seed=3) * 255).astype(np.uint8)
-    return [(1.0, [PairImages("same", picture, picture.copy())])]
+    """One pair of one image in two copies: where it is warped is the only difference."""
+    image = np.rint(texture(120, 160, seed=3) * 255).astype(np.uint8)
+    return [(1.0, [PairImages("same", image, image.copy())])]
 
 
 @pytest.mark.parametrize("sizes", [((1, 1), (1, 9)), ((7, 3), (50, 37))])
 @torch.no_grad()
-def test_features_keep_the_size_of_either_picture_and_no_pixel_counts_more_than_one(sizes: Any) -> None:
+def test_features_keep_the_size_of_either_image_and_no_pixel_counts_more_than_one(sizes: Any) -> None:
     for found, size in zip(make()(*(torch.rand(2, 1, *size) for size in sizes)), sizes, strict=True):
         assert found.shape == (2, 8, *size)
         assert float(found.norm(dim=1).max()) <= 1
 
 
 @torch.no_grad()
-def test_brightness_and_contrast_of_a_whole_picture_do_not_matter() -> None:
+def test_brightness_and_contrast_of_a_whole_image_do_not_matter() -> None:
     net, x = make(), torch.rand(1, 1, 60, 60)
     assert torch.allclose(net.ir(x), net.ir(0.3 * x + 0.5), atol=0.02)
 
 
 def test_the_shifts_of_a_batch_are_where_blocks_match(sets: Any) -> None:
-    """Raw values of one picture instead of features: the best shift is the stated one, to a pixel."""
+    """Raw values of one image instead of features: the best shift is the stated one, to a pixel."""
     (batch,) = MatchSampler(sets, how(turn=0, bend=0.002), (1, 0), STILL).draw(0)
     plain = [x - x.mean() for x in (batch.ir, batch.vi)]
     found = surfaces(batch, *plain, reach=5).argmax(-1)
@@ -94,10 +94,10 @@ def test_a_batch_is_a_function_of_its_step_alone_and_shared_by_ranks(sets: Any) 
 
 
 def test_a_photograph_is_seen_with_other_values_by_the_infrared(texture: Texture) -> None:
-    picture = np.rint(texture(80, 80, seed=1) * 255).astype(np.uint8)
-    (batch,) = MatchSampler([(1.0, [PairImages("photo", picture, picture)])], how(), (1, 0), STILL).draw(0)
+    image = np.rint(texture(80, 80, seed=1) * 255).astype(np.uint8)
+    (batch,) = MatchSampler([(1.0, [PairImages("photo", image, image)])], how(), (1, 0), STILL).draw(0)
     assert float((batch.ir - batch.vi).abs().mean()) > 0.1
-    changed = recoloured(np.linspace(0, 1, 50, dtype=np.float32), np.random.default_rng(0))
+    changed = recolored(np.linspace(0, 1, 50, dtype=np.float32), np.random.default_rng(0))
     assert changed.min() == 0
     assert changed.max() == pytest.approx(1, abs=1e-5)
 
@@ -172,17 +172,17 @@ def test_a_block_must_fit_into_its_crop(tmp_path: Path) -> None:
 
 
 def test_sets_are_brought_to_a_size_and_their_corners_put_right(tmp_path: Path, texture: Texture) -> None:
-    picture = np.rint(texture(96, 96, seed=5) * 255).astype(np.uint8)
+    image = np.rint(texture(96, 96, seed=5) * 255).astype(np.uint8)
     corners = ((1.0, 0.5), (-2.0, 0.0), (0.0, -1.0), (0.5, 0.5))
-    wide = cv2.resize(picture, (128, 96), interpolation=cv2.INTER_LINEAR)
+    wide = cv2.resize(image, (128, 96), interpolation=cv2.INTER_LINEAR)
     ends = corners_of((128, 96))
     out_of_line = cv2.warpPerspective(
         wide,
-        to_centres(four_points(ends + np.array(corners) * 1.28, ends)),
+        to_centers(four_points(ends + np.array(corners) * 1.28, ends)),
         (128, 96),
         borderMode=cv2.BORDER_REPLICATE,
     )
-    for kind, values in (("ir", out_of_line), ("vi", picture)):
+    for kind, values in (("ir", out_of_line), ("vi", image)):
         (tmp_path / "set" / kind).mkdir(parents=True)
         cv2.imwrite(str(tmp_path / "set" / kind / "a.png"), values)
     spec = PairSet(path="set", size=(128, 96), corners=corners)
@@ -200,10 +200,10 @@ def test_sets_are_brought_to_a_size_and_their_corners_put_right(tmp_path: Path, 
 @torch.no_grad()
 def test_the_shipped_graph_computes_what_the_shipped_weights_do(texture: Texture) -> None:
     net, _ = load_model(ROOT / "weights" / "matcher.safetensors")
-    picture = texture(61, 83, seed=2)
+    image = texture(61, 83, seed=2)
     for band in ("ir", "vi"):
-        expected = getattr(net, band)(torch.from_numpy(picture)[None, None])[0].numpy()
-        assert np.abs(describe(picture, band) - expected).max() < 1e-4  # type: ignore[arg-type]
+        expected = getattr(net, band)(torch.from_numpy(image)[None, None])[0].numpy()
+        assert np.abs(describe(image, band) - expected).max() < 1e-4  # type: ignore[arg-type]
 
 
 def test_the_matcher_is_no_method(tmp_path: Path) -> None:

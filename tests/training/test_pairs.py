@@ -65,7 +65,7 @@ def test_batches_are_float32_in_range_whatever_is_augmented() -> None:
         assert x.is_contiguous()
 
 
-def test_small_pictures_are_mirrored() -> None:
+def test_small_images_are_mirrored() -> None:
     pair = numbered(5, 40)
     ir, vi = sampler([pair], crop=12).draw(0)
     assert torch.equal(ir[:, :, :5].flip(2), ir[:, :, 5:10])
@@ -91,7 +91,7 @@ def test_values_change_in_each_modality_alone() -> None:
     assert (np.diff(ir.ravel()[order]) >= 0).all()  # without noise the order of values stays
 
 
-def test_without_augmentation_crops_are_parts_of_the_picture() -> None:
+def test_without_augmentation_crops_are_parts_of_the_image() -> None:
     pair = numbered(30, 34)
     windows = np.lib.stride_tricks.sliding_window_view(pair.ir, (16, 16)).reshape(-1, 16, 16)
     known = {window.tobytes() for window in windows}
@@ -101,7 +101,7 @@ def test_without_augmentation_crops_are_parts_of_the_picture() -> None:
     assert len(found) > 8
 
 
-def test_resize_takes_the_whole_picture() -> None:
+def test_resize_takes_the_whole_image() -> None:
     pair = numbered(32, 48)
     ir, _ = sampler([pair], resize=True).draw(0)
     expected = cv2.resize(pair.ir, (16, 16), interpolation=cv2.INTER_AREA)
@@ -116,7 +116,7 @@ def test_sets_are_drawn_by_their_weights() -> None:
     assert float(source.draw(0)[0].mean()) == pytest.approx(0.25, abs=0.09)
 
 
-def test_a_smaller_thermal_picture_is_brought_to_the_visible_one(data: Path) -> None:
+def test_a_smaller_thermal_image_is_brought_to_the_visible_one(data: Path) -> None:
     pairs = load_set(data, PairSet(path="train"))
     assert [p.name for p in pairs] == ["0", "1", "2", "3"]
     assert {p.ir.shape for p in pairs} == {p.vi.shape for p in pairs} == {(60, 72)}
@@ -153,7 +153,7 @@ def test_a_folder_without_pairs_is_named(data: Path, tmp_path: Path) -> None:
 # ------------------------------------------------------------------ patches of another set
 
 
-def colour_set(root: Path, name: str, count: int, low: int, high: int) -> None:
+def color_set(root: Path, name: str, count: int, low: int, high: int) -> None:
     for index in range(count):
         rng = np.random.default_rng(index + 100 * low)
         for side, shape in (("ir", (40, 48)), ("vi", (40, 48, 3))):
@@ -168,32 +168,32 @@ def mixed(**external: Any) -> Data:
 
 
 @pytest.fixture
-def coloured(tmp_path: Path) -> Path:
-    colour_set(tmp_path, "bright", 2, 120, 180)
-    colour_set(tmp_path, "dim", 2, 60, 120)
-    colour_set(tmp_path, "dark", 3, 5, 80)
+def colored(tmp_path: Path) -> Path:
+    color_set(tmp_path, "bright", 2, 120, 180)
+    color_set(tmp_path, "dim", 2, 60, 120)
+    color_set(tmp_path, "dark", 3, 5, 80)
     return tmp_path
 
 
-def test_external_patches_are_one_more_set_brought_to_the_target_in_colour(coloured: Path) -> None:
-    *_, (weight, patches) = load_training(coloured, mixed(target=["bright"]))
+def test_external_patches_are_one_more_set_brought_to_the_target_in_color(colored: Path) -> None:
+    *_, (weight, patches) = load_training(colored, mixed(target=["bright"]))
     assert weight == 0.5
     assert len(patches) == 7
     assert {x.shape for p in patches for x in (p.ir, p.vi)} == {(16, 16)}
     assert np.mean([p.vi.mean() for p in patches]) == pytest.approx(149.5, abs=4)  # 120..179
     assert np.mean([p.ir.mean() for p in patches]) == pytest.approx(42, abs=4)  # untouched
-    *_, (_, plain) = load_training(coloured, mixed(target=["bright"], gamma="none"))
+    *_, (_, plain) = load_training(colored, mixed(target=["bright"], gamma="none"))
     assert np.mean([p.vi.mean() for p in plain]) == pytest.approx(42, abs=4)
 
 
-def test_without_a_named_target_all_training_sets_are_it(coloured: Path) -> None:
-    *_, (_, patches) = load_training(coloured, mixed(k=None))
+def test_without_a_named_target_all_training_sets_are_it(colored: Path) -> None:
+    *_, (_, patches) = load_training(colored, mixed(k=None))
     assert len(patches) == 3 * 6
     assert np.mean([p.vi.mean() for p in patches]) == pytest.approx((149.5 + 89.5) / 2, abs=4)
 
 
-def test_what_is_kept_for_validation_is_neither_target_nor_external(coloured: Path) -> None:
-    colour_set(coloured, "held", 1, 0, 255)  # the stem "0"
+def test_what_is_kept_for_validation_is_neither_target_nor_external(colored: Path) -> None:
+    color_set(colored, "held", 1, 0, 255)  # the stem "0"
     data = mixed(k=None).model_copy(update={"exclude_stems_of": ["held"]})
-    *_, (_, patches) = load_training(coloured, data)
+    *_, (_, patches) = load_training(colored, data)
     assert {p.name.split("-")[0] for p in patches} == {"1", "2"}

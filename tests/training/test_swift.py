@@ -73,13 +73,13 @@ def test_a_pixel_acts_no_farther_than_the_reach(at: tuple[int, int]) -> None:
     net = make().double()
     ir, vi = (noise(1, 1, 136, 136, seed=s).double().requires_grad_() for s in (0, 1))
     net(ir, vi, torch.full((1, 1, 1, 1), 0.5).double())[0, 0, at[0], at[1]].backward()
-    for picture in (ir, vi):
-        rows, columns = picture.grad[0, 0].nonzero().T
+    for image in (ir, vi):
+        rows, columns = image.grad[0, 0].nonzero().T
         assert max(abs(rows - at[0]).max(), abs(columns - at[1]).max()) <= REACH
 
 
 @torch.no_grad()
-def test_the_level_of_the_whole_picture_matters_to_a_tile() -> None:
+def test_the_level_of_the_whole_image_matters_to_a_tile() -> None:
     net, ir, vi = make(), noise(1, 1, 32, 32), noise(1, 1, 32, 32, seed=1)
     low, high = (net(ir, vi, torch.full((1, 1, 1, 1), x)) for x in (0.1, 0.9))
     assert not torch.allclose(low, high)
@@ -109,7 +109,7 @@ def teacher(tmp_path: Path) -> Path:
     return path
 
 
-def test_imitation_is_nothing_where_the_pictures_are_equal_and_grows_with_their_distance() -> None:
+def test_imitation_is_nothing_where_the_images_are_equal_and_grows_with_their_distance() -> None:
     imitation: Callable[..., Tensor] = TEACHER_LOSSES["imitation"]
     x = noise(1, 1, 48, 48)
     assert float(imitation(x, x, gradient=1, low=1)) == 0
@@ -130,7 +130,7 @@ def test_a_stage_learns_from_its_teacher(
     assert not torch.equal(mine["stem.0.weight"], without["stem.0.weight"])
 
 
-def test_the_loss_of_a_stage_with_a_teacher_is_the_distance_to_its_picture(
+def test_the_loss_of_a_stage_with_a_teacher_is_the_distance_to_its_image(
     swift_smoke: dict[str, Any],
 ) -> None:
     recipe = Recipe.model_validate(taught(swift_smoke, Path("any"), "imitation"))

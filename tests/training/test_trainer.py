@@ -203,7 +203,7 @@ def test_another_recipe_in_the_folder_is_refused(train: Make, smoke: dict[str, A
 
 
 def test_a_run_of_an_older_version_goes_on(train: Make, smoke: dict[str, Any], tmp_path: Path) -> None:
-    """Its recipe lacks keys, and its optimiser facts, that have come since and have defaults."""
+    """Its recipe lacks keys, and its optimizer facts, that have come since and have defaults."""
     whole = train(brief(smoke), "whole")
     train(brief(smoke) | {"save_every": 1}, stop_after=3)
     file, state = tmp_path / "run" / "recipe.yaml", tmp_path / "run" / "last.ckpt"
@@ -309,7 +309,7 @@ def test_bf16_on_the_cpu_is_close_to_float32(train: Make, smoke: dict[str, Any],
 
 def test_the_paper_variant_trains_too(train: Make, smoke: dict[str, Any]) -> None:
     smoke |= {"variant": "paper", "net": {"shallow": 2, "growth": 2, "deep": 4, "heads": 1}}
-    smoke["data"].pop("val")  # its pictures are too small for this variant
+    smoke["data"].pop("val")  # its images are too small for this variant
     smoke["stages"][0] |= {"steps": 1}
     smoke["stages"][1] |= {"steps": 2, "crop": 136, "batch": 1, "ema": 0.0, "keep": "last"}
     net, about = load_model(train(smoke))
@@ -342,7 +342,7 @@ def test_a_score_is_the_mean_rank_among_the_rivals(data: Path) -> None:
             return (ir + vi) / 2
 
     class Flat(torch.nn.Module):
-        """Always the same grey: some measures have no value for it."""
+        """Always the same gray: some measures have no value for it."""
 
         def forward(self, ir: Any, vi: Any) -> Any:
             return torch.full_like(ir, 0.5)

@@ -47,7 +47,7 @@ def test_the_generator_alone_decides(name: str) -> None:
 
 @pytest.mark.parametrize("name", VIEW_LOSSES)
 @pytest.mark.parametrize("size", [1, 2, 9, 40])
-def test_pictures_smaller_than_a_view_are_taken_whole(name: str, size: int) -> None:
+def test_images_smaller_than_a_view_are_taken_whole(name: str, size: int) -> None:
     x = noise(3, size)
     value = VIEW_LOSSES[name](mean, x, noise(1, size), noise(2, size), np.random.default_rng(0))
     assert torch.isfinite(value)
@@ -63,7 +63,7 @@ def test_blur_punishes_detail_and_spares_flat_areas_and_ramps() -> None:
     )
     assert flat == pytest.approx(0, abs=1e-12)
     assert slope < 1e-3 < step < 0.05 < board  # a mirrored border bends the ramp a little
-    assert board == pytest.approx(0.25, rel=0.01)  # every pixel half a step from grey
+    assert board == pytest.approx(0.25, rel=0.01)  # every pixel half a step from gray
 
 
 def test_blur_is_the_release_s_kernel() -> None:
@@ -102,7 +102,7 @@ def test_nothing_is_learned_from_the_weak_branch() -> None:
     assert float(gain.grad) != 0
 
 
-def test_spoilt_views_stay_pictures_of_the_asked_size() -> None:
+def test_spoilt_views_stay_images_of_the_asked_size() -> None:
     seen: list[Tensor] = []
 
     def fuse(ir: Tensor, vi: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ def test_spoilt_views_stay_pictures_of_the_asked_size() -> None:
     assert all(0 <= float(x.min()) <= float(x.max()) <= 1 for x in seen)
     assert not torch.equal(seen[0], seen[1])
     measure("consistency", noise(0), fuse=fuse)
-    assert seen[-1].shape == (2, 1, 20, 20)  # half a picture where nothing is asked
+    assert seen[-1].shape == (2, 1, 20, 20)  # half an image where nothing is asked
 
 
 def test_an_unknown_option_is_named() -> None:

@@ -70,7 +70,7 @@ def test_patches_are_cut_row_by_row_and_put_back() -> None:
     assert patches.shape == (2, 6, 768)
     assert torch.equal(patches[1, 4].reshape(16, 16, 3), x[1, :, 16:, 16:32].permute(1, 2, 0))
     assert torch.equal(vit.unpatchify(patches, 2, 3), x)
-    with pytest.raises(ShapeError, match="pictures of 32x40, expected sides that are multiples of 16"):
+    with pytest.raises(ShapeError, match="images of 32x40, expected sides that are multiples of 16"):
         vit.patchify(x[..., :40])
 
 

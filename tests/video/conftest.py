@@ -73,7 +73,7 @@ def _write_clip(
         pixels: FFmpeg's pixel format; ``None`` for the one nearest to the arrays.
         rate: frames per second.
         times: of the frames, in seconds; ``None`` for even ones from 0.
-        sound: encoder of a sine beside the pictures.
+        sound: encoder of a sine beside the images.
         options, container: of the encoder and the container.
         color_range: 1 limited, 2 full.
     """
@@ -139,7 +139,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory, moving: Moving) -> tuple[Pat
 
 @pytest.fixture(scope="session")
 def read_clip() -> Callable[[Path], list[Array]]:
-    """Decode a file to R, G, B pictures."""
+    """Decode a file to R, G, B images."""
     return _read_clip
 
 

@@ -40,7 +40,7 @@ def streams_of(path: Path) -> dict[str, Any]:
         }
 
 
-def test_a_lossless_output_is_what_the_pictures_fused_one_by_one_are(
+def test_a_lossless_output_is_what_the_images_fused_one_by_one_are(
     clips: Clips, moving: Any, tmp_path: Path, ivfuse_cli: Cli, read_clip: ReadClip
 ) -> None:
     out = tmp_path / "out" / "fused.mkv"
@@ -82,7 +82,7 @@ def test_sound_that_the_container_does_not_take_is_left_out_and_told(
     assert streams_of(tmp_path / "f.mkv")["sound"] == "wavpack"
 
 
-def test_sound_stays_with_the_picture_when_the_start_is_left_out(
+def test_sound_stays_with_the_image_when_the_start_is_left_out(
     clips: Clips, tmp_path: Path, ivfuse_cli: Cli
 ) -> None:
     import av
@@ -114,7 +114,7 @@ def test_mpeg4_is_the_way_out_where_ffmpeg_has_no_h264(
     assert "none of the encoders" in refused.err
 
 
-def test_pictures_in_and_out_are_those_of_the_fuse_command(
+def test_images_in_and_out_are_those_of_the_fuse_command(
     moving: Any, tmp_path: Path, ivfuse_cli: Cli
 ) -> None:
     for name, frames in (("ir", moving.ir), ("vi", moving.vi[..., ::-1])):
@@ -136,9 +136,9 @@ def test_gray_and_side_by_side(clips: Clips, tmp_path: Path, ivfuse_cli: Cli, re
     out = tmp_path / "f.mkv"
     choices = ("--codec", "ffv1", "--method", "average", "--gray", "--side-by-side")
     assert ivfuse_cli("video", *clips, "-o", out, *choices).code == 0
-    picture = read_clip(out)[5].astype(int)
-    assert picture.shape == (64, 288, 3)
-    thermal, visible, fused = np.split(picture, 3, 1)
+    image = read_clip(out)[5].astype(int)
+    assert image.shape == (64, 288, 3)
+    thermal, visible, fused = np.split(image, 3, 1)
     assert np.abs(thermal - read_clip(clips[0])[5]).max() <= 1
     assert np.abs(visible - read_clip(clips[1])[5]).max() <= 2
     assert np.ptp(fused, -1).max() == 0
@@ -204,7 +204,7 @@ def test_a_broken_input_gives_what_could_be_fused_and_code_1(
     ("change", "expected"),
     [
         (["-o", "f.avi"], "expected a name in .mp4 or .mkv"),
-        (["-o", "f.png"], "one picture cannot hold a video"),
+        (["-o", "f.png"], "one image cannot hold a video"),
         (["-o", "f.mp4", "--codec", "ffv1"], "FFV1 goes into .mkv"),
         (["-o", "f.mp4", "--codec", "av1"], "expected one of"),
         (["-o", "f.mp4", "--offset", "later"], "expected seconds, auto or start"),

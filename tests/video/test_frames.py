@@ -1,4 +1,4 @@
-"""A fused luma takes the place of the visible's, and the colours stay."""
+"""A fused luma takes the place of the visible's, and the colors stay."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import ShapeError
-from ivfuse.image.color import luma, recolour
+from ivfuse.image.color import luma, recolor
 from ivfuse.video.frame import Frame, beside, gray_frame, levels_of, luma_of, with_luma
 from ivfuse.video.frame_conversion import to_bgr
 
@@ -25,7 +25,7 @@ def test_every_level_survives_the_way_to_a_luma_and_back(limited: bool) -> None:
     np.testing.assert_array_equal(levels_of(gray, limited), levels)
 
 
-def test_colours_that_have_room_are_kept_bit_for_bit() -> None:
+def test_colors_that_have_room_are_kept_bit_for_bit() -> None:
     frame = frame_of(120, 110, 150, limited=True)
     out = with_luma(frame, np.full((8, 12), 0.6, np.float32))
     assert out.planes[0][0, 0] == round(16 + 219 * 0.6)
@@ -36,7 +36,7 @@ def test_colours_that_have_room_are_kept_bit_for_bit() -> None:
 
 @pytest.mark.parametrize("target", [0.0, 0.05, 0.93, 1.0])
 @pytest.mark.parametrize("limited", [True, False])
-def test_colours_without_room_lose_saturation_as_in_a_fused_picture(target: float, limited: bool) -> None:
+def test_colors_without_room_lose_saturation_as_in_a_fused_image(target: float, limited: bool) -> None:
     import cv2
 
     rgb = np.zeros((8, 12, 3), np.float32)
@@ -48,10 +48,10 @@ def test_colours_without_room_lose_saturation_as_in_a_fused_picture(target: floa
     fused = np.full((8, 12), target, np.float32)
     out = with_luma(frame, fused)
     shown = cv2.cvtColor(to_bgr(out), cv2.COLOR_BGR2RGB) / 255
-    np.testing.assert_allclose(shown, recolour(rgb, fused), atol=0.02)  # 8-bit chroma
+    np.testing.assert_allclose(shown, recolor(rgb, fused), atol=0.02)  # 8-bit chroma
 
 
-def test_a_grey_frame_stays_grey() -> None:
+def test_a_gray_frame_stays_gray() -> None:
     out = with_luma(Frame((np.zeros((4, 4), np.uint8),), 0, 0), np.ones((4, 4), np.float32))
     assert len(out.planes) == 1
     assert out.planes[0].min() == 255
@@ -62,11 +62,11 @@ def test_a_luma_of_another_size_is_refused() -> None:
         with_luma(frame_of(1, 2, 3), np.zeros((4, 4), np.float32))
 
 
-def test_frames_side_by_side_keep_their_order_and_colours() -> None:
-    coloured = frame_of(120, 90, 160)
-    grey = gray_frame(coloured, np.full((8, 12), 1, np.float32))
-    row = beside([grey, coloured, grey])
+def test_frames_side_by_side_keep_their_order_and_colors() -> None:
+    colored = frame_of(120, 90, 160)
+    gray = gray_frame(colored, np.full((8, 12), 1, np.float32))
+    row = beside([gray, colored, gray])
     assert row.width == 36
     assert row.planes[0][0, [0, 12, 24]].tolist() == [255, 120, 255]
     assert row.planes[1][0, [0, 6, 12]].tolist() == [128, 90, 128]
-    assert beside([grey, grey]).planes[0].shape == (8, 24)
+    assert beside([gray, gray]).planes[0].shape == (8, 24)

@@ -21,12 +21,12 @@ def recording(
     for index in range(round(seconds * rate)):
         now = start + index / rate
         y, x = (np.interp(now, np.arange(40) * 0.7, knots[:, axis]) for axis in (0, 1))
-        picture = pattern.copy()
-        picture[int(y * 60) : int(y * 60) + 12, int(x * 80) : int(x * 80) + 14] = 230
+        image = pattern.copy()
+        image[int(y * 60) : int(y * 60) + 12, int(x * 80) : int(x * 80) + 14] = 230
         if invert:
-            picture = 255 - picture
-        picture += np.random.default_rng(index).integers(-noise, noise + 1, picture.shape).astype(np.int16)
-        frames.append(Frame((np.clip(picture, 0, 255).astype(np.uint8),), index / rate, index))
+            image = 255 - image
+        image += np.random.default_rng(index).integers(-noise, noise + 1, image.shape).astype(np.int16)
+        frames.append(Frame((np.clip(image, 0, 255).astype(np.uint8),), index / rate, index))
     return frames
 
 

@@ -33,9 +33,9 @@ def test_the_page_and_the_last_frame_are_served() -> None:
         assert b"stream.mjpg" in get(urls[0])
         show(frame(10))
         show(frame(200))
-        picture = cv2.imdecode(np.frombuffer(get(urls[0] + "frame.jpg"), np.uint8), cv2.IMREAD_GRAYSCALE)
-        assert picture.shape == (48, 64)
-        assert picture.mean() == pytest.approx(200, abs=2)
+        image = cv2.imdecode(np.frombuffer(get(urls[0] + "frame.jpg"), np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert image.shape == (48, 64)
+        assert image.mean() == pytest.approx(200, abs=2)
         with pytest.raises(urllib.error.HTTPError, match="404"):
             get(urls[0] + "etc/passwd")
         with pytest.raises(urllib.error.HTTPError, match="403"):
@@ -71,7 +71,7 @@ def test_a_watcher_that_reads_nothing_does_not_slow_the_fusion() -> None:
             assert time.perf_counter() - started[1] < 5
 
 
-def test_nobody_watching_costs_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_watching_costs_no_image(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(frame: Frame) -> bytes:
         raise AssertionError("nobody asked")
 

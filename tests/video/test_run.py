@@ -25,12 +25,12 @@ from ivfuse.video.source import Health, SourceInfo
 class Rows:
     """A source of frames that are made as they are read; counts those in memory."""
 
-    def __init__(self, count: int, *, live: float = 0.0, colour: bool = False, same: bool = False) -> None:
+    def __init__(self, count: int, *, live: float = 0.0, color: bool = False, same: bool = False) -> None:
         self.info = SourceInfo("made", 32, 24, Fraction(25), None if live else count, live=bool(live))
         self.health = Health()
         self.made = 0
         self.closed = False
-        self._count, self._pause, self._colour, self._same = count, live, colour, same
+        self._count, self._pause, self._color, self._same = count, live, color, same
 
     def items(self) -> Iterator[Any]:
         for index in range(self._count):
@@ -38,7 +38,7 @@ class Rows:
             self.made += 1
             self.health.frames += 1
             planes = [np.full((24, 32), 0 if self._same else index % 200, np.uint8)]
-            planes += [np.full((12, 16), 128, np.uint8)] * 2 if self._colour else []
+            planes += [np.full((12, 16), 128, np.uint8)] * 2 if self._color else []
             yield Frame(tuple(planes), time.monotonic() if self._pause else index / 25, index)
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Counting:
 @pytest.mark.parametrize("name", ivfuse.list_methods())
 def test_every_method_fuses_video(name: str) -> None:
     sink = Kept()
-    summary = fuse_video(FrameFuser(Fuser(name)), Rows(2), Rows(2, colour=True), sink)
+    summary = fuse_video(FrameFuser(Fuser(name)), Rows(2), Rows(2, color=True), sink)
     assert (summary.frames, len(sink.frames)) == (2, 2)
     assert all(len(frame.planes) == 3 for frame in sink.frames)
 

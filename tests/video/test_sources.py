@@ -1,4 +1,4 @@
-"""What comes out of files, rows of pictures, addresses and broken things."""
+"""What comes out of files, rows of images, addresses and broken things."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ def test_deep_thermal_frames_keep_their_counts(bits: int, tmp_path: Path, write_
 def test_black_and_white_are_found_in_either_range(
     limited: bool, tmp_path: Path, write_clip: WriteClip
 ) -> None:
-    picture = np.zeros((32, 32, 3), np.uint8)
-    picture[:, 16:] = 255
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:, 16:] = 255
     pixels = "yuv420p" if limited else "yuvj420p"
     codec = "mpeg4" if limited else "mjpeg"
-    path = write_clip(tmp_path / "vi.mkv", [picture] * 3, codec=codec, pixels=pixels)
+    path = write_clip(tmp_path / "vi.mkv", [image] * 3, codec=codec, pixels=pixels)
     frame = frames_of(open_source(str(path), "vi"))[0]
     assert frame.limited is limited
     luma = luma_of(frame)
@@ -69,21 +69,21 @@ def test_black_and_white_are_found_in_either_range(
 
 
 @pytest.mark.parametrize("pixels", ["rgb24", "bgra", "yuv422p", "nv12", "yuv420p10le", "gray"])
-def test_visible_frames_of_any_format_have_the_luma_of_their_colours(pixels: str) -> None:
+def test_visible_frames_of_any_format_have_the_luma_of_their_colors(pixels: str) -> None:
     import av
 
     from ivfuse.video.stream import visible_planes
 
-    picture = np.zeros((32, 32, 3), np.uint8)
-    picture[:] = (180, 90, 40)
-    given = av.VideoFrame.from_ndarray(picture, format="rgb24")
+    image = np.zeros((32, 32, 3), np.uint8)
+    image[:] = (180, 90, 40)
+    given = av.VideoFrame.from_ndarray(image, format="rgb24")
     planes, limited = visible_planes(given.reformat(format=pixels) if pixels != "rgb24" else given)
     luma = luma_of(Frame(planes, 0, 0, limited))
     expected = (0.299 * 180 + 0.587 * 90 + 0.114 * 40) / 255
     assert luma.mean() == pytest.approx(expected, abs=0.012)
 
 
-def test_a_folder_and_a_pattern_give_pictures_at_a_rate(tmp_path: Path, moving: Any) -> None:
+def test_a_folder_and_a_pattern_give_images_at_a_rate(tmp_path: Path, moving: Any) -> None:
     for number in (3, 4, 6):  # 5 is missing
         assert cv2.imwrite(str(tmp_path / f"f_{number:03d}.png"), moving.ir[number])
     folder = open_source(str(tmp_path), "ir", rate=Fraction(10))
@@ -93,7 +93,7 @@ def test_a_folder_and_a_pattern_give_pictures_at_a_rate(tmp_path: Path, moving: 
     assert pattern.health.missing == 1
 
 
-def test_a_row_of_pictures_goes_on_past_a_bad_one_and_names_it(tmp_path: Path, moving: Any) -> None:
+def test_a_row_of_images_goes_on_past_a_bad_one_and_names_it(tmp_path: Path, moving: Any) -> None:
     for number in range(3):
         assert cv2.imwrite(str(tmp_path / f"{number}.png"), moving.vi[number])
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:200])
@@ -146,9 +146,9 @@ def test_damage_in_the_middle_is_passed_over_and_told(
 def test_frames_of_a_turned_camera_are_upright(
     pixels: str, codec: str, tmp_path: Path, write_clip: WriteClip
 ) -> None:
-    picture = np.zeros((32, 64, 3), np.uint8)
-    picture[:8] = (255, 255, 255)  # the top of what the sensor sees
-    path = write_clip(tmp_path / "vi.mp4", [picture] * 2, codec=codec, pixels=pixels)
+    image = np.zeros((32, 64, 3), np.uint8)
+    image[:8] = (255, 255, 255)  # the top of what the sensor sees
+    path = write_clip(tmp_path / "vi.mp4", [image] * 2, codec=codec, pixels=pixels)
     plain = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
     clockwise = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
     head, track = path.read_bytes().split(b"tkhd", 1)
@@ -180,7 +180,7 @@ def test_what_cannot_be_opened_is_one_line(words: str, expected: str) -> None:
 def test_what_is_no_video_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.mp4"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"x\.mp4: cannot be opened|no picture"):
+    with pytest.raises(InputError, match=r"x\.mp4: cannot be opened|no image"):
         open_source(str(path), "vi")
 
 

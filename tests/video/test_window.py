@@ -46,7 +46,7 @@ def test_a_flickering_sensor_makes_a_tenth_of_the_flicker() -> None:
     base = counts(1, 7000, 9000)
     for index in range(60):
         frame = base.copy()
-        frame[:2] = 9000 + 1500 * rng.random()  # a hot spot of changing heat, 3 % of the picture
+        frame[:2] = 9000 + 1500 * rng.random()  # a hot spot of changing heat, 3 % of the image
         means["own"].append(float(own.apply(at(frame, index))[10:].mean()))
         means["steady"].append(float(steady.apply(at(frame, index))[10:].mean()))
     flicker = {name: np.abs(np.diff(values)).mean() for name, values in means.items()}
@@ -66,7 +66,7 @@ def test_something_hot_that_comes_in_is_no_cut() -> None:
     base = counts(0, 7200, 7300)
     steady.follow(base, 0.0)
     hot = base.copy()
-    hot[:12, :20] = 8500  # 5 % of the picture
+    hot[:12, :20] = 8500  # 5 % of the image
     window = steady.follow(hot, 1 / 30)
     assert steady.cuts == 0
     assert window[1] < 7400

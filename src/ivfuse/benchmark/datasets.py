@@ -40,7 +40,7 @@ class KnownSet:
         repository: owner/name on GitHub; empty if there is none.
         obtained: where it is offered.
         terms: under what terms, as far as known.
-        sizes: (width, height) that all pictures have; empty where they differ.
+        sizes: (width, height) that all images have; empty where they differ.
         scenes: what it shows.
         layouts: (infrared, visible) folders below the root.
         splits: published test splits.
@@ -71,7 +71,7 @@ class DataSet:
         name: for tables and file names.
         root: the folder.
         pairing: its pairs and what was left over.
-        known: the set it was recognised as, or ``None``.
+        known: the set it was recognized as, or ``None``.
         layout: how the pairs were found, for people.
     """
 
@@ -87,7 +87,7 @@ class DataSet:
         return self.pairing.pairs
 
     @property
-    def recognised(self) -> str:
+    def recognized(self) -> str:
         """What it is, in a line; that a folder bears a set's name does not make it a published split."""
         if self.known is None:
             return "not one of the known sets"
@@ -104,7 +104,7 @@ class Check:
 
     Attributes:
         data: what was found.
-        sizes: (width, height) of the visible pictures -> how many.
+        sizes: (width, height) of the visible images -> how many.
         problems: what is wrong, a line each; empty if nothing is.
     """
 
@@ -137,13 +137,13 @@ def open_set(root: Path | str, known: KnownSet | None = None) -> DataSet:
 
     Args:
         root: a known set in its usual layout, or any folder with ``ir/`` and ``vi/`` and the like.
-        known: what it is said to be; else it is recognised by the names of the folder and its parents.
+        known: what it is said to be; else it is recognized by the names of the folder and its parents.
 
     Raises:
         InputError: if the folder is missing or holds no pair.
     """
     root = Path(root)
-    known = known or recognise(root)
+    known = known or recognize(root)
     pairing, layout = _find(root, known)
     if not pairing.pairs:
         raise InputError(f"{root}: no pairs found, expected files of equal names in ir/ and vi/")
@@ -169,7 +169,7 @@ def open_sets(roots: Sequence[Path | str]) -> list[DataSet]:
     return found
 
 
-def recognise(root: Path) -> KnownSet | None:
+def recognize(root: Path) -> KnownSet | None:
     """The known set whose name a folder, or one of its two parents, begins with."""
     for part in reversed(root.resolve().parts[-3:]):
         plain = re.sub(r"[\W_]+", "", part.casefold())

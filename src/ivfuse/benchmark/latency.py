@@ -101,7 +101,7 @@ def make(_: None) -> Callable[[_Job], Latency]:
 
 
 def _measured(job: _Job) -> Latency:
-    """Time a pair again and again: arrays of 8 bit in, the fused picture in colour out."""
+    """Time a pair again and again: arrays of 8 bit in, the fused image in color out."""
     from ivfuse.fusion.pipeline import Fuser
 
     cell = job.cell
@@ -129,8 +129,8 @@ def _write_scenes(path: Path, width: int, height: int) -> None:
     arrays: dict[str, Any] = {}
     for index, moment in enumerate(("night", "day")):
         scene = street_scene(*small, time=moment)  # type: ignore[arg-type]
-        colours = [resize_to(np.ascontiguousarray(scene.vi[..., c]), height, width) for c in range(3)]
+        colors = [resize_to(np.ascontiguousarray(scene.vi[..., c]), height, width) for c in range(3)]
         arrays[f"ir{index}"] = np.rint(resize_to(scene.ir, height, width) * 255).astype(np.uint8)
-        arrays[f"vi{index}"] = np.rint(np.dstack(colours) * 255).astype(np.uint8)
+        arrays[f"vi{index}"] = np.rint(np.dstack(colors) * 255).astype(np.uint8)
     with path.open("wb") as file:
         np.savez(file, **arrays)

@@ -25,7 +25,7 @@ class Entry:
 
     Attributes:
         name: for tables and folders.
-        version: of what fuses; empty for pictures that were brought.
+        version: of what fuses; empty for images that were brought.
         brought: set name -> pair name -> fused file, for results of another program; else ``None``.
         unmatched: set name -> what is missing, left over or ambiguous among brought files, a line each.
     """
@@ -62,7 +62,7 @@ class Plan:
 
     @property
     def tasks(self) -> int:
-        """How many pictures there are to fuse and to score."""
+        """How many images there are to fuse and to score."""
         own = sum(entry.brought is None for entry in self.entries)
         return sum(len(data.pairs) for data in self.sets) * (own + 1)
 
@@ -144,13 +144,13 @@ def _version(name: str) -> str:
 
 
 def _brought(text: str, sets: Sequence[DataSet]) -> Entry:
-    """The pictures that another program made."""
+    """The images that another program made."""
     name, equals, folder = text.partition("=")
     if not equals or not folder or not _NAME.fullmatch(name):
         raise UsageError(f"--fused {text!r}: expected NAME=DIR, a name of letters, digits, space and . + - _")
     root = Path(folder)
     if not root.is_dir():
-        raise InputError(f"{root}: no such folder, expected the fused pictures of {name}")
+        raise InputError(f"{root}: no such folder, expected the fused images of {name}")
     apart = any((root / data.name).is_dir() for data in sets)
     brought: dict[str, dict[str, Path]] = {}
     unmatched: dict[str, tuple[str, ...]] = {}
@@ -170,7 +170,7 @@ def _brought(text: str, sets: Sequence[DataSet]) -> Entry:
             *(f"ambiguous: {line}" for line in trios.ambiguous if line not in data.pairing.ambiguous),
         )
     if not any(brought.values()):
-        raise InputError(f"{root}: no fused picture of any pair, expected files with the pairs' names")
+        raise InputError(f"{root}: no fused image of any pair, expected files with the pairs' names")
     return Entry(name, "", brought, unmatched)
 
 

@@ -97,13 +97,13 @@ def quotes_for(data: DataSet, convention: str, metrics: Sequence[str]) -> list[Q
 def comparable(metric: str, first: str, second: str) -> bool:
     """Whether a metric is the same function under both conventions.
 
-    How colour becomes grey may differ in rounding (at most one level of 255), which tables do not show;
+    How color becomes gray may differ in rounding (at most one level of 255), which tables do not show;
     scoring channel by channel is another thing altogether.
     """
     if first not in CONVENTIONS:
         return False
     one, two = get_convention(first), get_convention(second)
-    return one.colour == two.colour and one.variant(metric).function is two.variant(metric).function
+    return one.color == two.color and one.variant(metric).function is two.variant(metric).function
 
 
 def _remark(row: PublishedRow, pairs: int) -> str:

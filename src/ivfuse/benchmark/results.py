@@ -1,4 +1,4 @@
-"""What a run measured, arranged for tables and plots: values per picture, costs, and how methods rank."""
+"""What a run measured, arranged for tables and plots: values per image, costs, and how methods rank."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ivfuse.metrics import get_metric, mean_ranks
 
 @dataclass(frozen=True)
 class Cost:
-    """What a method takes for a picture.
+    """What a method takes for an image.
 
     Attributes:
-        pictures: how many were timed.
-        wall, cpu: median seconds of the fusion alone; NaN for pictures that were brought.
+        images: how many were timed.
+        wall, cpu: median seconds of the fusion alone; NaN for images that were brought.
         slowest: largest wall seconds.
         peak: largest memory of the process in MiB, Python and libraries included; NaN if unknown.
         megapixels: median size.
     """
 
-    pictures: int
+    images: int
     wall: float
     cpu: float
     slowest: float
@@ -45,11 +45,11 @@ class Board:
         data, convention: their names.
         pairs: all names, scored or not.
         values: method -> metric -> (pairs,) values; NaN where there is none.
-        failed: method -> how many pictures have no scores at all.
-        reasons: method -> metric -> why a scored picture has no value, counted.
+        failed: method -> how many images have no scores at all.
+        reasons: method -> metric -> why a scored image has no value, counted.
         spreads: method -> metric -> how the values lie.
         mean_rank: method -> rank by means, averaged over the metrics.
-        picture_rank: Friedman's test on ranks within each picture; a missing value is the last.
+        image_rank: Friedman's test on ranks within each image; a missing value is the last.
         by_metric: metric -> the same for that metric alone.
         tests: metric -> method -> test against the best method of that metric, corrected by Holm.
         best: metric -> methods, best mean first; those with failures after all others.
@@ -64,7 +64,7 @@ class Board:
     reasons: dict[str, dict[str, Counter[str]]]
     spreads: dict[str, dict[str, Spread]] = field(default_factory=dict)
     mean_rank: dict[str, float] = field(default_factory=dict)
-    picture_rank: Friedman = field(default_factory=lambda: Friedman({}, 0, 0.0, 1.0, math.nan))
+    image_rank: Friedman = field(default_factory=lambda: Friedman({}, 0, 0.0, 1.0, math.nan))
     by_metric: dict[str, Friedman] = field(default_factory=dict)
     tests: dict[str, dict[str, SignedRank]] = field(default_factory=dict)
     best: dict[str, list[str]] = field(default_factory=dict)
@@ -84,9 +84,9 @@ class Results:
         plan: what was asked for.
         boards: set by set, convention by convention.
         costs: method -> cost over all sets.
-        problems: pictures without scores.
+        problems: images without scores.
         overall: method -> mean rank averaged over the sets, under the first convention.
-        failed: method -> pictures without scores, over all sets.
+        failed: method -> images without scores, over all sets.
         pairs: how many there are over all sets.
     """
 
@@ -186,7 +186,7 @@ def _describe(board: Board, plan: Plan) -> None:
         ranks.append([statistics.tied_ranks(-row) for row in worst_last])
         board.best[name] = _order(board, means, name, sign)
         board.tests[name] = _against_best(board, name)
-    board.picture_rank = statistics.friedman(names, -np.mean(np.array(ranks), axis=0))
+    board.image_rank = statistics.friedman(names, -np.mean(np.array(ranks), axis=0))
 
 
 def _order(board: Board, means: Mapping[str, Mapping[str, float]], name: str, sign: float) -> list[str]:
@@ -195,7 +195,7 @@ def _order(board: Board, means: Mapping[str, Mapping[str, float]], name: str, si
 
 
 def _against_best(board: Board, name: str) -> dict[str, SignedRank]:
-    """Each method against the best one on the pictures that both have."""
+    """Each method against the best one on the images that both have."""
     if not board.best[name]:
         return {}
     best = board.values[board.best[name][0]][name]

@@ -32,7 +32,7 @@ _SCORE = "ivfuse.benchmark.tasks:make_score"
 
 @dataclass(frozen=True)
 class Problem:
-    """A picture that has no scores, and why.
+    """An image that has no scores, and why.
 
     Attributes:
         data, method, pair: which one.
@@ -52,9 +52,9 @@ class Outcome:
     """What a run gave.
 
     Attributes:
-        records: (set, method, pair) -> record, of pictures that have scores.
-        problems: all other pictures.
-        reused: how many fused pictures and scored pairs were there already.
+        records: (set, method, pair) -> record, of images that have scores.
+        problems: all other images.
+        reused: how many fused images and scored pairs were there already.
     """
 
     records: dict[tuple[str, str, str], Record] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def run(plan: Plan, jobs: int | None = None, on_progress: OnProgress | None = No
     Args:
         plan: what to do.
         jobs: processes for scoring; all processors if not given.
-        on_progress: called after each fused picture and each scored pair.
+        on_progress: called after each fused image and each scored pair.
 
     Raises:
         OutputError: the folder of the report cannot be written.
@@ -105,7 +105,7 @@ class _Run:
                         self._fuse(data, pair, entry, workers[entry.name])
 
     def score_all(self) -> None:
-        """Score every pair's pictures, on several processors."""
+        """Score every pair's images, on several processors."""
         requests: list[tuple[DataSet, Pair, ScoreJob]] = []
         for data in self.plan.sets:
             for pair in data.pairs:
@@ -139,7 +139,7 @@ class _Run:
         what = f"fuse {data.name} {pair.name} {entry.name}"
         try:
             key = digest(*self._sources(data, pair), entry.name, entry.version, self._choices(timed=True))
-            record, out = self.store.load(*place), self.store.picture(*place)
+            record, out = self.store.load(*place), self.store.image(*place)
             if record.key == key and out.is_file() and file_digest(out) == record.digest:
                 self.fused[place] = record
                 self.outcome.reused["fuse"] += 1
@@ -157,12 +157,12 @@ class _Run:
         self.tell(what, False)
 
     def _score_job(self, data: DataSet, pair: Pair) -> ScoreJob:
-        """What is still to be scored of a pair; pictures that are not there are noted."""
+        """What is still to be scored of a pair; images that are not there are noted."""
         fused = {}
         wanted: dict[str, dict[str, list[str]]] = {}
         for entry in self.plan.entries:
             place = (data.name, entry.name, pair.name)
-            path = self._picture(data, pair, entry)
+            path = self._image(data, pair, entry)
             if path is None:
                 continue
             record = self.fused[place]
@@ -171,14 +171,14 @@ class _Run:
                 fused[entry.name], wanted[entry.name] = path, todo
         return ScoreJob(pair.ir, pair.vi, fused, wanted, self.plan.ir_window)
 
-    def _picture(self, data: DataSet, pair: Pair, entry: Entry) -> Any:
+    def _image(self, data: DataSet, pair: Pair, entry: Entry) -> Any:
         """The fused file, with its record in ``fused``; ``None`` if there is none."""
         place = (data.name, entry.name, pair.name)
         if entry.brought is None:
-            return self.store.picture(*place) if place in self.fused else None
+            return self.store.image(*place) if place in self.fused else None
         path = entry.brought[data.name].get(pair.name)
         if path is None:
-            self._fail(place, "missing", "no fused picture")
+            self._fail(place, "missing", "no fused image")
             return None
         try:
             found = file_digest(path)

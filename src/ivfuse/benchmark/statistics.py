@@ -1,6 +1,6 @@
 """Statistics of paired measurements: spread, intervals, ranks and tests that assume no distribution.
 
-Written for up to some thousand pictures and some dozen methods; NumPy alone is needed.
+Written for up to some thousand images and some dozen methods; NumPy alone is needed.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ def spread(values: Sequence[float] | Values, seed: int = 0) -> Spread:
 
 
 def bootstrap_mean(values: Values, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
-    """Percentile interval of the mean over resamples of the pictures.
+    """Percentile interval of the mean over resamples of the images.
 
     Args:
-        values: finite values, one per picture.
+        values: finite values, one per image.
         seed: of the generator.
         level: how often the interval should hold the mean.
 
@@ -112,14 +112,14 @@ def bootstrap_mean(values: Values, seed: int = 0, level: float = 0.95) -> tuple[
 
 
 def wilcoxon(first: Sequence[float] | Values, second: Sequence[float] | Values) -> SignedRank:
-    """Test whether one of two methods is better on the same pictures.
+    """Test whether one of two methods is better on the same images.
 
     Pairs without a difference, or with a value that is not finite, are left out; equal differences share the
     mean of their ranks. Up to 50 pairs the distribution is counted out, ties included; beyond, it is taken as
     normal, with corrections for ties and continuity.
 
     Args:
-        first, second: values of the same pictures in the same order.
+        first, second: values of the same images in the same order.
 
     Source: Wilcoxon, Biometrics Bulletin 1(6), 1945, 80-83.
     """
@@ -158,7 +158,7 @@ def tied_ranks(values: Values) -> Values:
 
 
 def friedman(names: Sequence[str], goodness: Values) -> Friedman:
-    """Test whether methods differ over blocks, such as pictures.
+    """Test whether methods differ over blocks, such as images.
 
     Args:
         names: the methods.

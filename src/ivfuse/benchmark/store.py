@@ -1,4 +1,4 @@
-"""What a run has done so far, a small file per picture: a run that was stopped goes on from it.
+"""What a run has done so far, a small file per image: a run that was stopped goes on from it.
 
 Every file is written whole or not at all, and says what it was made from; what does not fit is done anew.
 """
@@ -20,14 +20,14 @@ FORMAT = 1  # of the records; another number makes all of them void
 
 @dataclass
 class Record:
-    """What is known about one fused picture.
+    """What is known about one fused image.
 
     Attributes:
         key: what it was made from.
         digest: of the fused file.
         wall, cpu: seconds of the fusion alone, without reading and writing.
-        peak: largest memory of the method's process up to this picture, in MiB; 0 if unknown.
-        height, width: of the picture.
+        peak: largest memory of the method's process up to this image, in MiB; 0 if unknown.
+        height, width: of the image.
         notes: what was done to the inputs.
         scores: convention -> ``{"key": ..., "values": {...}, "reasons": {...}}``.
     """
@@ -44,18 +44,18 @@ class Record:
 
 
 class Store:
-    """The records and fused pictures below the folder of a report."""
+    """The records and fused images below the folder of a report."""
 
     def __init__(self, out: Path) -> None:
         """Take the folder; nothing is written yet."""
         self.out = out
 
-    def picture(self, data: str, method: str, pair: str) -> Path:
-        """Where a fused picture lies."""
+    def image(self, data: str, method: str, pair: str) -> Path:
+        """Where a fused image lies."""
         return self.out / "fused" / data / method / f"{pair}.png"
 
     def load(self, data: str, method: str, pair: str) -> Record:
-        """The record of a picture; an empty one if there is none or it cannot be read."""
+        """The record of an image; an empty one if there is none or it cannot be read."""
         try:
             table = json.loads(self._path(data, method, pair).read_text(encoding="utf-8"))
             return Record(**table["record"]) if table["format"] == FORMAT else Record()
@@ -63,7 +63,7 @@ class Store:
             return Record()
 
     def save(self, data: str, method: str, pair: str, record: Record) -> None:
-        """Write the record of a picture.
+        """Write the record of an image.
 
         Raises:
             OutputError: it cannot be written.

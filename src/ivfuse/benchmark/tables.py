@@ -41,7 +41,7 @@ def write_tables(results: Results, folder: Path) -> list[Path]:
         OutputError: a file cannot be written; each is written whole or not at all.
     """
     texts = {
-        "pictures.csv": _csv(_picture_rows(results)),
+        "images.csv": _csv(_image_rows(results)),
         "summary.csv": _csv(_summary_rows(results)),
         "tests.csv": _csv(_test_rows(results)),
         "results.json": json.dumps(as_json(results), indent=1, allow_nan=False) + "\n",
@@ -67,7 +67,7 @@ def as_json(results: Results) -> dict[str, Any]:
                 "root": relative(data.root, plan.out),
                 "pairs": len(data.pairs),
                 "layout": data.layout,
-                "recognised": data.recognised,
+                "recognized": data.recognized,
             }
             for data in plan.sets
         ],
@@ -92,21 +92,19 @@ def markdown(results: Results) -> str:
     parts = []
     for board in results.boards:
         marks = {(0, name): "**{}**" for name in board.best} | {(1, name): "*{}*" for name in board.best}
-        rows = [
-            ["method", *(_headed(name) for name in board.best), "mean rank", "picture rank", "no picture"]
-        ]
+        rows = [["method", *(_headed(name) for name in board.best), "mean rank", "image rank", "no image"]]
         rows += _cells(board, marks)
         rows += [
             [f"{quote.row.method} (quoted)", *_quoted(board, quote), "", "", ""] for quote in _shown(board)
         ]
         lines = [f"### {board.data}: {len(board.pairs)} pairs, convention {board.convention}", ""]
         lines += _md_table(rows)
-        lines += ["", "Mean ± sd over pictures; **best**, *second*; † values on fewer pictures (count)."]
+        lines += ["", "Mean ± sd over images; **best**, *second*; † values on fewer images (count)."]
         lines += _sources(board)
         parts.append("\n".join(lines))
-    parts.append("\n".join(["### Cost per picture", "", *_md_table(_cost_rows(results))]))
+    parts.append("\n".join(["### Cost per image", "", *_md_table(_cost_rows(results))]))
     if results.problems:
-        head = f"### {len(results.problems)} pictures without scores"
+        head = f"### {len(results.problems)} images without scores"
         problems = [f"- {x.data}, {x.method}, {x.pair}: {x.reason}" for x in results.problems]
         parts.append("\n".join([head, "", *problems]))
     return "\n\n".join(parts) + "\n"
@@ -159,12 +157,12 @@ def relative(path: Path, start: Path) -> str:
 
 
 def _board_json(board: Board) -> dict[str, Any]:
-    friedman = asdict(board.picture_rank)
+    friedman = asdict(board.image_rank)
     return {
         "set": board.data,
         "convention": board.convention,
         "pairs": list(board.pairs),
-        "picture_rank": {key: _plain(value) for key, value in friedman.items()},
+        "image_rank": {key: _plain(value) for key, value in friedman.items()},
         "methods": {
             method: {
                 "mean_rank": _plain(board.mean_rank[method]),
@@ -197,7 +195,7 @@ def _board_json(board: Board) -> dict[str, Any]:
 
 
 def _cells(board: Board, marks: dict[tuple[int, str], str], escape: bool = False) -> list[list[str]]:
-    """A row per method: name, values, mean rank, picture rank, pictures that are missing."""
+    """A row per method: name, values, mean rank, image rank, images that are missing."""
     rows = []
     for method in board.methods:
         row = [_tex(method) if escape else method]
@@ -210,8 +208,8 @@ def _cells(board: Board, marks: dict[tuple[int, str], str], escape: bool = False
             if spread.count < len(board.pairs):
                 text += f"$^\\dagger_{{{spread.count}}}$" if escape else f" †({spread.count})"
             row.append(text)
-        picture = board.picture_rank.ranks.get(method, math.nan)
-        rows.append([*row, f"{board.mean_rank[method]:.2f}", f"{picture:.2f}", str(board.failed[method])])
+        image = board.image_rank.ranks.get(method, math.nan)
+        rows.append([*row, f"{board.mean_rank[method]:.2f}", f"{image:.2f}", str(board.failed[method])])
     return rows
 
 
@@ -240,17 +238,17 @@ def _sources(board: Board) -> list[str]:
 
 
 def _cost_rows(results: Results) -> list[list[str]]:
-    rows = [["method", "wall s", "CPU s", "slowest s", "peak MiB", "pictures timed"]]
+    rows = [["method", "wall s", "CPU s", "slowest s", "peak MiB", "images timed"]]
     return rows + [[name, *cost_cells(results.costs[name])] for name in results.methods]
 
 
 def cost_cells(cost: Cost) -> list[str]:
-    """Wall, CPU and slowest seconds, MiB and the number of pictures, for people."""
+    """Wall, CPU and slowest seconds, MiB and the number of images, for people."""
     seconds = ["–" if math.isnan(x) else f"{x:.4f}" for x in (cost.wall, cost.cpu, cost.slowest)]
-    return [*seconds, "–" if math.isnan(cost.peak) else f"{cost.peak:.0f}", str(cost.pictures or "brought")]
+    return [*seconds, "–" if math.isnan(cost.peak) else f"{cost.peak:.0f}", str(cost.images or "brought")]
 
 
-def _picture_rows(results: Results) -> Iterable[list[Any]]:
+def _image_rows(results: Results) -> Iterable[list[Any]]:
     yield ["set", "convention", "method", "pair", *results.plan.metrics]
     for board in results.boards:
         for method in board.values:
@@ -262,7 +260,7 @@ def _picture_rows(results: Results) -> Iterable[list[Any]]:
 def _summary_rows(results: Results) -> Iterable[list[Any]]:
     yield [
         *("set", "convention", "method", "metric", "mean", "sd", "low95", "high95"),
-        *("with_value", "without_value", "failed", "pairs", "mean_rank", "picture_rank", "source"),
+        *("with_value", "without_value", "failed", "pairs", "mean_rank", "image_rank", "source"),
     ]
     for board in results.boards:
         for method in board.methods:
@@ -273,7 +271,7 @@ def _summary_rows(results: Results) -> Iterable[list[Any]]:
                     spread.count,
                     len(board.pairs) - board.failed[method] - spread.count,
                     *(board.failed[method], len(board.pairs), _cell(board.mean_rank[method])),
-                    *(_cell(board.picture_rank.ranks.get(method, math.nan)), "measured"),
+                    *(_cell(board.image_rank.ranks.get(method, math.nan)), "measured"),
                 ]
         for quote in _shown(board):
             for name, value in quote.values.items():

@@ -1,4 +1,4 @@
-"""What the processes of a benchmark do: fuse one pair with one method, score all pictures of one pair."""
+"""What the processes of a benchmark do: fuse one pair with one method, score all images of one pair."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ivfuse.image.read import Window, read_visible
 from ivfuse.metrics import Scorer, get_convention
 from ivfuse.metrics.evaluate import to_levels
 from ivfuse.metrics.triple import Levels
-from ivfuse.thermal.read import read_coloured
+from ivfuse.thermal.read import read_colored
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Fused:
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """The fused pictures of a pair, and which metrics of which conventions are wanted of each.
+    """The fused images of a pair, and which metrics of which conventions are wanted of each.
 
     Attributes:
         ir, vi: the sources.
@@ -89,7 +89,7 @@ def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
 
 
 def make_score(_: Any) -> Callable[[ScoreJob], dict[str, dict[str, dict[str, Any] | str]]]:
-    """Make the function that scores the fused pictures of a pair.
+    """Make the function that scores the fused images of a pair.
 
     Its answer: method -> convention -> values and reasons, or a line on why there are none.
     """
@@ -97,7 +97,7 @@ def make_score(_: Any) -> Callable[[ScoreJob], dict[str, dict[str, dict[str, Any
 
 
 def score(job: ScoreJob) -> dict[str, dict[str, dict[str, Any] | str]]:
-    """Score the fused pictures of a pair; sources are prepared once for all methods."""
+    """Score the fused images of a pair; sources are prepared once for all methods."""
     vi = to_levels(read_visible(job.vi).pixels, job.vi.name)
     ir = _thermal(job, (vi.shape[0], vi.shape[1]))
     scorers: dict[str, Scorer] = {}
@@ -142,8 +142,8 @@ def _scores(scorer: Scorer, fused: Levels, names: Sequence[str]) -> dict[str, An
 
 
 def _thermal(job: ScoreJob, grid: tuple[int, int]) -> Levels:
-    """The thermal picture in 8 bit on the visible's grid, as it was when the pair was fused."""
-    pixels = read_coloured(job.ir, job.ir_window).pixels
+    """The thermal image in 8 bit on the visible's grid, as it was when the pair was fused."""
+    pixels = read_colored(job.ir, job.ir_window).pixels
     if pixels.shape[:2] != grid:
         pixels = resize_to(luma(pixels), *grid)
     return to_levels(pixels, job.ir.name)

@@ -75,7 +75,7 @@ def align_channels(
 
 
 def _tell_left_out(folder: Path) -> None:
-    """Say which pictures have no partner, or more than one."""
+    """Say which images have no partner, or more than one."""
     from ivfuse.image.pairing import pair_folder
 
     found = pair_folder(folder)

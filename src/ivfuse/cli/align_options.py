@@ -1,4 +1,4 @@
-"""The options that say where thermal pictures lie on visible ones, which several verbs share."""
+"""The options that say where thermal images lie on visible ones, which several verbs share."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Crop = Annotated[
 def rig(
     file: Path | None, register: str | None, points: Path | None
 ) -> Registration | Correspondences | Auto | None:
-    """Where thermal pictures lie, by the one option that was given.
+    """Where thermal images lie, by the one option that was given.
 
     Raises:
         UsageError: if several were given.

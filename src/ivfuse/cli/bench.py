@@ -35,7 +35,7 @@ def bench(
 ) -> None:
     """Measure how long each method takes for a pair of each size, and how much memory, on this machine.
 
-    A pair goes from 8-bit arrays to the fused picture in colour; files are not read or written. Each method
+    A pair goes from 8-bit arrays to the fused image in color; files are not read or written. Each method
     and size runs in a process of its own, on synthetic scenes, after three runs that are not counted.
     Exit code: 0 done, 1 a method failed (it is listed), 2 wrong use.
 

@@ -22,7 +22,7 @@ def benchmark(
         list[str] | None,
         typer.Option(
             metavar="NAME=DIR",
-            help="Fused pictures of another program; may be given several times. With several sets DIR "
+            help="Fused images of another program; may be given several times. With several sets DIR "
             "may hold a folder for each.",
         ),
     ] = None,
@@ -56,9 +56,9 @@ def benchmark(
     """Compare methods on your pairs: fuse, time, score, rank, and write tables and a report.
 
     Methods take turns on each pair, one at a time, so that their times compare. A run that was stopped goes
-    on when it is repeated: what was fused from the same files by the same version is not fused again. A
-    picture that fails is listed and counted, and the others go on.
-    Exit code: 0 done, 1 some pictures have no scores (they are listed), 2 wrong use.
+    on when it is repeated: what was fused from the same files by the same version is not fused again. An
+    image that fails is listed and counted, and the others go on.
+    Exit code: 0 done, 1 some images have no scores (they are listed), 2 wrong use.
 
     \b
     Examples:

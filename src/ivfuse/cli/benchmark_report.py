@@ -87,7 +87,7 @@ def say(results: Results, outcome: Outcome, *, json: bool, quiet: bool) -> None:
         for remark in results.remarks()[:_SHOWN]:
             typer.echo(remark, err=True)
         if outcome.reused["fuse"]:
-            typer.echo(f"{outcome.reused['fuse']} fused pictures were there already", err=True)
+            typer.echo(f"{outcome.reused['fuse']} fused images were there already", err=True)
     typer.echo("\n".join(_table(results)))
     typer.echo(f"report: {results.plan.out / 'index.html'}")
 
@@ -97,7 +97,7 @@ def _table(results: Results) -> list[str]:
     from ivfuse.benchmark.tables import cost_cells
 
     metrics, sets = len(results.plan.metrics), len(results.plan.sets)
-    rows = [("method", "mean rank", "wall s", "CPU s", "peak MiB", "no picture")]
+    rows = [("method", "mean rank", "wall s", "CPU s", "peak MiB", "no image")]
     for name in results.methods:
         wall, cpu, _, peak, _ = cost_cells(results.costs[name])
         missing = f"{results.failed[name]} of {results.pairs}" if results.failed[name] else "-"

@@ -89,7 +89,7 @@ def _say_check(found: Check, *, json: bool) -> None:
     sizes = ", ".join(f"{width}x{height} ({count})" for (width, height), count in found.sizes.most_common(4))
     more = f" and {len(found.sizes) - 4} more" if len(found.sizes) > 4 else ""
     typer.echo(f"{data.root}: {len(data.pairs)} pairs in {data.layout}")
-    typer.echo(f"recognised: {data.recognised}")
+    typer.echo(f"recognized: {data.recognized}")
     typer.echo(f"sizes: {sizes or '-'}{more}")
     for problem in found.problems[:_SHOWN]:
         typer.echo(f"problem: {problem}", err=True)
@@ -103,9 +103,9 @@ def _check_facts(found: Check) -> dict[str, Any]:
     return {
         "root": str(found.data.root),
         "set": found.data.known.name if found.data.known else None,
-        "recognised": found.data.recognised,
+        "recognized": found.data.recognized,
         "layout": found.data.layout,
         "pairs": len(found.data.pairs),
-        "sizes": [{"width": w, "height": h, "pictures": count} for (w, h), count in found.sizes.items()],
+        "sizes": [{"width": w, "height": h, "images": count} for (w, h), count in found.sizes.items()],
         "problems": list(found.problems),
     }

@@ -1,4 +1,4 @@
-"""``ivfuse demo``: render a street by night and by day, fuse both, and lay the pictures side by side."""
+"""``ivfuse demo``: render a street by night and by day, fuse both, and lay the images side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def demo(
 ) -> None:
     """Render a synthetic scene by night and by day and fuse it.
 
-    Writes the thermal, the visible and the fused picture of each, and a labelled side-by-side. Files of an
+    Writes the thermal, the visible and the fused image of each, and a labeled side-by-side. Files of an
     earlier demo are replaced.
 
     \b
@@ -61,13 +61,13 @@ def demo(
 
 
 def side_by_side(panels: list[tuple[str, Rgb]]) -> Rgb:
-    """Pictures of one size in a row, each under its label.
+    """Images of one size in a row, each under its label.
 
     Args:
-        panels: label and picture, (H, W) or (H, W, 3) float32 in [0, 1].
+        panels: label and image, (H, W) or (H, W, 3) float32 in [0, 1].
 
     Returns:
-        One picture, (H + label, sum of W and gaps, 3) float32 in [0, 1].
+        One image, (H + label, sum of W and gaps, 3) float32 in [0, 1].
     """
     import numpy as np
     from PIL import Image, ImageDraw, ImageFont
@@ -83,9 +83,9 @@ def side_by_side(panels: list[tuple[str, Rgb]]) -> Rgb:
             (index * (width + gap) + font_size // 2, bar // 2), label, (235, 235, 235), font, anchor="lm"
         )
     row = np.asarray(canvas, dtype=np.float32) / 255.0
-    for index, (_, picture) in enumerate(panels):
+    for index, (_, image) in enumerate(panels):
         left = index * (width + gap)
-        row[bar:, left : left + width] = picture[..., np.newaxis] if picture.ndim == 2 else picture
+        row[bar:, left : left + width] = image[..., np.newaxis] if image.ndim == 2 else image
     return row
 
 

@@ -1,4 +1,4 @@
-"""What ``ivfuse eval`` says: a table of means, on request a row per picture, CSV or JSON.
+"""What ``ivfuse eval`` says: a table of means, on request a row per image, CSV or JSON.
 
 Values go to standard output, everything that went wrong or is missing to standard error.
 """
@@ -31,8 +31,8 @@ class Report:
     Attributes:
         convention: the name of the convention that they follow.
         names: the metrics, in the order asked.
-        trios: the pictures and what was left over.
-        scored: what became of each picture, in the order of the trios.
+        trios: the images and what was left over.
+        scored: what became of each image, in the order of the trios.
     """
 
     convention: str
@@ -42,18 +42,18 @@ class Report:
 
     @property
     def failed(self) -> list[Scored]:
-        """The pictures that could not be scored."""
+        """The images that could not be scored."""
         return [each for each in self.scored if each.scores is None]
 
     @property
     def means(self) -> dict[str, float]:
-        """The mean of each metric over the pictures that have a value."""
+        """The mean of each metric over the images that have a value."""
         from ivfuse.metrics.folder import means
 
         return means(self.scored, self.names)
 
     def reasons(self, name: str) -> Counter[str]:
-        """Why a metric has no value, and for how many pictures."""
+        """Why a metric has no value, and for how many images."""
         return Counter(
             each.scores.reasons[name]
             for each in self.scored
@@ -61,7 +61,7 @@ class Report:
         )
 
     def write_csv(self, path: Path) -> None:
-        """Write a row per picture and one of means; an empty cell is a missing value.
+        """Write a row per image and one of means; an empty cell is a missing value.
 
         Raises:
             OutputError: the file cannot be written.
@@ -87,7 +87,7 @@ class Report:
             "metrics": list(self.names),
             "mean": {name: _plain(value) for name, value in self.means.items()},
             "without_value": {name: dict(reasons) for name in self.names if (reasons := self.reasons(name))},
-            "pictures": [
+            "images": [
                 {
                     "name": each.trio.name,
                     "fused": str(each.trio.fused),
@@ -105,13 +105,13 @@ class Report:
         }
 
 
-def say(report: Report, *, one: bool, pictures: bool, json: bool, quiet: bool) -> None:
+def say(report: Report, *, one: bool, images: bool, json: bool, quiet: bool) -> None:
     """Print the report.
 
     Args:
         report: what there is to say.
         one: a single triple of files was asked for.
-        pictures: print a row per picture too.
+        images: print a row per image too.
         json: print one JSON object to standard output.
         quiet: leave out remarks on missing values and files.
     """
@@ -126,7 +126,7 @@ def say(report: Report, *, one: bool, pictures: bool, json: bool, quiet: bool) -
     count = len(report.scored) - len(report.failed)
     if not count:
         return
-    if pictures and not one:
+    if images and not one:
         typer.echo("\n".join([*_rows(report), ""]))
     typer.echo("\n".join(_table(report, count, one)))
     if not quiet:
@@ -134,10 +134,10 @@ def say(report: Report, *, one: bool, pictures: bool, json: bool, quiet: bool) -
 
 
 def _say_left_over(report: Report) -> None:
-    """Name the pairs without a fused picture and the files that fit nothing."""
+    """Name the pairs without a fused image and the files that fit nothing."""
     if missing := report.trios.missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        typer.echo(f"no fused picture: {', '.join(missing[:_SHOWN])}{more}", err=True)
+        typer.echo(f"no fused image: {', '.join(missing[:_SHOWN])}{more}", err=True)
     for path in report.trios.orphans:
         typer.echo(f"no partner: {path}", err=True)
     for group in report.trios.ambiguous:
@@ -145,20 +145,20 @@ def _say_left_over(report: Report) -> None:
 
 
 def _table(report: Report, count: int, one: bool) -> list[str]:
-    """Name, direction and mean of each metric; for folders also how many pictures had no value."""
+    """Name, direction and mean of each metric; for folders also how many images had no value."""
     from ivfuse.metrics import get_metric
 
-    pictures = report.scored[0].trio.fused if one else f"{count} picture{'s' if count > 1 else ''}"
+    images = report.scored[0].trio.fused if one else f"{count} image{'s' if count > 1 else ''}"
     rows = [("metric", "better", "value" if one else "mean", "" if one else "no value")]
     for name, mean in report.means.items():
         lost = report.reasons(name).total()
         better = "higher" if get_metric(name).higher_is_better else "lower"
         rows.append((name, better, _shown(mean), "" if one else str(lost or "-")))
-    return [f"{pictures}, convention {report.convention}", *_aligned(rows, left=2)]
+    return [f"{images}, convention {report.convention}", *_aligned(rows, left=2)]
 
 
 def _rows(report: Report) -> list[str]:
-    """A row per picture."""
+    """A row per image."""
     rows: list[tuple[str, ...]] = [("name", *report.names)]
     for each in report.scored:
         if each.scores is not None:

@@ -1,4 +1,4 @@
-"""``ivfuse eval``: score fused pictures against their sources, one triple of files or whole folders."""
+"""``ivfuse eval``: score fused images against their sources, one triple of files or whole folders."""
 
 from __future__ import annotations
 
@@ -31,11 +31,9 @@ def evaluate(
         str, typer.Option(help="The family of tables to follow: default, tang, li, cddfuse, vifb or liu.")
     ] = "default",
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the values of each picture to this file.")
+        Path | None, typer.Option(metavar="FILE", help="Write the values of each image to this file.")
     ] = None,
-    pictures: Annotated[
-        bool, typer.Option("--pictures", help="Print the values of each picture too.")
-    ] = False,
+    images: Annotated[bool, typer.Option("--images", help="Print the values of each image too.")] = False,
     ir_window: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -47,11 +45,11 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
 ) -> None:
-    """Score a fused picture, or all of a folder, and print the means.
+    """Score a fused image, or all of a folder, and print the means.
 
-    Pairs are found as `ivfuse fuse` finds them, their fused pictures by the same names. Papers compute a
+    Pairs are found as `ivfuse fuse` finds them, their fused images by the same names. Papers compute a
     metric of one name in several ways: choose a convention to compare with their tables; `ivfuse metrics`
-    explains them. Exit code: 0 done, 1 some pictures failed (they are listed), 2 wrong use.
+    explains them. Exit code: 0 done, 1 some images failed (they are listed), 2 wrong use.
 
     \b
     Examples:
@@ -74,7 +72,7 @@ def evaluate(
     report = eval_report.Report(convention, tuple(names), trios, tuple(scored))
     if csv is not None:
         report.write_csv(csv)
-    eval_report.say(report, one=one, pictures=pictures, json=json, quiet=quiet)
+    eval_report.say(report, one=one, images=images, json=json, quiet=quiet)
     raise typer.Exit(1 if report.failed else 0)
 
 
@@ -114,7 +112,7 @@ def _check_csv(path: Path | None) -> None:
 
 
 def _trios(fused: Path, ir: Path, vi: Path | None, one: bool) -> Trios:
-    """The pictures that were asked for."""
+    """The images that were asked for."""
     from ivfuse.image.pairing import Trio, Trios, match_fused, pair_folder, pair_folders
 
     if one and vi is not None:
@@ -124,6 +122,6 @@ def _trios(fused: Path, ir: Path, vi: Path | None, one: bool) -> Trios:
     if not trios.trios:
         sources = str(ir) if vi is None else f"{ir} and {vi}"
         raise InputError(
-            f"{fused}: no fused picture of the {len(pairing.pairs)} pairs of {sources}, expected their names"
+            f"{fused}: no fused image of the {len(pairing.pairs)} pairs of {sources}, expected their names"
         )
     return trios

@@ -14,7 +14,7 @@ def export(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The graph, such as my-net.onnx.")],
 ) -> None:
-    """Write an ONNX graph for any batch and picture size, checked against torch.
+    """Write an ONNX graph for any batch and image size, checked against torch.
 
     \b
     Example:

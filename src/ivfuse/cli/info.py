@@ -22,7 +22,7 @@ _UNITS = {
 
 
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A radiometric JPEG, or any picture.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A radiometric JPEG, or any image.")],
     *,
     scale: thermal.ScaleText = None,
     temperature: thermal.Temperature = None,
@@ -41,7 +41,7 @@ def info(
 ) -> None:
     """Print what a thermal file holds: camera, counts, temperatures, conditions, photo and how the two lie.
 
-    With --temperature the raster of temperatures is written as the sensor has it, without a visible picture.
+    With --temperature the raster of temperatures is written as the sensor has it, without a visible image.
 
     \b
     Examples:

@@ -19,7 +19,7 @@ Weights = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Weights of a training (model.safetensors), run by PyTorch."),
 ]
-Gray = Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of colour.")]
+Gray = Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of color.")]
 RuntimeName = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
 PrecisionName = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; else all.")]

@@ -71,7 +71,7 @@ def _facts(info: MethodInfo, default: str) -> dict[str, Any]:
             "file": entry.file,
             "size": entry.size,
             "sha256": entry.sha256,
-            "licence": entry.licence,
+            "license": entry.license,
         }
     return facts
 

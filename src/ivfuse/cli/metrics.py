@@ -72,7 +72,7 @@ def _page(metric: Metric) -> list[str]:
     for convention in CONVENTIONS.values():
         variant = convention.variants.get(metric.name)
         if variant is None:
-            apart = ", but each channel of a colour picture apart" if convention.colour == "channels" else ""
+            apart = ", but each channel of a color image apart" if convention.color == "channels" else ""
             lines += _wrapped(convention.name, f"as above{apart}")
         else:
             lines += _wrapped(convention.name, f"{variant.note}. {_doc(variant.function)}")

@@ -1,6 +1,6 @@
-"""A page on this machine that shows a running video, as a row of JPEG pictures (MJPEG).
+"""A page on this machine that shows a running video, as a row of JPEG images (MJPEG).
 
-The fusion only leaves its last frame here; pictures are made by the threads of those who watch, for as many
+The fusion only leaves its last frame here; images are made by the threads of those who watch, for as many
 frames as they can take.
 """
 
@@ -18,7 +18,7 @@ from ivfuse.video.frame import Frame
 _HOST = "127.0.0.1"
 _BOUNDARY = "ivfuse-frame"
 _QUALITY = 80
-_PAUSE = 0.04  # seconds between two pictures for one watcher: 25 a second are enough to watch
+_PAUSE = 0.04  # seconds between two images for one watcher: 25 a second are enough to watch
 _LONGEST_SIDE = 1920  # pixels
 
 _PAGE = b"""<!doctype html>
@@ -29,7 +29,7 @@ _PAGE = b"""<!doctype html>
 
 
 class Latest:
-    """The last frame, and its picture once somebody has asked for it."""
+    """The last frame, and its image once somebody has asked for it."""
 
     def __init__(self) -> None:
         """No frame yet."""
@@ -115,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 10  # seconds; a watcher that takes nothing for so long is let go
 
     def do_GET(self) -> None:
-        """The page, the running pictures, or the last picture alone."""
+        """The page, the running images, or the last image alone."""
         host = self.headers.get("Host", "").rsplit(":", 1)[0]
         if host not in ("127.0.0.1", "localhost"):  # another site's name that leads here
             self.send_error(403)
@@ -144,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _stream(self) -> None:
-        """Pictures until the watcher or the video is gone; those it is too slow for are never made."""
+        """Images until the watcher or the video is gone; those it is too slow for are never made."""
         self.send_response(200)
         self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
         self.send_header("Cache-Control", "no-store")
@@ -164,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _jpeg(frame: Frame) -> bytes:
-    """A frame as a JPEG picture of no more than ``_LONGEST_SIDE`` pixels."""
+    """A frame as a JPEG image of no more than ``_LONGEST_SIDE`` pixels."""
     import cv2
     import numpy as np
 

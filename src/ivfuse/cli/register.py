@@ -1,4 +1,4 @@
-"""``ivfuse register``: where a rig's thermal pictures lie on its visible ones, into a file."""
+"""``ivfuse register``: where a rig's thermal images lie on its visible ones, into a file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def register(
     ] = None,
     overlay: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A picture to look at; written even if the pictures are refused."),
+        typer.Option(metavar="FILE", help="An image to look at; written even if the images are refused."),
     ] = None,
     style: Annotated[
         str, typer.Option(help="Of the overlay: edges (thermal ones over the visible) or checkerboard.")
@@ -49,7 +49,7 @@ def register(
     json: Annotated[bool, typer.Option("--json", help="Print what became of each pair as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Find where thermal pictures lie on visible ones, from one pair or from several of the same rig.
+    """Find where thermal images lie on visible ones, from one pair or from several of the same rig.
 
     Several pairs are safer: those that are sure must agree, and all of them decide together. An existing rig
     is replaced.
@@ -64,7 +64,7 @@ def register(
     """
     _check(out, overlay, style)
     pairs = _pairs(ir, vi)
-    result = None if points else _by_pictures(pairs, model, shown=not (json or quiet))
+    result = None if points else _by_images(pairs, model, shown=not (json or quiet))
     rig = _by_points(points, pairs[0], model) if points else result.registration if result else None
     if overlay is not None and rig is not None:
         _draw(overlay, style, _shown(pairs, result), rig)
@@ -110,7 +110,7 @@ def _by_points(points: Path, pair: Pair, model: str | None) -> Registration:
     return read_points(points).register((thermal[1], thermal[0]), (visible[1], visible[0]), _model(model))
 
 
-def _by_pictures(pairs: tuple[Pair, ...], model: str | None, *, shown: bool) -> RigResult:
+def _by_images(pairs: tuple[Pair, ...], model: str | None, *, shown: bool) -> RigResult:
     from ivfuse.cli.progress import bar
     from ivfuse.registration.register import register_pairs
 

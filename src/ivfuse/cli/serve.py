@@ -11,7 +11,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all networks.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8000,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that work on pictures; else one a core, 4 at most.")
+        int | None, typer.Option(min=1, help="Processes that work on images; else one a core, 4 at most.")
     ] = None,
     queue: Annotated[int, typer.Option(min=0, help="Requests that may wait; further ones get 429.")] = 16,
     token: Annotated[
@@ -27,15 +27,15 @@ def serve(
         typer.Option(metavar="ORIGIN", help="Let pages of this origin call the API; may be repeated."),
     ] = None,
     max_upload: Annotated[
-        float, typer.Option(metavar="MB", help="Largest request, all its pictures together, in MB.")
+        float, typer.Option(metavar="MB", help="Largest request, all its images together, in MB.")
     ] = 64,
-    max_pixels: Annotated[float, typer.Option(metavar="MP", help="Largest picture, in megapixels.")] = 50,
+    max_pixels: Annotated[float, typer.Option(metavar="MP", help="Largest image, in megapixels.")] = 50,
     timeout: Annotated[
         float, typer.Option(metavar="S", help="Seconds that a request may wait, and then be worked on.")
     ] = 60,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
-    """Serve a web page that fuses pictures, and an API that programs call.
+    """Serve a web page that fuses images, and an API that programs call.
 
     Only this computer can reach it unless --host says otherwise. Ctrl-C ends it. Exit code: 0 ended, 1 it
     could not start, 2 wrong use, such as a port that is taken.

@@ -24,7 +24,7 @@ Window = Annotated[
     str | None,
     typer.Option(
         metavar="WINDOW",
-        help="Values from black to white: percentile (1st to 99th, the default), plateau (equalised), "
+        help="Values from black to white: percentile (1st to 99th, the default), plateau (equalized), "
         "shared (one for all pairs), or a range: 10C..45C, or 7200..8400 in the file's units.",
         rich_help_panel=PANEL,
     ),
@@ -42,7 +42,7 @@ Temperature = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Write the temperatures too, a float TIFF in degC on the picture's grid; a folder for many.",
+        help="Write the temperatures too, a float TIFF in degC on the image's grid; a folder for many.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -51,7 +51,7 @@ PaletteName = Annotated[
     typer.Option(
         "--palette",
         metavar="NAME",
-        help="Colour by heat: iron, rainbow, lava, arctic, white-hot, black-hot, or camera (the file's own).",
+        help="Color by heat: iron, rainbow, lava, arctic, white-hot, black-hot, or camera (the file's own).",
         rich_help_panel=PANEL,
     ),
 ]
@@ -84,7 +84,7 @@ Parallax = Annotated[
     bool,
     typer.Option(
         "--parallax/--no-parallax",
-        help="Shift the thermal picture of a camera's file by what its own parameters leave over.",
+        help="Shift the thermal image of a camera's file by what its own parameters leave over.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -133,7 +133,7 @@ def options(
 
 
 def look(palette: str | None, highlight: str | None, bar: bool) -> Look | None:
-    """How the fused picture is to be shown; ``None`` for as it is.
+    """How the fused image is to be shown; ``None`` for as it is.
 
     Raises:
         UnknownNameError, UsageError: if a palette is unknown or a range makes no sense.
@@ -158,14 +158,14 @@ def settled(read: ThermalOptions | None, pairs: Sequence[Pair]) -> ThermalOption
     from ivfuse.thermal.read import values_of
     from ivfuse.thermal.tone_mapping import shared_window
 
-    def pictures() -> Iterator[tuple[NDArray[Any], bool]]:
+    def images() -> Iterator[tuple[NDArray[Any], bool]]:
         for path in dict.fromkeys(pair.ir for pair in pairs):
             try:
                 yield values_of(path, read)
             except IvfuseError:  # it is listed when its turn comes
                 continue
 
-    return replace(read, window=shared_window(pictures()))
+    return replace(read, window=shared_window(images()))
 
 
 def is_camera_file(path: Path) -> bool:

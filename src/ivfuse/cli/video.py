@@ -1,4 +1,4 @@
-"""``ivfuse video``: two videos, rows of pictures, cameras or streams into one."""
+"""``ivfuse video``: two videos, rows of images, cameras or streams into one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ivfuse.video.source import Source
     from ivfuse.video.writer import Sink
 
-SOURCES = "a file, a folder or pattern of pictures, an address like rtsp://..., or camera:0"
+SOURCES = "a file, a folder or pattern of images, an address like rtsp://..., or camera:0"
 
 
 def video(
@@ -59,7 +59,7 @@ def video(
     ] = None,
     fps: Annotated[
         float | None,
-        typer.Option(metavar="RATE", help="Of rows of pictures; else that of the other source, or 25."),
+        typer.Option(metavar="RATE", help="Of rows of images; else that of the other source, or 25."),
     ] = None,
     duration: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="End after so many seconds of video.")
@@ -82,9 +82,9 @@ def video(
     rig: align_options.RigFile = None,
     points: align_options.Points = None,
 ) -> None:
-    """Fuse two videos, live streams or rows of pictures, paired by their times.
+    """Fuse two videos, live streams or rows of images, paired by their times.
 
-    The output has the times, the size, the colours and the sound of the visible. Ctrl-C ends it with a
+    The output has the times, the size, the colors and the sound of the visible. Ctrl-C ends it with a
     complete file.
     Exit code: 0 done, 1 a source broke (what could be fused is there), 2 wrong use, 130 or 143 stopped.
 
@@ -140,15 +140,15 @@ def _check(out: str | None, fps: float | None, duration: float | None, preview: 
 
 
 def _open(ir: str, vi: str, fps: float | None) -> tuple[Source, Source]:
-    """Both sources; a row of pictures takes the rate of a video beside it."""
-    from ivfuse.video.source import is_pictures, open_source
+    """Both sources; a row of images takes the rate of a video beside it."""
+    from ivfuse.video.source import is_images, open_source
 
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)
-    if is_pictures(ir) and not is_pictures(vi):
+    if is_images(ir) and not is_images(vi):
         visible = open_source(vi, "vi")
         return open_source(ir, "ir", rate=rate or visible.info.rate), visible
     thermal = open_source(ir, "ir", rate=rate)
-    visible = open_source(vi, "vi", rate=rate or (None if is_pictures(ir) else thermal.info.rate))
+    visible = open_source(vi, "vi", rate=rate or (None if is_images(ir) else thermal.info.rate))
     if thermal.info.live != visible.info.live:
         raise UsageError("one source is live and the other is not: their times have nothing in common")
     return thermal, visible

@@ -1,1 +1,1 @@
-"""A pair becomes a picture: the method registry, classical and trained methods, the Fuser."""
+"""A pair becomes an image: the method registry, classical and trained methods, the Fuser."""

@@ -1,4 +1,4 @@
-"""The one step that brings a thermal picture onto the visible's grid: resampled, or placed by a rig.
+"""The one step that brings a thermal image onto the visible's grid: resampled, or placed by a rig.
 
 Where the thermal camera sees nothing the visible stands alone, with a soft step between the two.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from ivfuse.errors import UsageError
 from ivfuse.image.color import luma, resize_to
-from ivfuse.image.read import Gray, Picture
+from ivfuse.image.read import Gray, Visible
 
 if TYPE_CHECKING:
     from ivfuse.registration.control_points import Correspondences
@@ -28,7 +28,7 @@ AUTO: tuple[Auto, ...] = get_args(Auto)
 
 @dataclass(frozen=True)
 class Placed:
-    """A thermal picture on the visible's grid.
+    """A thermal image on the visible's grid.
 
     Attributes:
         ir: thermal, (H, W) float32 in [0, 1].
@@ -40,7 +40,7 @@ class Placed:
     """
 
     ir: Gray
-    vi: Picture
+    vi: Visible
     heat: Thermal | None = None
     coverage: Gray | None = None
     notes: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class Placed:
 
 
 class Placer:
-    """Brings thermal pictures onto visible grids, by one rig, or each pair by itself."""
+    """Brings thermal images onto visible grids, by one rig, or each pair by itself."""
 
     def __init__(
         self, rig: Registration | Correspondences | str | os.PathLike[str] | None = None, crop: bool = False
@@ -80,8 +80,8 @@ class Placer:
         """Nothing is known of where the thermal lies: it is stretched over the visible."""
         return self.rig is None and self.auto is None
 
-    def place(self, gray: Gray, heat: Thermal | None, visible: Picture, name: str = "thermal") -> Placed:
-        """Put one thermal picture onto its visible's grid.
+    def place(self, gray: Gray, heat: Thermal | None, visible: Visible, name: str = "thermal") -> Placed:
+        """Put one thermal image onto its visible's grid.
 
         Args:
             gray: thermal, (h, w) float32 in [0, 1].
@@ -143,7 +143,7 @@ class Placer:
             self._ready[thermal, visible] = Placement(rig, self.crop)
         return self._ready[thermal, visible]
 
-    def _registered(self, gray: Gray, visible: Picture, name: str) -> Placement:
+    def _registered(self, gray: Gray, visible: Visible, name: str) -> Placement:
         """The placement of one pair by itself."""
         from ivfuse.registration.register import register_grays
         from ivfuse.registration.warp import Placement
@@ -153,7 +153,7 @@ class Placer:
         return Placement(registration, self.crop)
 
 
-def stretched(gray: Gray, heat: Thermal | None, visible: Picture) -> Placed:
+def stretched(gray: Gray, heat: Thermal | None, visible: Visible) -> Placed:
     """The thermal, and its temperatures, resampled to the visible's size."""
     height, width = visible.height, visible.width
     if gray.shape == (height, width):
@@ -169,7 +169,7 @@ def stretched(gray: Gray, heat: Thermal | None, visible: Picture) -> Placed:
 
 
 def faded(inside: Gray, outside: Gray, coverage: Gray | None) -> Gray:
-    """One picture where the thermal counts, another elsewhere; all (H, W) float32."""
+    """One image where the thermal counts, another elsewhere; all (H, W) float32."""
     if coverage is None:
         return inside
     out = inside - outside
@@ -180,7 +180,7 @@ def faded(inside: Gray, outside: Gray, coverage: Gray | None) -> Gray:
 
 def _said(placement: Placement) -> str:
     rig = placement.registration
-    score = f", score {rig.score:.2f}" if rig.origin == "pictures" else ""
+    score = f", score {rig.score:.2f}" if rig.origin == "images" else ""
     covered = f"the thermal covers {placement.share:.0%} of the visible"
     if placement.crop:
         covered += f", cut to {placement.size[0]}x{placement.size[1]}"

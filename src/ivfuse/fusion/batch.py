@@ -22,7 +22,7 @@ from ivfuse.image.write import check_output
 Outcome = Literal["done", "skipped", "failed"]
 OnProgress = Callable[[str, Outcome], None]
 
-OVERLAP_PIXELS = 4_000_000  # larger pictures go one after another, so that only one is in memory
+OVERLAP_PIXELS = 4_000_000  # larger images go one after another, so that only one is in memory
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class _Job:
-    """A pair and where its picture and its temperatures go."""
+    """A pair and where its image and its temperatures go."""
 
     pair: Pair
     out: Path
@@ -75,7 +75,7 @@ def fuse_pairs(
             ``None`` for nowhere.
 
     Returns:
-        The summary. An interrupt (Ctrl-C) ends the run after the picture that is being written; the summary
+        The summary. An interrupt (Ctrl-C) ends the run after the image that is being written; the summary
             then says ``stopped``.
 
     Raises:

@@ -1,6 +1,6 @@
 """Fusion methods that need no training: each a function ``(ir, vi, **options) -> fused`` on luma planes.
 
-The facts given at registration (reach, grid) hold for all options, so that large pictures can be cut exactly.
+The facts given at registration (reach, grid) hold for all options, so that large images can be cut exactly.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ivfuse.image.read import Gray
 LEVELS = 4  # of the Laplacian pyramid and of the wavelet transform, at most
 BASE_RADIUS, DETAIL_RADIUS = 45, 7  # of the guided filters, at most
 
-# Activities nearer than this are a tie: far below one grey level of 8 bits, far above rounding. Without it,
-# rounding would decide where two pictures show equal structure, differently in a tile than in the whole.
+# Activities nearer than this are a tie: far below one gray level of 8 bits, far above rounding. Without it,
+# rounding would decide where two images show equal structure, differently in a tile than in the whole.
 _TIE = 1e-5
 
 
-@register("average", summary="mean of both pictures", paper="baseline")
+@register("average", summary="mean of both images", paper="baseline")
 def average(ir: Gray, vi: Gray) -> Gray:
     """Mean of both.
 
@@ -34,7 +34,7 @@ def average(ir: Gray, vi: Gray) -> Gray:
     return (ir + vi) * np.float32(0.5)
 
 
-@register("maximum", summary="brighter of both pictures at each pixel", paper="baseline")
+@register("maximum", summary="brighter of both images at each pixel", paper="baseline")
 def maximum(ir: Gray, vi: Gray) -> Gray:
     """The brighter of both at each pixel.
 
@@ -89,8 +89,8 @@ def laplacian(ir: Gray, vi: Gray, *, levels: int = LEVELS) -> Gray:
 def wavelet(ir: Gray, vi: Gray, *, levels: int = LEVELS) -> Gray:
     """Take at each scale of a wavelet transform the stronger details, and the mean of the approximations.
 
-    The transform is stationary (no subsampling), so the picture does not depend on how it lies on a grid and
-    shows no blocks. The three details of a place are taken from the same picture: the one with the larger sum
+    The transform is stationary (no subsampling), so the image does not depend on how it lies on a grid and
+    shows no blocks. The three details of a place are taken from the same image: the one with the larger sum
     of their magnitudes in a window of ``2**(level + 1) + 1`` pixels, after a majority vote in such a window.
 
     Args:
@@ -144,19 +144,19 @@ def guided_filter(
     detail_radius: int = DETAIL_RADIUS,
     detail_eps: float = 1e-6,
 ) -> Gray:
-    """Weigh base and detail by saliency, with weight maps that a guided filter fits to the pictures' edges.
+    """Weigh base and detail by saliency, with weight maps that a guided filter fits to the images' edges.
 
     Base: mean over 31x31 pixels; detail: the rest. Saliency: magnitude of the Laplacian, smoothed by an 11x11
     Gaussian of sigma 5 pixels. Where both are equally salient (flat areas), both weigh the same. Strong noise
-    in one picture counts as salient: it can hide the other there.
+    in one image counts as salient: it can hide the other there.
 
     Args:
         ir: infrared, (H, W) float32 in [0, 1].
         vi: luma of the visible, the same.
         base_radius: of the guided filter of the base's weights, 1..45 pixels.
-        base_eps: its regularisation, grey values squared, above 0.
+        base_eps: its regularization, gray values squared, above 0.
         detail_radius: of the guided filter of the detail's weights, 1..45 pixels.
-        detail_eps: its regularisation, above 0.
+        detail_eps: its regularization, above 0.
 
     Returns:
         (H, W) float32 in [0, 1].
@@ -180,15 +180,15 @@ def guided_filter(
     return _to_range(fused + _mix(ir - base_ir, vi - base_vi, weight))
 
 
-def _saliency(picture: Gray) -> Gray:
-    """Smoothed magnitude of the 4-neighbour Laplacian (eqs. 12, 13)."""
-    edges = np.abs(cv2.Laplacian(picture, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE))
+def _saliency(image: Gray) -> Gray:
+    """Smoothed magnitude of the 4-neighbor Laplacian (eqs. 12, 13)."""
+    edges = np.abs(cv2.Laplacian(image, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE))
     smooth = cv2.GaussianBlur(edges, (11, 11), sigmaX=5, sigmaY=5, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(smooth, dtype=np.float32)
 
 
 def _guided_weight(first: Gray, ir: Gray, vi: Gray, radius: int, eps: float) -> Gray:
-    """Weight of the infrared: each choice filtered along the edges of its own picture, their sum made 1."""
+    """Weight of the infrared: each choice filtered along the edges of its own image, their sum made 1."""
     a = np.clip(filters.guided_filter(first, ir, radius, eps), 0, 1)
     b = np.clip(filters.guided_filter(1 - first, vi, radius, eps), 0, 1)
     total = a + b
@@ -223,24 +223,24 @@ def two_scale(ir: Gray, vi: Gray) -> Gray:
     "visual-saliency",
     summary="bases weighted by how much they stand out, stronger detail of four edge-keeping scales",
     paper="after Ma, Zhou, Wang & Zong, Infrared Phys. Tech., 2017 (visual saliency map)",
-    reach=None,  # the saliency of a grey value depends on the whole picture
+    reach=None,  # the saliency of a gray value depends on the whole image
     tile=2048,
 )
 def visual_saliency(ir: Gray, vi: Gray, *, eps: float = 0.04) -> Gray:
-    """Weigh the bases by how much their grey values stand out; take the stronger detail at each scale.
+    """Weigh the bases by how much their gray values stand out; take the stronger detail at each scale.
 
     Bases and details: guided smoothing with radii 2, 4, 8 and 16 pixels, each of the result of the one
     before. Base weight of the infrared: ``0.5 + (S(ir) - S(vi)) / 2`` with the saliency S (global contrast of
     the base). Detail: that of the larger magnitude, the choice smoothed by a Gaussian of sigma 2 pixels.
 
     Differences from the paper: guided filters take the place of the rolling guidance filter (a tenth of the
-    time); the saliency is that of the base, not of the picture (less noise); there is no least-squares
+    time); the saliency is that of the base, not of the image (less noise); there is no least-squares
     step on the details (its weights make it a pixelwise pull to the visible, which lost contrast).
 
     Args:
         ir: infrared, (H, W) float32 in [0, 1].
         vi: luma of the visible, the same.
-        eps: edges higher than its root belong to the base, 0.001..1 (grey values squared).
+        eps: edges higher than its root belong to the base, 0.001..1 (gray values squared).
 
     Returns:
         (H, W) float32 in [0, 1].
@@ -266,7 +266,7 @@ def visual_saliency(ir: Gray, vi: Gray, *, eps: float = 0.04) -> Gray:
 
 
 def _planes(ir: Gray, vi: Gray) -> tuple[Gray, Gray]:
-    """Both pictures as contiguous float32.
+    """Both images as contiguous float32.
 
     Raises:
         ShapeError: if they are not two (H, W) planes of one size.

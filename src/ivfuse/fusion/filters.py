@@ -17,7 +17,7 @@ Plane = NDArray[Any]  # float32 or float64
 
 
 def window_mean(plane: Gray, radius: int) -> Gray:
-    """Mean over the window; beyond the border the picture continues as its mirror image.
+    """Mean over the window; beyond the border the image continues as its mirror image.
 
     Args:
         plane: (H, W) float32.
@@ -33,7 +33,7 @@ def window_mean(plane: Gray, radius: int) -> Gray:
 def guided_filter(plane: Gray, guide: Gray, radius: int, eps: float) -> Gray:
     """Smooth a plane along the edges of a guide: locally the result is ``slope * guide + offset``.
 
-    Windows are cut at the border of the picture, so a constant plane stays constant up to it. The result at a
+    Windows are cut at the border of the image, so a constant plane stays constant up to it. The result at a
     pixel depends on what lies within ``2 * radius`` of it.
 
     Args:
@@ -79,49 +79,49 @@ def _guided(y: Plane, x: Plane, radius: int, eps: float) -> Plane:
     return result
 
 
-def guided_smooth(picture: Gray, radius: int, eps: float) -> Gray:
-    """The guided filter of a picture with itself as the guide: edges stronger than ``sqrt(eps)`` stay.
+def guided_smooth(image: Gray, radius: int, eps: float) -> Gray:
+    """The guided filter of an image with itself as the guide: edges stronger than ``sqrt(eps)`` stay.
 
     Args:
-        picture: (H, W) float32 in [0, 1].
+        image: (H, W) float32 in [0, 1].
         radius: of the window, in pixels.
         eps: as in :func:`guided_filter`; above 1e-3.
 
     Returns:
         (H, W) float32.
     """
-    share = _window_shares(picture.shape, radius, picture.dtype)
-    mean = _shared_mean(picture, radius, share)
-    product = picture * picture
+    share = _window_shares(image.shape, radius, image.dtype)
+    mean = _shared_mean(image, radius, share)
+    product = image * image
     slope = _shared_mean(product, radius, share)
     slope -= np.multiply(mean, mean, out=product)
     np.maximum(slope, 0, out=slope)
     slope /= np.add(slope, np.float32(eps), out=product)
     mean -= np.multiply(slope, mean, out=product)
     result = _shared_mean(slope, radius, share)
-    result *= picture
+    result *= image
     result += _shared_mean(mean, radius, share)
     return np.asarray(result, np.float32)
 
 
-def global_contrast(picture: Gray) -> Gray:
-    """How far the grey value of a pixel is, on average, from those of all others.
+def global_contrast(image: Gray) -> Gray:
+    """How far the gray value of a pixel is, on average, from those of all others.
 
     Args:
-        picture: (H, W) float32; values outside [0, 1] count as the nearer end.
+        image: (H, W) float32; values outside [0, 1] count as the nearer end.
 
     Returns:
-        (H, W) float32, scaled to 0 for the least and 1 for the most distant value; in a picture so flat that
+        (H, W) float32, scaled to 0 for the least and 1 for the most distant value; in an image so flat that
         these differ by less than 1/16 of the range from black to white, its noise is not scaled up to 1.
 
-    Source: Zhai & Shah 2006, ACM Multimedia, eqs. 7-9: mean distance to the histogram of 256 grey values;
+    Source: Zhai & Shah 2006, ACM Multimedia, eqs. 7-9: mean distance to the histogram of 256 gray values;
         between two of these it is interpolated.
     """
-    place = np.clip(picture, 0, 1) * np.float32(255)
+    place = np.clip(image, 0, 1) * np.float32(255)
     level = place.astype(np.uint8)
     count = np.bincount(np.rint(place).astype(np.uint8).ravel(), minlength=256)
-    grey = np.arange(256)
-    distance = np.abs(grey[:, None] - grey[None, :]) @ count / picture.size
+    gray = np.arange(256)
+    distance = np.abs(gray[:, None] - gray[None, :]) @ count / image.size
     used = np.flatnonzero(count)
     low, high = distance[used].min(), distance[used].max()
     value = ((distance - low) / max(high - low, 255 / 16)).astype(np.float32)
@@ -133,7 +133,7 @@ def global_contrast(picture: Gray) -> Gray:
 
 
 def _shared_mean(plane: Plane, radius: int, share: Plane) -> Plane:
-    """Mean over the part of the window that lies in the picture; ``share`` is one over its pixels."""
+    """Mean over the part of the window that lies in the image; ``share`` is one over its pixels."""
     side = (2 * radius + 1, 2 * radius + 1)
     total = np.asarray(cv2.boxFilter(plane, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT))
     total *= share
@@ -141,7 +141,7 @@ def _shared_mean(plane: Plane, radius: int, share: Plane) -> Plane:
 
 
 def _window_shares(shape: tuple[int, ...], radius: int, kind: np.dtype[Any]) -> Plane:
-    """One over the number of pixels of the window around each pixel that lie in the picture."""
+    """One over the number of pixels of the window around each pixel that lie in the image."""
     rows, columns = (1 / _window_lengths(length, radius) for length in shape)
     return np.outer(rows, columns).astype(kind)
 

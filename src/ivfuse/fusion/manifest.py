@@ -27,7 +27,7 @@ _NEEDED: dict[str, type] = {
     "paper": str,
     "parameters": int,
     "variant": str,
-    "licence": str,
+    "license": str,
     "version": str,
 }
 _OPTIONAL: dict[str, type] = {"card": str, "align": int, "reach": int, "tile": int}
@@ -43,7 +43,7 @@ class ModelEntry:
         sha256: digest of the file, 64 lower-case hexadecimal digits.
         size: length of the file in bytes.
         variant: ``paper`` or ``fixed``.
-        licence: of the weights.
+        license: of the weights.
         card: name of the model card (markdown), or ``None``.
         home: the folder of the manifest that has the entry.
     """
@@ -53,7 +53,7 @@ class ModelEntry:
     sha256: str
     size: int
     variant: str
-    licence: str
+    license: str
     card: str | None
     home: Path
 
@@ -172,7 +172,7 @@ def _entry(name: str, facts: Any, path: Path) -> ModelEntry:
         sha256=facts["sha256"].lower(),
         size=facts["size"],
         variant=facts["variant"],
-        licence=facts["licence"],
+        license=facts["license"],
         card=facts.get("card"),
         home=path.parent,
     )

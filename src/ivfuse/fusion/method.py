@@ -60,10 +60,10 @@ class Method(Protocol):
 
 
 @runtime_checkable
-class WholePictureMethod(Method, Protocol):
-    """A method whose output depends on something of the whole picture, such as its mean."""
+class WholeImageMethod(Method, Protocol):
+    """A method whose output depends on something of the whole image, such as its mean."""
 
-    def of_picture(self, ir: Gray, vi: Gray) -> FuseGray:
+    def of_image(self, ir: Gray, vi: Gray) -> FuseGray:
         """Give the function that fuses tiles of this pair as parts of the whole.
 
         Args:
@@ -75,4 +75,4 @@ class WholePictureMethod(Method, Protocol):
 
 def fuse_of_parts(method: Method, ir: Gray, vi: Gray) -> FuseGray:
     """The function that fuses tiles of a pair: each by itself, unless the method looks at the whole."""
-    return method.of_picture(ir, vi) if isinstance(method, WholePictureMethod) else method.fuse
+    return method.of_image(ir, vi) if isinstance(method, WholeImageMethod) else method.fuse

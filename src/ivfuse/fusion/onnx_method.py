@@ -37,11 +37,11 @@ class _Graph:
 
 
 class OnnxMethod:
-    """An ONNX graph as a :class:`~ivfuse.fusion.method.WholePictureMethod`.
+    """An ONNX graph as a :class:`~ivfuse.fusion.method.WholeImageMethod`.
 
     The graph has the inputs ``ir`` and ``vi`` and the output ``fused``, float32 (B, 1, H, W) in [0, 1];
     all of B, H and W are free. It may have a third input ``level``, (B, 1, 1, 1): the mean of the whole
-    infrared picture.
+    infrared image.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class OnnxMethod:
         fused: Gray = self.fuse_batch(ir[np.newaxis], vi[np.newaxis])[0]
         return fused
 
-    def of_picture(self, ir: Gray, vi: Gray) -> FuseGray:
-        """See :meth:`ivfuse.fusion.method.WholePictureMethod.of_picture`."""
+    def of_image(self, ir: Gray, vi: Gray) -> FuseGray:
+        """See :meth:`ivfuse.fusion.method.WholeImageMethod.of_image`."""
         level = _mean(ir[np.newaxis])
 
         def fuse(ir: Gray, vi: Gray) -> Gray:
@@ -101,7 +101,7 @@ class OnnxMethod:
         Args:
             ir: infrared, (B, H, W) float32 in [0, 1].
             vi: luma of the visible, the same shape and range.
-            level: mean of each whole infrared picture, (B,); ``None`` if ``ir`` is whole.
+            level: mean of each whole infrared image, (B,); ``None`` if ``ir`` is whole.
 
         Returns:
             The fused lumas, (B, H, W) float32.

@@ -1,6 +1,6 @@
-"""From a pair of files or arrays to a fused picture, around any method.
+"""From a pair of files or arrays to a fused image, around any method.
 
-The reading, sizes, luma, tiles, colour and writing are done here, once, so that a method only sees two lumas.
+The reading, sizes, luma, tiles, color and writing are done here, once, so that a method only sees two lumas.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from ivfuse.errors import OutputError, ShapeError, UsageError
 from ivfuse.fusion.align import Placer, faded
 from ivfuse.fusion.method import Method, fuse_of_parts
 from ivfuse.fusion.registry import create_method
-from ivfuse.image.color import luma, one_channel, recolour
+from ivfuse.image.color import luma, one_channel, recolor
 from ivfuse.image.read import (
     Gray,
-    Picture,
+    Visible,
     Window,
     check_window,
     read_thermal,
     read_visible,
     thermal_window,
-    to_picture_array,
+    to_image_array,
     write_image,
 )
 from ivfuse.image.tiling import run_tiled
@@ -52,8 +52,8 @@ class FuseResult:
 
     Attributes:
         out: the written file.
-        height: of the fused picture, in pixels.
-        width: of the fused picture, in pixels.
+        height: of the fused image, in pixels.
+        width: of the fused image, in pixels.
         seconds: from reading to the written file.
         notes: what a user should know: the thermal window, a change of size, an ignored page.
         temperature: the written raster of temperatures, if one was asked for.
@@ -76,12 +76,12 @@ class Loaded:
         vi: the visible; its array may be overwritten unless ``borrowed``.
         borrowed: the visible's array belongs to the caller.
         notes: what was done to the inputs.
-        heat: what else is known of the thermal, its temperatures above all; ``None`` for a plain picture.
+        heat: what else is known of the thermal, its temperatures above all; ``None`` for a plain image.
         coverage: how much the thermal counts, (H, W) float32 in [0, 1]; ``None`` for everywhere.
     """
 
     ir: Gray
-    vi: Picture
+    vi: Visible
     borrowed: bool = False
     notes: tuple[str, ...] = ()
     heat: Thermal | None = None
@@ -112,20 +112,20 @@ class Fuser:
         crop: bool = False,
         **options: Any,
     ) -> None:
-        """Choose the method and how the pictures are treated.
+        """Choose the method and how the images are treated.
 
         Args:
             method: a name of ``list_methods()``, a method object, or ``None`` for the default method.
             runtime: of a trained method: ``auto``, ``openvino`` or ``onnxruntime``.
             precision: of a trained method: ``auto``, ``fp32`` or ``bf16``.
             threads: CPU threads of a trained method; ``None`` leaves it to the runtime.
-            gray: give the fused luma instead of colour.
+            gray: give the fused luma instead of color.
             ir_window: thermal values (counts or degC) that become black and white; ``None`` takes the 1st and
                 99th percentile of 16-bit and float thermal files.
             tile: largest side, in pixels, that is fused in one piece; ``None`` for the method's own.
             thermal: how thermal files are read: window, scale, conditions; takes the place of ``ir_window``.
-            look: a palette or hot areas to paint; ``None`` for the visible's colours.
-            rig: where thermal pictures lie on visible ones: a registration, its file, points, or ``"auto"``
+            look: a palette or hot areas to paint; ``None`` for the visible's colors.
+            rig: where thermal images lie on visible ones: a registration, its file, points, or ``"auto"``
                 to register each pair; ``None`` stretches them over the visible.
             crop: with a rig, keep only the part of the visible that the thermal covers.
             options: of a classical method.
@@ -164,8 +164,8 @@ class Fuser:
                 [0, 1]. An array is left as it is. ``None`` if ``ir`` is a camera's file that holds both.
 
         Returns:
-            The fused picture, float32 in [0, 1], of the visible's height and width: (H, W, 3) if the visible
-            has colour and ``gray`` is not set, else (H, W); a look may change that.
+            The fused image, float32 in [0, 1], of the visible's height and width: (H, W, 3) if the visible
+            has color and ``gray`` is not set, else (H, W); a look may change that.
 
         Raises:
             InputError, ShapeError: if an input cannot be used.
@@ -183,8 +183,8 @@ class Fuser:
         """Fuse one pair of files into a file, which is written whole or not at all.
 
         Args:
-            ir_path: the thermal picture.
-            vi_path: the visible picture; its alpha is kept where the format of the output can hold it.
+            ir_path: the thermal image.
+            vi_path: the visible image; its alpha is kept where the format of the output can hold it.
                 ``None`` if ``ir_path`` holds both.
             out_path: the suffix chooses the format; an existing file is replaced.
             depth: bits per channel of the output, 8 or 16.
@@ -219,7 +219,7 @@ class Fuser:
                 said += ("placed by the camera's own parameters, not by the rig",)
             return Loaded(heat.pixels, visible, False, _named("thermal", said), heat)
         if vi is None:
-            raise UsageError("vi: found none beside an array, expected the visible picture")
+            raise UsageError("vi: found none beside an array, expected the visible image")
         visible, borrowed = _load_visible(vi)
         gray, said, heat_or_none = self._load_thermal(ir)
         notes = (*_named("thermal", said), *_named("visible", [visible.note]))
@@ -254,7 +254,7 @@ class Fuser:
             1 - pair.ir if look and look.inverted else pair.ir, luma(pixels), pair.coverage
         )
         if not (self.gray or pixels.ndim == 2 or (look and look.gray)):
-            fused = recolour(pixels, fused, out=None if pair.borrowed else pixels)
+            fused = recolor(pixels, fused, out=None if pair.borrowed else pixels)
         if look is None:
             return fused
         from ivfuse.thermal.read import Thermal
@@ -326,7 +326,7 @@ def fuse(
         choices: keyword arguments of :class:`Fuser`.
 
     Returns:
-        The fused picture, float32 in [0, 1]; see :meth:`Fuser.fuse`.
+        The fused image, float32 in [0, 1]; see :meth:`Fuser.fuse`.
     """
     return Fuser(method, **choices).fuse(ir, vi)
 
@@ -339,7 +339,7 @@ def write_fused(
     started: float,
     temperature: Path | None = None,
 ) -> FuseResult:
-    """Write a fused picture with the alpha of its visible, and its temperatures if they are asked for.
+    """Write a fused image with the alpha of its visible, and its temperatures if they are asked for.
 
     Args:
         out: the suffix chooses the format.
@@ -371,29 +371,29 @@ def refuse_input_as_output(out: Path, *inputs: Path) -> None:
 
 
 def _holds_both(ir: str | os.PathLike[str], vi: Source | None) -> bool:
-    """Whether one file of a camera is to give both pictures."""
+    """Whether one file of a camera is to give both images."""
     if vi is None or isinstance(vi, np.ndarray):
         return vi is None
     return Path(ir) == Path(vi) and maker_of(ir) is not None
 
 
-def _load_visible(vi: Source) -> tuple[Picture, bool]:
+def _load_visible(vi: Source) -> tuple[Visible, bool]:
     """The visible and whether its array is the caller's own."""
     if not isinstance(vi, np.ndarray):
         return read_visible(Path(vi)), False
-    pixels = to_picture_array(vi)
+    pixels = to_image_array(vi)
     depth = 16 if vi.dtype == np.uint16 else 8
-    return Picture(pixels, None, depth, ""), np.may_share_memory(pixels, vi)
+    return Visible(pixels, None, depth, ""), np.may_share_memory(pixels, vi)
 
 
-def _plain_thermal(ir: Source, window: Window | None) -> Picture:
-    """The thermal of a picture or an array, mapped to [0, 1]."""
+def _plain_thermal(ir: Source, window: Window | None) -> Visible:
+    """The thermal of an image or an array, mapped to [0, 1]."""
     if not isinstance(ir, np.ndarray):
         return read_thermal(Path(ir), window)
     if window is None and ir.dtype != np.uint16:
-        return Picture(to_picture_array(ir), None, 8, "")
+        return Visible(to_image_array(ir), None, 8, "")
     pixels, note = thermal_window(one_channel(ir), window)
-    return Picture(pixels, None, 16, note)
+    return Visible(pixels, None, 16, note)
 
 
 def _named(name: str, notes: Iterable[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Multi-scale transforms of the classical methods, each with its exact inverse, for pictures of any size.
+"""Multi-scale transforms of the classical methods, each with its exact inverse, for images of any size.
 
 The Laplacian pyramid halves the size at each level; the stationary wavelet transform keeps it.
 """
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from ivfuse.image.read import Gray
 
 
-def laplacian_pyramid(picture: Gray, levels: int) -> list[Gray]:
-    """Split a picture into band-pass planes and a coarse base.
+def laplacian_pyramid(image: Gray, levels: int) -> list[Gray]:
+    """Split an image into band-pass planes and a coarse base.
 
     Args:
-        picture: (H, W) float32.
+        image: (H, W) float32.
         levels: number of bands; level ``l`` has ``ceil(H / 2**l)`` rows.
 
     Returns:
@@ -29,18 +29,18 @@ def laplacian_pyramid(picture: Gray, levels: int) -> list[Gray]:
     """
     bands = []
     for _ in range(levels):
-        coarse = _down(picture)
-        bands.append(picture - _up(coarse, picture))
-        picture = coarse
-    return [*bands, picture]
+        coarse = _down(image)
+        bands.append(image - _up(coarse, image))
+        image = coarse
+    return [*bands, image]
 
 
 def collapse(pyramid: Sequence[Gray]) -> Gray:
-    """The picture of a Laplacian pyramid: the inverse of :func:`laplacian_pyramid`."""
-    picture = pyramid[-1]
+    """The image of a Laplacian pyramid: the inverse of :func:`laplacian_pyramid`."""
+    image = pyramid[-1]
     for band in reversed(pyramid[:-1]):
-        picture = band + _up(picture, band)
-    return picture
+        image = band + _up(image, band)
+    return image
 
 
 def _down(plane: Gray) -> Gray:
@@ -60,15 +60,15 @@ def _up(plane: Gray, like: Gray) -> Gray:
     return np.asarray(cv2.pyrUp(wide), dtype=np.float32)[2 : 2 + height, 2 : 2 + width]
 
 
-def wavelet_split(picture: Gray, level: int) -> tuple[Gray, tuple[Gray, Gray, Gray]]:
+def wavelet_split(image: Gray, level: int) -> tuple[Gray, tuple[Gray, Gray, Gray]]:
     """One level of the stationary (undecimated) 5/3 wavelet transform.
 
     The filters are those of Cohen, Daubechies & Feauveau's 5/3 pair (bior2.2), computed by lifting with their
-    taps ``2**level`` pixels apart. Beyond the border the picture continues mirrored about its last pixel,
+    taps ``2**level`` pixels apart. Beyond the border the image continues mirrored about its last pixel,
     which the symmetric filters keep true in every band, so that the inverse is exact for any size.
 
     Args:
-        picture: (H, W) float32, the approximation of the level before.
+        image: (H, W) float32, the approximation of the level before.
         level: 0 for the finest.
 
     Returns:
@@ -77,7 +77,7 @@ def wavelet_split(picture: Gray, level: int) -> tuple[Gray, tuple[Gray, Gray, Gr
     Source: Le Gall & Tabatabai 1988 (filters); Sweldens 1996 (lifting); Nason & Silverman 1995 (stationary).
     """
     step = 2**level
-    low, high = _split(picture, step, axis=1)
+    low, high = _split(image, step, axis=1)
     approximation, vertical = _split(low, step, axis=0)
     horizontal, diagonal = _split(high, step, axis=0)
     return approximation, (horizontal, vertical, diagonal)
@@ -93,21 +93,21 @@ def wavelet_merge(approximation: Gray, details: tuple[Gray, Gray, Gray], level: 
 
 
 def _split(x: Gray, step: int, axis: int) -> tuple[Gray, Gray]:
-    """Predict each sample from its neighbours (high: what is left), then update it to a local mean (low)."""
-    high = _plus_neighbours(x, x, -0.5, step, axis)
-    return _plus_neighbours(x, high, 0.25, step, axis), high
+    """Predict each sample from its neighbors (high: what is left), then update it to a local mean (low)."""
+    high = _plus_neighbors(x, x, -0.5, step, axis)
+    return _plus_neighbors(x, high, 0.25, step, axis), high
 
 
 def _merge(low: Gray, high: Gray, step: int, axis: int) -> Gray:
     """Undo the update (samples of one grid), predict those of the other grid from them, average both."""
-    even = _plus_neighbours(low, high, -0.25, step, axis)
-    fused = _plus_neighbours(high, even, 0.5, step, axis)
+    even = _plus_neighbors(low, high, -0.25, step, axis)
+    fused = _plus_neighbors(high, even, 0.5, step, axis)
     fused += even
     fused *= np.float32(0.5)
     return fused
 
 
-def _plus_neighbours(x: Gray, y: Gray, factor: float, step: int, axis: int) -> Gray:
+def _plus_neighbors(x: Gray, y: Gray, factor: float, step: int, axis: int) -> Gray:
     """``x`` plus ``factor`` times the two samples of ``y`` that lie ``step`` before and after each."""
     length = y.shape[axis]
     place = np.arange(length)

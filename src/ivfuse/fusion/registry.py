@@ -127,7 +127,7 @@ def _find_classical(name: str, manifest: Manifest) -> tuple[MethodInfo, Classica
 
 
 def _accepted(function: Classical) -> list[str]:
-    """Names of the options of a classical method: its parameters after the two pictures."""
+    """Names of the options of a classical method: its parameters after the two images."""
     return list(inspect.signature(function).parameters)[2:]
 
 

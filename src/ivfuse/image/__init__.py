@@ -1,1 +1,1 @@
-"""The ground: pictures, colour, pairs, tiles and synthetic scenes, in NumPy and OpenCV."""
+"""The ground: images, color, pairs, tiles and synthetic scenes, in NumPy and OpenCV."""

@@ -1,4 +1,4 @@
-"""Luma and chroma (BT.601, full range), and pictures brought to another size."""
+"""Luma and chroma (BT.601, full range), and images brought to another size."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def luma(pixels: NDArray[np.float32]) -> Gray:
         pixels: (H, W) or (H, W, 3) in R, G, B order; any range.
 
     Returns:
-        (H, W) float32 of the same range. A grey picture is returned as it is, not copied.
+        (H, W) float32 of the same range. A gray image is returned as it is, not copied.
 
     Raises:
-        ShapeError: if the array is not a picture.
+        ShapeError: if the array is not an image.
     """
     if pixels.ndim == 2:
         return pixels
     if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise ShapeError(f"picture: found an array of shape {pixels.shape}, expected (H, W) or (H, W, 3)")
+        raise ShapeError(f"image: found an array of shape {pixels.shape}, expected (H, W) or (H, W, 3)")
     import cv2
 
     height, width = pixels.shape[:2]
@@ -41,11 +41,11 @@ def luma(pixels: NDArray[np.float32]) -> Gray:
     return out
 
 
-def recolour(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
-    """Give a colour picture a new luma; Cb and Cr stay, at full resolution.
+def recolor(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
+    """Give a color image a new luma; Cb and Cr stay, at full resolution.
 
-    Y, Cb, Cr are linear in R, G, B, so the new picture is ``rgb + (fused - luma(rgb))`` in every channel.
-    Where that leaves [0, 1], the chroma of the pixel is scaled towards grey just enough, which keeps the new
+    Y, Cb, Cr are linear in R, G, B, so the new image is ``rgb + (fused - luma(rgb))`` in every channel.
+    Where that leaves [0, 1], the chroma of the pixel is scaled towards gray just enough, which keeps the new
     luma and the hue; clipping each channel would change both.
 
     Args:
@@ -60,18 +60,18 @@ def recolour(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
         ShapeError: if the shapes do not fit.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.shape[:2] != fused.shape:
-        raise ShapeError(f"colour {rgb.shape} and luma {fused.shape}: expected (H, W, 3) and (H, W)")
+        raise ShapeError(f"color {rgb.shape} and luma {fused.shape}: expected (H, W, 3) and (H, W)")
     if out is None:
         out = np.empty(rgb.shape, np.float32)
     elif out.shape != rgb.shape:
         raise ShapeError(f"out: found {out.shape}, expected {rgb.shape}")
     for rows in strips(*fused.shape):
-        _recolour_strip(rgb[rows], np.clip(fused[rows], 0, 1), out[rows])
+        _recolor_strip(rgb[rows], np.clip(fused[rows], 0, 1), out[rows])
     return out
 
 
-def _recolour_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
-    """:func:`recolour` for a few rows."""
+def _recolor_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
+    """:func:`recolor` for a few rows."""
     import cv2
 
     chroma = rgb - luma(rgb)[..., np.newaxis]
@@ -94,14 +94,14 @@ def one_channel(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def resize_to(gray: Gray, height: int, width: int, *, bounded: bool = True) -> Gray:
-    """Bring a grey picture to another size: means of areas where it shrinks, cubic where it grows.
+    """Bring a gray image to another size: means of areas where it shrinks, cubic where it grows.
 
     Args:
         gray: (H, W) float32 in [0, 1].
         height: wanted, in pixels.
         width: wanted, in pixels.
         bounded: clip to [0, 1]; ``False`` for measured values of any range, which then grow linearly, so
-            that none is made up that lies beyond its neighbours.
+            that none is made up that lies beyond its neighbors.
 
     Returns:
         (height, width) float32 in [0, 1]; ``gray`` itself if it has that size.

@@ -1,4 +1,4 @@
-"""Picture files to arrays of the file's own numbers: 8 or 16 bit integers, or floats.
+"""Image files to arrays of the file's own numbers: 8 or 16 bit integers, or floats.
 
 OpenCV decodes what it decodes without loss (JPEG, plain PNG, deep TIFF), Pillow the rest (palettes, BMP,
 WebP, 8-bit TIFF). Sizes and completeness are checked in the header first.
@@ -55,7 +55,7 @@ def decode(path: Path) -> Decoded:
     """Decode a file.
 
     Raises:
-        InputError: if the file is missing, is no picture, is damaged or is too large.
+        InputError: if the file is missing, is no image, is damaged or is too large.
     """
     kind, data = load(path)
     try:
@@ -63,11 +63,11 @@ def decode(path: Path) -> Decoded:
     except TooLargeError as error:
         raise InputError(f"{path}: {error}") from error
     except BadFileError as error:
-        raise InputError(f"{path}: found {error}, expected a complete {FORMATS} picture") from error
+        raise InputError(f"{path}: found {error}, expected a complete {FORMATS} image") from error
 
 
 def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
-    """Decode a picture in memory.
+    """Decode an image in memory.
 
     Args:
         kind: as :func:`ivfuse.image.headers.sniff` gives it.
@@ -89,9 +89,9 @@ def load(path: Path) -> tuple[str, bytes]:
     """The format and the bytes of a file.
 
     Raises:
-        InputError: if the file is missing, cannot be read or is no picture.
+        InputError: if the file is missing, cannot be read or is no image.
     """
-    expected = f"expected a {FORMATS} picture"
+    expected = f"expected a {FORMATS} image"
     try:
         with path.open("rb") as file:
             head = file.read(16)
@@ -100,7 +100,7 @@ def load(path: Path) -> tuple[str, bytes]:
             kind = sniff(head)
             if kind is None:
                 raise InputError(
-                    f"{path}: not a picture that can be read (it begins with {head[:8]!r}), {expected}"
+                    f"{path}: not an image that can be read (it begins with {head[:8]!r}), {expected}"
                 )
             return kind, head + file.read()
     except FileNotFoundError as error:
@@ -115,7 +115,7 @@ def load(path: Path) -> tuple[str, bytes]:
 
 
 def limit_pixels(most: int) -> None:
-    """Have this process refuse pictures of more pixels from now on; for servers.
+    """Have this process refuse images of more pixels from now on; for servers.
 
     Args:
         most: 1 up to ``MAX_PIXELS``.
@@ -147,8 +147,8 @@ def _with_opencv(header: Header, data: bytes) -> Decoded:
     if header.kind == "TIFF" and header.planar:
         raise BadFileError(f"a TIFF file of {header.bits} bit with planes stored apart (not supported)")
     if header.kind == "JPEG":
-        colour = cv2.IMREAD_GRAYSCALE if header.samples == 1 else cv2.IMREAD_COLOR
-        flags = colour | cv2.IMREAD_IGNORE_ORIENTATION
+        color = cv2.IMREAD_GRAYSCALE if header.samples == 1 else cv2.IMREAD_COLOR
+        flags = color | cv2.IMREAD_IGNORE_ORIENTATION
     else:
         flags = cv2.IMREAD_UNCHANGED
     if header.orientation_one and header.orientation != 1:
@@ -168,10 +168,10 @@ def _with_opencv(header: Header, data: bytes) -> Decoded:
         pixels = 65535 - pixels
     alpha = None
     if pixels.ndim == 3:
-        # OpenCV gives grey with alpha, and palettes, in colour.
+        # OpenCV gives gray with alpha, and palettes, in color.
         alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
-        grey = header.samples < 3 and header.kind == "PNG"
-        pixels = pixels[..., 0] if grey else pixels[..., :3]
+        gray = header.samples < 3 and header.kind == "PNG"
+        pixels = pixels[..., 0] if gray else pixels[..., :3]
     return _upright(pixels, True, alpha, header.orientation, _pages_note(header.more))
 
 
@@ -256,7 +256,7 @@ def _pillow_array(image: ImageFile) -> NDArray[Any]:
 
 
 def _plain_mode(mode: str, transparent: bool) -> str:
-    """The mode to convert to: grey stays grey, palettes are expanded."""
+    """The mode to convert to: gray stays gray, palettes are expanded."""
     if mode in ("F", "I", "I;16", "RGB", "RGBA", "LA", "L") and not (transparent and mode in ("L", "RGB")):
         return mode
     if mode.startswith("I;16"):
@@ -267,7 +267,7 @@ def _plain_mode(mode: str, transparent: bool) -> str:
         return "LA"
     if mode in ("P", "PA", "RGB", "RGBX", "CMYK", "YCbCr", "La", "RGBa"):
         return "RGBA" if transparent or mode in ("PA", "RGBa") else "RGB"
-    raise BadFileError(f"a picture of the colour mode {mode}, which is not supported")
+    raise BadFileError(f"an image of the color mode {mode}, which is not supported")
 
 
 def _upright(
@@ -297,4 +297,4 @@ def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def _pages_note(more: bool) -> str:
-    return "the first of several pictures in the file" if more else ""
+    return "the first of several images in the file" if more else ""

@@ -24,7 +24,7 @@ class BadFileError(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """Facts about a picture file.
+    """Facts about an image file.
 
     Attributes:
         kind: ``PNG``, ``JPEG`` or ``TIFF``.
@@ -33,11 +33,11 @@ class Header:
         bits: per sample.
         samples: channels in the file, alpha included.
         floating: samples are floating-point numbers.
-        simple: no palette, transparent colour, animation or bit packing: stored as it is meant.
+        simple: no palette, transparent color, animation or bit packing: stored as it is meant.
         inverted: 0 is white.
         planar: channels are stored one after another.
         orientation: of EXIF, 1..8.
-        more: further pictures in the file.
+        more: further images in the file.
         orientation_one: where a TIFF file holds its orientation, and the bytes that would say 1 there.
     """
 
@@ -89,7 +89,7 @@ def read_header(kind: str, data: bytes) -> Header:
 def _png(data: bytes) -> Header:
     """Walk over the chunks, checking their sums, up to the end mark."""
     view = memoryview(data)
-    width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
+    width, height, bits, color = struct.unpack_from(">IIBB", data, 16)
     transparent = animated = False
     orientation, at = 1, 8
     while True:
@@ -104,8 +104,8 @@ def _png(data: bytes) -> Header:
         if name == b"eXIf":
             orientation = _orientation(data[at + 8 : at + 8 + length])
         at += 12 + length
-    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
-    simple = bits >= 8 and colour != 3 and not transparent and not animated
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(color, 0)
+    simple = bits >= 8 and color != 3 and not transparent and not animated
     return Header(
         "PNG", width, height, bits, samples,
         simple=simple, orientation=orientation, more=animated,

@@ -46,7 +46,7 @@ class Pairing:
 
     Attributes:
         pairs: sorted by name, numbers by their value.
-        orphans: pictures without a partner.
+        orphans: images without a partner.
         ambiguous: a line for each name that fits several files, with these.
     """
 
@@ -57,7 +57,7 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Trio:
-    """One pair of files and its fused picture.
+    """One pair of files and its fused image.
 
     Attributes:
         name: the pair's name.
@@ -78,8 +78,8 @@ class Trios:
 
     Attributes:
         trios: sorted by name, numbers by their value.
-        missing: names of the pairs that have no fused picture.
-        orphans: pictures that belong to no pair.
+        missing: names of the pairs that have no fused image.
+        orphans: images that belong to no pair.
         ambiguous: a line for each name that fits several files, with these.
     """
 
@@ -90,21 +90,21 @@ class Trios:
 
 
 def pair_folders(ir_dir: Path | str, vi_dir: Path | str) -> Pairing:
-    """Pair the pictures of two folders.
+    """Pair the images of two folders.
 
     Equal stems are paired first (suffixes and case may differ), then stems that are equal without the word of
     their modality: ``IR_1`` and ``VIS_1``, ``x_ir`` and ``x_vi``, ``x_ir`` and ``x``, ``DJI_0001_T`` and
     ``DJI_0001_W``.
 
     Args:
-        ir_dir: thermal pictures.
-        vi_dir: visible pictures.
+        ir_dir: thermal images.
+        vi_dir: visible images.
 
     Raises:
         InputError: if a folder is missing or cannot be listed.
     """
     ir_dir, vi_dir = Path(ir_dir), Path(vi_dir)
-    ir, vi = list_pictures(ir_dir), list_pictures(vi_dir)
+    ir, vi = list_images(ir_dir), list_images(vi_dir)
     if ir_dir.resolve() == vi_dir.resolve():
         return _pair_flat(ir)
     matches = _Matches()
@@ -115,7 +115,7 @@ def pair_folders(ir_dir: Path | str, vi_dir: Path | str) -> Pairing:
 
 
 def pair_folder(root: Path | str) -> Pairing:
-    """Pair the pictures of one folder that holds a folder for each modality, or both modalities side by side.
+    """Pair the images of one folder that holds a folder for each modality, or both modalities side by side.
 
     Args:
         root: with ``ir/`` and ``vi/`` (or infrared, thermal, lwir; visible, vis, rgb, ...; in any case), with
@@ -134,19 +134,19 @@ def pair_folder(root: Path | str) -> Pairing:
     if ir or vi:
         found = ", ".join(f"{x.name}/" for x in [*ir, *vi])
         raise InputError(f"{root}: found {found}, expected one thermal and one visible folder")
-    pictures = list_pictures(root)
-    named = _pair_flat(pictures)
-    if not named.pairs and (cameras := [x for x in pictures if maker_of(x) == "flir"]):
+    images = list_images(root)
+    named = _pair_flat(images)
+    if not named.pairs and (cameras := [x for x in images if maker_of(x) == "flir"]):
         pairs = tuple(Pair(x.stem, x, x) for x in cameras)
-        return Pairing(pairs, tuple(x for x in pictures if x not in cameras), ())
-    if not any(_modality(x) for x in pictures):
-        names = [f"{x.name}/" for x in folders[:4]] + [x.name for x in pictures[:3]]
-        raise InputError(f"{root}: found {', '.join(names) or 'no pictures'}, {_EXPECTED}")
+        return Pairing(pairs, tuple(x for x in images if x not in cameras), ())
+    if not any(_modality(x) for x in images):
+        names = [f"{x.name}/" for x in folders[:4]] + [x.name for x in images[:3]]
+        raise InputError(f"{root}: found {', '.join(names) or 'no images'}, {_EXPECTED}")
     return named
 
 
 def match_fused(pairing: Pairing, fused_dir: Path | str) -> Trios:
-    """Find the fused picture of each pair in a folder.
+    """Find the fused image of each pair in a folder.
 
     Its stem is the pair's name or that of one of its files (case and suffix may differ) or, failing that,
     equal to one of these without the words fused, fusion, result, output and those of the modalities:
@@ -154,27 +154,27 @@ def match_fused(pairing: Pairing, fused_dir: Path | str) -> Trios:
 
     Args:
         pairing: the pairs.
-        fused_dir: the fused pictures of one method.
+        fused_dir: the fused images of one method.
 
     Raises:
         InputError: if the folder is missing or cannot be listed.
     """
-    pictures = list_pictures(Path(fused_dir))
+    images = list_images(Path(fused_dir))
     trios: list[Trio] = []
     ambiguous: list[str] = []
     left = list(pairing.pairs)
     for plain in (True, False):
-        left, pictures = _take_fused(left, pictures, plain, trios, ambiguous)
+        left, images = _take_fused(left, images, plain, trios, ambiguous)
     return Trios(
         tuple(sorted(trios, key=lambda trio: (natural_key(trio.name), trio.name))),
         tuple(pair.name for pair in left),
-        (*pairing.orphans, *pictures),
+        (*pairing.orphans, *images),
         (*pairing.ambiguous, *sorted(ambiguous, key=natural_key)),
     )
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """The picture files of a folder by their suffix, in natural order; hidden ones are left out.
+def list_images(folder: Path) -> list[Path]:
+    """The image files of a folder by their suffix, in natural order; hidden ones are left out.
 
     Raises:
         InputError: if the folder is missing or cannot be listed.
@@ -193,9 +193,9 @@ def _listed(folder: Path) -> list[Path]:
     try:
         found = [x for x in folder.iterdir() if not x.name.startswith(".")]
     except FileNotFoundError as error:
-        raise InputError(f"{folder}: no such folder, expected a folder with pictures") from error
+        raise InputError(f"{folder}: no such folder, expected a folder with images") from error
     except NotADirectoryError as error:
-        raise InputError(f"{folder}: found a file, expected a folder with pictures") from error
+        raise InputError(f"{folder}: found a file, expected a folder with images") from error
     except OSError as error:
         raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error
     return sorted(found, key=lambda x: (natural_key(x.name), x.name))
@@ -238,12 +238,12 @@ def _plain_key(path: Path) -> str:
 
 
 def _take_fused(
-    pairs: list[Pair], pictures: list[Path], plain: bool, trios: list[Trio], ambiguous: list[str]
+    pairs: list[Pair], images: list[Path], plain: bool, trios: list[Trio], ambiguous: list[str]
 ) -> tuple[list[Pair], list[Path]]:
-    """Match pairs and fused pictures that share a key one to one; gives what is left of both."""
+    """Match pairs and fused images that share a key one to one; gives what is left of both."""
     key = _plain_key if plain else _ANY.key
     by_key: dict[str, list[Path]] = defaultdict(list)
-    for path in pictures:
+    for path in images:
         by_key[key(path)].append(path)
     wanted: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
@@ -267,7 +267,7 @@ def _take_fused(
         elif found[pair.name]:
             ambiguous.append(f"{pair.name}: {', '.join(sorted(x.name for x in found[pair.name]))}")
     settled = {pair.name for some in wanted.values() for pair in some}
-    return [x for x in pairs if x.name not in settled], [x for x in pictures if x not in taken]
+    return [x for x in pairs if x.name not in settled], [x for x in images if x not in taken]
 
 
 def _modality(path: Path) -> _Words | None:
@@ -279,11 +279,11 @@ def _modality(path: Path) -> _Words | None:
     return None
 
 
-def _pair_flat(pictures: list[Path]) -> Pairing:
-    """Pair pictures of one folder by the modality in their names."""
-    ir = [x for x in pictures if _modality(x) is _IR]
-    vi = [x for x in pictures if _modality(x) is _VI]
-    rest = [x for x in pictures if _modality(x) is None]
+def _pair_flat(images: list[Path]) -> Pairing:
+    """Pair images of one folder by the modality in their names."""
+    ir = [x for x in images if _modality(x) is _IR]
+    vi = [x for x in images if _modality(x) is _VI]
+    rest = [x for x in images if _modality(x) is None]
     matches = _Matches()
     matches.worded_from = 0
     ir, vi = matches.take(ir, vi, _IR.key, _VI.key)

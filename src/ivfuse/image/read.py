@@ -1,6 +1,6 @@
-"""Pictures from files and arrays: float32 in [0, 1], with a word on how the file's numbers became that.
+"""Images from files and arrays: float32 in [0, 1], with a word on how the file's numbers became that.
 
-Visible pictures keep their colour, thermal ones become one channel, mapped by a window that is always stated.
+Visible images keep their color, thermal ones become one channel, mapped by a window that is always stated.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _STRIP = 1 << 18  # pixels converted at a time, so that no second full-size copy
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture in memory.
+class Visible:
+    """An image in memory.
 
     Attributes:
         pixels: (H, W) or (H, W, 3) in R, G, B order, float32 in [0, 1].
-        alpha: opacity, (H, W) float32 in [0, 1], or ``None``; colours are not multiplied by it.
+        alpha: opacity, (H, W) float32 in [0, 1], or ``None``; colors are not multiplied by it.
         depth: bits per sample of the source: 8, 16, or 32 for floats and 32-bit integers.
         note: "" or one line on how values were mapped.
     """
@@ -52,8 +52,8 @@ class Picture:
         return int(self.pixels.shape[1])
 
 
-def read_visible(path: str | os.PathLike[str]) -> Picture:
-    """Read a visible picture, upright by its EXIF orientation.
+def read_visible(path: str | os.PathLike[str]) -> Visible:
+    """Read a visible image, upright by its EXIF orientation.
 
     Values of 8 bit are divided by 255, those of 16 bit by 65535. Floats in [0, 1] stay as they are; other
     floats and 32-bit integers are stretched from their minimum..maximum to 0..1, which the note says.
@@ -63,10 +63,10 @@ def read_visible(path: str | os.PathLike[str]) -> Picture:
             the first.
 
     Returns:
-        (H, W) for a grey file, (H, W, 3) for colour and palettes; alpha apart.
+        (H, W) for a gray file, (H, W, 3) for color and palettes; alpha apart.
 
     Raises:
-        InputError: if the file is missing, is no picture, is damaged or too large, or holds NaN or infinity.
+        InputError: if the file is missing, is no image, is damaged or too large, or holds NaN or infinity.
     """
     from ivfuse.image.decode import decode
 
@@ -74,7 +74,7 @@ def read_visible(path: str | os.PathLike[str]) -> Picture:
     decoded = decode(path)
     low, high, note = _visible_range(path, decoded.pixels)
     alpha = decoded.alpha
-    return Picture(
+    return Visible(
         _scaled(decoded.pixels, low, high, decoded.bgr),
         None if alpha is None else _scaled(alpha, 0, _full_scale(alpha.dtype), False),
         _depth(decoded.pixels.dtype),
@@ -82,10 +82,10 @@ def read_visible(path: str | os.PathLike[str]) -> Picture:
     )
 
 
-def read_thermal(path: str | os.PathLike[str], window: Window | None = None) -> Picture:
-    """Read a thermal picture as one channel.
+def read_thermal(path: str | os.PathLike[str], window: Window | None = None) -> Visible:
+    """Read a thermal image as one channel.
 
-    8-bit files are divided by 255 (colour becomes luma) unless a window is given. 16-bit counts, floats and
+    8-bit files are divided by 255 (color becomes luma) unless a window is given. 16-bit counts, floats and
     32-bit integers (counts or degC) are mapped by the window; see :func:`thermal_window`.
 
     Args:
@@ -101,16 +101,16 @@ def read_thermal(path: str | os.PathLike[str], window: Window | None = None) -> 
     """
     values, remark = read_values(path)
     if values.dtype == np.uint8 and window is None:
-        return Picture(_scaled(values, 0, 255, False), None, 8, remark)
+        return Visible(_scaled(values, 0, 255, False), None, 8, remark)
     gray, note = thermal_window(values, window, name=str(path))
-    return Picture(gray, None, _depth(values.dtype), _joined(note, remark))
+    return Visible(gray, None, _depth(values.dtype), _joined(note, remark))
 
 
 def read_values(path: str | os.PathLike[str]) -> tuple[NDArray[Any], str]:
     """The numbers of a thermal file as they are stored, in one channel.
 
     Args:
-        path: as for :func:`read_visible`; colour becomes luma, alpha is dropped.
+        path: as for :func:`read_visible`; color becomes luma, alpha is dropped.
 
     Returns:
         (H, W) uint8, uint16, int32 or float32, upright; and "" or one line about the file.
@@ -135,8 +135,8 @@ def thermal_window(
     Args:
         counts: (H, W) integers or floats: counts of the sensor, or degC.
         window: the values that become 0 and 1; ``None`` for the 1st and 99th percentile of the values. Where
-            these are equal the minimum and maximum are taken, and a constant picture becomes 0.
-        name: what to call the picture in errors.
+            these are equal the minimum and maximum are taken, and a constant image becomes 0.
+        name: what to call the image in errors.
 
     Returns:
         (H, W) float32 in [0, 1], and one line that states the window.
@@ -182,7 +182,7 @@ def window_of(values: NDArray[Any]) -> Window:
     return (low, high) if low < high else (float(values.min()), float(values.max()))
 
 
-def to_picture_array(x: NDArray[Any]) -> NDArray[np.float32]:
+def to_image_array(x: NDArray[Any]) -> NDArray[np.float32]:
     """Bring an array that a user gave to float32 in [0, 1].
 
     Args:
@@ -200,19 +200,19 @@ def to_picture_array(x: NDArray[Any]) -> NDArray[np.float32]:
     if x.ndim == 3 and x.shape[2] == 1:
         x = x[..., 0]
     if not x.size or not (x.ndim == 2 or (x.ndim == 3 and x.shape[2] == 3)):
-        raise ShapeError(f"picture: found an array of shape {x.shape}, expected (H, W) or (H, W, 3)")
+        raise ShapeError(f"image: found an array of shape {x.shape}, expected (H, W) or (H, W, 3)")
     if x.dtype in (np.uint8, np.uint16):
         return _scaled(x, 0, _full_scale(x.dtype), False)
     if x.dtype == bool:
         return x.astype(np.float32)
     if x.dtype.kind != "f":
         raise InputError(
-            f"picture: found an array of {x.dtype}, expected uint8, uint16, bool or float in [0, 1]"
+            f"image: found an array of {x.dtype}, expected uint8, uint16, bool or float in [0, 1]"
         )
-    _check_finite("picture", x)
+    _check_finite("image", x)
     low, high = float(x.min()), float(x.max())
     if low < -TOLERANCE or high > 1 + TOLERANCE:
-        raise InputError(f"picture: found floats from {low:g} to {high:g}, expected [0, 1]")
+        raise InputError(f"image: found floats from {low:g} to {high:g}, expected [0, 1]")
     if low < 0 or high > 1:
         x = np.clip(x, 0, 1)
     return np.asarray(x, np.float32)
@@ -221,7 +221,7 @@ def to_picture_array(x: NDArray[Any]) -> NDArray[np.float32]:
 def write_image(
     path: str | os.PathLike[str], pixels: NDArray[np.float32], depth: int = 8, alpha: Gray | None = None
 ) -> None:
-    """Write a picture, whole or not at all; see :func:`ivfuse.image.write.write_image`."""
+    """Write an image, whole or not at all; see :func:`ivfuse.image.write.write_image`."""
     from ivfuse.image import write
 
     write.write_image(path, pixels, depth, alpha)
@@ -262,7 +262,7 @@ def _scaled(values: NDArray[Any], low: float, high: float, swap: bool) -> NDArra
 
 
 def _counts_luma(values: NDArray[Any], bgr: bool) -> NDArray[Any]:
-    """Luma of a colour picture in the numbers and the type of the file."""
+    """Luma of a color image in the numbers and the type of the file."""
     from ivfuse.image.color import WEIGHTS
 
     weights = np.array(WEIGHTS[::-1] if bgr else WEIGHTS, np.float32)

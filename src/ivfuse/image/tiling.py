@@ -1,9 +1,9 @@
-"""Large pictures in overlapping tiles, put together without a seam.
+"""Large images in overlapping tiles, put together without a seam.
 
-Neighbours overlap by ``2 * margin + fade``: within the fade, in the middle of the overlap, one tile's result
+Neighbors overlap by ``2 * margin + fade``: within the fade, in the middle of the overlap, one tile's result
 goes over into the next one's linearly, and each tile still knows ``margin`` pixels beyond it. So a method
 whose output depends on no more than ``margin`` pixels around each pixel gives exactly what it gives on the
-whole picture, and one that looks further changes slowly instead of at a line.
+whole image, and one that looks further changes slowly instead of at a line.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_FADE = 48  # pixels; wider fades cost more than they hide
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of the picture, context included.
+    """A rectangle of the image, context included.
 
     Attributes:
         top: first row, a multiple of the alignment.
@@ -65,16 +65,16 @@ class _Span:
 def plan_tiles(
     height: int, width: int, *, tile: int, margin: int, align: int, fade: int | None = None
 ) -> list[Tile]:
-    """Cut a picture into overlapping tiles, row by row.
+    """Cut an image into overlapping tiles, row by row.
 
     Args:
-        height: of the picture, in pixels.
-        width: of the picture, in pixels.
-        tile: the largest side of a tile, context included; a picture whose sides are both no longer is one
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        tile: the largest side of a tile, context included; an image whose sides are both no longer is one
             tile. Where it leaves no room between two overlaps, tiles are as much larger as is needed.
         margin: context in pixels beyond the fade, on each inner side.
         align: tiles begin on multiples of this many pixels.
-        fade: width of the fade between neighbours; ``None`` for ``margin``, at most 48.
+        fade: width of the fade between neighbors; ``None`` for ``margin``, at most 48.
 
     Raises:
         UsageError: if ``tile`` or ``align`` is below 1, or ``margin`` or ``fade`` below 0.
@@ -100,12 +100,12 @@ def run_tiled(
         ir: infrared, (H, W) float32.
         vi: luma of the visible, the same shape.
         tile: see :func:`plan_tiles`.
-        margin: see :func:`plan_tiles`; the reach of ``fuse`` for a result equal to that of the whole picture.
+        margin: see :func:`plan_tiles`; the reach of ``fuse`` for a result equal to that of the whole image.
         align: see :func:`plan_tiles`.
         fade: see :func:`plan_tiles`.
 
     Returns:
-        The fused picture, (H, W) float32. A picture of one tile is given to ``fuse`` as it is.
+        The fused image, (H, W) float32. An image of one tile is given to ``fuse`` as it is.
 
     Raises:
         ShapeError: if the shapes differ or ``fuse`` changes the shape.
@@ -156,7 +156,7 @@ def _spans(length: int, tile: int, margin: int, align: int, fade: int) -> list[_
     if length <= tile:
         return [_Span(0, length, 0, length, 0, 0)]
     overlap = 2 * margin + fade
-    # Fades of neighbours must not meet, else three tiles would share a pixel.
+    # Fades of neighbors must not meet, else three tiles would share a pixel.
     longest = max((tile - overlap) // align, -(-max(fade, 1) // align), 1) * align
     count = -(-(length - overlap) // longest)
     if count <= 1:

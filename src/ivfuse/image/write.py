@@ -1,4 +1,4 @@
-"""Pictures to files: the suffix chooses the format, and a file appears whole or not at all."""
+"""Images to files: the suffix chooses the format, and a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STRIP = 1 << 18  # pixels converted at a time
 def write_image(
     path: str | os.PathLike[str], pixels: NDArray[np.float32], depth: int = 8, alpha: Gray | None = None
 ) -> None:
-    """Write a picture, whole or not at all; an existing file stays until the new one is complete.
+    """Write an image, whole or not at all; an existing file stays until the new one is complete.
 
     Args:
         path: its suffix chooses the format: .png, .jpg, .jpeg (quality 95, chroma at full resolution), .tif,
@@ -37,7 +37,7 @@ def write_image(
 
     Raises:
         UsageError: if the suffix is unknown, or the format does not hold the depth or the size.
-        ShapeError: if the arrays are no picture.
+        ShapeError: if the arrays are no image.
         InputError: if they hold NaN.
         OutputError: if the file cannot be written: folder, permission, disk full.
     """
@@ -53,12 +53,12 @@ def check_output(path: str | os.PathLike[str], depth: int = 8) -> str:
     """The suffix of an output, in lower case.
 
     Raises:
-        UsageError: if pictures of this suffix or depth cannot be written.
+        UsageError: if images of this suffix or depth cannot be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(
-            f"{path}: unknown suffix {suffix!r} for a picture, expected one of {' '.join(SUFFIXES)}"
+            f"{path}: unknown suffix {suffix!r} for an image, expected one of {' '.join(SUFFIXES)}"
         )
     if depth not in (8, 16):
         raise UsageError(f"depth: found {depth}, expected 8 or 16")
@@ -94,7 +94,7 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
 
 
 def _check_arrays(path: Path, suffix: str, pixels: NDArray[np.float32], alpha: Gray | None) -> None:
-    """Refuse what is not a picture or does not fit the format."""
+    """Refuse what is not an image or does not fit the format."""
     if not pixels.size or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)):
         raise ShapeError(
             f"{path}: cannot write an array of shape {pixels.shape}, expected (H, W) or (H, W, 3)"
@@ -109,11 +109,11 @@ def _check_arrays(path: Path, suffix: str, pixels: NDArray[np.float32], alpha: G
             f"{path}: {pixels.shape[1]}x{pixels.shape[0]} pixels, but a {suffix} side has at most {longest}"
         )
     if any(x is not None and np.isnan(x.min()) for x in (pixels, alpha)):
-        raise InputError(f"{path}: the picture to write holds NaN, expected numbers in [0, 1]")
+        raise InputError(f"{path}: the image to write holds NaN, expected numbers in [0, 1]")
 
 
 def _levels(pixels: NDArray[np.float32], alpha: Gray | None, depth: int) -> NDArray[Any]:
-    """Integers to encode: (H, W), (H, W, 2) grey with alpha, (H, W, 3) or (H, W, 4) in R, G, B, A order."""
+    """Integers to encode: (H, W), (H, W, 2) gray with alpha, (H, W, 3) or (H, W, 4) in R, G, B, A order."""
     height, width = pixels.shape[:2]
     channels = (1 if pixels.ndim == 2 else 3) + (alpha is not None)
     out = np.empty((height, width, channels), np.uint8 if depth == 8 else np.uint16)
@@ -129,23 +129,23 @@ def _levels(pixels: NDArray[np.float32], alpha: Gray | None, depth: int) -> NDAr
 
 
 def _encode(path: Path, suffix: str, levels: NDArray[Any]) -> memoryview:
-    """Compress; 8-bit pictures with alpha, and WebP, by Pillow, all others by OpenCV."""
+    """Compress; 8-bit images with alpha, and WebP, by Pillow, all others by OpenCV."""
     channels = 1 if levels.ndim == 2 else levels.shape[2]
     try:
         if levels.dtype == np.uint8 and (suffix == ".webp" or channels in (2, 4)):
             return _encode_pillow(suffix, levels)
         return _encode_opencv(suffix, levels, channels)
     except MemoryError as error:
-        raise OutputError(f"{path}: not enough memory to encode the picture") from error
+        raise OutputError(f"{path}: not enough memory to encode the image") from error
 
 
 def _encode_opencv(suffix: str, levels: NDArray[Any], channels: int) -> memoryview:
     """PNG, JPEG, TIFF or BMP."""
     import cv2
 
-    if channels == 2:  # OpenCV has no grey with alpha
-        grey, alpha = levels[..., 0], levels[..., 1]
-        levels = np.ascontiguousarray(np.dstack((grey, grey, grey, alpha)))
+    if channels == 2:  # OpenCV has no gray with alpha
+        gray, alpha = levels[..., 0], levels[..., 1]
+        levels = np.ascontiguousarray(np.dstack((gray, gray, gray, alpha)))
     elif channels > 1:
         rows = max(1, _STRIP // levels.shape[1])
         for top in range(0, levels.shape[0], rows):  # in place: OpenCV would take a second copy

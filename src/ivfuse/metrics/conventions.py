@@ -43,7 +43,7 @@ def matlab_gray(rgb: Levels) -> Levels:
 class Variant:
     """Another way to compute a metric, and what makes it differ from the default.
 
-    ``joined``: where channels are scored, they lie side by side as one wide picture instead of one by one.
+    ``joined``: where channels are scored, they lie side by side as one wide image instead of one by one.
     """
 
     function: Function
@@ -59,8 +59,8 @@ class Convention:
         name: as given by users and printed in reports.
         text: which tables it reproduces and what is known to be wrong in them.
         variants: metric name -> variant; a metric that is not here has its default form.
-        to_gray: how an (H, W, 3) RGB uint8 picture becomes (H, W) uint8.
-        colour: ``gray`` scores the grey pictures; ``channels`` scores each channel of a colour picture
+        to_gray: how an (H, W, 3) RGB uint8 image becomes (H, W) uint8.
+        color: ``gray`` scores the gray images; ``channels`` scores each channel of a color image
             against the same channel of the sources and averages.
     """
 
@@ -68,7 +68,7 @@ class Convention:
     text: str
     variants: Mapping[str, Variant] = field(default_factory=dict)
     to_gray: Callable[[Levels], Levels] = luma
-    colour: Literal["gray", "channels"] = "gray"
+    color: Literal["gray", "channels"] = "gray"
 
     def variant(self, name: str) -> Variant:
         """Return how the metric ``name`` is computed under this convention."""
@@ -94,7 +94,7 @@ CONVENTIONS: dict[str, Convention] = {
             "tang",
             "Tables made with L. Tang's MATLAB evaluation (MaeFuse and many others). Known mistakes: MI"
             " merges the levels 254 and 255, SSIM takes L = 1 on levels 0..255, MS_SSIM is MEF_MS_SSIM,"
-            " PSNR is 48.13 dB too large, Nabf gets its pictures in the wrong order.",
+            " PSNR is 48.13 dB too large, Nabf gets its images in the wrong order.",
             {
                 "MI": Variant(
                     information.mi_saturated, "levels 254 and 255 count as one in the joint histogram"
@@ -103,12 +103,12 @@ CONVENTIONS: dict[str, Convention] = {
                     structure.ssim_mean_unit_span, "mean of both sources, border repeated, L = 1"
                 ),
                 "MS_SSIM": _MS_SSIM_MEF,
-                "MSE": Variant(statistics.mse_unit_range, "of pictures 0..1: divided by 255^2"),
+                "MSE": Variant(statistics.mse_unit_range, "of images 0..1: divided by 255^2"),
                 "PSNR": Variant(
-                    statistics.psnr_mixed_ranges, "peak 255 over the MSE of pictures 0..1: + 48.13 dB"
+                    statistics.psnr_mixed_ranges, "peak 255 over the MSE of images 0..1: + 48.13 dB"
                 ),
                 "Nabf": Variant(
-                    petrovic.nabf_wrong_order, "judges the infrared against the visible and the fused picture"
+                    petrovic.nabf_wrong_order, "judges the infrared against the visible and the fused image"
                 ),
             },
             to_gray=matlab_gray,
@@ -116,29 +116,27 @@ CONVENTIONS: dict[str, Convention] = {
         Convention(
             "li",
             "Tables of H. Li & X.-J. Wu (DenseFuse, NestFuse, RFN-Nest, CrossFuse). Known mistakes: SD is not"
-            " divided by the number of pixels and grows with the picture, MI is twice the entropy, MS_SSIM is"
-            " MEF_MS_SSIM, Qabf of pictures 0..1 gives next to nothing where the edges of F and a source are"
-            " equal, Nabf of such pictures weighs all edges alike. Their VIF (MDLatLRR) is VIF_wavelet here,"
+            " divided by the number of pixels and grows with the image, MI is twice the entropy, MS_SSIM is"
+            " MEF_MS_SSIM, Qabf of images 0..1 gives next to nothing where the edges of F and a source are"
+            " equal, Nabf of such images weighs all edges alike. Their VIF (MDLatLRR) is VIF_wavelet here,"
             " FMI_w is FMI_wavelet, SSIM_a is SSIM.",
             {
                 "SD": Variant(
-                    statistics.sd_not_averaged, "SD / 255 * sqrt(H * W): depends on the picture's size"
+                    statistics.sd_not_averaged, "SD / 255 * sqrt(H * W): depends on the image's size"
                 ),
                 "MI": Variant(information.mi_twice_entropy, "2 * EN, whatever the sources are"),
                 "SSIM": Variant(structure.ssim_mean, "mean of both sources, border repeated, L = 255"),
                 "MS_SSIM": _MS_SSIM_MEF,
-                "Qabf": Variant(
-                    gradient.qabf_unit_range, "of pictures 0..1: equal edges score almost nothing"
-                ),
+                "Qabf": Variant(gradient.qabf_unit_range, "of images 0..1: equal edges score almost nothing"),
                 "Nabf": Variant(
-                    petrovic.nabf_unit_range, "of pictures 0..1: all edges fall below 2 and weigh the same"
+                    petrovic.nabf_unit_range, "of images 0..1: all edges fall below 2 and weigh the same"
                 ),
                 "VIF_wavelet": Variant(
                     perception_wavelet.vif_wavelet_unit_range,
-                    "of pictures 0..1, while the eye's noise is meant for 0..255: about twofold",
+                    "of images 0..1, while the eye's noise is meant for 0..255: about twofold",
                 ),
                 "FMI_gradient": Variant(
-                    features.fmi_gradient_unit_range, "of pictures 0..1: rounding tells equal slopes apart"
+                    features.fmi_gradient_unit_range, "of images 0..1: rounding tells equal slopes apart"
                 ),
             },
             to_gray=matlab_gray,
@@ -153,14 +151,14 @@ CONVENTIONS: dict[str, Convention] = {
                     structure.ssim_uniform_wrong_span, "flat 7x7 window, L = 2, sum of both sources"
                 ),
                 "AG": _AG_PER_PIXEL,
-                "PSNR": Variant(statistics.psnr_own_peak, "the peak is the fused picture's greatest level"),
+                "PSNR": Variant(statistics.psnr_own_peak, "the peak is the fused image's greatest level"),
                 "VIFF": Variant(perception.vif, "not VIFF: the program gives this name to VIF"),
             },
         ),
         Convention(
             "vifb",
-            "Tables of the VIFB benchmark. Colour pictures are scored channel by channel and averaged, with"
-            " no grey conversion; SF takes the channels side by side as one wide picture, so that the jumps"
+            "Tables of the VIFB benchmark. Color images are scored channel by channel and averaged, with"
+            " no gray conversion; SF takes the channels side by side as one wide image, so that the jumps"
             " between them count. MI (Mutinf) is in nats; SD is called Variance there. Known mistake: RMSE is"
             " divided by H * W outside the root, and PSNR takes it for the MSE.",
             {
@@ -169,31 +167,31 @@ CONVENTIONS: dict[str, Convention] = {
                 "RMSE": Variant(statistics.rmse_summed, "root of the sum of squares, divided by H * W"),
                 "PSNR": Variant(statistics.psnr_summed, "of that RMSE in place of the MSE"),
             },
-            colour="channels",
+            color="channels",
         ),
         Convention(
             "liu",
             "Tables made with imageFusionMetrics, the MATLAB programs of the study of Z. Liu et al."
             " (IEEE TPAMI 34(1), 2012). Known mistakes: Qte exchanges the marginals of each joint histogram;"
             " Qs, Qy and Qc let rounding errors decide in flat windows; Qc cuts the product instead of the"
-            " weight; Qe, as mended by its users, ignores the pictures and squares the Qw of their edges.",
+            " weight; Qe, as mended by its users, ignores the images and squares the Qw of their edges.",
             {
                 "Qte": Variant(
-                    information.qte_exchanged, "of stretched pictures, the marginals of each pair exchanged"
+                    information.qte_exchanged, "of stretched images, the marginals of each pair exchanged"
                 ),
                 "Qs": Variant(
                     structure_weighted.qs_ordered,
                     "where both sources are flat, rounding errors share them out",
                 ),
                 "Qe": Variant(
-                    structure_weighted.qe_squared, "the edge maps' Qw squared, without the pictures'"
+                    structure_weighted.qe_squared, "the edge maps' Qw squared, without the images'"
                 ),
                 "Qy": Variant(
                     structure_weighted.qy_ordered, "flat windows are compared by their rounding errors"
                 ),
                 "Qc": Variant(
                     structure_weighted.qc_cut_product,
-                    "a window scores 0 or 1 where one source runs against the fused picture; 0 / 0 if flat",
+                    "a window scores 0 or 1 where one source runs against the fused image; 0 / 0 if flat",
                 ),
             },
             to_gray=matlab_gray,

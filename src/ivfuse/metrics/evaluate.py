@@ -1,6 +1,6 @@
-"""Scores of fused pictures: from arrays to named numbers, and from tables to ranks.
+"""Scores of fused images: from arrays to named numbers, and from tables to ranks.
 
-Pictures are brought to 8 bit before anything is measured: published numbers come from saved 8-bit files.
+Images are brought to 8 bit before anything is measured: published numbers come from saved 8-bit files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EIGHT = ("EN", "SD", "SF", "MI", "SCD", "VIF", "Qabf", "SSIM")
 
 @dataclass(frozen=True)
 class Scores:
-    """The numbers of one fused picture.
+    """The numbers of one fused image.
 
     Attributes:
         convention: the name of the convention they follow.
@@ -42,21 +42,21 @@ class Scores:
 def evaluate_arrays(
     fused: Image, ir: Image, vi: Image, metrics: Iterable[str] | None = None, convention: str = "default"
 ) -> dict[str, float]:
-    """Score one fused picture.
+    """Score one fused image.
 
     Args:
         fused: (H, W) or (H, W, 3) RGB; uint8, or float in [0, 1], which is rounded to 8 bit first.
-        ir: the infrared picture, of the same height and width, in either form.
-        vi: the visible picture, likewise.
+        ir: the infrared image, of the same height and width, in either form.
+        vi: the visible image, likewise.
         metrics: names; all if not given.
-        convention: which family of tables to follow; it also says how colour becomes grey.
+        convention: which family of tables to follow; it also says how color becomes gray.
 
     Returns:
         Metric name -> number, in the order asked; NaN where the metric has no value.
 
     Raises:
         InputError: an array is neither uint8 nor float in [0, 1].
-        ShapeError: sizes differ or an array is no picture.
+        ShapeError: sizes differ or an array is no image.
         UnknownNameError: no such metric or convention.
 
     Example:
@@ -73,9 +73,9 @@ def score_many(
     metrics: Iterable[str] | None = None,
     convention: str = "default",
 ) -> dict[str, Scores]:
-    """Score several fused pictures of one pair; what concerns the sources alone is computed once.
+    """Score several fused images of one pair; what concerns the sources alone is computed once.
 
-    Args, Raises: as :func:`evaluate_arrays`, with one picture per name in ``fused``.
+    Args, Raises: as :func:`evaluate_arrays`, with one image per name in ``fused``.
 
     Returns:
         Name -> scores, with the reason for every NaN.
@@ -86,16 +86,16 @@ def score_many(
     if faults:
         return {label: _nothing(chosen, names, faults) for label in fused}
     scorer = Scorer(ir, vi, chosen)
-    return {label: scorer.score(picture, names, label) for label, picture in fused.items()}
+    return {label: scorer.score(image, names, label) for label, image in fused.items()}
 
 
 class Scorer:
-    """Scores fused pictures of one pair under one convention.
+    """Scores fused images of one pair under one convention.
 
     Args:
-        ir: the infrared picture, all values finite; forms as in :func:`evaluate_arrays`.
-        vi: the visible picture, likewise.
-        convention: which variants to use and what to do with colour.
+        ir: the infrared image, all values finite; forms as in :func:`evaluate_arrays`.
+        vi: the visible image, likewise.
+        convention: which variants to use and what to do with color.
     """
 
     def __init__(self, ir: Image, vi: Image, convention: Convention) -> None:
@@ -106,7 +106,7 @@ class Scorer:
         self._sources: dict[str, list[Sources]] = {}
 
     def score(self, fused: Image, names: Sequence[str], label: str = "fused") -> Scores:
-        """Score one fused picture; ``label`` names it in messages."""
+        """Score one fused image; ``label`` names it in messages."""
         fault = _fault(fused, label)
         if fault:
             return _nothing(self.convention, names, {label: fault})
@@ -114,8 +114,8 @@ class Scorer:
         sizes = {name: what.shape[:2] for name, what in (("ir", self.ir), ("vi", self.vi), (label, levels))}
         if len(set(sizes.values())) > 1:
             found = ", ".join(f"{name} {shape[1]}x{shape[0]}" for name, shape in sizes.items())
-            raise ShapeError(f"pictures differ in size: {found}; expected one size for all")
-        by_channel = self.convention.colour == "channels" and levels.ndim == 3
+            raise ShapeError(f"images differ in size: {found}; expected one size for all")
+        by_channel = self.convention.color == "channels" and levels.ndim == 3
         triples: dict[str, list[Triple]] = {}
         result = Scores(self.convention.name)
         for name in names:
@@ -160,14 +160,14 @@ def mean_ranks(table: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     return {method: total / len(names) if names else math.nan for method, total in sums.items()}
 
 
-def to_levels(picture: Image, name: str) -> Levels:
-    """Return a picture in 8 bit: uint8 as it is, float in [0, 1] clipped, scaled by 255 and rounded.
+def to_levels(image: Image, name: str) -> Levels:
+    """Return an image in 8 bit: uint8 as it is, float in [0, 1] clipped, scaled by 255 and rounded.
 
     Raises:
         InputError: another dtype, or floats so far outside [0, 1] that another range must be meant.
         ShapeError: the array is neither (H, W) nor (H, W, 3).
     """
-    array = np.asarray(picture)
+    array = np.asarray(image)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
@@ -183,9 +183,9 @@ def to_levels(picture: Image, name: str) -> Levels:
     return levels
 
 
-def _fault(picture: Image, name: str) -> str:
-    """Say what keeps a picture from having any score: values that are not finite."""
-    array = np.asarray(picture)
+def _fault(image: Image, name: str) -> str:
+    """Say what keeps an image from having any score: values that are not finite."""
+    array = np.asarray(image)
     if not np.issubdtype(array.dtype, np.floating):
         return ""
     lost = int(np.count_nonzero(~np.isfinite(array)))
@@ -198,7 +198,7 @@ def _nothing(convention: Convention, names: Sequence[str], faults: Mapping[str, 
 
 
 def _measure(result: Scores, name: str, function: Function, triples: Sequence[Triple]) -> None:
-    """Put the mean over the triples of one picture into the result; NaN with a reason if any has no value."""
+    """Put the mean over the triples of one image into the result; NaN with a reason if any has no value."""
     try:
         result.values[name] = sum(float(function(triple)) for triple in triples) / len(triples)
     except Undefined as reason:

@@ -1,4 +1,4 @@
-"""Feature mutual information (FMI): what windows of the fused picture's features tell of the sources."""
+"""Feature mutual information (FMI): what windows of the fused image's features tell of the sources."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from ivfuse.metrics.features_windows import AT_A_TIME, POSITIONS, SIDE, margins,
 from ivfuse.metrics.filters import bands
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Picture, Triple, shared
+from ivfuse.metrics.triple import Gray, Triple, CachedImage, shared
 
-Feature = Callable[[Picture], Gray]
+Feature = Callable[[CachedImage], Gray]
 Flags = NDArray[np.bool_]
 
 SOURCE = "Haghighat & Razian, Int. Conf. Application of Information and Communication Technologies, 2014"
@@ -31,8 +31,8 @@ def _fmi(name: str, triple: Triple, feature: Feature) -> float:
     already scaled; the published numbers do not show it, and here both sources are treated alike.
     """
     if min(triple.fused.shape) < SIDE:
-        raise Undefined(f"{name} needs {SIDE}x{SIDE} pixels, the picture is {triple.fused.size}")
-    *sources, fused = (feature(picture) for picture in triple.pictures)
+        raise Undefined(f"{name} needs {SIDE}x{SIDE} pixels, the image is {triple.fused.size}")
+    *sources, fused = (feature(image) for image in triple.images)
     total, count = 0.0, 0
     for rows in bands(fused.shape[0], SIDE, max(AT_A_TIME // fused.shape[1], 1)):
         pattern = margins(windows(fused[rows]))
@@ -51,11 +51,11 @@ def _codes(flags: Flags) -> NDArray[np.int64]:
     return np.asarray(weights @ windows(flags.astype(np.float64)), np.int64)
 
 
-def _fmi_of_flags(name: str, triple: Triple, feature: Callable[[Picture], Flags]) -> float:
+def _fmi_of_flags(name: str, triple: Triple, feature: Callable[[CachedImage], Flags]) -> float:
     """Return the FMI of maps of zeros and ones, each pair of patterns worked out once."""
     if min(triple.fused.shape) < SIDE:
-        raise Undefined(f"{name} needs {SIDE}x{SIDE} pixels, the picture is {triple.fused.size}")
-    first, second, fused = (_codes(feature(picture)) for picture in triple.pictures)
+        raise Undefined(f"{name} needs {SIDE}x{SIDE} pixels, the image is {triple.fused.size}")
+    first, second, fused = (_codes(feature(image)) for image in triple.images)
     pairs = np.concatenate([first << POSITIONS | fused, second << POSITIONS | fused])
     counts = np.bincount(pairs, minlength=1 << 2 * POSITIONS)
     kinds = np.flatnonzero(counts)
@@ -67,15 +67,15 @@ def _fmi_of_flags(name: str, triple: Triple, feature: Callable[[Picture], Flags]
 
 
 @shared
-def edges(picture: Picture) -> Flags:
+def edges(image: CachedImage) -> Flags:
     """Return where MATLAB's edge() sees an edge.
 
-    Sobel, border repeated; thinned to places no weaker than the neighbour before and stronger than the one
+    Sobel, border repeated; thinned to places no weaker than the neighbor before and stronger than the one
     after, across the edge; nothing beyond the frame competes.
     """
     across, down = (
         np.asarray(
-            cv2.Sobel(picture.levels, cv2.CV_64F, *order, scale=0.125, borderType=cv2.BORDER_REPLICATE),
+            cv2.Sobel(image.levels, cv2.CV_64F, *order, scale=0.125, borderType=cv2.BORDER_REPLICATE),
             np.float64,
         )
         for order in ((1, 0), (0, 1))
@@ -108,27 +108,27 @@ def fmi_raw(triple: Triple) -> float:
     The feature ``none`` of the released program; tables that print it as FMI_pixel mean FMI_pixel if their
     values lie near 0.9, this one if they lie near 0.45.
     """
-    return _fmi("FMI_raw", triple, lambda picture: picture.values)
+    return _fmi("FMI_raw", triple, lambda image: image.values)
 
 
-def _slope(picture: Picture) -> Gray:
+def _slope(image: CachedImage) -> Gray:
     """Return the horizontal gradient: central differences, one-sided at the frame."""
-    return np.asarray(np.gradient(picture.values, axis=1), np.float64)
+    return np.asarray(np.gradient(image.values, axis=1), np.float64)
 
 
 @metric("FMI_gradient", higher_is_better=True, range=(0.0, 1.0), needs="sources", source=SOURCE)
 def fmi_gradient(triple: Triple) -> float:
     """Feature mutual information of the horizontal gradients.
 
-    Only the horizontal ones, as in the released program. On pictures 0..1 (convention ``li``) rounding makes
+    Only the horizontal ones, as in the released program. On images 0..1 (convention ``li``) rounding makes
     equal slopes unequal, which moves the third digit.
     """
     return _fmi("FMI_gradient", triple, _slope)
 
 
 def fmi_gradient_unit_range(triple: Triple) -> float:
-    """FMI_gradient of pictures scaled to 0..1, where rounding tells equal slopes apart."""
-    return _fmi("FMI_gradient", triple, lambda picture: np.gradient(picture.values / 255, axis=1))
+    """FMI_gradient of images scaled to 0..1, where rounding tells equal slopes apart."""
+    return _fmi("FMI_gradient", triple, lambda image: np.gradient(image.values / 255, axis=1))
 
 
 def _cosines(values: Gray) -> Gray:
@@ -142,15 +142,15 @@ def _cosines(values: Gray) -> Gray:
 
 
 @shared
-def _dct(picture: Picture) -> Gray:
-    return _cosines(_cosines(picture.values).T).T
+def _dct(image: CachedImage) -> Gray:
+    return _cosines(_cosines(image.values).T).T
 
 
 @metric("FMI_dct", higher_is_better=True, range=(0.0, 1.0), needs="sources", source=SOURCE)
 def fmi_dct(triple: Triple) -> float:
-    """Feature mutual information of the cosine transforms of the whole pictures.
+    """Feature mutual information of the cosine transforms of the whole images.
 
-    The transform is of the whole picture, not of 8x8 blocks, as in the released program.
+    The transform is of the whole image, not of 8x8 blocks, as in the released program.
     """
     return _fmi("FMI_dct", triple, _dct)
 
@@ -199,9 +199,9 @@ def _correlate_rows(values: Gray, taps: Gray) -> Gray:
 
 
 @shared
-def _wavelet(picture: Picture) -> Gray:
+def _wavelet(image: CachedImage) -> Gray:
     """Return the four bands of one step of the discrete Meyer wavelet side by side, together within 0..1."""
-    low, high = _halves(picture.values)
+    low, high = _halves(image.values)
     (low_low, low_high), (high_low, high_high) = _halves(low.T), _halves(high.T)
     whole = np.block([[low_low, high_low], [low_high, high_high]]).T
     least, greatest = float(whole.min()), float(whole.max())

@@ -1,4 +1,4 @@
-"""Metrics of detail in the sources that reappears in the fused picture: Qm, Qsf, EPI."""
+"""Metrics of detail in the sources that reappears in the fused image: Qm, Qsf, EPI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Picture, Triple, shared
+from ivfuse.metrics.triple import Gray, Triple, CachedImage, shared
 
 Details = tuple[Gray, Gray, Gray]
 
@@ -17,9 +17,9 @@ DIAGONAL = math.sqrt(0.5)  # weight of the diagonal steps in Qsf: one over their
 
 
 @shared
-def _haar(picture: Picture) -> list[Details]:
+def _haar(image: CachedImage) -> list[Details]:
     """Return the details of two levels of an orthonormal Haar pyramid, less a last odd row or column."""
-    low, levels = picture.values, []
+    low, levels = image.values, []
     for _ in range(2):
         low = low[: low.shape[0] // 2 * 2, : low.shape[1] // 2 * 2]
         even, odd = low[::2], low[1::2]
@@ -55,14 +55,14 @@ def _details_kept(sources: tuple[Details, Details], fused: Details) -> float:
     source="Wang & Liu, Proc. Int. Conf. Signal Processing (ICSP), 2008",
 )
 def qm(triple: Triple) -> float:
-    """Likeness of the fused picture's Haar details to those of the sources, weighted by the sources' energy.
+    """Likeness of the fused image's Haar details to those of the sources, weighted by the sources' energy.
 
     Two levels, Q1^(2/3) Q2^(1/3). As in Z. Liu's program the three orientations are added, so that a perfect
-    picture scores 3, not 1.
+    image scores 3, not 1.
     """
     if min(triple.fused.shape) < 4:
-        raise Undefined(f"Qm needs 4x4 pixels, the picture is {triple.fused.size}")
-    first, second, fused = (_haar(picture) for picture in triple.pictures)
+        raise Undefined(f"Qm needs 4x4 pixels, the image is {triple.fused.size}")
+    first, second, fused = (_haar(image) for image in triple.images)
     fine, coarse = (
         _details_kept((one, two), three) for one, two, three in zip(first, second, fused, strict=True)
     )
@@ -70,7 +70,7 @@ def qm(triple: Triple) -> float:
 
 
 def _steps(values: Gray) -> tuple[Gray, Gray, Gray, Gray]:
-    """Return the differences of neighbours along rows, columns and both diagonals."""
+    """Return the differences of neighbors along rows, columns and both diagonals."""
     return (
         values[:, 1:] - values[:, :-1],
         values[1:] - values[:-1],
@@ -89,12 +89,12 @@ def _steps(values: Gray) -> tuple[Gray, Gray, Gray, Gray]:
 def qsf(triple: Triple) -> float:
     """Spatial frequency over four directions against that of the sources' stronger steps: (SF - R) / R.
 
-    0 is best; below 0 the fused picture is smoother than its sources, above 0 it has steps of its own. Fused
-    pictures nearly always lie below, where higher is better. The diagonals weigh 1 / sqrt(2), inside the
+    0 is best; below 0 the fused image is smoother than its sources, above 0 it has steps of its own. Fused
+    images nearly always lie below, where higher is better. The diagonals weigh 1 / sqrt(2), inside the
     root, as in Z. Liu's program.
     """
     weights = (1.0, 1.0, DIAGONAL, DIAGONAL)
-    first, second, fused = (_steps(picture.values) for picture in triple.pictures)
+    first, second, fused = (_steps(image.values) for image in triple.images)
     wanted = found = 0.0
     for weight, one, two, step in zip(weights, first, second, fused, strict=True):
         strongest = np.maximum(np.abs(one), np.abs(two))
@@ -106,11 +106,11 @@ def qsf(triple: Triple) -> float:
 
 
 @shared
-def _laplacian(picture: Picture) -> Gray:
-    """Return the Laplacian (corners 1, sides 1, centre -8, over 3), zeros outside, less its mean."""
+def _laplacian(image: CachedImage) -> Gray:
+    """Return the Laplacian (corners 1, sides 1, center -8, over 3), zeros outside, less its mean."""
     kernel = np.array([[1.0, 1, 1], [1, -8, 1], [1, 1, 1]]) / 3
     result = np.asarray(
-        cv2.filter2D(picture.levels, cv2.CV_64F, kernel, borderType=cv2.BORDER_CONSTANT), np.float64
+        cv2.filter2D(image.levels, cv2.CV_64F, kernel, borderType=cv2.BORDER_CONSTANT), np.float64
     )
     result -= result.mean()
     return result
@@ -124,7 +124,7 @@ def _laplacian(picture: Picture) -> Gray:
     source="Sattar, Floreby, Salomonsson & Lovstrom, IEEE Trans. Image Processing 6(6), 1997",
 )
 def epi(triple: Triple) -> float:
-    """Edge preservation index: correlation of the Laplacians of fused picture and source, the mean of both.
+    """Edge preservation index: correlation of the Laplacians of fused image and source, the mean of both.
 
     Laplacian with alpha = 0.5 and zeros outside, as in H. Li's program; zeros outside make the frame an edge.
     """
@@ -134,6 +134,6 @@ def epi(triple: Triple) -> float:
     for source in (_laplacian(triple.ir), _laplacian(triple.vi)):
         product = energy * float(np.vdot(source, source))
         if product == 0:
-            raise Undefined("EPI: a picture has no edges")
+            raise Undefined("EPI: an image has no edges")
         result += float(np.vdot(source, fused)) / math.sqrt(product)
     return max(-1.0, min(1.0, result / 2))

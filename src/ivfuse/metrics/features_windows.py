@@ -33,7 +33,7 @@ class Margins:
         entropy: (n,) in nats.
         mean: (n,) mean position, 1..9.
         deviation: (n,) standard deviation of the position.
-        centred: (9, n) probabilities less 1/9, exactly 0 in a window of equal values.
+        centerd: (9, n) probabilities less 1/9, exactly 0 in a window of equal values.
         energy: (n,) the sum of their squares.
     """
 
@@ -43,7 +43,7 @@ class Margins:
     entropy: Gray
     mean: Gray
     deviation: Gray
-    centred: Gray
+    centerd: Gray
     energy: Gray
 
 
@@ -81,16 +81,16 @@ def margins(raw: Gray) -> Margins:
     variance = (_PLACE * _PLACE) @ parts
     variance -= mean * mean
     deviation = np.sqrt(np.maximum(variance, 0, out=variance), out=variance)
-    centred = parts - 1 / POSITIONS
+    centerd = parts - 1 / POSITIONS
     entropy = -_xlogx(parts).sum(axis=0)
     return Margins(
-        raw, parts, sums, entropy, mean, deviation, centred, np.einsum("ij,ij->j", centred, centred)
+        raw, parts, sums, entropy, mean, deviation, centerd, np.einsum("ij,ij->j", centerd, centerd)
     )
 
 
 def _correlation(first: Margins, second: Margins) -> Gray:
     """Return the correlation of the probabilities over the positions; 0 where a window is flat."""
-    product: Gray = np.einsum("ij,ij->j", first.centred, second.centred)
+    product: Gray = np.einsum("ij,ij->j", first.centerd, second.centerd)
     energy = np.sqrt(first.energy * second.energy)
     energy += energy == 0
     product /= energy

@@ -1,7 +1,7 @@
 """Windows, and local moments computed band by band.
 
 Bands of rows keep the temporaries of a formula in the cache; whole-image temporaries cost several times the
-arithmetic, and gigabytes for large pictures.
+arithmetic, and gigabytes for large images.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.metrics.triple import Gray, Levels, Picture, shared
+from ivfuse.metrics.triple import Gray, Levels, CachedImage, shared
 
 Plane = Levels | NDArray[np.uint16] | Gray
 
@@ -83,11 +83,11 @@ def flat_windows(levels: Levels, size: int) -> NDArray[np.bool_]:
 
 
 @shared
-def scaled(picture: Picture, scale: int) -> Plane:
-    """Return the picture after ``scale`` halvings: means of 2x2 cells, an odd last row or column repeated."""
+def scaled(image: CachedImage, scale: int) -> Plane:
+    """Return the image after ``scale`` halvings: means of 2x2 cells, an odd last row or column repeated."""
     if scale == 0:
-        return picture.levels
-    return halved(scaled(picture, scale - 1))
+        return image.levels
+    return halved(scaled(image, scale - 1))
 
 
 def halved(plane: Plane) -> Gray:

@@ -1,4 +1,4 @@
-"""Many fused pictures from files to scores: goes on past a bad file, on all processors, in a fixed order."""
+"""Many fused images from files to scores: goes on past a bad file, on all processors, in a fixed order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ivfuse.image.read import Window, read_visible
 from ivfuse.metrics.conventions import get_convention
 from ivfuse.metrics.evaluate import Scores, score_many, to_levels
 from ivfuse.metrics.registry import get_metric
-from ivfuse.thermal.read import read_coloured
+from ivfuse.thermal.read import read_colored
 
 OnProgress = Callable[[str, Literal["done", "failed"]], None]
 
@@ -32,7 +32,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass(frozen=True)
 class Scored:
-    """What became of one fused picture: its scores, or why it has none."""
+    """What became of one fused image: its scores, or why it has none."""
 
     trio: Trio
     scores: Scores | None
@@ -47,20 +47,20 @@ def score_files(
     ir_window: Window | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[Scored]:
-    """Score fused pictures from files.
+    """Score fused images from files.
 
-    Files are brought to 8 bit: 16-bit pictures are divided, 16-bit thermal files mapped by the window.
+    Files are brought to 8 bit: 16-bit images are divided, 16-bit thermal files mapped by the window.
 
     Args:
         trios: what to score.
         metrics: names of metrics.
         convention: which family of tables to follow.
         jobs: processes; all processors if not given. Little work is done in this process.
-        ir_window: the thermal values that become black and white; see :func:`read_coloured`.
-        on_progress: called after each picture, as it is done, with its name and what became of it.
+        ir_window: the thermal values that become black and white; see :func:`read_colored`.
+        on_progress: called after each image, as it is done, with its name and what became of it.
 
     Returns:
-        One entry per trio, in their order. A picture that cannot be read or whose size differs has a failure.
+        One entry per trio, in their order. An image that cannot be read or whose size differs has a failure.
 
     Raises:
         UnknownNameError: before any work, no such metric or convention.
@@ -144,16 +144,16 @@ def _one_thread_each() -> Iterator[None]:
 def _score(trio: Trio, how: _How) -> Scored:
     names, convention, window = how
     try:
-        # Colour is kept, since conventions differ in how it becomes grey.
-        ir = to_levels(read_coloured(trio.ir, window).pixels, trio.ir.name)
+        # Color is kept, since conventions differ in how it becomes gray.
+        ir = to_levels(read_colored(trio.ir, window).pixels, trio.ir.name)
         vi, fused = (to_levels(read_visible(path).pixels, path.name) for path in (trio.vi, trio.fused))
         return Scored(trio, score_many({"fused": fused}, ir, vi, names, convention)["fused"])
-    except Exception as error:  # a bad picture must not end the run
+    except Exception as error:  # a bad image must not end the run
         return Scored(trio, None, reason_of(error))
 
 
 def means(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, float]:
-    """Return the mean of each metric over the pictures that have a value; NaN if none has."""
+    """Return the mean of each metric over the images that have a value; NaN if none has."""
     rows = [each.scores.values for each in scored if each.scores is not None]
     result = {}
     for name in names:

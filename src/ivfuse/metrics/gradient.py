@@ -1,4 +1,4 @@
-"""Metrics of edges: how strong they are and how many of the sources' edges the fused picture keeps."""
+"""Metrics of edges: how strong they are and how many of the sources' edges the fused image keeps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from ivfuse.metrics.filters import bands
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Levels, Picture, Triple, shared
+from ivfuse.metrics.triple import Gray, Levels, Triple, CachedImage, shared
 
 Maps = tuple[Gray, Gray]
 
@@ -24,10 +24,10 @@ def _sobel(levels: Levels) -> Maps:
 
 
 def _sobel_unit(levels: Levels) -> Maps:
-    """Return the same maps of the picture scaled to 0..1, with the rounding of a plain 3x3 convolution.
+    """Return the same maps of the image scaled to 0..1, with the rounding of a plain 3x3 convolution.
 
     The order of summation (columns from the left, each from the bottom) decides which strengths come out
-    exactly equal, and with that the third digit of the published Qabf of 0..1 pictures.
+    exactly equal, and with that the third digit of the published Qabf of 0..1 images.
     """
     values = np.pad(levels / 255, 1)
     height, width = levels.shape
@@ -57,7 +57,7 @@ def _edges(maps: Maps) -> Maps:
 
 
 def _kept(source: Maps, fused: Maps) -> float:
-    """Return the source's edge strength times the share that the fused picture keeps, summed over pixels."""
+    """Return the source's edge strength times the share that the fused image keeps, summed over pixels."""
     ratio = np.minimum(source[0], fused[0])
     with np.errstate(invalid="ignore"):
         ratio /= np.maximum(source[0], fused[0])
@@ -78,11 +78,11 @@ def _qabf(triple: Triple, sobel: Callable[[Levels], Maps]) -> float:
     height = triple.fused.shape[0]
     kept = total = 0.0
     for rows in bands(height):
-        reach = slice(max(rows.start - 1, 0), rows.stop + 1)  # a Sobel row needs its neighbours
+        reach = slice(max(rows.start - 1, 0), rows.stop + 1)  # a Sobel row needs its neighbors
         inner = slice(rows.start - reach.start, rows.stop - reach.start)
         *sources, fused = (
             _edges((across[inner], down[inner]))
-            for across, down in (sobel(picture.levels[reach]) for picture in triple.pictures)
+            for across, down in (sobel(image.levels[reach]) for image in triple.images)
         )
         for source in sources:
             kept += _kept(source, fused)
@@ -100,9 +100,9 @@ def _qabf(triple: Triple, sobel: Callable[[Levels], Maps]) -> float:
     source="Xydeas & Petrovic, Electronics Letters 36(4), 2000",
 )
 def qabf(triple: Triple) -> float:
-    """Edge information of both sources that the fused picture preserves, weighted by edge strength.
+    """Edge information of both sources that the fused image preserves, weighted by edge strength.
 
-    As in all common programs: Sobel with zeros outside the picture (the frame counts as an edge), orientation
+    As in all common programs: Sobel with zeros outside the image (the frame counts as an edge), orientation
     differences not wrapped at pi, and equal strengths scored by the strength itself, which is full marks on
     levels 0..255. The convention ``li`` runs it on 0..1, where equal edges score almost nothing.
     """
@@ -110,14 +110,14 @@ def qabf(triple: Triple) -> float:
 
 
 def qabf_unit_range(triple: Triple) -> float:
-    """Qabf of pictures scaled to 0..1: where both edges are equally strong the ratio falls far below 1."""
+    """Qabf of images scaled to 0..1: where both edges are equally strong the ratio falls far below 1."""
     return _qabf(triple, _sobel_unit)
 
 
 @shared
-def _summed_gradient(picture: Picture) -> float:
+def _summed_gradient(image: CachedImage) -> float:
     """Return the sum of sqrt((gx^2 + gy^2) / 2), central differences, one-sided at the frame."""
-    down, across = np.gradient(picture.values)
+    down, across = np.gradient(image.values)
     return float(np.sqrt((down * down + across * across) * 0.5).sum())
 
 
@@ -135,7 +135,7 @@ def ag(triple: Triple) -> float:
     """
     height, width = triple.fused.shape
     if height < 2 or width < 2:
-        raise Undefined(f"AG needs 2x2 pixels, the picture is {triple.fused.size}")
+        raise Undefined(f"AG needs 2x2 pixels, the image is {triple.fused.size}")
     return _summed_gradient(triple.fused) / ((height - 1) * (width - 1))
 
 
@@ -161,7 +161,7 @@ def _edges_guarded(maps: Maps) -> Maps:
 
 
 def _kept_guarded(source: Maps, fused: Maps) -> Gray:
-    """Return the share of the source's edge that the fused picture keeps at each pixel, in Qg's constants."""
+    """Return the share of the source's edge that the fused image keeps at each pixel, in Qg's constants."""
     ratio = np.minimum(source[0], fused[0])
     ratio /= np.maximum(source[0], fused[0])
     likeness = source[1] - fused[1]
@@ -199,7 +199,7 @@ def qg(triple: Triple) -> float:
         inner = slice(rows.start - reach.start, rows.stop - reach.start)
         first, second, fused = (
             _edges_guarded((across[inner], down[inner]))
-            for across, down in (_sobel(picture.levels[reach]) for picture in triple.pictures)
+            for across, down in (_sobel(image.levels[reach]) for image in triple.images)
         )
         share = _kept_guarded(first, fused)
         share *= first[0]
@@ -221,7 +221,7 @@ def qg(triple: Triple) -> float:
 def ei(triple: Triple) -> float:
     """Edge intensity: mean strength of the Sobel gradient (weights 1, 2, 1, not divided) of levels 0..255.
 
-    The picture's border is repeated, as in VIFB. Ports that mirror the border differ by some tenths of a
+    The image's border is repeated, as in VIFB. Ports that mirror the border differ by some tenths of a
     percent, and those that put zeros outside add a frame of strong edges.
     """
     levels = triple.fused.levels

@@ -1,4 +1,4 @@
-"""Metrics of information: entropy, and what the fused picture tells about its sources."""
+"""Metrics of information: entropy, and what the fused image tells about its sources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Pair, Picture, Triple, shared
+from ivfuse.metrics.triple import Pair, Triple, CachedImage, shared
 
 
 def _entropy(counts: NDArray[np.intp]) -> float:
@@ -21,20 +21,20 @@ def _entropy(counts: NDArray[np.intp]) -> float:
 
 
 @shared
-def histogram(picture: Picture) -> NDArray[np.intp]:
+def histogram(image: CachedImage) -> NDArray[np.intp]:
     """Count the pixels of each level: 256 bins."""
-    return np.bincount(picture.levels.ravel(), minlength=256)
+    return np.bincount(image.levels.ravel(), minlength=256)
 
 
 @shared
-def entropy(picture: Picture) -> float:
+def entropy(image: CachedImage) -> float:
     """Return the entropy of the levels in bits."""
-    return _entropy(histogram(picture))
+    return _entropy(histogram(image))
 
 
 @shared
 def joint_histogram(pair: Pair) -> NDArray[np.intp]:
-    """Count the pixels of each pair of levels: (256, 256), rows are the first picture's levels."""
+    """Count the pixels of each pair of levels: (256, 256), rows are the first image's levels."""
     first, second = pair.first.levels.ravel(), pair.second.levels.ravel()
     counts = np.zeros(65536, np.intp)
     for start in range(0, first.size, 131072):
@@ -54,7 +54,7 @@ def joint_entropy(pair: Pair) -> float:
 
 @shared
 def mutual_information(pair: Pair) -> float:
-    """Return what one picture tells about the other, in bits."""
+    """Return what one image tells about the other, in bits."""
     return max(entropy(pair.first) + entropy(pair.second) - joint_entropy(pair), 0.0)
 
 
@@ -66,7 +66,7 @@ def mutual_information(pair: Pair) -> float:
     source="Roberts, van Aardt & Ahmed, J. Applied Remote Sensing 2, 2008",
 )
 def en(triple: Triple) -> float:
-    """Entropy of the fused picture's histogram (256 levels), in bits.
+    """Entropy of the fused image's histogram (256 levels), in bits.
 
     All common programs agree. It rewards noise as much as detail.
     """
@@ -81,7 +81,7 @@ def en(triple: Triple) -> float:
     source="Qu, Zhang & Yan, Electronics Letters 38(7), 2002",
 )
 def mi(triple: Triple) -> float:
-    """Mutual information of the fused picture with each source, the two added, in bits.
+    """Mutual information of the fused image with each source, the two added, in bits.
 
     Published numbers differ by the unit (bits or nats), by a saturation of the levels 254 and 255 in one
     widely copied program, and one family prints twice the entropy under this name; see the conventions.
@@ -98,7 +98,7 @@ def mi_saturated(triple: Triple) -> float:
     """Mutual information whose joint histogram counts the levels 254 and 255 as one.
 
     The program adds one to 8-bit levels before it uses them as an index, and 255 + 1 saturates. The entropies
-    of the single pictures are right, so the result is too large where 255 is frequent.
+    of the single images are right, so the result is too large where 255 is frequent.
     """
 
     def merged(pair: Pair) -> float:
@@ -113,7 +113,7 @@ def mi_saturated(triple: Triple) -> float:
 
 
 def mi_twice_entropy(triple: Triple) -> float:
-    """Twice the entropy of the fused picture, whatever the sources are.
+    """Twice the entropy of the fused image, whatever the sources are.
 
     The program takes whole rows as symbols and both joint entropies come out as zero.
     """
@@ -128,10 +128,10 @@ def mi_twice_entropy(triple: Triple) -> float:
     source="Bulanon, Burks & Alchanatis, Biosystems Engineering 103(1), 2009",
 )
 def ce(triple: Triple) -> float:
-    """Cross entropy: divergence of the fused picture's histogram from each source's, the mean, in bits.
+    """Cross entropy: divergence of the fused image's histogram from each source's, the mean, in bits.
 
-    It is sum(p log2(p / f)) over the levels that occur in both, as in VIFB. Levels that the fused picture
-    lacks are skipped instead of counting as infinite, so a picture of few levels can score too well, even
+    It is sum(p log2(p / f)) over the levels that occur in both, as in VIFB. Levels that the fused image
+    lacks are skipped instead of counting as infinite, so an image of few levels can score too well, even
     below 0.
     Some programs take the root mean square of the two, or merge the levels 0 and 1.
     """
@@ -141,7 +141,7 @@ def ce(triple: Triple) -> float:
         counts = histogram(source)
         both = (counts > 0) & (fused > 0)
         if not both.any():
-            raise Undefined("CE: the fused picture and a source have no level in common")
+            raise Undefined("CE: the fused image and a source have no level in common")
         share = counts[both] / source.pixels
         result += float(np.dot(share, np.log2(counts[both] / fused[both])))
     return result / 2
@@ -155,16 +155,16 @@ def ce(triple: Triple) -> float:
     source="Hossny, Nahavandi & Creighton, Electronics Letters 44(18), 2008",
 )
 def nmi(triple: Triple) -> float:
-    """Normalised mutual information, also called Qmi: 2 (I(A,F) / (H(A) + H(F)) + I(B,F) / (H(B) + H(F))).
+    """Normalized mutual information, also called Qmi: 2 (I(A,F) / (H(A) + H(F)) + I(B,F) / (H(B) + H(F))).
 
-    Unlike MI it does not favour sources of high entropy, and the unit cancels. Other programs print
+    Unlike MI it does not favor sources of high entropy, and the unit cancels. Other programs print
     2 MI / (H(A) + H(B)) or ratios of entropies under the name NMI; those values are not comparable.
     """
     result = 0.0
     for pair in triple.pairs:
         entropies = entropy(pair.first) + entropy(pair.second)
         if entropies == 0:
-            raise Undefined("NMI: the fused picture and a source are both constant")
+            raise Undefined("NMI: the fused image and a source are both constant")
         result += mutual_information(pair) / entropies
     return 2 * result
 
@@ -177,7 +177,7 @@ def nmi(triple: Triple) -> float:
     source="Wang, Shen & Zhang, IEEE Int. Conf. Systems, Man and Cybernetics, 2005",
 )
 def qncie(triple: Triple) -> float:
-    """Nonlinear correlation information entropy of the three pictures together.
+    """Nonlinear correlation information entropy of the three images together.
 
     Entropies to the base 256 give three correlations I / 8 in a 3x3 matrix with ones on its diagonal; the
     result is 1 plus the sum of (l / 3) log256(l / 3) over its eigenvalues l. It never falls below 0.802, so
@@ -211,7 +211,7 @@ def _tsallis(counts: NDArray[np.intp], first: NDArray[np.float64], second: NDArr
 
 
 def _tsallis_information(pair: Pair) -> float:
-    first, second = (histogram(picture) / picture.pixels for picture in (pair.first, pair.second))
+    first, second = (histogram(image) / image.pixels for image in (pair.first, pair.second))
     return max(_tsallis(joint_histogram(pair), first, second), 0.0)
 
 
@@ -231,28 +231,28 @@ def _qte(triple: Triple, information: Callable[[Pair], float]) -> float:
     source="Cvejic, Canagarajah & Bull, Electronics Letters 42(11), 2006; Nava et al., SPIE Newsroom, 2007",
 )
 def qte(triple: Triple) -> float:
-    """Mutual information in Tsallis' form of order 0.43137, normalised by the sources' own.
+    """Mutual information in Tsallis' form of order 0.43137, normalized by the sources' own.
 
     The scale is H(A)^q + H(B)^q + I(A,B) with Shannon entropies in bits, as the common program has it. That
     program (imageFusionMetrics) exchanges the two marginals of each joint histogram; its published numbers
-    are those of the convention ``liu``. Cvejic's form with q = 1.85 is not normalised and exceeds 1000.
+    are those of the convention ``liu``. Cvejic's form with q = 1.85 is not normalized and exceeds 1000.
     """
     return _qte(triple, _tsallis_information)
 
 
-def _stretch(picture: Picture) -> NDArray[np.intp]:
-    """Return where each level goes when the picture is stretched to 0..255."""
-    low, high = int(picture.levels.min()), int(picture.levels.max())
+def _stretch(image: CachedImage) -> NDArray[np.intp]:
+    """Return where each level goes when the image is stretched to 0..255."""
+    low, high = int(image.levels.min()), int(image.levels.max())
     if low == high:
         if low == 0:
             return np.arange(256)
-        raise Undefined("Qte of this convention stretches the pictures, and one is constant")
+        raise Undefined("Qte of this convention stretches the images, and one is constant")
     target = np.floor((np.arange(256.0) - low) / (high - low) * 255 + 0.5)
     return np.clip(target, 0, 255).astype(np.intp)
 
 
 def _tsallis_exchanged(pair: Pair) -> float:
-    """Return the information of the stretched pictures with the marginals exchanged."""
+    """Return the information of the stretched images with the marginals exchanged."""
     counts = np.zeros((256, 256), np.intp)
     rows, columns = np.nonzero(joint_histogram(pair))
     placed = _stretch(pair.first)[rows], _stretch(pair.second)[columns]
@@ -262,5 +262,5 @@ def _tsallis_exchanged(pair: Pair) -> float:
 
 
 def qte_exchanged(triple: Triple) -> float:
-    """Qte of pictures stretched to 0..255, the marginals of each joint histogram exchanged."""
+    """Qte of images stretched to 0..255, the marginals of each joint histogram exchanged."""
     return _qte(triple, _tsallis_exchanged)

@@ -87,7 +87,7 @@ def _quality(first: Plane, second: Plane, fused: Plane) -> Gray:
 @shared
 def _score(triple: Triple, scale: int) -> float:
     """Return the mean quality after ``scale`` halvings."""
-    planes = [scaled(picture, scale) for picture in triple.pictures]
+    planes = [scaled(image, scale) for image in triple.images]
     total = 0.0
     count = 0
     for rows in bands(planes[0].shape[0], SIDE):
@@ -106,7 +106,7 @@ def mef_ssim(triple: Triple) -> float:
     MEF_MS_SSIM, which is what most papers print.
     """
     if min(triple.fused.shape) < SIDE:
-        raise Undefined(f"MEF_SSIM needs sides of {SIDE} pixels, the picture is {triple.fused.size}")
+        raise Undefined(f"MEF_SSIM needs sides of {SIDE} pixels, the image is {triple.fused.size}")
     return _score(triple, 0)
 
 
@@ -119,6 +119,6 @@ def mef_ms_ssim(triple: Triple) -> float:
     """
     least = SIDE * 2 ** (len(WEIGHTS) - 1)
     if min(triple.fused.shape) < least:
-        raise Undefined(f"MEF_MS_SSIM needs sides of {least} pixels, the picture is {triple.fused.size}")
+        raise Undefined(f"MEF_MS_SSIM needs sides of {least} pixels, the image is {triple.fused.size}")
     powers = [weight / sum(WEIGHTS) for weight in WEIGHTS]
     return float(math.prod(max(_score(triple, scale), 0.0) ** power for scale, power in enumerate(powers)))

@@ -25,7 +25,7 @@ class Metric:
         function: its default variant; other variants belong to conventions.
         higher_is_better: the direction.
         range: the least and greatest value that the formula allows.
-        needs: ``fused`` if it looks at the fused picture alone, ``sources`` if it compares it with them.
+        needs: ``fused`` if it looks at the fused image alone, ``sources`` if it compares it with them.
         source: the paper.
         doc: what it measures and how, from the function's docstring.
     """

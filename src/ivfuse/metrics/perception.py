@@ -38,14 +38,14 @@ def _information(variance: Gray) -> float:
 
 
 def _kept(source: Gray, fused: Gray, covariance: Gray) -> float:
-    """Return the information about the source that is left in the fused picture, summed over windows.
+    """Return the information about the source that is left in the fused image, summed over windows.
 
     With gain g = s12 / s1 and residual v = s2 - g s12, it is ln(1 + g^2 s1 / (v + n)), n being the
     variance of the eye's noise; a negative gain keeps none.
 
     Args:
         source: local variances s1 of the source.
-        fused: local variances s2 of the fused picture.
+        fused: local variances s2 of the fused image.
         covariance: local covariances s12.
     """
     gain = np.maximum(covariance, 0)
@@ -61,13 +61,13 @@ def _kept(source: Gray, fused: Gray, covariance: Gray) -> float:
 
 
 def vifp(triple: Triple) -> tuple[float, float]:
-    """Return pixel-domain VIF of the fused picture with the infrared and with the visible as reference.
+    """Return pixel-domain VIF of the fused image with the infrared and with the visible as reference.
 
     Raises:
-        Undefined: the picture has no whole window at the last scale, or a source is constant.
+        Undefined: the image has no whole window at the last scale, or a source is constant.
     """
     if min(triple.fused.shape) < VIF_LEAST_SIDE:
-        raise Undefined(f"VIF needs sides of {VIF_LEAST_SIDE} pixels, the picture is {triple.fused.size}")
+        raise Undefined(f"VIF needs sides of {VIF_LEAST_SIDE} pixels, the image is {triple.fused.size}")
     if triple.ir.constant or triple.vi.constant:
         raise Undefined("VIF: a source is constant and holds no information")
     planes: list[Plane] = [triple.ir.levels, triple.vi.levels, triple.fused.levels]
@@ -97,9 +97,9 @@ def vifp(triple: Triple) -> tuple[float, float]:
     source="Sheikh & Bovik, IEEE Trans. Image Processing 15(2), 2006",
 )
 def vif(triple: Triple) -> float:
-    """Visual information fidelity of the fused picture to each source, pixel domain, the two added.
+    """Visual information fidelity of the fused image to each source, pixel domain, the two added.
 
-    Two per identical triple; more where the fused picture has more contrast than the sources. Tables that
+    Two per identical triple; more where the fused image has more contrast than the sources. Tables that
     average the two sources print half of it.
     """
     return sum(vifp(triple))

@@ -1,6 +1,6 @@
 """Metrics that weigh contrast and error by the eye's sensitivity to spatial frequency: Qcb and Qcv.
 
-Both come from pictures stretched to 0..255 and filtered in the frequency domain, where the picture is
+Both come from images stretched to 0..255 and filtered in the frequency domain, where the image is
 periodic.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Picture, Triple, shared
+from ivfuse.metrics.triple import Gray, Triple, CachedImage, shared
 
 NARROW, WIDE = 2.0, 4.0  # standard deviations, in pixels, of the two blurs whose ratio is the contrast
 REACH = 15  # of these blurs, in pixels
@@ -22,18 +22,18 @@ SALIENCE = 5  # Qcv: the power of the edge strength that says how much a region 
 
 
 @shared
-def stretched(picture: Picture) -> Gray:
-    """Return the picture with its least level at 0, its greatest at 255, rounded half up.
+def stretched(image: CachedImage) -> Gray:
+    """Return the image with its least level at 0, its greatest at 255, rounded half up.
 
     Raises:
-        Undefined: the picture is constant (all black stays black).
+        Undefined: the image is constant (all black stays black).
     """
-    values = picture.values
+    values = image.values
     low, high = float(values.min()), float(values.max())
     if low == high:
         if high == 0:
             return values
-        raise Undefined("a constant picture cannot be stretched to 0..255")
+        raise Undefined("a constant image cannot be stretched to 0..255")
     values -= low
     values /= high - low
     values *= 255
@@ -45,21 +45,21 @@ def frequencies(shape: tuple[int, int], divisor: float) -> Gray:
     """Return the radial frequency of each term of a DFT, zero first, in units of ``divisor`` half-spectra.
 
     The half-spectrum of an axis of N pixels counts as N / ``divisor``, so the unit is 2 / ``divisor``
-    cycles per picture.
+    cycles per image.
     """
     rows, columns = (np.fft.fftfreq(side) * 2 * side / divisor for side in shape)
     return np.sqrt(rows[:, None] ** 2 + columns[None, :] ** 2)
 
 
 def filtered(values: Gray, gain: Gray) -> Gray:
-    """Multiply the spectrum of a picture by a real, even gain."""
+    """Multiply the spectrum of an image by a real, even gain."""
     spectrum = np.fft.rfft2(values)
     spectrum *= gain[:, : spectrum.shape[1]]
     return np.asarray(np.fft.irfft2(spectrum, values.shape), np.float64)
 
 
 def _blur(values: Gray, sigma: float) -> Gray:
-    """Blur with a Gaussian cut at ``REACH`` pixels and not normalised after the cut, zeros outside."""
+    """Blur with a Gaussian cut at ``REACH`` pixels and not normalized after the cut, zeros outside."""
     x = np.arange(-REACH, REACH + 1)
     window = np.exp(-(x * x) / (2 * sigma * sigma)) / (math.sqrt(2 * math.pi) * sigma)
     return np.asarray(
@@ -68,11 +68,11 @@ def _blur(values: Gray, sigma: float) -> Gray:
 
 
 @shared
-def _contrast(picture: Picture) -> Gray:
-    """Return the masked local contrast of a picture as the eye sees it; NaN where the wide blur is 0."""
-    frequency = frequencies(picture.shape, 30)
+def _contrast(image: CachedImage) -> Gray:
+    """Return the masked local contrast of an image as the eye sees it; NaN where the wide blur is 0."""
+    frequency = frequencies(image.shape, 30)
     sensitivity = np.exp(-((frequency / 15.3870) ** 2)) - 0.7622 * np.exp(-((frequency / 1.3456) ** 2))
-    seen = filtered(stretched(picture), sensitivity)
+    seen = filtered(stretched(image), sensitivity)
     contrast = _blur(seen, NARROW)
     with np.errstate(divide="ignore", invalid="ignore"):
         contrast /= _blur(seen, WIDE)
@@ -96,14 +96,14 @@ def _kept(source: Gray, fused: Gray) -> Gray:
     source="Chen & Blum, Image and Vision Computing 27(10), 2009",
 )
 def qcb(triple: Triple) -> float:
-    """Share of the sources' visible local contrast that the fused picture keeps, weighted by contrast.
+    """Share of the sources' visible local contrast that the fused image keeps, weighted by contrast.
 
-    As in the MATLAB programs of Z. Liu and of VIFB, which agree: pictures stretched to 0..255, a difference
+    As in the MATLAB programs of Z. Liu and of VIFB, which agree: images stretched to 0..255, a difference
     of Gaussians as sensitivity, blurs of 2 and 4 pixels, zeros outside. Python ports differ by up to 0.05:
     they sample the frequencies elsewhere, repeat the border or stretch to 0..1.
     """
     try:
-        first, second, fused = (_contrast(picture) for picture in triple.pictures)
+        first, second, fused = (_contrast(image) for image in triple.images)
     except Undefined as reason:
         raise Undefined(f"Qcb: {reason}") from None
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -115,7 +115,7 @@ def qcb(triple: Triple) -> float:
         quality /= weight
     result = float(quality.mean())
     if not math.isfinite(result):
-        raise Undefined("Qcb: somewhere the pictures have no contrast to compare (0 / 0)")
+        raise Undefined("Qcb: somewhere the images have no contrast to compare (0 / 0)")
     return result
 
 
@@ -127,9 +127,9 @@ def _regions(values: Gray) -> Gray:
 
 
 @shared
-def _salience(picture: Picture) -> Gray:
+def _salience(image: CachedImage) -> Gray:
     """Return how much each region of a source matters: the sum of its edge strengths to the fifth power."""
-    values = stretched(picture)
+    values = stretched(image)
     across = np.asarray(cv2.Sobel(values, cv2.CV_64F, 1, 0, borderType=cv2.BORDER_CONSTANT), np.float64)
     down = np.asarray(cv2.Sobel(values, cv2.CV_64F, 0, 1, borderType=cv2.BORDER_CONSTANT), np.float64)
     squared = across * across + down * down
@@ -146,13 +146,13 @@ def _salience(picture: Picture) -> Gray:
 def qcv(triple: Triple) -> float:
     """Squared error to each source as the eye sees it, by regions weighted by the sources' edges; 0 is best.
 
-    Pictures stretched to 0..255, regions of 16x16, sensitivity of Mannos & Sakrison, edges to the power 5,
+    Images stretched to 0..255, regions of 16x16, sensitivity of Mannos & Sakrison, edges to the power 5,
     as in the MATLAB programs of Z. Liu and of VIFB. Lower is better. Ports that print less than 1 resize
     the maps and are not this measure.
     """
     try:
         fused = stretched(triple.fused)
-        sources = [(stretched(picture), _salience(picture)) for picture in (triple.ir, triple.vi)]
+        sources = [(stretched(image), _salience(image)) for image in (triple.ir, triple.vi)]
     except Undefined as reason:
         raise Undefined(f"Qcv: {reason}") from None
     weight = sum(float(salience.sum()) for _, salience in sources)

@@ -1,4 +1,4 @@
-"""Qp: how well the features that phase congruency finds in the sources reappear in the fused picture."""
+"""Qp: how well the features that phase congruency finds in the sources reappear in the fused image."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from ivfuse.metrics.filters import bands, gaussian
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Picture, Sources, Triple, shared
+from ivfuse.metrics.triple import Gray, Sources, Triple, CachedImage, shared
 
 SCALES, ORIENTATIONS = 4, 6
 FINEST, STEP = 3.0, 2.1  # wavelength of the finest filter in pixels, and from scale to scale
-BANDWIDTH = 0.55  # of the log-Gabor filters: spread of frequency over centre frequency
+BANDWIDTH = 0.55  # of the log-Gabor filters: spread of frequency over center frequency
 SPREAD = math.pi / ORIENTATIONS / 1.2  # standard deviation over angles, radians
 NOISE_DEVIATIONS = 2.0  # noise energy up to that many deviations above its mean is taken off
 NOISE_EXCESS = 1.7  # by which the estimate of the noise is too large for this measure of congruency
@@ -31,7 +31,7 @@ Spectrum = NDArray[np.complex128]
 
 @dataclass(frozen=True, eq=False)
 class _Bank:
-    """Log-Gabor filters for one picture size: radial and angular parts, whose products are the filters.
+    """Log-Gabor filters for one image size: radial and angular parts, whose products are the filters.
 
     ``noise``: for each orientation, the threshold over the root of the mean squared finest response.
     """
@@ -101,7 +101,7 @@ def _threshold(radial: list[Gray], angular: Gray) -> float:
 def _inverse(spectrum: Spectrum) -> Spectrum:
     """Return the transposed inverse DFT; spoils its argument.
 
-    Both passes run along rows, and the picture stays transposed until all orientations are added up: passes
+    Both passes run along rows, and the image stays transposed until all orientations are added up: passes
     along columns and transposing back would take twice the time.
     """
     return _inverse_rows(np.ascontiguousarray(_inverse_rows(spectrum).T))
@@ -164,10 +164,10 @@ def _energy(responses: list[Spectrum], noise: float) -> tuple[Gray, Gray]:
 
 
 @shared
-def _features(picture: Picture, bank: _Bank) -> tuple[Gray, Gray, Gray]:
+def _features(image: CachedImage, bank: _Bank) -> tuple[Gray, Gray, Gray]:
     """Return phase congruency and its greatest and least moment over orientations (edges and corners)."""
-    spectrum = np.fft.fft2(picture.values)
-    energies, amplitudes, xx, yy, xy = (np.zeros(picture.shape[::-1]) for _ in range(5))
+    spectrum = np.fft.fft2(image.values)
+    energies, amplitudes, xx, yy, xy = (np.zeros(image.shape[::-1]) for _ in range(5))
     for orientation in range(ORIENTATIONS):
         energy, amplitude = _oriented(spectrum, bank, orientation)
         energies += energy
@@ -200,7 +200,7 @@ def _blur(values: Gray) -> Gray:
 
 
 def _correlation(source: Gray, mask: Gray, fused: Gray, mean: Gray, variance: Gray) -> Gray:
-    """Return the local correlation of a source's features with the fused picture's, 0 where it has none."""
+    """Return the local correlation of a source's features with the fused image's, 0 where it has none."""
     source = source * mask
     mean_source = _blur(source)
     covariance = _blur(source * fused) - mean_source * mean
@@ -227,7 +227,7 @@ def qp(triple: Triple) -> float:
     orientations, finest wavelength 3, features above 0.1. Other settings give other numbers.
     """
     bank = _bank(triple.sources)
-    first, second, fused = (_features(picture, bank) for picture in triple.pictures)
+    first, second, fused = (_features(image, bank) for image in triple.images)
     stronger = first[0] > second[0]
     masks = [np.asarray(congruency > FEATURE, np.float64) for congruency in (first[0], second[0])]
     masks.append(np.maximum(*masks))

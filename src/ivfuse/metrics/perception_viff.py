@@ -25,7 +25,7 @@ FLOOR = 1e-7 * math.log(10)  # added to every window's information; the referenc
 
 
 def _channel(source: Gray, fused: Gray, covariance: Gray) -> tuple[Gray, Gray]:
-    """Return the gain from source to fused picture in each window, and the information that passes (nats)."""
+    """Return the gain from source to fused image in each window, and the information that passes (nats)."""
     flat = (source < VIF_LEAST_VARIANCE) | (fused < VIF_LEAST_VARIANCE)
     gain = np.maximum(covariance, 0)
     gain /= source + VIF_LEAST_VARIANCE
@@ -73,7 +73,7 @@ def viff(triple: Triple) -> float:
     calls VIFF is VIF.
     """
     if min(triple.fused.shape) < VIF_LEAST_SIDE:
-        raise Undefined(f"VIFF needs sides of {VIF_LEAST_SIDE} pixels, the picture is {triple.fused.size}")
+        raise Undefined(f"VIFF needs sides of {VIF_LEAST_SIDE} pixels, the image is {triple.fused.size}")
     planes: list[Plane] = [triple.ir.levels, triple.vi.levels, triple.fused.levels]
     result = 0.0
     for number, (size, weight) in enumerate(zip(VIF_WINDOWS, SCALE_WEIGHTS, strict=True)):

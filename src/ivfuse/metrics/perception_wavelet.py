@@ -10,16 +10,16 @@ import numpy as np
 
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Picture, Triple, shared
+from ivfuse.metrics.triple import Gray, Triple, CachedImage, shared
 
 LEVELS = 4
-BLOCK = 3  # neighbourhoods of 3x3 coefficients are one vector
+BLOCK = 3  # neighborhoods of 3x3 coefficients are one vector
 NOISE = 0.4  # variance of the eye's noise, for levels 0..255
 LEAST_SIDE = 72  # below it the fourth level is smaller than the low-pass filter
 LEAST_ENERGY = 1e-15 * 255**2  # a window with less counts as flat
 
 # Filters of the space-domain steerable pyramid with six orientations ("sp5"), by Karasaridis & Simoncelli
-# (ICASSP 1996), as distributed in pyrtools (MIT licence). The low-pass filters are symmetric in both axes:
+# (ICASSP 1996), as distributed in pyrtools (MIT license). The low-pass filters are symmetric in both axes:
 # a quarter is written down. The measure takes two of six orientations; the second is the first transposed.
 _BEFORE = (
     (0.00341614, -0.01551246, -0.03848215),
@@ -54,14 +54,14 @@ def _band_filters() -> tuple[Gray, Gray]:
 
 
 def _correlate(values: Gray, kernel: Gray) -> Gray:
-    """Correlate with a kernel, the picture mirrored about its frame."""
+    """Correlate with a kernel, the image mirrored about its frame."""
     return np.asarray(cv2.filter2D(values, cv2.CV_64F, kernel, borderType=cv2.BORDER_REFLECT_101), np.float64)
 
 
 @shared
-def _bands(picture: Picture) -> list[tuple[int, Gray]]:
+def _bands(image: CachedImage) -> list[tuple[int, Gray]]:
     """Return (level from the finest = 0, coefficients) of the two orientations at each level."""
-    low = _correlate(picture.values, _mirrored(_BEFORE))
+    low = _correlate(image.values, _mirrored(_BEFORE))
     bands = []
     for level in range(LEVELS):
         for kernel in _band_filters():
@@ -93,16 +93,16 @@ def _sums(values: Gray, level: int) -> Gray:
 
 @dataclass(frozen=True)
 class _Local:
-    """Window sums of one band of one picture, and its summed squared deviations."""
+    """Window sums of one band of one image, and its summed squared deviations."""
 
     mean: Gray
     energy: Gray
 
 
 @shared
-def _local(picture: Picture) -> list[_Local]:
+def _local(image: CachedImage) -> list[_Local]:
     result = []
-    for level, band in _bands(picture):
+    for level, band in _bands(image):
         pixels = _window(level) ** 2
         mean = _sums(band, level) / pixels
         energy = _sums(band * band, level) - pixels * mean * mean
@@ -111,13 +111,13 @@ def _local(picture: Picture) -> list[_Local]:
 
 
 @shared
-def _scene(picture: Picture) -> list[tuple[Gray, Gray]]:
+def _scene(image: CachedImage) -> list[tuple[Gray, Gray]]:
     """Return, for each band of a source, the energy field over blocks and the variances of a block's vector.
 
-    The source is modelled as a Gaussian scale mixture: the vector of a block has covariance s C.
+    The source is modeled as a Gaussian scale mixture: the vector of a block has covariance s C.
     """
     result = []
-    for _, band in _bands(picture):
+    for _, band in _bands(image):
         height, width = band.shape
         places = [(row, column) for column in range(BLOCK) for row in range(BLOCK)]
         vectors = np.stack(
@@ -145,8 +145,8 @@ def _bits(signal: Gray, variances: Gray) -> float:
     return float(np.log2(product).sum())
 
 
-def _fidelity(source: Picture, fused: Picture, noise: float) -> float:
-    """Return the information on the source that the eye gets from the fused picture over that from itself."""
+def _fidelity(source: CachedImage, fused: CachedImage, noise: float) -> float:
+    """Return the information on the source that the eye gets from the fused image over that from itself."""
     kept = there = 0.0
     parts = zip(_bands(source), _bands(fused), _local(source), _local(fused), _scene(source), strict=True)
     for (level, band), (_, other), one, two, (energy, variances) in parts:
@@ -167,7 +167,7 @@ def _fidelity(source: Picture, fused: Picture, noise: float) -> float:
 
 def _vif(triple: Triple, noise: float) -> float:
     if min(triple.fused.shape) < LEAST_SIDE:
-        raise Undefined(f"VIF_wavelet needs sides of {LEAST_SIDE} pixels, the picture is {triple.fused.size}")
+        raise Undefined(f"VIF_wavelet needs sides of {LEAST_SIDE} pixels, the image is {triple.fused.size}")
     if triple.ir.constant or triple.vi.constant:
         raise Undefined("VIF_wavelet: a source is constant and holds no information")
     return sum(_fidelity(source, triple.fused, noise) for source in (triple.ir, triple.vi)) / 2
@@ -183,12 +183,12 @@ def _vif(triple: Triple, noise: float) -> float:
 def vif_wavelet(triple: Triple) -> float:
     """Visual information fidelity to each source over a steerable pyramid, the mean of the two.
 
-    One per identical triple. H. Li's tables (the column VIF of MDLatLRR) run it on pictures 0..1 while the
+    One per identical triple. H. Li's tables (the column VIF of MDLatLRR) run it on images 0..1 while the
     eye's noise is meant for 0..255, which raises the values about twofold: convention ``li``.
     """
     return _vif(triple, NOISE)
 
 
 def vif_wavelet_unit_range(triple: Triple) -> float:
-    """VIF_wavelet of pictures scaled to 0..1, for which the noise is 255^2 times too strong."""
+    """VIF_wavelet of images scaled to 0..1, for which the noise is 255^2 times too strong."""
     return _vif(triple, NOISE * 255**2)

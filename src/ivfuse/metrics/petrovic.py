@@ -1,4 +1,4 @@
-"""Petrovic's division of edge information into what is kept, lost and added (artefacts).
+"""Petrovic's division of edge information into what is kept, lost and added (artifacts).
 
 Unlike Qabf of the module ``gradient`` it weighs edges by strength^1.5 and mirrors the frame.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from ivfuse.metrics.filters import bands
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Levels, Picture, Triple, shared
+from ivfuse.metrics.triple import Gray, Levels, Triple, CachedImage, shared
 
 WEAK = 2.0  # edges below this strength get the least weight
 LEAST_WEIGHT = 0.001
@@ -29,9 +29,9 @@ class Shares:
     """The parts of the sources' edge information; ``kept + lost + added`` is 1.
 
     Attributes:
-        kept: what the fused picture preserves.
+        kept: what the fused image preserves.
         lost: what is missing where the fused edge is not stronger than both sources' edges.
-        added: what differs where it is stronger than both: artefacts, in Kumar's form.
+        added: what differs where it is stronger than both: artifacts, in Kumar's form.
         added_petrovic: the same in Petrovic's form, which weighs both sources' misses with both weights.
     """
 
@@ -42,14 +42,14 @@ class Shares:
 
 
 def _sobel(levels: Levels) -> Maps:
-    """Return the Sobel maps over 8 of a picture: right less left, lower less upper."""
+    """Return the Sobel maps over 8 of an image: right less left, lower less upper."""
     across = cv2.Sobel(levels, cv2.CV_16S, 1, 0, borderType=cv2.BORDER_REFLECT_101)
     down = cv2.Sobel(levels, cv2.CV_16S, 0, 1, borderType=cv2.BORDER_REFLECT_101)
     return np.asarray(across, np.float64) * 0.125, np.asarray(down, np.float64) * 0.125
 
 
 def _sobel_unit(levels: Levels) -> Maps:
-    """Return the same maps of the picture scaled to 0..1, each window summed column by column.
+    """Return the same maps of the image scaled to 0..1, each window summed column by column.
 
     The order of summation decides which edges come out exactly equal, and with that the third digit.
     """
@@ -67,7 +67,7 @@ def _sobel_unit(levels: Levels) -> Maps:
 
 @dataclass(frozen=True)
 class Edges:
-    """Strength, orientation (in units of pi / 2, -1..1) and weight of a picture's edges."""
+    """Strength, orientation (in units of pi / 2, -1..1) and weight of an image's edges."""
 
     strength: Gray
     orientation: Gray
@@ -95,7 +95,7 @@ def _sigmoid(value: Gray, slope: float) -> Gray:
 
 
 def _missed(source: Edges, fused: Edges) -> Gray:
-    """Return the share of the source's edge information that is not in the fused picture, at each pixel."""
+    """Return the share of the source's edge information that is not in the fused image, at each pixel."""
     ratio = np.minimum(source.strength, fused.strength)
     with np.errstate(invalid="ignore"):
         ratio /= np.maximum(source.strength, fused.strength)
@@ -110,15 +110,15 @@ def _missed(source: Edges, fused: Edges) -> Gray:
     return missed
 
 
-def _share_out(sources: tuple[Picture, Picture], fused: Picture, sobel: Sobel) -> Shares:
+def _share_out(sources: tuple[CachedImage, CachedImage], fused: CachedImage, sobel: Sobel) -> Shares:
     lost = added = petrovic = total = 0.0
     height = fused.shape[0]
     for rows in bands(height):
-        reach = slice(max(rows.start - 1, 0), rows.stop + 1)  # a Sobel row needs its neighbours
+        reach = slice(max(rows.start - 1, 0), rows.stop + 1)  # a Sobel row needs its neighbors
         inner = slice(rows.start - reach.start, rows.stop - reach.start)
         first, second, result = (
             _edges((across[inner], down[inner]))
-            for across, down in (sobel(picture.levels[reach]) for picture in (*sources, fused))
+            for across, down in (sobel(image.levels[reach]) for image in (*sources, fused))
         )
         missed = _missed(first, result), _missed(second, result)
         weights = first.weight + second.weight
@@ -142,7 +142,7 @@ def shares(triple: Triple) -> Shares:
 
 @metric("Qabf_petrovic", higher_is_better=True, range=(0.0, 1.0), needs="sources", source=SOURCE)
 def qabf_petrovic(triple: Triple) -> float:
-    """Edge information of both sources that the fused picture keeps, in Petrovic's later form.
+    """Edge information of both sources that the fused image keeps, in Petrovic's later form.
 
     Not the Qabf of most tables: weights are strength^1.5 (0.001 for edges weaker than 2), the frame is
     mirrored, orientations are compared modulo pi, and the root of both similarities is taken, so that values
@@ -168,18 +168,18 @@ def labf(triple: Triple) -> float:
     source="Shreyamsha Kumar, Signal, Image and Video Processing 7, 2013",
 )
 def nabf(triple: Triple) -> float:
-    """Artefacts: edge information that differs where the fused edge is stronger than both sources' edges.
+    """Artifacts: edge information that differs where the fused edge is stronger than both sources' edges.
 
     Kumar's form on levels 0..255. The convention ``li`` runs it on 0..1, where every edge falls below the
-    threshold 2 and counts the same: about five times more. The convention ``tang`` passes the pictures in the
-    wrong order and judges the infrared picture as if it were fused. Petrovic's own form is Nabf_petrovic.
+    threshold 2 and counts the same: about five times more. The convention ``tang`` passes the images in the
+    wrong order and judges the infrared image as if it were fused. Petrovic's own form is Nabf_petrovic.
     """
     return shares(triple).added
 
 
 @metric("Nabf_petrovic", higher_is_better=False, range=(0.0, 2.0), needs="sources", source=SOURCE)
 def nabf_petrovic(triple: Triple) -> float:
-    """Artefacts in Petrovic's first form: the misses of both sources added, each with the weights of both.
+    """Artifacts in Petrovic's first form: the misses of both sources added, each with the weights of both.
 
     It counts a miss of one source with the other's weight too, so it is several times the Nabf of the tables
     and does not complement Qabf_petrovic and Labf to 1.
@@ -188,10 +188,10 @@ def nabf_petrovic(triple: Triple) -> float:
 
 
 def nabf_unit_range(triple: Triple) -> float:
-    """Nabf of pictures scaled to 0..1: all edges weigh the same, weak noise as much as outlines."""
+    """Nabf of images scaled to 0..1: all edges weigh the same, weak noise as much as outlines."""
     return _share_out((triple.ir, triple.vi), triple.fused, _sobel_unit).added
 
 
 def nabf_wrong_order(triple: Triple) -> float:
-    """Nabf of the infrared picture, taken as the fusion of the visible and the fused picture."""
+    """Nabf of the infrared image, taken as the fusion of the visible and the fused image."""
     return _share_out((triple.vi, triple.fused), triple.ir, _sobel).added

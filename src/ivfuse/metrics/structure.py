@@ -28,7 +28,7 @@ from ivfuse.metrics.triple import Gray, Levels, Triple
 class Window:
     """A sliding window: ``size`` x ``size``, Gaussian of ``sigma`` pixels or flat if it is 0.
 
-    ``same`` repeats the picture's border so that every pixel has a window; else only whole windows count.
+    ``same`` repeats the image's border so that every pixel has a window; else only whole windows count.
     """
 
     size: int
@@ -41,7 +41,7 @@ class Window:
         return gaussian(self.size, self.sigma) if self.sigma else np.full(self.size, 1 / self.size)
 
     def frame(self, levels: Levels) -> Levels:
-        """Return the picture with its border repeated as far as the window reaches, if that is wanted."""
+        """Return the image with its border repeated as far as the window reaches, if that is wanted."""
         if not self.same:
             return levels
         reach = self.size // 2
@@ -52,24 +52,24 @@ WANG = Window(11, 1.5)
 
 
 def mean_ssim(triple: Triple, window: Window, span: float, sample: bool = False) -> tuple[float, float]:
-    """Return the mean structural similarity of the fused picture to the infrared and to the visible.
+    """Return the mean structural similarity of the fused image to the infrared and to the visible.
 
     Args:
-        triple: the pictures.
+        triple: the images.
         window: the sliding window.
         span: the value range L that scales both constants.
         sample: variances of the sample (N - 1), not of the population.
 
     Raises:
-        Undefined: no whole window fits into the picture.
+        Undefined: no whole window fits into the image.
     """
     if not window.same and min(triple.fused.shape) < window.size:
-        raise Undefined(f"SSIM needs {window.size}x{window.size} pixels, the picture is {triple.fused.size}")
+        raise Undefined(f"SSIM needs {window.size}x{window.size} pixels, the image is {triple.fused.size}")
     pixels = window.size**2
     c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
     c2 *= (pixels - 1) / pixels if sample else 1  # the same as scaling all variances
     weights = window.weights
-    planes = [window.frame(picture.levels) for picture in triple.pictures]
+    planes = [window.frame(image.levels) for image in triple.images]
     sums = [0.0, 0.0]
     count = 0
     for rows in bands(planes[0].shape[0], window.size):
@@ -111,7 +111,7 @@ def ssim(triple: Triple) -> float:
 def ssim_uniform_wrong_span(triple: Triple) -> float:
     """Sum over the sources with a flat 7x7 window, sample variances and L = 2 on levels 0..255.
 
-    L = 2 is what scikit-image before 0.20 took for float pictures when no range was named.
+    L = 2 is what scikit-image before 0.20 took for float images when no range was named.
     """
     return sum(mean_ssim(triple, Window(7), 2.0, sample=True))
 
@@ -166,15 +166,15 @@ def ms_ssim(triple: Triple) -> float:
 
     Four ways to print another number under this name: the tables of Li & Wu and Tang's programs mean the
     multi-scale MEF-SSIM (``li``, ``tang``); some average the sources; some multiply levels by 255 once more;
-    ports halve the picture with cells shifted by one pixel. A negative mean counts as 0.
+    ports halve the image with cells shifted by one pixel. A negative mean counts as 0.
     """
     last = len(SCALE_WEIGHTS) - 1
     least = (WANG.size - 1) * 2**last + 1
     if min(triple.fused.shape) < least:
-        raise Undefined(f"MS_SSIM needs sides of {least} pixels, the picture is {triple.fused.size}")
+        raise Undefined(f"MS_SSIM needs sides of {least} pixels, the image is {triple.fused.size}")
     products = [1.0, 1.0]
     for scale, power in enumerate(SCALE_WEIGHTS):
-        planes = [scaled(picture, scale) for picture in triple.pictures]
+        planes = [scaled(image, scale) for image in triple.images]
         for index, value in enumerate(_mean_contrast(planes, brightness=scale == last)):
             products[index] *= max(value, 0.0) ** power
     return math.fsum(products)
@@ -221,5 +221,5 @@ def uqi(triple: Triple) -> float:
     are half of ours.
     """
     if min(triple.fused.shape) < UQI_SIDE:
-        raise Undefined(f"UQI needs sides of {UQI_SIDE} pixels, the picture is {triple.fused.size}")
+        raise Undefined(f"UQI needs sides of {UQI_SIDE} pixels, the image is {triple.fused.size}")
     return sum(_mean_uqi(pair.first.levels, pair.second.levels) for pair in triple.pairs)

@@ -27,7 +27,7 @@ from ivfuse.metrics.filters import (
 )
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Picture, Triple, shared
+from ivfuse.metrics.triple import Gray, Triple, CachedImage, shared
 
 PIELLA = "Piella & Heijmans, IEEE Int. Conf. Image Processing, 2003"
 ALIKE = 0.75  # Qy: above this similarity of the sources both count, below it the better one
@@ -59,7 +59,7 @@ YANG_KIND = Kind(7, 2e-16, 2e-16)
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Some rows of a picture, mean and variance in each window, and which windows hold one level."""
+    """Some rows of an image, mean and variance in each window, and which windows hold one level."""
 
     plane: Plane
     mean: Gray
@@ -69,14 +69,14 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class Likeness:
-    """Two pictures compared in each window: structural similarity and covariance."""
+    """Two images compared in each window: structural similarity and covariance."""
 
     similarity: Gray
     covariance: Gray
 
 
 def _moments(planes: Planes, kind: Kind) -> Iterator[tuple[Moments, Moments, Moments]]:
-    """Return the moments of both sources and of the fused picture, band by band."""
+    """Return the moments of both sources and of the fused image, band by band."""
     for rows in bands(planes[0].shape[0], kind.size):
         first, second, fused = (_moments_of(plane[rows], kind) for plane in planes)
         yield first, second, fused
@@ -117,7 +117,7 @@ def _compare(first: Moments, second: Moments, kind: Kind) -> Likeness:
 
 def _check(name: str, triple: Triple, kind: Kind) -> None:
     if min(triple.fused.shape) < kind.size:
-        raise Undefined(f"{name} needs {kind.size}x{kind.size} pixels, the picture is {triple.fused.size}")
+        raise Undefined(f"{name} needs {kind.size}x{kind.size} pixels, the image is {triple.fused.size}")
 
 
 @dataclass(frozen=True)
@@ -151,11 +151,11 @@ def _quality(planes: Planes, kind: Kind) -> Quality:
 
 
 @shared
-def _edge_strength(picture: Picture) -> Gray:
+def _edge_strength(image: CachedImage) -> Gray:
     """Return the strength of the Prewitt gradient (not divided), zeros outside."""
     kernel = np.array([[1.0, 0, -1]] * 3)
     across, down = (
-        np.asarray(cv2.filter2D(picture.levels, cv2.CV_64F, each, borderType=cv2.BORDER_CONSTANT), np.float64)
+        np.asarray(cv2.filter2D(image.levels, cv2.CV_64F, each, borderType=cv2.BORDER_CONSTANT), np.float64)
         for each in (kernel, np.ascontiguousarray(kernel.T))
     )
     strength: Gray = np.sqrt(across * across + down * down)
@@ -169,7 +169,7 @@ def _of_levels(triple: Triple, kind: Kind) -> Quality:
 
 @shared
 def _of_edges(triple: Triple, kind: Kind) -> Quality:
-    first, second, fused = (_edge_strength(picture) for picture in triple.pictures)
+    first, second, fused = (_edge_strength(image) for image in triple.images)
     return _quality((first, second, fused), kind)
 
 
@@ -202,10 +202,10 @@ def qw(triple: Triple) -> float:
 
 @metric("Qe", higher_is_better=True, range=(-1.0, 1.0), needs="sources", source=PIELLA)
 def qe(triple: Triple) -> float:
-    """Qw of the pictures times Qw of their edge maps (Prewitt strengths, zeros outside).
+    """Qw of the images times Qw of their edge maps (Prewitt strengths, zeros outside).
 
     The MATLAB program of Z. Liu stops here with an error; a mended copy that is in use multiplies the edge
-    maps' Qw by itself and never looks at the pictures: convention ``liu``.
+    maps' Qw by itself and never looks at the images: convention ``liu``.
     """
     _check("Qe", triple, SSIM_KIND)
     return _weighted("Qe", _of_levels(triple, SSIM_KIND)) * _weighted("Qe", _of_edges(triple, SSIM_KIND))
@@ -227,7 +227,7 @@ Mix = Callable[[Moments, Moments, Likeness, Likeness], Gray]
 
 
 def _similarity_by_window(name: str, triple: Triple, kind: Kind, mix: Mix) -> float:
-    """Return the mean over windows of what ``mix`` makes of both sources' likeness to the fused picture."""
+    """Return the mean over windows of what ``mix`` makes of both sources' likeness to the fused image."""
     _check(name, triple, kind)
     total, count = 0.0, 0
     for first, second, fused in _moments((triple.ir.levels, triple.vi.levels, triple.fused.levels), kind):
@@ -236,7 +236,7 @@ def _similarity_by_window(name: str, triple: Triple, kind: Kind, mix: Mix) -> fl
         total += float(mixed.sum())
         count += mixed.size
     if not math.isfinite(total):
-        raise Undefined(f"{name}: this convention's program divides 0 by 0 where pictures are flat")
+        raise Undefined(f"{name}: this convention's program divides 0 by 0 where images are flat")
     return total / count
 
 
@@ -287,11 +287,11 @@ def _covariance_share(one: Likeness, two: Likeness) -> Gray:
     source="Cvejic, Loza, Bull & Canagarajah, Int. J. Signal Processing 2(3), 2005",
 )
 def qc(triple: Triple) -> float:
-    """Structural similarity to both sources, in the ratio of their covariances with the fused picture.
+    """Structural similarity to both sources, in the ratio of their covariances with the fused image.
 
-    The ratio is cut to 0..1, and 1/2 where neither varies with the fused picture. Gaussian 7 / 1.5 and
+    The ratio is cut to 0..1, and 1/2 where neither varies with the fused image. Gaussian 7 / 1.5 and
     vanishing constants. Z. Liu's program cuts the product instead: a window in which one source runs against
-    the fused picture scores 0 or 1, whatever the other says. Its values (``liu``) are about half as high.
+    the fused image scores 0 or 1, whatever the other says. Its values (``liu``) are about half as high.
     """
 
     def mix(first: Moments, second: Moments, one: Likeness, two: Likeness) -> Gray:

@@ -1,4 +1,4 @@
-"""What a metric looks at: 8-bit grey pictures, pairs and triples of them.
+"""What a metric looks at: 8-bit gray images, pairs and triples of them.
 
 Each remembers what was computed from it, so that metrics share histograms, gradients and filtered moments.
 """
@@ -42,21 +42,21 @@ def shared(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, 
     return wraps(function)(remembering)  # type: ignore[return-value]
 
 
-class Picture:
-    """One grey picture.
+class CachedImage:
+    """One gray image.
 
     Args:
         gray: (H, W) array of whole numbers 0..255, H, W >= 1; other numbers are rounded and clipped to that.
 
     Attributes:
-        levels: the picture as uint8, read-only. Whole numbers are exact and cheaper to move than floats.
+        levels: the image as uint8, read-only. Whole numbers are exact and cheaper to move than floats.
         memory: what has been computed from it.
     """
 
     def __init__(self, gray: NDArray[Any]) -> None:
-        """Keep a copy of the picture in 8 bit."""
+        """Keep a copy of the image in 8 bit."""
         if gray.ndim != 2 or gray.size == 0:
-            raise ShapeError(f"a grey picture has shape (H, W) with H, W >= 1; got {gray.shape}")
+            raise ShapeError(f"a gray image has shape (H, W) with H, W >= 1; got {gray.shape}")
         if gray.dtype != np.uint8:
             gray = np.clip(np.rint(gray), 0, 255).astype(np.uint8)
         self.levels: Levels = np.array(gray, order="C")
@@ -71,7 +71,7 @@ class Picture:
 
     @property
     def values(self) -> Gray:
-        """The picture as float64, (H, W), 0..255; a new array each time."""
+        """The image as float64, (H, W), 0..255; a new array each time."""
         return self.levels.astype(np.float64)
 
     @property
@@ -92,26 +92,26 @@ class Picture:
 
 
 class Pair:
-    """Two pictures of one shape whose common statistics are asked for."""
+    """Two images of one shape whose common statistics are asked for."""
 
-    def __init__(self, first: Picture, second: Picture) -> None:
-        """Keep the pictures."""
+    def __init__(self, first: CachedImage, second: CachedImage) -> None:
+        """Keep the images."""
         self.first = first
         self.second = second
         self.memory: dict[Hashable, Any] = {}
 
 
 class Sources:
-    """The infrared and the visible picture; keep it to score several fused pictures of one pair.
+    """The infrared and the visible image; keep it to score several fused images of one pair.
 
     Raises:
-        ShapeError: the pictures differ in size.
+        ShapeError: the images differ in size.
     """
 
     def __init__(self, ir: NDArray[Any], vi: NDArray[Any]) -> None:
         """Take two (H, W) arrays with whole numbers 0..255."""
-        self.ir = Picture(ir)
-        self.vi = Picture(vi)
+        self.ir = CachedImage(ir)
+        self.vi = CachedImage(vi)
         if self.ir.shape != self.vi.shape:
             raise ShapeError(f"sources differ in size: ir {self.ir.size}, vi {self.vi.size}")
         self.pair = Pair(self.ir, self.vi)
@@ -119,10 +119,10 @@ class Sources:
 
 
 class Triple:
-    """A pair of sources and one fused picture of it: the argument of every metric.
+    """A pair of sources and one fused image of it: the argument of every metric.
 
     Raises:
-        ShapeError: the fused picture is not of the sources' size.
+        ShapeError: the fused image is not of the sources' size.
     """
 
     def __init__(self, sources: Sources, fused: NDArray[Any]) -> None:
@@ -130,7 +130,7 @@ class Triple:
         self.sources = sources
         self.ir = sources.ir
         self.vi = sources.vi
-        self.fused = Picture(fused)
+        self.fused = CachedImage(fused)
         if self.fused.shape != self.ir.shape:
             raise ShapeError(f"fused is {self.fused.size}, its sources are {self.ir.size}")
         self.ir_fused = Pair(self.ir, self.fused)
@@ -138,11 +138,11 @@ class Triple:
         self.memory: dict[Hashable, Any] = {}
 
     @property
-    def pictures(self) -> tuple[Picture, Picture, Picture]:
+    def images(self) -> tuple[CachedImage, CachedImage, CachedImage]:
         """Infrared, visible, fused."""
         return self.ir, self.vi, self.fused
 
     @property
     def pairs(self) -> tuple[Pair, Pair]:
-        """Each source (first) with the fused picture (second)."""
+        """Each source (first) with the fused image (second)."""
         return self.ir_fused, self.vi_fused

@@ -1,1 +1,1 @@
-"""Where a thermal picture lies on a visible one: found from pictures or points, kept as a rig, applied."""
+"""Where a thermal image lies on a visible one: found from images or points, kept as a rig, applied."""

@@ -1,6 +1,6 @@
-"""Thermal picture and photo of one camera on one grid: the part of the photo that the thermal camera sees.
+"""Thermal image and photo of one camera on one grid: the part of the photo that the thermal camera sees.
 
-The grid is the photo's own, cut out and not resampled, or as fine as the thermal picture where that is finer.
+The grid is the photo's own, cut out and not resampled, or as fine as the thermal image where that is finer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ivfuse.thermal.formats.flir_records import Alignment
 
 _BLACK = 24  # levels of 8 bit; a black frame is no brighter, the rests of JPEG blocks beside it included
 _LEAST_PHOTO = 0.25  # of the photo must be left without its frame, else the whole photo is dark
-_LEAST_THERMAL = 0.05  # of the thermal picture must lie on the photo
+_LEAST_THERMAL = 0.05  # of the thermal image must lie on the photo
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Overlap:
         box: the part of the photo.
         height: of the grid.
         width: of the grid.
-        to_thermal: (2, 3) from a column and row of the grid to those of the thermal picture.
+        to_thermal: (2, 3) from a column and row of the grid to those of the thermal image.
         notes: what a user should know.
     """
 
@@ -53,17 +53,17 @@ def overlap(
 ) -> Overlap:
     """Find the common grid by the camera's own parameters.
 
-    The thermal picture is ``real_to_ir / zoom`` times narrower than the photo; its centre lies ``offset_x``,
+    The thermal image is ``real_to_ir / zoom`` times narrower than the photo; its center lies ``offset_x``,
     ``offset_y`` pixels of the photo beside the photo's. Pixels of both are square.
 
     Args:
         photo: (H, W) or (H, W, 3) uint8.
         thermal: height and width of the raster.
-        alignment: the parameters; without them both pictures are taken to be of one width and centre.
-        zoom: of the camera's own picture, from which ``real_to_ir`` counts.
+        alignment: the parameters; without them both images are taken to be of one width and center.
+        zoom: of the camera's own image, from which ``real_to_ir`` counts.
 
     Raises:
-        BadFileError: if the pictures hardly overlap.
+        BadFileError: if the images hardly overlap.
     """
     content = without_frame(photo)
     height, width = photo.shape[:2]
@@ -82,7 +82,7 @@ def overlap(
     )
     wide, high = box.right - box.left, box.bottom - box.top
     if min(wide, high) < 1 or wide * high < _LEAST_THERMAL * step**2 * thermal[0] * thermal[1]:
-        raise BadFileError("a FLIR file whose photo and thermal picture do not overlap by its own parameters")
+        raise BadFileError("a FLIR file whose photo and thermal image do not overlap by its own parameters")
     finer = max(1.0, 1 / step)  # grid pixels a photo pixel
     grid = max(1, round(high * finer)), max(1, round(wide * finer))
     across, down = wide / grid[1], high / grid[0]  # photo pixels a grid pixel
@@ -135,7 +135,7 @@ def onto(values: NDArray[np.float32], grid: Overlap, *, smooth: bool) -> NDArray
     Args:
         values: (H, W) of the raster, in any unit.
         grid: the common grid.
-        smooth: cubic instead of linear; cubic values may leave the range of their neighbours a little.
+        smooth: cubic instead of linear; cubic values may leave the range of their neighbors a little.
     """
     import cv2
 
@@ -149,9 +149,7 @@ def onto(values: NDArray[np.float32], grid: Overlap, *, smooth: bool) -> NDArray
 def _notes(photo: NDArray[np.uint8], content: Box, alignment: Alignment | None) -> tuple[str, ...]:
     notes = []
     if alignment is None:
-        notes.append(
-            "the file does not say how photo and thermal picture lie; both are taken to show the same"
-        )
+        notes.append("the file does not say how photo and thermal image lie; both are taken to show the same")
     if content != Box(0, 0, photo.shape[1], photo.shape[0]):
         notes.append("the black frame of the photo is cut off")
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""The coarse search over all scales and shifts: parts of the smaller picture are sought in the larger one.
+"""The coarse search over all scales and shifts: parts of the smaller image are sought in the larger one.
 
 Each part may lie a little off its place, so that turns, shear, perspective and depth do not hide the match.
 """
@@ -21,7 +21,7 @@ ZOOMS = (0.3, 2.35)  # diagonal of the thermal in diagonals of the visible: what
 STEP = 1.15  # from one zoom to the next
 PARTS = (2, 3)  # rows and columns
 SLACK = (0.02, 0.05)  # how far a part may be off, in parts of the smaller side; the nearer, the better
-OVERLAP = 0.35  # of the smaller picture, at least
+OVERLAP = 0.35  # of the smaller image, at least
 CHANNELS = 3  # of the features, the strongest ones: Fourier transforms are what takes the time
 _APART = 0.06  # places nearer than this part of the visible's width are one
 
@@ -43,7 +43,7 @@ class Place:
 
 @dataclass
 class _Searched:
-    """Features of the picture that is searched, with the transforms that searches share."""
+    """Features of the image that is searched, with the transforms that searches share."""
 
     features: Features
     spectra: dict[tuple[int, int], NDArray[np.complexfloating]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ def search(ir: Gray, vi: Gray, mask: Gray, wanted: int = 6, turn: float = 0.0) -
     Args:
         ir: thermal, (H, W) float32.
         vi: visible luma, (H, W) float32.
-        mask: where the thermal holds a picture, (H, W).
+        mask: where the thermal holds an image, (H, W).
         wanted: how many places.
         turn: degrees the thermal is turned by before it is sought.
     """
@@ -98,13 +98,13 @@ def _along(axes: Features, features: Features) -> Features:
 
 
 def _turned(shape: tuple[int, ...], degrees: float) -> Matrix:
-    """A turn around the middle of a picture."""
+    """A turn around the middle of an image."""
     turn = cv2.getRotationMatrix2D((shape[1] / 2, shape[0] / 2), degrees, 1)
     return np.vstack([turn, [0, 0, 1]])
 
 
 def _thermal_features(small: Gray, mask: Gray, around: Matrix) -> Features:
-    """Features of the turned thermal, zero where it holds no picture."""
+    """Features of the turned thermal, zero where it holds no image."""
     inside = np.asarray(cv2.resize(mask, small.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
     if not np.allclose(around, np.eye(3)):
         size = small.shape[::-1]

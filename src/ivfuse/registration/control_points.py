@@ -38,7 +38,7 @@ class Correspondences:
     """Points that show the same thing.
 
     Attributes:
-        thermal: (N, 2) columns and rows in the thermal picture, counted from the centre of the first pixel.
+        thermal: (N, 2) columns and rows in the thermal image, counted from the center of the first pixel.
         visible: (N, 2) in the visible one.
         name: where they come from, for messages.
     """

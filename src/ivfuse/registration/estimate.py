@@ -17,12 +17,12 @@ from ivfuse.registration.geometry import (
     Size,
     corner_distance,
     fault_of,
-    normalised,
+    normalized,
     scaling,
 )
 from ivfuse.registration.refine import Level, Pair, improve
 
-LARGEST = 900  # root of the area, in pixels, that pictures are registered at
+LARGEST = 900  # root of the area, in pixels, that images are registered at
 SMALLEST = 48  # pixels of a side
 PLACES = 6
 KEPT = 3
@@ -67,7 +67,7 @@ class Reduced:
 
     def full(self, matrix: Matrix) -> Matrix:
         """A transform of the reduced pair for the full one."""
-        return normalised(np.linalg.inv(self.vi_scale) @ matrix @ self.ir_scale)
+        return normalized(np.linalg.inv(self.vi_scale) @ matrix @ self.ir_scale)
 
 
 def reduced(ir: Gray, vi: Gray) -> Reduced:
@@ -81,7 +81,7 @@ def reduced(ir: Gray, vi: Gray) -> Reduced:
 
 
 def climb(data: Reduced, start: Candidate, levels: Sequence[Level], model: Model) -> Candidate | None:
-    """Follow the votes through the levels; ``None`` if the pictures come apart."""
+    """Follow the votes through the levels; ``None`` if the images come apart."""
     current, resting = start, 0
     for level in levels:
         if level.side == resting:
@@ -108,7 +108,7 @@ def settle(data: Sequence[Reduced], start: Matrix, model: Model) -> Matrix | Non
 
 
 def _step(data: Sequence[Reduced], matrix: Matrix, level: Level, model: Model) -> tuple[Matrix, float] | None:
-    """One level's step, with no more freedom than the model has; ``None`` if the pictures come apart."""
+    """One level's step, with no more freedom than the model has; ``None`` if the images come apart."""
     allowed = MODELS[min(MODELS.index(level.model), MODELS.index(model))]
     step = improve([one.pair for one in data], matrix, replace(level, model=allowed))
     return None if step is None or fault_of(step[0], *data[0].sizes) else step

@@ -27,7 +27,7 @@ def describe(gray: Gray, band: Band) -> Features:
 
     Args:
         gray: (H, W) float32 in [0, 1], any H, W >= 1.
-        band: what kind of picture it is.
+        band: what kind of image it is.
 
     Returns:
         (8, H, W) float32; no pixel's vector is longer than 1, and it is short where there is little to see.
@@ -38,8 +38,8 @@ def describe(gray: Gray, band: Band) -> Features:
     Source: ivfuse's own network, trained by ``recipes/matcher/cpu.yaml``; its card is ``weights/matcher.md``.
     """
     nothing = np.zeros((1, 1, 1, 1), np.float32)
-    pictures = {"ir": nothing, "vi": nothing} | {band: np.ascontiguousarray(gray, np.float32)[None, None]}
-    return np.asarray(_network().run([f"{band}_features"], pictures)[0][0], np.float32)
+    images = {"ir": nothing, "vi": nothing} | {band: np.ascontiguousarray(gray, np.float32)[None, None]}
+    return np.asarray(_network().run([f"{band}_features"], images)[0][0], np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -49,13 +49,13 @@ def _network() -> Any:
             f"{NETWORK}: no such file, expected the network of registration; install ivfuse again"
         )
     try:
-        return open_session(NETWORK, threads=1)  # pictures are small and many: a second thread gains nothing
+        return open_session(NETWORK, threads=1)  # images are small and many: a second thread gains nothing
     except Exception as error:  # the runtime has exception classes of its own
         raise InputError(f"{NETWORK}: not a network that can be run; install ivfuse again") from error
 
 
 def frame_mask(gray: Gray) -> Gray:
-    """Where a thermal picture holds a picture, if it lies turned or warped inside a black frame.
+    """Where a thermal image holds an image, if it lies turned or warped inside a black frame.
 
     Black that touches the border counts as frame only if what remains is (nearly) convex: a cold sky behind
     trees is not.
@@ -87,7 +87,7 @@ def frame_mask(gray: Gray) -> Gray:
 
 
 def shrunk(gray: Gray, factor: float) -> Gray:
-    """The picture at ``factor`` of its size, by means of areas; enlarged linearly above 1."""
+    """The image at ``factor`` of its size, by means of areas; enlarged linearly above 1."""
     size = (max(8, round(gray.shape[1] * factor)), max(8, round(gray.shape[0] * factor)))
     if size == gray.shape[::-1]:
         return gray

@@ -1,7 +1,7 @@
 """The transforms a rig can have, as 3 x 3 matrices: what they do to corners, whether they make sense, fits.
 
-Inside this package a point is measured from the picture's upper left corner, so that sizes scale exactly;
-matrices that leave it count from the centre of the first pixel, as OpenCV does.
+Inside this package a point is measured from the image's upper left corner, so that sizes scale exactly;
+matrices that leave it count from the center of the first pixel, as OpenCV does.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ MODELS: tuple[Model, ...] = ("translation", "similarity", "affine", "homography"
 FEWEST: dict[Model, int] = {"translation": 1, "similarity": 2, "affine": 3, "homography": 4}
 FREEDOMS: dict[Model, int] = {"translation": 2, "similarity": 4, "affine": 6, "homography": 8}
 
-_CENTRES = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])
-_CORNERS = np.linalg.inv(_CENTRES)
+_CENTERS = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])
+_CORNERS = np.linalg.inv(_CENTERS)
 
 
-def to_centres(matrix: Matrix) -> Matrix:
-    """From coordinates that count from corners to those that count from pixel centres."""
-    return normalised(_CENTRES @ matrix @ _CORNERS)
+def to_centers(matrix: Matrix) -> Matrix:
+    """From coordinates that count from corners to those that count from pixel centers."""
+    return normalized(_CENTERS @ matrix @ _CORNERS)
 
 
 def to_corners(matrix: Matrix) -> Matrix:
-    """The inverse of :func:`to_centres`."""
-    return normalised(_CORNERS @ matrix @ _CENTRES)
+    """The inverse of :func:`to_centers`."""
+    return normalized(_CORNERS @ matrix @ _CENTERS)
 
 
-def normalised(matrix: Matrix) -> Matrix:
+def normalized(matrix: Matrix) -> Matrix:
     """The same transform with 1 in the last place."""
     return np.asarray(matrix / matrix[2, 2], np.float64)
 
 
 def inverse(matrix: Matrix) -> Matrix:
     """The way back, with 1 in the last place."""
-    return normalised(np.asarray(np.linalg.inv(matrix), np.float64))
+    return normalized(np.asarray(np.linalg.inv(matrix), np.float64))
 
 
 def scaling(x: float, y: float) -> Matrix:
@@ -57,13 +57,13 @@ def moved(matrix: Matrix, points: Points) -> Points:
 
 
 def corners_of(size: Size) -> Points:
-    """The four corners of a picture, (4, 2), clockwise from the upper left."""
+    """The four corners of an image, (4, 2), clockwise from the upper left."""
     width, height = size
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
 
 
 def depth_at_corners(matrix: Matrix, size: Size) -> NDArray[np.float64]:
-    """The homogeneous coordinate of each corner; the picture is torn apart if one is not positive."""
+    """The homogeneous coordinate of each corner; the image is torn apart if one is not positive."""
     return np.asarray(corners_of(size) @ matrix[2, :2] + matrix[2, 2], np.float64)
 
 
@@ -75,7 +75,7 @@ def zoom_at(matrix: Matrix, point: Points) -> float:
 
 
 def fault_of(matrix: Matrix, thermal: Size, visible: Size) -> str:
-    """Why a matrix cannot place a thermal picture on a visible one; empty if it can.
+    """Why a matrix cannot place a thermal image on a visible one; empty if it can.
 
     Args:
         matrix: (3, 3), thermal to visible, either kind of coordinates.
@@ -85,35 +85,35 @@ def fault_of(matrix: Matrix, thermal: Size, visible: Size) -> str:
     if not np.isfinite(matrix).all():
         return "it holds numbers that are not finite"
     if abs(matrix[2, 2]) < 1e-9 or (depth_at_corners(matrix / matrix[2, 2], thermal) < 0.2).any():
-        return "its perspective tears the thermal picture apart"
+        return "its perspective tears the thermal image apart"
     corners = moved(matrix, corners_of(thermal))
     sides = np.roll(corners, -1, axis=0) - corners
     turns = sides[:, 0] * np.roll(sides[:, 1], -1) - sides[:, 1] * np.roll(sides[:, 0], -1)
     if (turns <= 0).any():
-        return "it mirrors or folds the thermal picture"
+        return "it mirrors or folds the thermal image"
     lengths = stretches(corners, thermal)
     if lengths.max() > 100 or lengths.min() < 0.01 or lengths.max() > 4 * lengths.min():
-        return f"it stretches the sides of the thermal picture by {lengths.min():.3g} to {lengths.max():.3g}"
+        return f"it stretches the sides of the thermal image by {lengths.min():.3g} to {lengths.max():.3g}"
     share = overlap_share(corners, visible)
     if share < 0.02:
-        return "it places the thermal picture outside of the visible one"
+        return "it places the thermal image outside of the visible one"
     return ""
 
 
 def stretches(corners: Points, size: Size) -> NDArray[np.float64]:
-    """How much longer each side of a picture has become whose ``corners`` (4, 2) were moved."""
+    """How much longer each side of an image has become whose ``corners`` (4, 2) were moved."""
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     return np.asarray(sides / np.array([*size, *size]), np.float64)
 
 
 def overlap_share(corners: Points, visible: Size) -> float:
-    """Area that both pictures show, in parts of the smaller one; ``corners`` (4, 2) are the thermal's."""
+    """Area that both images show, in parts of the smaller one; ``corners`` (4, 2) are the thermal's."""
     area, inside = polygon_area(corners), polygon_area(clipped(corners, visible))
     return inside / max(min(area, float(visible[0] * visible[1])), 1e-9)
 
 
 def clipped(polygon: Points, size: Size) -> Points:
-    """A convex polygon (N, 2) cut off at the borders of a picture; (0, 2) if nothing is left.
+    """A convex polygon (N, 2) cut off at the borders of an image; (0, 2) if nothing is left.
 
     Source: Sutherland & Hodgman 1974.
     """
@@ -188,7 +188,7 @@ def four_points(thermal: Points, visible: Points) -> Matrix:
 
 
 def _fit_homography(thermal: Points, visible: Points) -> Matrix:
-    """Direct linear transform on normalised points (Hartley & Zisserman 2004, alg. 4.2), Gauss-Newton."""
+    """Direct linear transform on normalized points (Hartley & Zisserman 2004, alg. 4.2), Gauss-Newton."""
     a, b = _conditioned(thermal), _conditioned(visible)
     p, q = moved(a, thermal), moved(b, visible)
     x, y = p.T
@@ -214,12 +214,12 @@ def _fit_homography(thermal: Points, visible: Points) -> Matrix:
             ]
         )
         h[:8] += np.linalg.lstsq(jacobian, np.concatenate([u - px, v - py]), rcond=None)[0]
-    return normalised(np.linalg.inv(b) @ h.reshape(3, 3) @ a)
+    return normalized(np.linalg.inv(b) @ h.reshape(3, 3) @ a)
 
 
 def _conditioned(points: Points) -> Matrix:
-    """The shift and scale that centre points at 0 with mean distance sqrt(2)."""
-    centre = points.mean(axis=0)
-    spread = np.linalg.norm(points - centre, axis=1).mean()
+    """The shift and scale that center points at 0 with mean distance sqrt(2)."""
+    center = points.mean(axis=0)
+    spread = np.linalg.norm(points - center, axis=1).mean()
     scale = np.sqrt(2) / max(float(spread), 1e-9)
-    return np.array([[scale, 0, -scale * centre[0]], [0, scale, -scale * centre[1]], [0, 0, 1]])
+    return np.array([[scale, 0, -scale * center[0]], [0, scale, -scale * center[1]], [0, 0, 1]])

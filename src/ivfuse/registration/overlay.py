@@ -1,4 +1,4 @@
-"""A picture to look at: the placed thermal over the visible, so that an eye can tell whether edges meet."""
+"""An image to look at: the placed thermal over the visible, so that an eye can tell whether edges meet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ivfuse.image.read import Gray, Rgb
 from ivfuse.registration.features import shrunk
-from ivfuse.registration.geometry import corners_of, moved, scaling, to_centres, to_corners
+from ivfuse.registration.geometry import corners_of, moved, scaling, to_centers, to_corners
 from ivfuse.registration.transform import Registration, rows_of
 from ivfuse.registration.warp import Placement
 
@@ -57,7 +57,7 @@ def overlay(ir: Gray, vi: Gray, registration: Registration, style: Style = "edge
 def _rig_on(rig: Registration, size: tuple[int, int]) -> Registration:
     """The rig on a grid of another size, whose aspect may differ by rounding."""
     scale = scaling(size[0] / rig.visible[0], size[1] / rig.visible[1])
-    return replace(rig, matrix=rows_of(to_centres(scale @ to_corners(rig.array))), visible=size)
+    return replace(rig, matrix=rows_of(to_centers(scale @ to_corners(rig.array))), visible=size)
 
 
 def _edges_over(base: Gray, thermal: Gray, inside: NDArray[np.uint8]) -> Rgb:

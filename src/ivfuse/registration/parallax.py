@@ -1,8 +1,8 @@
-"""What the camera's own parameters leave over: the shift between photo and thermal picture at this distance.
+"""What the camera's own parameters leave over: the shift between photo and thermal image at this distance.
 
 The two lenses stand side by side, so the offset depends on how far things are, and cameras store one for the
 distance that they were focused to, or none. The shift is sought by the directions of edges, which both bands
-share, and taken only if three sizes of the pictures agree on it.
+share, and taken only if three sizes of the images agree on it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Shift:
     """A shift that was found.
 
     Attributes:
-        x: of the thermal picture, to the right, in pixels of the pictures that were given.
+        x: of the thermal image, to the right, in pixels of the images that were given.
         y: downwards.
         score: how well the edges then agree, 0..1.
     """
@@ -45,14 +45,14 @@ class Shift:
 
 
 def find_shift(thermal: Gray, photo: Gray) -> Shift | None:
-    """How far the thermal picture must move to lie on the photo.
+    """How far the thermal image must move to lie on the photo.
 
     Args:
         thermal: (H, W) float32, any range; only the order of its values counts.
         photo: luma, (H, W) float32.
 
     Returns:
-        The shift, up to 7 % of the width each way; ``None`` if the pictures do not say it clearly.
+        The shift, up to 7 % of the width each way; ``None`` if the images do not say it clearly.
     """
     height, width = photo.shape
     if min(height, width) < _LEAST_SIDE or thermal.min() == thermal.max() or photo.min() == photo.max():
@@ -74,7 +74,7 @@ def _spread(values: Gray) -> Gray:
 
 
 def _at(width: int, thermal: Gray, photo: Gray) -> tuple[float, float, float, float]:
-    """The best shift with the pictures at one width: x, y, its score, and the best score elsewhere."""
+    """The best shift with the images at one width: x, y, its score, and the best score elsewhere."""
     import cv2
 
     factor = width / photo.shape[1]
@@ -103,7 +103,7 @@ def _edges(gray: Any) -> Field:
 
 
 def _scores(thermal: Field, photo: Field, reach: int) -> NDArray[np.float64]:
-    """Normalised correlation for all shifts up to ``reach``, over what then overlaps."""
+    """Normalized correlation for all shifts up to ``reach``, over what then overlaps."""
     height, width = photo.shape
     size = (height + reach + 1, width + reach + 1)
     ones = np.fft.fft2(np.ones((height, width)), size)

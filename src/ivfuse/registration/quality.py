@@ -12,14 +12,14 @@ from ivfuse.registration.estimate import SMALLEST, Reduced
 from ivfuse.registration.geometry import Matrix, Model, corners_of, fault_of, moved, stretches
 from ivfuse.registration.refine import collect_all, spread
 
-# Between pictures of different scenes, which agree by chance, and right transforms: docs/registration.md.
+# Between images of different scenes, which agree by chance, and right transforms: docs/registration.md.
 AGREEMENT = 0.54
 DISTINCTNESS = 1.1
 SPREAD = 0.0105
 _SIDE = 200  # root of the area, in pixels, that blocks are matched at
 _REACH = 5  # pixels that they look around
 _MOST_UNEQUAL = 2.0  # longest side of the placed thermal in shortest ones, each relative to its own length
-_FLAT = 1e-3  # of the range 0..1: a standard deviation below it is no picture
+_FLAT = 1e-3  # of the range 0..1: a standard deviation below it is no image
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Trust:
     Attributes:
         agreement: share of the blocks whose own best match is where the transform puts it, to 1 of 5 pixels.
         distinctness: how far that match stands out of the others of its block, in standard deviations.
-        spread: how far corners move when any sixteenth of the picture is left out, in parts of its width.
+        spread: how far corners move when any sixteenth of the image is left out, in parts of its width.
         fault: why the transform cannot be right; empty if it can.
     """
 
@@ -50,7 +50,7 @@ class Trust:
             return self.fault
         if self.agreement < AGREEMENT:
             return (
-                f"not sure: {self.agreement:.0%} of the picture's parts agree with the best transform found,"
+                f"not sure: {self.agreement:.0%} of the image's parts agree with the best transform found,"
                 f" {AGREEMENT:.0%} are needed"
             )
         if self.distinctness < DISTINCTNESS:
@@ -65,7 +65,7 @@ class Trust:
         return ""
 
 
-NOTHING = Trust(0.0, 0.0, 1.0, "nothing that both pictures show was found")
+NOTHING = Trust(0.0, 0.0, 1.0, "nothing that both images show was found")
 
 
 def judge(data: Sequence[Reduced], matrix: Matrix, model: Model) -> Trust:
@@ -81,14 +81,14 @@ def judge(data: Sequence[Reduced], matrix: Matrix, model: Model) -> Trust:
     return Trust(float((best <= 1).mean()), float(stands_out.mean()), off, fault)
 
 
-def fault_of_pictures(ir: Gray, vi: Gray) -> str:
+def fault_of_images(ir: Gray, vi: Gray) -> str:
     """Why a pair cannot be registered at all; empty if it may."""
-    for name, picture in (("thermal", ir), ("visible", vi)):
-        height, width = picture.shape
+    for name, image in (("thermal", ir), ("visible", vi)):
+        height, width = image.shape
         if min(height, width) < SMALLEST:
-            return f"the {name} picture is {width}x{height}, expected {SMALLEST} pixels or more on both sides"
-        if float(picture.std()) < _FLAT:
-            return f"the {name} picture is flat"
+            return f"the {name} image is {width}x{height}, expected {SMALLEST} pixels or more on both sides"
+        if float(image.std()) < _FLAT:
+            return f"the {name} image is flat"
     return ""
 
 

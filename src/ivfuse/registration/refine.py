@@ -22,9 +22,9 @@ from ivfuse.registration.geometry import (
     clipped,
     corners_of,
     moved,
-    normalised,
+    normalized,
     scaling,
-    to_centres,
+    to_centers,
     zoom_at,
 )
 
@@ -47,7 +47,7 @@ class Pair:
     Attributes:
         ir: thermal, (H, W) float32.
         vi: visible luma, (H, W) float32.
-        mask: where the thermal holds a picture, (H, W) float32.
+        mask: where the thermal holds an image, (H, W) float32.
     """
 
     ir: Gray
@@ -79,7 +79,7 @@ class Votes:
     Attributes:
         match: (blocks, shifts) correlation of features, -1..1.
         shifts: (shifts, 2) x and y in pixels of the level.
-        places: (blocks, 2) centres, in pixels of the level.
+        places: (blocks, 2) centers, in pixels of the level.
         seen: (blocks,) share of the block inside the thermal.
         size: width and height of the level.
         to_level: visible to level.
@@ -115,7 +115,7 @@ def improve(pairs: Sequence[Pair], matrix: Matrix, level: Level) -> tuple[Matrix
     inner = scaling(1 / half, 1 / half) @ np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, 1]])
     update = np.linalg.inv(inner) @ _as_matrix(change / half, level.model) @ inner
     new = np.linalg.inv(votes.to_level) @ np.linalg.inv(update) @ votes.to_level @ matrix
-    return normalised(new), evidence(votes, design @ change)
+    return normalized(new), evidence(votes, design @ change)
 
 
 def collect_all(pairs: Sequence[Pair], matrix: Matrix, side: int, reach: int) -> Votes | None:
@@ -183,7 +183,7 @@ def follow(
 
 
 def spread(votes: Votes, matrix: Matrix, thermal: tuple[int, int], model: Model) -> float:
-    """How far the corners of the common part move when any sixteenth of the picture is left out.
+    """How far the corners of the common part move when any sixteenth of the image is left out.
 
     Args:
         votes: around ``matrix``.
@@ -224,14 +224,14 @@ def evidence(votes: Votes, expected: Array) -> float:
     return float((there - np.median(match, axis=1)).mean())
 
 
-def _moments(values: Gray, centre: Array, width: float) -> tuple[Array, Array, Array]:
+def _moments(values: Gray, center: Array, width: float) -> tuple[Array, Array, Array]:
     """Sums of values (blocks, shifts) under a window of each block; means and mean products of the shifts.
 
     The shifts fill a square, row by row, and the window is a Gaussian: rows and columns are weighted apart.
     """
     side = int(np.sqrt(values.shape[1]))
     line = np.arange(side, dtype=np.float32) - side // 2
-    x, y = (np.exp(-0.5 * ((line - c[:, None]) / width) ** 2).astype(np.float32) for c in centre.T)
+    x, y = (np.exp(-0.5 * ((line - c[:, None]) / width) ** 2).astype(np.float32) for c in center.T)
     square = values.reshape(-1, side, side)
     basis = np.stack([x, x * line, x * line * line], axis=-1)
     columns = square @ basis  # (blocks, rows, 3): each row's sums of 1, x and x * x
@@ -303,7 +303,7 @@ def _placed(pair: Pair, matrix: Matrix, shape: tuple[int, ...]) -> tuple[Gray, G
     height, width = pair.ir.shape
     zoom = zoom_at(matrix, np.array([width / 2, height / 2]))
     small, mask = shrunk(pair.ir, min(1.0, zoom)), shrunk(pair.mask, min(1.0, zoom))
-    grid = to_centres(matrix @ scaling(width / small.shape[1], height / small.shape[0]))
+    grid = to_centers(matrix @ scaling(width / small.shape[1], height / small.shape[0]))
     size = (shape[1], shape[0])
     placed = cv2.warpPerspective(small, grid, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = cv2.warpPerspective(mask, grid, size, flags=cv2.INTER_LINEAR)
@@ -338,7 +338,7 @@ def _match_blocks(
             blocks(cells(power[rows, columns])) + FLOOR
         )
         match[index] = blocks(cells(product)) / np.sqrt(norms)
-    # An even box is centred half a cell up and left of its cell's own centre.
+    # An even box is centerd half a cell up and left of its cell's own center.
     x, y = np.meshgrid(np.arange(grid[0]) * cell, np.arange(grid[1]) * cell)
     places = np.stack([x.ravel(), y.ravel()], axis=1).astype(float)
     seen = blocks(cells(mask)).ravel().astype(float)

@@ -1,4 +1,4 @@
-"""From pictures to a registration: one pair, or several of a rig that must agree; refuses when not sure."""
+"""From images to a registration: one pair, or several of a rig that must agree; refuses when not sure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from ivfuse.errors import IvfuseError, RegistrationError, UnknownNameError, reason_of
 from ivfuse.image.color import luma, one_channel
 from ivfuse.image.pairing import Pair
-from ivfuse.image.read import Gray, read_visible, thermal_window, to_picture_array
+from ivfuse.image.read import Gray, read_visible, thermal_window, to_image_array
 from ivfuse.registration.estimate import Candidate, Reduced, best_candidate, reduced, settle
 from ivfuse.registration.geometry import MODELS, Matrix, Model, Points, Size, moved
-from ivfuse.registration.quality import NOTHING, Trust, fault_of_pictures, judge
+from ivfuse.registration.quality import NOTHING, Trust, fault_of_images, judge
 from ivfuse.registration.transform import Registration, registration_of
 from ivfuse.thermal.read import read_gray
 
@@ -76,7 +76,7 @@ class RigResult:
     pairs: tuple[PairOutcome, ...]
 
     def sure(self, name: str) -> Registration:
-        """The registration of the pictures that ``name`` stands for.
+        """The registration of the images that ``name`` stands for.
 
         Raises:
             RegistrationError: if it is refused.
@@ -87,7 +87,7 @@ class RigResult:
 
 
 def register(ir: Source, vi: Source, model: Model = "homography") -> Registration:
-    """Find where a thermal picture lies on a visible one.
+    """Find where a thermal image lies on a visible one.
 
     Args:
         ir: thermal: a path, or an array (H, W) or (H, W, 3) of any kind that :class:`ivfuse.Fuser` takes.
@@ -107,7 +107,7 @@ def register(ir: Source, vi: Source, model: Model = "homography") -> Registratio
         >>> rig = register("thermal.png", "visible.jpg")  # doctest: +SKIP
         >>> rig.save("rig.json")  # doctest: +SKIP
     """
-    name = "pictures" if isinstance(ir, np.ndarray) else str(ir)
+    name = "images" if isinstance(ir, np.ndarray) else str(ir)
     return register_grays([(name, thermal_gray(ir), visible_gray(vi))], model).sure(name)
 
 
@@ -146,7 +146,7 @@ def register_grays(pairs: Sequence[tuple[str, Gray, Gray]], model: Model = "homo
 
 def attempt(ir: Gray, vi: Gray, model: Model) -> Attempt:
     """Register one pair, with a second look at turned thermals where the first is not sure."""
-    fault = fault_of_pictures(ir, vi)
+    fault = fault_of_images(ir, vi)
     if fault:
         return Attempt(None, None, Trust(0.0, 0.0, 1.0, fault))
     data = reduced(ir, vi)
@@ -172,18 +172,18 @@ def check_model(model: str) -> None:
 
 
 def thermal_gray(ir: Source) -> Gray:
-    """A thermal picture or file of any kind as (H, W) float32 in [0, 1]."""
+    """A thermal image or file of any kind as (H, W) float32 in [0, 1]."""
     if not isinstance(ir, np.ndarray):
         return read_gray(ir).pixels
     ir = one_channel(ir)
     if ir.dtype == np.uint8:
-        return to_picture_array(ir)
+        return to_image_array(ir)
     return thermal_window(ir)[0]
 
 
 def visible_gray(vi: Source) -> Gray:
-    """The luma of a visible picture or file, (H, W) float32 in [0, 1]."""
-    return luma(to_picture_array(vi) if isinstance(vi, np.ndarray) else read_visible(Path(vi)).pixels)
+    """The luma of a visible image or file, (H, W) float32 in [0, 1]."""
+    return luma(to_image_array(vi) if isinstance(vi, np.ndarray) else read_visible(Path(vi)).pixels)
 
 
 def _rank(trust: Trust) -> tuple[bool, float]:

@@ -1,4 +1,4 @@
-"""A registration: where a rig's thermal picture lies on its visible one; as a file that people can read."""
+"""A registration: where a rig's thermal image lies on its visible one; as a file that people can read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ivfuse.registration.geometry import (
     Size,
     fault_of,
     scaling,
-    to_centres,
+    to_centers,
     to_corners,
 )
 
@@ -30,22 +30,22 @@ _LONGEST_SIDE = 1 << 17  # pixels
 _EQUAL_ASPECT = 0.01  # relative difference of aspects up to which frames are of one shape
 
 Rows = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
-Origin = Literal["pictures", "points"]
+Origin = Literal["images", "points"]
 
 
 @dataclass(frozen=True)
 class Registration:
-    """Where the thermal picture lies on the visible one.
+    """Where the thermal image lies on the visible one.
 
     Attributes:
         matrix: rows of the 3 x 3 matrix from a thermal pixel (column, row, 1) to a visible one, counted from
-            the centre of the upper left pixel, as OpenCV does.
+            the center of the upper left pixel, as OpenCV does.
         thermal: width and height of the thermal frame, in pixels.
         visible: width and height of the visible frame.
         model: what the transform may do.
-        score: 0..1; for pictures the share of their parts that agree, for points 1.
-        pairs: how many pairs of pictures it comes from; 0 for points.
-        origin: whether pictures or points were matched.
+        score: 0..1; for images the share of their parts that agree, for points 1.
+        pairs: how many pairs of images it comes from; 0 for points.
+        origin: whether images or points were matched.
         residual: of points: root mean square distance, in visible pixels; else 0.
         program: what wrote it.
     """
@@ -56,7 +56,7 @@ class Registration:
     model: Model = "homography"
     score: float = 1.0
     pairs: int = 1
-    origin: Origin = "pictures"
+    origin: Origin = "images"
     residual: float = 0.0
     program: str = ""
 
@@ -86,7 +86,7 @@ class Registration:
                     " frames of the same aspect"
                 )
             scales.append(scaling(x, y))
-        matrix = to_centres(scales[1] @ to_corners(self.array) @ np.linalg.inv(scales[0]))
+        matrix = to_centers(scales[1] @ to_corners(self.array) @ np.linalg.inv(scales[0]))
         return replace(self, matrix=rows_of(matrix), thermal=thermal, visible=visible)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -116,7 +116,7 @@ def registration_of(matrix: Matrix, thermal: Size, visible: Size, model: Model, 
     """A registration from a matrix that counts from corners, signed by this program."""
     from importlib.metadata import version
 
-    rows = rows_of(to_centres(matrix))
+    rows = rows_of(to_centers(matrix))
     return Registration(rows, thermal, visible, model, program=f"ivfuse {version('ivfuse')}", **facts)
 
 
@@ -148,7 +148,7 @@ def load_rig(path: str | os.PathLike[str]) -> Registration:
         read.choice("model", MODELS),
         read.number("score", 0, 1),
         int(read.number("pairs", 0, 1e9)),
-        read.choice("origin", ("pictures", "points")),
+        read.choice("origin", ("images", "points")),
         read.number("residual", 0, 1e6),
         str(content.get("program", ""))[:100],
     )

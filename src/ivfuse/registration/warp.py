@@ -25,7 +25,7 @@ from ivfuse.registration.geometry import (
     moved,
     polygon_area,
     scaling,
-    to_centres,
+    to_centers,
     to_corners,
     zoom_at,
 )
@@ -99,7 +99,7 @@ class Placement:
 
         Args:
             frame: (h, w) of the registration's thermal size: uint8, uint16 or float32; other floats become
-                float32. Values stay in the range of their neighbours.
+                float32. Values stay in the range of their neighbors.
 
         Returns:
             (H, W) of the same type; outside of the thermal the values of its border go on.
@@ -122,10 +122,10 @@ class Placement:
         placed = cv2.remap(frame, *self._maps, interpolation=kind, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(placed)
 
-    def cut(self, picture: NDArray[Any]) -> NDArray[Any]:
-        """The part of a picture on the visible's grid that the output shows."""
+    def cut(self, image: NDArray[Any]) -> NDArray[Any]:
+        """The part of an image on the visible's grid that the output shows."""
         left, top, right, bottom = self.box
-        return picture[top:bottom, left:right]
+        return image[top:bottom, left:right]
 
     @cached_property
     def _corners(self) -> Points:
@@ -149,7 +149,7 @@ class Placement:
         width, height = self.registration.thermal
         inner = to_corners(self.registration.array) @ scaling(width / self._small[0], height / self._small[1])
         left, top, right, bottom = self.box
-        columns, rows = _columns_and_rows(inverse(to_centres(inner)), left, top, right, bottom)
+        columns, rows = _columns_and_rows(inverse(to_centers(inner)), left, top, right, bottom)
         first, second = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
         return first, second
 
@@ -173,7 +173,7 @@ def _soft_mask(corners: Points, size: Size) -> Gray:
     part = clipped(corners, size)
     extent = part.max(axis=0) - part.min(axis=0)
     feather = max(_LEAST_FEATHER, FEATHER * float(extent.min()))
-    # Only sides that run through the picture fade: a side outside is farther away than the feather is wide.
+    # Only sides that run through the image fade: a side outside is farther away than the feather is wide.
     x = np.arange(width, dtype=np.float32)[np.newaxis] + np.float32(0.5)
     y = np.arange(height, dtype=np.float32)[:, np.newaxis] + np.float32(0.5)
     mask = np.ones((height, width), np.float32)
@@ -186,7 +186,7 @@ def _soft_mask(corners: Points, size: Size) -> Gray:
 
 
 def inner_box(corners: Points, size: Size) -> Box:
-    """The largest upright rectangle inside of a convex polygon and a picture.
+    """The largest upright rectangle inside of a convex polygon and an image.
 
     Raises:
         InputError: if it is smaller than 8 pixels on a side.
@@ -201,7 +201,7 @@ def inner_box(corners: Points, size: Size) -> Box:
     i, j = np.unravel_index(int(areas.argmax()), areas.shape)
     box = Box(*(int(v) for v in (*np.ceil([columns[i], tops[i, j]]), *np.floor([columns[j], bottoms[i, j]]))))
     if box.right - box.left < 8 or box.bottom - box.top < 8:
-        raise InputError("crop: the thermal picture covers too little of the visible one to keep a part")
+        raise InputError("crop: the thermal image covers too little of the visible one to keep a part")
     return box
 
 

@@ -147,5 +147,5 @@ def _answer(handler: Callable[[Any], Any], request: Any) -> Reply:
 
     try:
         return Reply(handler(request))
-    except Exception as error:  # a bad picture must not end the run
+    except Exception as error:  # a bad image must not end the run
         return Reply(failure=reason_of(error))

@@ -46,7 +46,7 @@ Place = Annotated[Any, Depends(place_of)]
     openapi_extra=described(FuseForm, PAIR),
     responses={
         200: {
-            "description": "The fused picture, or JSON that holds it.",
+            "description": "The fused image, or JSON that holds it.",
             "content": {
                 "image/png": {"schema": {"type": "string", "format": "binary"}},
                 "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
@@ -58,9 +58,9 @@ Place = Annotated[Any, Depends(place_of)]
     **guarded,
 )
 async def fuse(request: Request, place: Place) -> Response:
-    """Fuse a pair of pictures.
+    """Fuse a pair of images.
 
-    Send `ir` and `vi`, or one radiometric JPEG as `ir`. The picture has the visible's size and colours.
+    Send `ir` and `vi`, or one radiometric JPEG as `ir`. The image has the visible's size and colors.
     """
     async with place.desk() as folder:
         form, files = await read_form(request, FuseForm, PAIR, folder, place.settings)
@@ -77,12 +77,12 @@ async def fuse(request: Request, place: Place) -> Response:
             "only_if_sure": form.format != "json",
         }
         said = await place.work(message, request.is_disconnected)
-        picture = (folder / f"fused.{'png' if choices['encoding'] == 'png' else 'jpg'}").read_bytes()
+        image = (folder / f"fused.{'png' if choices['encoding'] == 'png' else 'jpg'}").read_bytes()
         media = _MEDIA[choices["encoding"]]
         if form.format == "json":
-            return JSONResponse(_fused(said, picture, media, folder))
+            return JSONResponse(_fused(said, image, media, folder))
         facts = {"X-Ivfuse-Method": said["method"], "X-Ivfuse-Seconds": str(said["seconds"])}
-        return Response(picture, media_type=media, headers=facts)
+        return Response(image, media_type=media, headers=facts)
 
 
 @router.post(
@@ -93,7 +93,7 @@ async def fuse(request: Request, place: Place) -> Response:
     **guarded,
 )
 async def metrics(request: Request, place: Place) -> Response:
-    """Score a fused picture against its sources; all three have one size."""
+    """Score a fused image against its sources; all three have one size."""
     from ivfuse.metrics.evaluate import EIGHT
 
     async with place.desk() as folder:
@@ -111,15 +111,15 @@ async def metrics(request: Request, place: Place) -> Response:
     **guarded,
 )
 async def register(request: Request, place: Place) -> Response:
-    """Find how the infrared picture lies on the visible one, and lay it there.
+    """Find how the infrared image lies on the visible one, and lay it there.
 
-    Where no transform is sure `found` is false and there is no picture; `summary` says why.
+    Where no transform is sure `found` is false and there is no image; `summary` says why.
     """
     async with place.desk() as folder:
         form, files = await read_form(request, PairForm, BOTH, folder, place.settings)
         message = {"do": "register", "folder": str(folder), "files": files, "choices": form.model_dump()}
         said = await place.work(message, request.is_disconnected)
-        return JSONResponse(said | {"picture": _base64(folder / "registered.png")})
+        return JSONResponse(said | {"image": _base64(folder / "registered.png")})
 
 
 @router.get(
@@ -135,28 +135,28 @@ async def methods(place: Place) -> schemas.Capabilities:
 
 
 @router.get(
-    "/api/sample/{time}/{picture}",
+    "/api/sample/{time}/{image}",
     response_class=Response,
     responses={
         200: {
             "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-            "description": "A PNG picture.",
+            "description": "A PNG image.",
         },
         **responses(401, 403, 422, 429, 500, 503, 504),
     },
     **guarded,
 )
 async def sample(
-    time: Literal["night", "dusk", "day"], picture: Literal["infrared", "visible"], place: Place
+    time: Literal["night", "dusk", "day"], image: Literal["infrared", "visible"], place: Place
 ) -> Response:
-    """A picture of the synthetic street; the infrared one has 16 bit, in centikelvin (scale 0.01K)."""
+    """An image of the synthetic street; the infrared one has 16 bit, in centikelvin (scale 0.01K)."""
     async with place.sampling:
-        if (time, picture) not in place.samples:
+        if (time, image) not in place.samples:
             async with place.desk() as folder:
                 await place.work({"do": "sample", "folder": str(folder), "files": [], "time": time})
                 for name in ("infrared", "visible"):
                     place.samples[time, name] = (folder / f"{name}.png").read_bytes()
-    return Response(place.samples[time, picture], media_type="image/png")
+    return Response(place.samples[time, image], media_type="image/png")
 
 
 @router.get(
@@ -203,11 +203,11 @@ def _check_fuse(form: FuseForm) -> None:
         )
 
 
-def _fused(said: dict[str, Any], picture: bytes, media: str, folder: Path) -> dict[str, Any]:
-    """The JSON of a fused picture."""
+def _fused(said: dict[str, Any], image: bytes, media: str, folder: Path) -> dict[str, Any]:
+    """The JSON of a fused image."""
     return {
         **{"thermal": None, **said},
-        "picture": base64.b64encode(picture).decode(),
+        "image": base64.b64encode(image).decode(),
         "media_type": media,
         "infrared": _base64(folder / "infrared.jpg"),
         "visible": _base64(folder / "visible.jpg"),
@@ -258,7 +258,7 @@ def _known() -> dict[str, Any]:
 
 
 def _hex(colors: Any) -> list[str]:
-    """Sixteen colours of a palette, its first and last one among them."""
+    """Sixteen colors of a palette, its first and last one among them."""
     return [
         f"#{bytes(round(255 * float(part)) for part in color).hex()}"
         for color in colors[:: len(colors) // 15]

@@ -22,8 +22,8 @@ from ivfuse.server.settings import Settings
 from ivfuse.server.telemetry import Counters, Counting
 
 _ABOUT = (
-    "Fuses infrared and visible pictures. Send a pair to `POST /api/fuse` as a multipart form; the fused"
-    " picture comes back. Every answer of 400 and above is JSON with one sentence in `error`."
+    "Fuses infrared and visible images. Send a pair to `POST /api/fuse` as a multipart form; the fused"
+    " image comes back. Every answer of 400 and above is JSON with one sentence in `error`."
 )
 
 
@@ -95,7 +95,7 @@ def create_app(settings: Settings, command: Sequence[str] = COMMAND) -> FastAPI:
 
     Args:
         settings: of the server.
-        command: of the processes that work on pictures; another one in tests.
+        command: of the processes that work on images; another one in tests.
     """
     place = Workplace(settings, command)
 

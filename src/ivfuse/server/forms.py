@@ -1,4 +1,4 @@
-"""Multipart forms: their fields, checked; their pictures, written into the private folder of the request."""
+"""Multipart forms: their fields, checked; their images, written into the private folder of the request."""
 
 from __future__ import annotations
 
@@ -58,28 +58,28 @@ class PairForm(_Form):
     reflected: Number = Field(None, description="Temperature that the object mirrors, in degC.")
     atmospheric: Number = Field(None, description="Temperature of the air, in degC.")
     humidity: Number = Field(None, description="Of the air, in per cent.")
-    parallax: bool = Field(True, description="Shift the thermal picture of a camera's file for parallax.")
+    parallax: bool = Field(True, description="Shift the thermal image of a camera's file for parallax.")
 
 
 class FuseForm(PairForm):
     """How the pair is fused and what comes back."""
 
     method: Text = Field(None, description="A name of GET /api/methods; the default method if left out.")
-    gray: bool = Field(False, description="Give the fused luma instead of colour.")
-    palette: Text = Field(None, description="Colour by heat: a name of GET /api/methods.")
+    gray: bool = Field(False, description="Give the fused luma instead of color.")
+    palette: Text = Field(None, description="Color by heat: a name of GET /api/methods.")
     highlight: Text = Field(None, description='Paint a range of temperatures: ">40C", "30C..37C".')
     bar: bool = Field(True, description="With a palette or highlight: draw a bar of temperatures.")
     register_: bool = Field(
         False,
         alias="register",
         description="Register the pair before it is fused. Where that is not sure, JSON says so and the"
-        " pair is fused as it is; instead of a picture alone there is an error.",
+        " pair is fused as it is; instead of an image alone there is an error.",
     )
     metrics: Names = Field([], description="Scores to compute, with commas between: EN,VIF,Qabf (JSON only).")
     format: Literal["png", "jpeg", "json"] = Field(
-        "png", description="What comes back: the picture itself, or JSON that holds it and more."
+        "png", description="What comes back: the image itself, or JSON that holds it and more."
     )
-    encoding: Literal["png", "jpeg"] = Field("png", description="Of the picture inside JSON.")
+    encoding: Literal["png", "jpeg"] = Field("png", description="Of the image inside JSON.")
     bits: Literal["8", "16"] = Field("8", description="Bits per channel of a PNG.")
     previews: bool = Field(False, description="JSON also holds both sources as they were fused, as JPEG.")
 
@@ -100,14 +100,14 @@ class _InMemory(MultiPartParser):
 
 
 async def read_form(
-    request: Request, model: type[Form], pictures: Mapping[str, bool], folder: Path, settings: Settings
+    request: Request, model: type[Form], images: Mapping[str, bool], folder: Path, settings: Settings
 ) -> tuple[Form, list[str]]:
     """Read the body of a request.
 
     Args:
         request: whose body has not been read.
         model: of the fields.
-        pictures: fields that hold a file, and whether they must be there.
+        images: fields that hold a file, and whether they must be there.
         folder: where the files go, under the names of their fields.
         settings: the limits.
 
@@ -122,7 +122,7 @@ async def read_form(
     parser = _InMemory(
         request.headers,
         _limited(request, settings),
-        max_files=len(pictures),
+        max_files=len(images),
         max_fields=_MOST_FIELDS,
         max_part_size=_LONGEST_FIELD,
     )
@@ -138,49 +138,49 @@ async def read_form(
     texts = {name: part for name, part in parts if not isinstance(part, UploadFile)}
     if len(files) + len(texts) < len(parts):
         raise Problem(422, "A field stands in the form twice; expected each of them once.")
-    form = _checked(model, texts, files, pictures)
+    form = _checked(model, texts, files, images)
     for name, file in files.items():
         await asyncio.to_thread((folder / name).write_bytes, await file.read())
     return form, list(files)
 
 
 def _checked(
-    model: type[Form], texts: dict[str, str], files: dict[str, UploadFile], pictures: Mapping[str, bool]
+    model: type[Form], texts: dict[str, str], files: dict[str, UploadFile], images: Mapping[str, bool]
 ) -> Form:
-    """The fields, once the files are known to be pictures."""
-    for name in pictures.keys() & texts.keys():
+    """The fields, once the files are known to be images."""
+    for name in images.keys() & texts.keys():
         raise Problem(422, f"{name}: found text, expected a file (a part of the form with a file name).")
     for name in files:
-        if name not in pictures:
-            raise Problem(422, f"{name}: there is no such picture, expected {' and '.join(pictures)}.")
-    for name, needed in pictures.items():
+        if name not in images:
+            raise Problem(422, f"{name}: there is no such image, expected {' and '.join(images)}.")
+    for name, needed in images.items():
         if needed and name not in files:
-            raise Problem(422, f"{name}: the {_NAMES[name]} picture is missing.")
+            raise Problem(422, f"{name}: the {_NAMES[name]} image is missing.")
     try:
         # browsers send a field that was left alone as an empty text
         form = model.model_validate({name: text for name, text in texts.items() if text})
     except ValidationError as error:
         raise Problem(422, sentence_of(error.errors())) from error
     for name, file in files.items():
-        _check_picture(name, file)
+        _check_image(name, file)
     return form
 
 
-def _check_picture(name: str, file: UploadFile) -> None:
-    """Refuse what does not begin like a picture."""
+def _check_image(name: str, file: UploadFile) -> None:
+    """Refuse what does not begin like an image."""
     head = file.file.read(16)
     file.file.seek(0)
     if not head:
-        raise Problem(415, f"{_NAMES[name]} picture: found an empty file, expected a {FORMATS} picture.")
+        raise Problem(415, f"{_NAMES[name]} image: found an empty file, expected a {FORMATS} image.")
     if sniff(head) is None:
-        raise Problem(415, f"{_NAMES[name]} picture: found no picture, expected a {FORMATS} file.")
+        raise Problem(415, f"{_NAMES[name]} image: found no image, expected a {FORMATS} file.")
 
 
 async def _limited(request: Request, settings: Settings) -> AsyncGenerator[bytes, None]:
     """The body, as long as it is small enough and comes fast enough."""
     most = settings.max_upload
     too_large = Problem(
-        413, f"The request is too large; expected {most / MB:g} MB at most, all pictures together."
+        413, f"The request is too large; expected {most / MB:g} MB at most, all images together."
     )
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
@@ -202,24 +202,24 @@ async def _limited(request: Request, settings: Settings) -> AsyncGenerator[bytes
         yield chunk
 
 
-def described(model: type[BaseModel], pictures: Mapping[str, bool]) -> dict[str, Any]:
+def described(model: type[BaseModel], images: Mapping[str, bool]) -> dict[str, Any]:
     """The body of a form for OpenAPI."""
     schema = model.model_json_schema()
     files = {
         name: {
             "type": "string",
             "format": "binary",
-            "description": f"The {_NAMES[name]} picture, a {FORMATS} file"
+            "description": f"The {_NAMES[name]} image, a {FORMATS} file"
             + (
                 "."
                 if needed
                 else "; leave it out if the infrared file is a radiometric JPEG that holds both."
             ),
         }
-        for name, needed in pictures.items()
+        for name, needed in images.items()
     }
     properties = files | {name: _as_text(field) for name, field in schema["properties"].items()}
-    required = [name for name, needed in pictures.items() if needed]
+    required = [name for name, needed in images.items() if needed]
     body = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
 

@@ -1,4 +1,4 @@
-"""What a process does with the pictures of a request: fuse, measure, register, render the sample.
+"""What a process does with the images of a request: fuse, measure, register, render the sample.
 
 A message names a folder, the files in it (by names of the server's own, never a client's) and the choices.
 """
@@ -31,7 +31,7 @@ from ivfuse.thermal.render import Look, parse_look
 NAMES = {"ir": "infrared", "vi": "visible", "fused": "fused"}
 SAMPLE_SIZE = (480, 640)
 SAMPLE_SCALE = "0.01K"
-_SAMPLE_CELSIUS = (4.0, 38.0)  # what black and white of the synthetic thermal picture are said to be
+_SAMPLE_CELSIUS = (4.0, 38.0)  # what black and white of the synthetic thermal image are said to be
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Choices:
         return parse_options(self.window, self.scale, conditions, self.parallax)
 
     def look(self) -> Look | None:
-        """How the picture is shown; ``None`` for the visible's colours."""
+        """How the image is shown; ``None`` for the visible's colors."""
         return parse_look(self.palette, self.highlight, self.bar, "highlight")
 
 
@@ -75,12 +75,12 @@ class Bench:
     """Does the work of one process; methods that were used once stay loaded.
 
     Args:
-        max_pixels: of one picture.
+        max_pixels: of one image.
         threads: of a trained method.
     """
 
     def __init__(self, max_pixels: int, threads: int) -> None:
-        """Limit the pictures of this process."""
+        """Limit the images of this process."""
         limit_pixels(max_pixels)
         self._threads = threads
         self._methods: dict[str, Method] = {}
@@ -98,7 +98,7 @@ class Bench:
             message: ``do`` names the work; ``folder`` and ``files`` (parts that were sent) say on what.
 
         Returns:
-            What JSON can hold; pictures are left in the folder.
+            What JSON can hold; images are left in the folder.
 
         Raises:
             IvfuseError: if the request cannot be fulfilled; :meth:`told` words it for the client.
@@ -116,7 +116,7 @@ class Bench:
         """An error in the client's words: no paths of the server, no options of the command line."""
         text = _worded(str(error))
         for part, name in NAMES.items():
-            text = text.replace(str(Path(message["folder"]) / part), f"{name} picture")
+            text = text.replace(str(Path(message["folder"]) / part), f"{name} image")
         return text.replace(message["folder"], "the request").rstrip(".") + "."
 
     def _fuse(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
@@ -144,12 +144,12 @@ class Bench:
         return said | {"seconds": round(time.perf_counter() - started, 4)}
 
     def _measure(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
-        """Score a fused picture."""
-        pictures = [_levels(read_visible(folder / part).pixels) for part in ("fused", "ir", "vi")]
-        return _scores(pictures, message["metrics"], message["convention"])
+        """Score a fused image."""
+        images = [_levels(read_visible(folder / part).pixels) for part in ("fused", "ir", "vi")]
+        return _scores(images, message["metrics"], message["convention"])
 
     def _register(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
-        """Find how the thermal picture lies on the visible, and lay it there."""
+        """Find how the thermal image lies on the visible, and lay it there."""
         started = time.perf_counter()
         thermal = Choices(**message["choices"]).thermal()
         found = self._registered.find(folder / "ir", folder / "vi")
@@ -161,7 +161,7 @@ class Bench:
         return found.facts | {"notes": notes, "seconds": round(time.perf_counter() - started, 4)}
 
     def _sample(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
-        """Render the synthetic street: a thermal picture of 16 bit in centikelvin and a visible one."""
+        """Render the synthetic street: a thermal image of 16 bit in centikelvin and a visible one."""
         from ivfuse.synthetic.street import street_scene
 
         scene = street_scene(*SAMPLE_SIZE, seed=0, time=message["time"])
@@ -199,19 +199,19 @@ _SUFFIX = {"png": "png", "jpeg": "jpg"}
 
 
 def _levels(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A picture as its 8-bit file would hold it."""
+    """An image as its 8-bit file would hold it."""
     levels: NDArray[np.uint8] = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     return levels
 
 
 def _scores(
-    pictures: list[NDArray[np.uint8]], metrics: list[str], convention: str = "default"
+    images: list[NDArray[np.uint8]], metrics: list[str], convention: str = "default"
 ) -> dict[str, Any]:
-    """Scores of fused, infrared and visible picture, with the reasons for those that have no value."""
+    """Scores of fused, infrared and visible image, with the reasons for those that have no value."""
     from ivfuse.metrics.evaluate import score_many
     from ivfuse.metrics.registry import get_metric
 
-    fused, ir, vi = pictures
+    fused, ir, vi = images
     scores = score_many({"fused": fused}, ir, vi, metrics, convention)["fused"]
     values = {name: value if math.isfinite(value) else None for name, value in scores.values.items()}
     higher = {name: get_metric(name).higher_is_better for name in values}
@@ -227,7 +227,7 @@ def _thermal_facts(ir: Path, options: ThermalOptions, loaded: Loaded) -> dict[st
     """The range of the thermal values, and the part of it that is shown, for the page's sliders."""
     celsius = loaded.heat.celsius if loaded.heat else None
     values, degrees = (celsius, True) if celsius is not None else values_of(ir, options)
-    values = values[np.isfinite(values)]  # a registered picture knows nothing outside of its own frame
+    values = values[np.isfinite(values)]  # a registered image knows nothing outside of its own frame
     span = options.window.span
     plain = values.dtype == np.uint8
     if span is not None:

@@ -1,4 +1,4 @@
-"""Processes that work on pictures, and the queue before them.
+"""Processes that work on images, and the queue before them.
 
 A process that dies or takes too long fails its own request alone and is replaced. Messages are lines of JSON
 over pipes: nothing that a process says can run code in the server.

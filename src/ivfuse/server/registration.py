@@ -1,4 +1,4 @@
-"""The one door to registration: where a pair's thermal picture lies on its visible one, for a client."""
+"""The one door to registration: where a pair's thermal image lies on its visible one, for a client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ivfuse.registration.transform import Registration
 
 _KEPT = 32  # registrations, a few hundred bytes each
-_BY_CAMERA = "The two pictures of one file are placed by the camera's own parameters."
+_BY_CAMERA = "The two images of one file are placed by the camera's own parameters."
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ def find(ir: Path, vi: Path | None) -> Found:
     """Register a pair.
 
     Args:
-        ir: thermal, a picture or a camera's file.
+        ir: thermal, an image or a camera's file.
         vi: visible; ``None`` if the camera's file holds it, which then says itself how the two lie.
 
     Raises:
-        InputError: if a picture cannot be used.
+        InputError: if an image cannot be used.
     """
     if vi is None:
         return _refused(_BY_CAMERA)
@@ -52,10 +52,10 @@ def find(ir: Path, vi: Path | None) -> Found:
     result = register_grays([("pair", thermal_gray(ir), visible_gray(vi))])
     score = round(float(result.trust.agreement), 4)
     if result.reason or result.registration is None:
-        reason = result.reason or "nothing that both pictures show was found"
+        reason = result.reason or "nothing that both images show was found"
         return _refused(f"{reason[:1].upper()}{reason[1:]}; the pair was left as it is.", score)
     matrix = [list(row) for row in result.registration.matrix]
-    summary = f"Registered: {score:.0%} of the picture's parts agree."
+    summary = f"Registered: {score:.0%} of the image's parts agree."
     return Found(result.registration, {"found": True, "score": score, "summary": summary, "matrix": matrix})
 
 

@@ -54,7 +54,7 @@ class Capabilities(BaseModel):
 
 
 class Scores(BaseModel):
-    """The numbers of one fused picture."""
+    """The numbers of one fused image."""
 
     convention: str
     values: dict[str, float | None] = Field(description="Metric to number; null where it has none.")
@@ -63,7 +63,7 @@ class Scores(BaseModel):
 
 
 class ThermalRange(BaseModel):
-    """The values of the thermal picture."""
+    """The values of the thermal image."""
 
     min: float
     max: float
@@ -73,28 +73,28 @@ class ThermalRange(BaseModel):
 
 
 class Registration(BaseModel):
-    """How the thermal picture lies on the visible."""
+    """How the thermal image lies on the visible."""
 
     found: bool = Field(description="Whether a transform was found that can be trusted.")
     score: float = Field(description="How far the transform can be trusted, 0 to 1.")
     summary: str = Field(description="One sentence.")
     matrix: list[list[float]] | None = Field(
-        description="3 x 3, from a pixel of the infrared picture to one of the visible picture."
+        description="3 x 3, from a pixel of the infrared image to one of the visible image."
     )
 
 
 class Registered(Registration):
     """The answer of POST /api/register."""
 
-    picture: str | None = Field(description="The infrared picture on the visible's grid: PNG in base64.")
+    image: str | None = Field(description="The infrared image on the visible's grid: PNG in base64.")
     notes: list[str]
     seconds: float
 
 
 class Fused(BaseModel):
-    """A fused picture and what is known of it."""
+    """A fused image and what is known of it."""
 
-    picture: str = Field(description="The fused picture in base64.")
+    image: str = Field(description="The fused image in base64.")
     media_type: Literal["image/png", "image/jpeg"]
     width: int
     height: int
@@ -103,8 +103,8 @@ class Fused(BaseModel):
     notes: list[str] = Field(description="What was done to the inputs, a sentence each.")
     registration: Registration | None
     scores: Scores | None
-    infrared: str | None = Field(description="The infrared picture as it was fused: JPEG in base64.")
-    visible: str | None = Field(description="The visible picture as it was fused: JPEG in base64.")
+    infrared: str | None = Field(description="The infrared image as it was fused: JPEG in base64.")
+    visible: str | None = Field(description="The visible image as it was fused: JPEG in base64.")
     thermal: ThermalRange | None
 
 

@@ -63,7 +63,7 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
 
     Raises:
         UsageError: if the address or port cannot be had.
-        IvfuseError: if no process that works on pictures can be started.
+        IvfuseError: if no process that works on images can be started.
     """
     bound = listen(settings)
     server = uvicorn.Server(configured(create_app(settings), settings))
@@ -89,4 +89,4 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
     finally:
         bound.close()
     if not server.started:
-        raise IvfuseError("the server could not start: no process that works on pictures runs; see above")
+        raise IvfuseError("the server could not start: no process that works on images runs; see above")

@@ -20,12 +20,12 @@ class Settings:
     Attributes:
         host: the address to listen at.
         port: 0 for any that is free.
-        workers: processes that work on pictures; 0 for one for each processor, four at most.
+        workers: processes that work on images; 0 for one for each processor, four at most.
         queue: requests that may wait for a process; more are refused.
         token: what clients have to show, or ``None``.
         cors: origins (``https://example.org``) whose pages may call the API.
-        max_upload: bytes of one request, all its pictures together.
-        max_pixels: of one picture.
+        max_upload: bytes of one request, all its images together.
+        max_pixels: of one image.
         timeout: seconds that a request may wait, and then be worked on.
         patience: seconds without a byte from a client before it is given up.
     """
@@ -60,7 +60,7 @@ class Settings:
 
     @property
     def processes(self) -> int:
-        """How many processes work on pictures."""
+        """How many processes work on images."""
         return self.workers or min(processors(), 4)
 
     @property

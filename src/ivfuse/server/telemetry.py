@@ -82,7 +82,7 @@ class _OfPool(Collector):
     def collect(self) -> Iterable[Metric]:
         pool = self._pool
         gauge = GaugeMetricFamily
-        yield gauge("ivfuse_workers", "Processes that work on pictures.", len(pool.workers))
+        yield gauge("ivfuse_workers", "Processes that work on images.", len(pool.workers))
         yield gauge("ivfuse_workers_alive", "Processes that run.", pool.alive)
         yield gauge("ivfuse_pending_requests", "Requests that wait or are worked on.", pool.pending)
         yield gauge("ivfuse_queue_limit", "Requests that may wait.", pool.queue)

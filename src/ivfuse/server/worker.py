@@ -1,6 +1,6 @@
-"""The program of a process that works on pictures: a line of JSON in, a line of JSON out.
+"""The program of a process that works on images: a line of JSON in, a line of JSON out.
 
-Pictures come and go as files in the folder of the request. It ends when the server closes its input.
+Images come and go as files in the folder of the request. It ends when the server closes its input.
 """
 
 from __future__ import annotations

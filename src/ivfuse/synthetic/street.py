@@ -1,4 +1,4 @@
-"""Procedural street scenes: a thermal and a visible picture of one street, and where the warm targets are.
+"""Procedural street scenes: a thermal and a visible image of one street, and where the warm targets are.
 
 They are the project's own samples: free to use, the same for a seed, of any size.
 """
@@ -24,7 +24,7 @@ from ivfuse.synthetic.scenery.sensors import add_glare, expose, sense_heat
 from ivfuse.synthetic.scenery.setting import HOURS, Hour, Lamp, Lights, Time
 
 SMALLEST = 32  # pixels of a side
-_CANVAS = 1_300_000  # pixels to render at; smaller pictures are shrunk from about this many
+_CANVAS = 1_300_000  # pixels to render at; smaller images are shrunk from about this many
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _things(
 
 
 def _glares(camera: Camera, hour: Hour, plan: _Plan) -> list[tuple[float, float, float, Color, float]]:
-    """Column, row, radius, colour and power of every bright light."""
+    """Column, row, radius, color and power of every bright light."""
     if not hour.lamps:
         return []
     out = []

@@ -1,1 +1,1 @@
-"""Thermal cameras' own files, and thermal values as temperatures, windows and colours."""
+"""Thermal cameras' own files, and thermal values as temperatures, windows and colors."""

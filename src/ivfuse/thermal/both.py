@@ -1,4 +1,4 @@
-"""Thermal picture and photo of one camera file, lined up."""
+"""Thermal image and photo of one camera file, lined up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ivfuse.image.color import luma
 from ivfuse.image.decode import turn
-from ivfuse.image.read import Picture
+from ivfuse.image.read import Visible
 from ivfuse.registration.camera import Overlap, cut, onto, overlap
 from ivfuse.registration.parallax import find_shift
 from ivfuse.thermal.formats.flir_jpeg import FlirFile
@@ -19,7 +19,7 @@ from ivfuse.thermal.read import Thermal, ThermalOptions, of_degrees
 
 def both_of(
     file: FlirFile, photo: NDArray[np.uint8], options: ThermalOptions, notes: tuple[str, ...] = ()
-) -> tuple[Thermal, Picture]:
+) -> tuple[Thermal, Visible]:
     """Bring both onto one grid.
 
     Args:
@@ -46,13 +46,13 @@ def both_of(
         raster.ends,
     )
     visible = np.ascontiguousarray(turn(cut(photo, grid), file.orientation))
-    return thermal, Picture(visible, None, 8, "")
+    return thermal, Visible(visible, None, 8, "")
 
 
 def _grid(
     file: FlirFile, photo: NDArray[np.uint8], celsius: NDArray[np.float32], parallax: bool
 ) -> tuple[Overlap, tuple[str, ...]]:
-    """The common grid by the file's parameters, then moved by what the pictures themselves say."""
+    """The common grid by the file's parameters, then moved by what the images themselves say."""
     zoom = file.camera.zoom
     grid = overlap(photo, celsius.shape, file.alignment, zoom)
     if not parallax:

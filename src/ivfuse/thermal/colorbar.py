@@ -1,4 +1,4 @@
-"""The bar of colours with temperatures that is drawn into a picture."""
+"""The bar of colors with temperatures that is drawn into an image."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 
 from ivfuse.image.read import Rgb
 
-_LEAST = (48, 64)  # height and width of the smallest picture that a bar is drawn into
+_LEAST = (48, 64)  # height and width of the smallest image that a bar is drawn into
 _STEPS = (1.0, 2.0, 5.0)
 
 
-def draw_bar(picture: Rgb, colors: NDArray[np.float32], low: float, high: float) -> Rgb:
+def draw_bar(image: Rgb, colors: NDArray[np.float32], low: float, high: float) -> Rgb:
     """Draw a bar with temperatures at the right edge.
 
     Args:
-        picture: (H, W, 3) float32 in [0, 1]; it is drawn into.
+        image: (H, W, 3) float32 in [0, 1]; it is drawn into.
         colors: (N, 3) float32, from cold to hot.
-        low: the temperature of the first colour, in degC.
+        low: the temperature of the first color, in degC.
         high: that of the last one.
 
     Returns:
-        The picture; unchanged if it is too small for a bar.
+        The image; unchanged if it is too small for a bar.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     if height < _LEAST[0] or width < _LEAST[1]:
-        return picture
+        return image
     size = int(np.clip(height / 32, 9, 40))
     edge = max(3, height // 60)
     thick, top, bottom = max(4, size), edge + 2 * size, height - edge - 2 * size
@@ -36,21 +36,19 @@ def draw_bar(picture: Rgb, colors: NDArray[np.float32], low: float, high: float)
     right = width - edge
     space = max(_width(text, size) for _, text in labels)
     left = right - thick - space - size // 2
-    # A dark ground, so that the numbers are read on any picture.
-    ground = picture[
+    # A dark ground, so that the numbers are read on any image.
+    ground = image[
         max(0, top - 2 * size + edge // 2) : bottom + 2 * size - edge // 2, max(0, left - size // 2) :
     ]
     ground *= 0.45
     rows = np.linspace(1, 0, bottom - top)
-    picture[top:bottom, right - thick : right] = colors[np.rint(rows * (len(colors) - 1)).astype(int)][
-        :, None
-    ]
+    image[top:bottom, right - thick : right] = colors[np.rint(rows * (len(colors) - 1)).astype(int)][:, None]
     for value, text in labels:
         middle = bottom - 1 - (value - low) / (high - low) * (bottom - top - 1)
-        picture[round(middle), right - thick : right] = 1 - picture[round(middle), right - thick : right]
-        _write(picture, text, right - thick - size // 2, middle, size)
-    _write(picture, "°C", right, top - size, size)
-    return picture
+        image[round(middle), right - thick : right] = 1 - image[round(middle), right - thick : right]
+        _write(image, text, right - thick - size // 2, middle, size)
+    _write(image, "°C", right, top - size, size)
+    return image
 
 
 def _labels(low: float, high: float, most: float) -> list[tuple[float, str]]:
@@ -75,8 +73,8 @@ def _width(text: str, size: int) -> int:
     return math.ceil(float(_font(size).getlength(text)))
 
 
-def _write(picture: Rgb, text: str, right: float, middle: float, size: int) -> None:
-    """Write white text that ends at a column, centred on a row."""
+def _write(image: Rgb, text: str, right: float, middle: float, size: int) -> None:
+    """Write white text that ends at a column, centerd on a row."""
     from PIL import Image, ImageDraw
 
     width = _width(text, size) + 2
@@ -84,8 +82,8 @@ def _write(picture: Rgb, text: str, right: float, middle: float, size: int) -> N
     ImageDraw.Draw(stamp).text((width - 1, size), text, 255, _font(size), anchor="rm")
     mask = np.asarray(stamp, np.float32)[..., np.newaxis] / 255
     top, left = round(middle) - size, round(right) - width
-    rows = slice(max(0, top), min(picture.shape[0], top + 2 * size))
-    columns = slice(max(0, left), min(picture.shape[1], left + width))
+    rows = slice(max(0, top), min(image.shape[0], top + 2 * size))
+    columns = slice(max(0, left), min(image.shape[1], left + width))
     part = mask[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    target = picture[rows, columns]
+    target = image[rows, columns]
     target += (1 - target) * part

@@ -1,4 +1,4 @@
-"""Palettes: how a thermal value from cold to hot becomes a colour."""
+"""Palettes: how a thermal value from cold to hot becomes a color."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ivfuse.image.read import Gray, Rgb
 CAMERA = "camera"  # the palette that the file itself holds
 LEVELS = 256
 
-# Colours from cold to hot at even distances, chosen for this project.
+# Colors from cold to hot at even distances, chosen for this project.
 _STOPS: dict[str, tuple[str, ...]] = {
     "white-hot": ("000000", "ffffff"),
     "black-hot": ("ffffff", "000000"),
@@ -82,7 +82,7 @@ class Palette:
     colors: NDArray[np.float32]
 
     def paint(self, values: Gray) -> Rgb:
-        """Colours of values, (H, W) in [0, 1] to (H, W, 3) in [0, 1]."""
+        """Colors of values, (H, W) in [0, 1] to (H, W, 3) in [0, 1]."""
         index = np.clip(np.rint(values * (LEVELS - 1)), 0, LEVELS - 1).astype(np.intp)
         return self.colors[index]
 
@@ -106,7 +106,7 @@ def palette(name: str) -> Palette:
 
 
 def from_colors(name: str, colors: NDArray[Any]) -> Palette:
-    """A palette from (N, 3) colours in [0, 1] at even distances."""
+    """A palette from (N, 3) colors in [0, 1] at even distances."""
     at = np.linspace(0, 1, len(colors))
     even = np.linspace(0, 1, LEVELS)
     table = np.stack([np.interp(even, at, colors[:, channel]) for channel in range(3)], axis=1)

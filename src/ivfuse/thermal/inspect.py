@@ -23,7 +23,7 @@ def facts_of(path: Path, options: ThermalOptions) -> dict[str, Any]:
     """Describe a file.
 
     Args:
-        path: a radiometric JPEG, or any picture.
+        path: a radiometric JPEG, or any image.
         options: scale and conditions that replace those of the file.
 
     Returns:
@@ -38,7 +38,7 @@ def facts_of(path: Path, options: ThermalOptions) -> dict[str, Any]:
     values, note = read_values(path)
     facts: dict[str, Any] = {
         "file": str(path),
-        "kind": "picture",
+        "kind": "image",
         "width": values.shape[1],
         "height": values.shape[0],
         "type": str(values.dtype),
@@ -50,7 +50,7 @@ def facts_of(path: Path, options: ThermalOptions) -> dict[str, Any]:
     if maker == "dji":
         facts["kind"] = "DJI R-JPEG"
         notes.append(
-            "its temperatures can only be read by DJI's Thermal SDK; the values are the drawn picture's"
+            "its temperatures can only be read by DJI's Thermal SDK; the values are the drawn image's"
         )
     elif options.scale is None:
         notes.append("not radiometric; --scale says how counts become degrees")
@@ -64,7 +64,7 @@ def write_parts(path: Path, options: ThermalOptions, temperature: Path | None, p
         path: the thermal file.
         options: scale and conditions that replace those of the file.
         temperature: a .tif or .tiff file, or ``None``.
-        photo: a picture file, or ``None``.
+        photo: an image file, or ``None``.
 
     Raises:
         InputError: if the file has no temperatures or no photo.
@@ -131,7 +131,7 @@ def _flir(file: FlirFile, options: ThermalOptions) -> dict[str, Any]:
             "offset_x": alignment.offset_x,
             "offset_y": alignment.offset_y,
         },
-        "notes": [] if photo is not None else ["no photo in the file; give a visible picture to fuse"],
+        "notes": [] if photo is not None else ["no photo in the file; give a visible image to fuse"],
     }
 
 

@@ -1,6 +1,6 @@
-"""A thermal picture from whatever file holds one, with its temperatures where they are known.
+"""A thermal image from whatever file holds one, with its temperatures where they are known.
 
-Radiometric JPEG files, plain pictures with or without a scale, arrays: all become one kind of thing here.
+Radiometric JPEG files, plain images with or without a scale, arrays: all become one kind of thing here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ivfuse.errors import InputError
 from ivfuse.image.decode import turn
 from ivfuse.image.read import (
     Gray,
-    Picture,
+    Visible,
     Window,
     check_window,
     read_thermal,
@@ -30,7 +30,7 @@ from ivfuse.thermal.tone_mapping import ONLY_COUNTS, PERCENTILE, WindowRule, par
 from ivfuse.thermal.units import Scale, Span, parse_scale
 
 NONE_GIVEN = Overrides()
-_DJI = "DJI's own raw temperatures are not read, the picture that the camera drew is taken"
+_DJI = "DJI's own raw temperatures are not read, the image that the camera drew is taken"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ThermalOptions:
         window: which values become black and white.
         scale: how counts of plain files become degrees; ``None`` if that is unknown.
         overrides: conditions that replace those of a radiometric file.
-        parallax: shift the thermal picture of a camera file by what its own parameters leave over.
+        parallax: shift the thermal image of a camera file by what its own parameters leave over.
     """
 
     window: WindowRule = PERCENTILE
@@ -77,7 +77,7 @@ def parse_options(
 
 @dataclass(frozen=True)
 class Thermal:
-    """A thermal picture.
+    """A thermal image.
 
     Attributes:
         pixels: (H, W) float32 in [0, 1].
@@ -98,7 +98,7 @@ def read(path: str | os.PathLike[str], options: ThermalOptions) -> Thermal:
     """Read a thermal file of any kind.
 
     Args:
-        path: a radiometric JPEG, or a picture.
+        path: a radiometric JPEG, or an image.
         options: how.
 
     Raises:
@@ -116,20 +116,20 @@ def read(path: str | os.PathLike[str], options: ThermalOptions) -> Thermal:
         return replace(thermal, colors=colors, notes=(*thermal.notes, *_unused(options, scale=True)))
     notes = _unused(options, scale=False) + ((_DJI,) if maker == "dji" else ())
     if options.scale is None and options.window.kind in ("percentile", "range"):
-        picture = _plain(path, options.window.span)
-        return Thermal(picture.pixels, None, (*((picture.note,) if picture.note else ()), *notes))
+        image = _plain(path, options.window.span)
+        return Thermal(image.pixels, None, (*((image.note,) if image.note else ()), *notes))
     values, note = read_values(path)
     shown = from_values(values, options, str(path))
     return replace(shown, notes=(*shown.notes, *((note,) if note else ()), *notes))
 
 
-def read_gray(path: str | os.PathLike[str], window: Window | None = None) -> Picture:
+def read_gray(path: str | os.PathLike[str], window: Window | None = None) -> Visible:
     """Read a thermal file of any kind as one channel, for whoever needs no temperatures.
 
     Args:
-        path: a radiometric JPEG (its own temperatures, not the picture that the camera drew), or a picture.
+        path: a radiometric JPEG (its own temperatures, not the image that the camera drew), or an image.
         window: the values that become 0 and 1, degC for a radiometric JPEG; ``None`` for the 1st and 99th
-            percentile, and for 8-bit pictures as they are.
+            percentile, and for 8-bit images as they are.
 
     Returns:
         (H, W); see :func:`ivfuse.image.read.read_thermal`.
@@ -143,23 +143,23 @@ def read_gray(path: str | os.PathLike[str], window: Window | None = None) -> Pic
         return read_thermal(path, window)
     options = ThermalOptions()
     thermal = read(path, options.with_window(window) if window else options)
-    return Picture(thermal.pixels, None, 16, "; ".join(thermal.notes))
+    return Visible(thermal.pixels, None, 16, "; ".join(thermal.notes))
 
 
-def read_coloured(path: str | os.PathLike[str], window: Window | None = None) -> Picture:
-    """As :func:`read_gray`, but an 8-bit picture without a window keeps its colour, (H, W, 3).
+def read_colored(path: str | os.PathLike[str], window: Window | None = None) -> Visible:
+    """As :func:`read_gray`, but an 8-bit image without a window keeps its color, (H, W, 3).
 
-    Metrics need that: conventions differ in how colour becomes grey.
+    Metrics need that: conventions differ in how color becomes gray.
     """
     if window is None and maker_of(path) is None:
-        picture = read_visible(path)
-        if picture.depth == 8:
-            return picture
+        image = read_visible(path)
+        if image.depth == 8:
+            return image
     return read_gray(path, window)
 
 
 def from_values(values: NDArray[Any], options: ThermalOptions, name: str = "thermal") -> Thermal:
-    """A thermal picture from an array of counts, or of whatever the scale makes degrees of."""
+    """A thermal image from an array of counts, or of whatever the scale makes degrees of."""
     if options.scale is not None:
         return of_degrees(options.scale.celsius(values), options.window, name)
     mapped = to_gray(values, options.window, name, degrees=False)
@@ -167,17 +167,17 @@ def from_values(values: NDArray[Any], options: ThermalOptions, name: str = "ther
 
 
 def of_degrees(celsius: NDArray[np.float32], window: WindowRule, name: str) -> Thermal:
-    """A thermal picture from temperatures, (H, W) in degC."""
+    """A thermal image from temperatures, (H, W) in degC."""
     mapped = to_gray(celsius, window, name, degrees=True)
     ends = (mapped.low, mapped.high) if mapped.even and mapped.low < mapped.high else None
     return Thermal(mapped.gray, celsius, (mapped.note,), ends=ends)
 
 
-def read_both(path: str | os.PathLike[str], options: ThermalOptions) -> tuple[Thermal, Picture]:
-    """Read thermal picture and photo of one camera file, on the grid that they share.
+def read_both(path: str | os.PathLike[str], options: ThermalOptions) -> tuple[Thermal, Visible]:
+    """Read thermal image and photo of one camera file, on the grid that they share.
 
     Raises:
-        InputError: if the file holds no raw thermal picture or no photo, or is damaged.
+        InputError: if the file holds no raw thermal image or no photo, or is damaged.
     """
     from ivfuse.image.headers import BadFileError
     from ivfuse.thermal.both import both_of
@@ -190,23 +190,23 @@ def read_both(path: str | os.PathLike[str], options: ThermalOptions) -> tuple[Th
     if photo is None:
         height, width = file.raster.counts.shape
         raise InputError(
-            f"{path}: found a thermal picture of {width}x{height} without a photo, expected both; give a"
-            f" visible picture as the second file, or see `ivfuse info {path.name}`"
+            f"{path}: found a thermal image of {width}x{height} without a photo, expected both; give a"
+            f" visible image as the second file, or see `ivfuse info {path.name}`"
         )
     try:
         return both_of(file, photo, options, _unused(options, scale=True))
     except BadFileError as error:
-        raise InputError(f"{path}: found {error}; give a visible picture as the second file") from error
+        raise InputError(f"{path}: found {error}; give a visible image as the second file") from error
 
 
 def refuse_single(path: Path, maker: Maker | None) -> None:
-    """Raise InputError unless a file can hold a thermal picture and a photo."""
+    """Raise InputError unless a file can hold a thermal image and a photo."""
     if maker == "dji":
         raise refuse_dji(path)
     if maker is None:
         raise InputError(
             f"{path}: found no radiometric data of a camera, expected a FLIR radiometric JPEG, or a visible"
-            " picture as the second file"
+            " image as the second file"
         )
 
 
@@ -227,8 +227,8 @@ def values_of(path: str | os.PathLike[str], options: ThermalOptions) -> tuple[ND
     return values, False
 
 
-def _plain(path: Path, span: Span | None) -> Picture:
-    """A picture without temperatures."""
+def _plain(path: Path, span: Span | None) -> Visible:
+    """An image without temperatures."""
     if span is not None and span.degrees:
         raise InputError(f"{path}: {ONLY_COUNTS}")
     return read_thermal(path, (span.low, span.high) if span else None)

@@ -1,4 +1,4 @@
-"""How a fused picture is shown: in a palette, or with hot areas painted over it; a bar of temperatures."""
+"""How a fused image is shown: in a palette, or with hot areas painted over it; a bar of temperatures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.image.color import luma, recolour
+from ivfuse.image.color import luma, recolor
 from ivfuse.image.read import Gray, Rgb
 from ivfuse.thermal.colorbar import draw_bar
 from ivfuse.thermal.colormaps import CAMERA, Palette, from_colors, palette
@@ -17,21 +17,21 @@ from ivfuse.thermal.raster import UNKNOWN
 from ivfuse.thermal.read import Thermal
 from ivfuse.thermal.units import Span, parse_span
 
-_GREYS = ("white-hot", "black-hot")
-_FUSED = 0.5  # share of the fused luma in a painted picture; the rest is the palette's own
-_COVER = 0.85  # how much of a hot area its colour covers
-_FROM = 0.35  # of the palette, where the colours of hot areas begin: its dark end would hide them
-_DETAIL = 0.6  # of the fused picture's fine detail that stays on hot areas
+_GRAYS = ("white-hot", "black-hot")
+_FUSED = 0.5  # share of the fused luma in a painted image; the rest is the palette's own
+_COVER = 0.85  # how much of a hot area its color covers
+_FROM = 0.35  # of the palette, where the colors of hot areas begin: its dark end would hide them
+_DETAIL = 0.6  # of the fused image's fine detail that stays on hot areas
 _DEFAULT = "iron"
 
 
 @dataclass(frozen=True)
 class Look:
-    """How the fused picture is shown.
+    """How the fused image is shown.
 
     Attributes:
-        palette: a name, or ``camera`` for the file's own; ``None`` for the visible's colours.
-        highlight: temperatures to paint over the picture, which keeps its colours elsewhere; or ``None``.
+        palette: a name, or ``camera`` for the file's own; ``None`` for the visible's colors.
+        highlight: temperatures to paint over the image, which keeps its colors elsewhere; or ``None``.
         bar: draw a bar with temperatures at the right edge, where they are known.
     """
 
@@ -53,17 +53,17 @@ class Look:
 
     @property
     def inverted(self) -> bool:
-        """Hot is to be dark, in the picture that is fused."""
+        """Hot is to be dark, in the image that is fused."""
         return self.palette == "black-hot" and self.highlight is None
 
     @property
     def gray(self) -> bool:
-        """The picture is to be grey."""
-        return self.palette in _GREYS and self.highlight is None
+        """The image is to be gray."""
+        return self.palette in _GRAYS and self.highlight is None
 
 
 def parse_look(palette: str | None, highlight: str | None, bar: bool, option: str) -> Look | None:
-    """A look from the words of a user; ``None`` for the fused picture as it is.
+    """A look from the words of a user; ``None`` for the fused image as it is.
 
     Args:
         palette: a name, or ``camera``; ``None`` if none was given.
@@ -83,7 +83,7 @@ def parse_look(palette: str | None, highlight: str | None, bar: bool, option: st
 def show(
     look: Look, fused: NDArray[np.float32], heat: Thermal, coverage: Gray | None = None
 ) -> NDArray[np.float32]:
-    """Paint a fused picture.
+    """Paint a fused image.
 
     Args:
         look: how.
@@ -92,7 +92,7 @@ def show(
         coverage: how much the thermal counts, (H, W) float32 in [0, 1]; a palette ends where it does.
 
     Returns:
-        A new picture, (H, W, 3), or (H, W) for a grey palette without a bar.
+        A new image, (H, W, 3), or (H, W) for a gray palette without a bar.
 
     Raises:
         InputError: if temperatures are needed and not known, or the file has no palette of its own.
@@ -124,16 +124,16 @@ def _palette(look: Look, heat: Thermal) -> Palette:
 
 
 def _painted(fused: Gray, thermal: Gray, colors: Palette) -> Rgb:
-    """Colour by the heat; lightness half of the palette, half of the fused picture, whose detail stays."""
+    """Color by the heat; lightness half of the palette, half of the fused image, whose detail stays."""
     painted = colors.paint(thermal)
     light = (1 - _FUSED) * luma(painted) + _FUSED * fused
-    return recolour(painted, light.astype(np.float32), out=painted)
+    return recolor(painted, light.astype(np.float32), out=painted)
 
 
 def _highlight(
     span: Span, fused: NDArray[np.float32], heat: Thermal, colors: Palette, bar: bool
 ) -> NDArray[np.float32]:
-    """Paint what lies in a range of temperatures over the picture."""
+    """Paint what lies in a range of temperatures over the image."""
     import cv2
 
     celsius = heat.celsius
@@ -143,7 +143,7 @@ def _highlight(
     inside = span.holds(celsius)
     low = span.low if math.isfinite(span.low) else min(float(np.nanmin(celsius)), span.high - 1)
     high = span.high if math.isfinite(span.high) else max(float(np.nanmax(celsius)), span.low + 1)
-    bright = colors if colors.name in _GREYS else _upper(colors)
+    bright = colors if colors.name in _GRAYS else _upper(colors)
     if inside.any():
         base = luma(fused)
         detail = base - cv2.GaussianBlur(base, (0, 0), max(2.0, max(base.shape) / 100))

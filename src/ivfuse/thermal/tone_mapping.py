@@ -1,4 +1,4 @@
-"""Which thermal values become black and white: percentiles, a range, equalisation, one window for many."""
+"""Which thermal values become black and white: percentiles, a range, equalization, one window for many."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Kind = Literal["percentile", "plateau", "range", "shared"]
 
 ONLY_COUNTS = "the window is in degrees, but the file holds counts; expected a radiometric file or --scale"
 
-_BINS = 4096  # of the histogram that is equalised
+_BINS = 4096  # of the histogram that is equalized
 _PLATEAU = 4.0  # a bin counts at most this many times the mean of the filled ones
 _PEDESTAL = 0.1  # of the output is spread evenly over the values, so that an even area keeps a slope
-_SAMPLES = 2048  # quantiles that stand for one picture of a folder
+_SAMPLES = 2048  # quantiles that stand for one image of a folder
 
 
 @dataclass(frozen=True)
 class WindowRule:
-    """How thermal values become grey.
+    """How thermal values become gray.
 
     Attributes:
-        kind: ``percentile`` (1st to 99th of each picture), ``plateau`` (equalised, bins limited), ``range``
-            (fixed) or ``shared`` (1st to 99th over all pictures of the run; it must be made a range first).
+        kind: ``percentile`` (1st to 99th of each image), ``plateau`` (equalized, bins limited), ``range``
+            (fixed) or ``shared`` (1st to 99th over all images of the run; it must be made a range first).
         span: the range, for ``range``.
     """
 
@@ -43,14 +43,14 @@ PERCENTILE = WindowRule()
 
 @dataclass(frozen=True)
 class Mapped:
-    """Thermal values as grey.
+    """Thermal values as gray.
 
     Attributes:
         gray: (H, W) float32 in [0, 1].
         note: one line that says what was done.
         low: the value that became black.
         high: the value that became white.
-        even: equal steps of the values are equal steps of grey.
+        even: equal steps of the values are equal steps of gray.
     """
 
     gray: Gray
@@ -82,7 +82,7 @@ def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool)
     Args:
         values: (H, W), counts or degC.
         rule: how.
-        name: of the picture, for errors.
+        name: of the image, for errors.
         degrees: the values are degC.
 
     Raises:
@@ -103,23 +103,23 @@ def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool)
     return Mapped(gray, _in_degrees(note) if degrees else note, low, high)
 
 
-def shared_window(pictures: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
-    """One window for many pictures: percentiles over all of them, each with the same weight.
+def shared_window(images: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
+    """One window for many images: percentiles over all of them, each with the same weight.
 
     Args:
-        pictures: values of each, and whether they are degC.
+        images: values of each, and whether they are degC.
 
     Raises:
         InputError: if there are none, or some hold degrees and others counts.
     """
     samples, units = [], set()
-    for values, degrees in pictures:
+    for values, degrees in images:
         sample = np.quantile(values, np.linspace(0, 1, _SAMPLES))
         if np.isfinite(sample).all():
             samples.append(sample)
             units.add(degrees)
     if not samples:
-        raise InputError("--window shared: found no thermal picture that can be read, expected one or more")
+        raise InputError("--window shared: found no thermal image that can be read, expected one or more")
     if len(units) > 1:
         raise InputError("--window shared: found files with temperatures and files with counts; give --scale")
     low, high = np.percentile(np.concatenate(samples), PERCENTILES)
@@ -129,7 +129,7 @@ def shared_window(pictures: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
 
 
 def _plateau(values: NDArray[Any], degrees: bool) -> Mapped:
-    """Equalise the histogram with limited bins (Vickers 1996, Optical Engineering 35(7), 1921-1926)."""
+    """Equalize the histogram with limited bins (Vickers 1996, Optical Engineering 35(7), 1921-1926)."""
     low, high = float(values.min()), float(values.max())
     if low == high:
         return Mapped(np.zeros(values.shape, np.float32), f"constant {low:g}", low, high)
@@ -139,7 +139,7 @@ def _plateau(values: NDArray[Any], degrees: bool) -> Mapped:
     share = np.cumsum(np.minimum(histogram, limit))
     curve = (1 - _PEDESTAL) * np.append(0.0, share / share[-1]) + _PEDESTAL * np.linspace(0, 1, _BINS + 1)
     gray = np.interp(values, edges, curve).astype(np.float32)
-    return Mapped(gray, f"equalised between {low:.6g} and {high:.6g}{' C' * degrees}", low, high, even=False)
+    return Mapped(gray, f"equalized between {low:.6g} and {high:.6g}{' C' * degrees}", low, high, even=False)
 
 
 def _in_degrees(note: str) -> str:

@@ -1,7 +1,7 @@
 """Top-K channel alignment: the patches of another set that look most like the target's, made to look more so.
 
 Shi et al. 2025, "Cross-Sensor Top-K Vision Alignment": cut both sets into patches, keep the K external ones
-whose colour channels are nearest the target's, and give each channel the gamma that brings it to the target.
+whose color channels are nearest the target's, and give each channel the gamma that brings it to the target.
 Thermal patches follow their visible ones unchanged. Needs no torch; all of it works on 256-bin histograms.
 """
 
@@ -118,7 +118,7 @@ class Aligned:
     gammas: Floats
 
     def corrected(self, patch: Patch) -> Bytes:
-        """The patch's visible picture after its gamma, (P, P, 3)."""
+        """The patch's visible image after its gamma, (P, P, 3)."""
         tables = [gamma_table(gamma, truncate=self.options.truncate) for gamma in self.gammas[patch.group]]
         return np.stack([table[patch.vi[..., c]] for c, table in enumerate(tables)], axis=-1)
 
@@ -152,15 +152,15 @@ DISTANCES: dict[str, Distance] = {"mean": mean_distance, "wasserstein": wasserst
 
 
 def measure_target(scenes: Iterable[Scene], options: Options) -> Target:
-    """The statistics of a training set's patches (never of pictures that are judged on).
+    """The statistics of a training set's patches (never of images that are judged on).
 
     Raises:
-        InputError: no picture is as large as a patch.
+        InputError: no image is as large as a patch.
     """
     parts = [patch_histograms(scene.vi, options)[1] for scene in scenes]
     histograms = np.concatenate(parts) if parts else np.zeros((0, 3, 256))
     if not len(histograms):
-        raise InputError(f"target: no picture holds a patch of {options.patch}x{options.patch} pixels")
+        raise InputError(f"target: no image holds a patch of {options.patch}x{options.patch} pixels")
     clusters = options.clusters if options.gamma == "cluster" else 1
     labels = k_means(histograms @ LEVELS, clusters)
     groups = [histograms[labels == group] for group in range(labels.max() + 1)]
@@ -173,7 +173,7 @@ def align(scenes: Iterable[Scene], target: Target, options: Options) -> Aligned:
     Scenes are read one at a time, and only patches that may be kept stay in memory.
 
     Raises:
-        InputError: no picture is as large as a patch.
+        InputError: no image is as large as a patch.
     """
     kept: list[Patch] = []
     candidates = 0
@@ -184,12 +184,12 @@ def align(scenes: Iterable[Scene], target: Target, options: Options) -> Aligned:
         kept.sort(key=lambda patch: patch.distance)  # stable: equal ones stay in the order of reading
         del kept[options.k or len(kept) :]
     if not kept:
-        raise InputError(f"external: no picture holds a patch of {options.patch}x{options.patch} pixels")
+        raise InputError(f"external: no image holds a patch of {options.patch}x{options.patch} pixels")
     return Aligned(options, target, kept, candidates, _gammas(kept, target, options))
 
 
 def patch_histograms(vi: Bytes, options: Options) -> tuple[list[tuple[int, int]], Floats]:
-    """Places (top, left) of a picture's patches, and their histograms, (patches, 3, 256) shares."""
+    """Places (top, left) of an image's patches, and their histograms, (patches, 3, 256) shares."""
     places = list(_places(vi.shape[0], vi.shape[1], options))
     if not places:
         return [], np.zeros((0, 3, 256))
@@ -235,11 +235,10 @@ def _gammas(patches: list[Patch], target: Target, options: Options) -> Floats:
     return gammas
 
 
-def pooled_histogram(pictures: Iterable[Bytes]) -> Floats:
-    """Each channel's shares of the 256 levels over (P, P, 3) pictures: (3, 256)."""
+def pooled_histogram(images: Iterable[Bytes]) -> Floats:
+    """Each channel's shares of the 256 levels over (P, P, 3) images: (3, 256)."""
     counts = sum(
-        np.stack([np.bincount(picture[..., c].ravel(), minlength=256) for c in range(3)])
-        for picture in pictures
+        np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)]) for image in images
     )
     counts = np.asarray(counts, np.float64)
     out: Floats = counts / counts.sum(-1, keepdims=True)
@@ -328,18 +327,18 @@ def k_means(points: Floats, count: int) -> NDArray[np.int64]:
     Begins with the point nearest the mean and then, each time, the point furthest from all before (Gonzalez
     1985); no label is left out.
     """
-    centres = points[[np.argmin(((points - points.mean(0)) ** 2).sum(-1))]]
-    while len(centres) < count:
-        away = ((points[:, None] - centres) ** 2).sum(-1).min(-1)
+    centers = points[[np.argmin(((points - points.mean(0)) ** 2).sum(-1))]]
+    while len(centers) < count:
+        away = ((points[:, None] - centers) ** 2).sum(-1).min(-1)
         if not away.max():
             break
-        centres = np.concatenate((centres, points[[away.argmax()]]))
+        centers = np.concatenate((centers, points[[away.argmax()]]))
     labels = np.full(len(points), -1, np.int64)
     for _ in range(100):
-        found = ((points[:, None] - centres) ** 2).sum(-1).argmin(-1)
+        found = ((points[:, None] - centers) ** 2).sum(-1).argmin(-1)
         used, found = np.unique(found, return_inverse=True)
         if np.array_equal(found, labels):
             break
         labels = found
-        centres = np.stack([points[labels == label].mean(0) for label in range(len(used))])
+        centers = np.stack([points[labels == label].mean(0) for label in range(len(used))])
     return labels

@@ -24,13 +24,13 @@ from ivfuse.training.scenes import Bytes
 
 CHANNELS = ("red", "green", "blue")
 INKS = {"red": (200, 40, 40), "green": (30, 140, 50), "blue": (40, 80, 210)}
-PAPER, GREY, DARK = (255, 255, 255), (205, 205, 205), (60, 60, 60)
+PAPER, GRAY, DARK = (255, 255, 255), (205, 205, 205), (60, 60, 60)
 SHEET = 12  # patches on the contact sheet
 CELL = 96  # pixels of one on it
 
 
 def write_aligned(out: Path, aligned: Aligned, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Write ``ir/``, ``vi/``, ``manifest.json``, ``report.html`` and its two pictures; all or nothing.
+    """Write ``ir/``, ``vi/``, ``manifest.json``, ``report.html`` and its two images; all or nothing.
 
     Args:
         out: the folder; must not exist, or be empty.
@@ -50,13 +50,13 @@ def write_aligned(out: Path, aligned: Aligned, about: Mapping[str, Any]) -> dict
         names = _write_pairs(part, aligned, str(about["external"]))
         manifest = _manifest(aligned, names, about)
         (part / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        pictures = {
+        images = {
             "histograms.png": histogram_chart(aligned),
             "contact-sheet.png": contact_sheet(aligned),
         }
-        for name, pixels in pictures.items():
+        for name, pixels in images.items():
             _write_png(part / name, pixels)
-        page = _page(manifest, {name: (part / name).read_bytes() for name in pictures})
+        page = _page(manifest, {name: (part / name).read_bytes() for name in images})
         (part / "report.html").write_text(page, encoding="utf-8")
         os.replace(part, out)
     except OSError as error:
@@ -149,7 +149,7 @@ def _manifest(aligned: Aligned, names: list[str], about: Mapping[str, Any]) -> d
     }
 
 
-# ------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------ images
 
 
 def _histograms(aligned: Aligned) -> tuple[Floats, Floats, Floats]:
@@ -161,7 +161,7 @@ def _histograms(aligned: Aligned) -> tuple[Floats, Floats, Floats]:
 
 
 def histogram_chart(aligned: Aligned) -> Bytes:
-    """A chart per channel: the target filled in grey, before as a thin line, after as a thick one."""
+    """A chart per channel: the target filled in gray, before as a thin line, after as a thick one."""
     found = _histograms(aligned)
     means = [h @ LEVELS for h in found]
     before, after, target = (_smooth(h) for h in found)
@@ -175,7 +175,7 @@ def histogram_chart(aligned: Aligned) -> Bytes:
         def line(values: Floats, top: int = top, tallest: float = tallest) -> list[tuple[float, float]]:
             return [(edge + 3 * x, top + height * (1 - v / tallest)) for x, v in enumerate(values)]
 
-        draw.polygon([(edge, top + height), *line(target[c]), (edge + width - 3, top + height)], fill=GREY)
+        draw.polygon([(edge, top + height), *line(target[c]), (edge + width - 3, top + height)], fill=GRAY)
         draw.line(line(before[c]), fill=DARK, width=1)
         draw.line(line(after[c]), fill=INKS[channel], width=3)
         said = f"{channel}: mean {means[0][c]:.1f} before, {means[1][c]:.1f} after, {means[2][c]:.1f} target"
@@ -214,11 +214,11 @@ def _smooth(histogram: Floats) -> Floats:
 # ------------------------------------------------------------------ the page
 
 
-def _page(manifest: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
+def _page(manifest: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
     """One HTML file with everything in it."""
-    images = {
+    figures = {
         name: f'<img alt="{name}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
-        for name, data in pictures.items()
+        for name, data in images.items()
     }
     options = ", ".join(f"{key} {value}" for key, value in manifest["options"].items())
     groups = [
@@ -252,10 +252,10 @@ def _page(manifest: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
             "<h2>Distance of the kept patches to the target</h2>",
             _table(["distance", *columns], distances),
             "<h2>Channel histograms</h2>",
-            "<p>Grey: the target. Thin: the kept patches as they were. Thick: after.</p>",
-            images["histograms.png"],
+            "<p>Gray: the target. Thin: the kept patches as they were. Thick: after.</p>",
+            figures["histograms.png"],
             "<h2>Contact sheet</h2><p>From the nearest to the furthest; below, each one's distance.</p>",
-            images["contact-sheet.png"],
+            figures["contact-sheet.png"],
             "</html>\n",
         )
     )

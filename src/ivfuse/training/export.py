@@ -83,7 +83,7 @@ def write_graph(net: nn.Module, path: Path) -> None:
     inputs = {"ir": example, "vi": example.flip(-1)}
     outputs = outputs_of(net)
     axes = {name: {0: "batch", 2: "height", 3: "width"} for name in (*inputs, *outputs)}
-    if len(outputs) > 1:  # one for each picture, and these may differ in size
+    if len(outputs) > 1:  # one for each image, and these may differ in size
         axes = {name: {0: "batch", 2: f"{name[:2]}_height", 3: f"{name[:2]}_width"} for name in axes}
     if takes_level(net):
         inputs["level"] = example.mean((2, 3), keepdim=True)

@@ -1,9 +1,9 @@
-"""Training losses by name: each takes the fused picture and its sources, and is zero (or lowest) at its best.
+"""Training losses by name: each takes the fused image and its sources, and is zero (or lowest) at its best.
 
-All pictures are (B, 1, H, W) in [0, 1]; every loss is a scalar mean over the batch. A recipe lists names,
-weights and options. A loss of reconstruction takes one picture and its reconstruction, a loss of alignment a
+All images are (B, 1, H, W) in [0, 1]; every loss is a scalar mean over the batch. A recipe lists names,
+weights and options. A loss of reconstruction takes one image and its reconstruction, a loss of alignment a
 code and its target, a loss of bands both modalities' features, a loss of masking patches, a loss of a teacher
-the teacher's picture; losses of random views are in ``views.py``.
+the teacher's image; losses of random views are in ``views.py``.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def l1(out: Tensor, target: Tensor) -> Tensor:
 def ms_ssim(out: Tensor, target: Tensor) -> Tensor:
     """1 - MS-SSIM (Wang, Simoncelli & Bovik 2003): five scales, Gaussian 11/1.5; needs sides of 176 or more.
 
-    Smaller pictures use the scales that fit, their weights normalised. Terms are mapped to (t + 1) / 2, as in
+    Smaller images use the scales that fit, their weights normalized. Terms are mapped to (t + 1) / 2, as in
     Li & Wu's release, so that none is negative; their release also raises the last scale's luminance term
     to the fourth power by mistake, which is not repeated here.
     """
@@ -99,7 +99,7 @@ def dssim(out: Tensor, target: Tensor) -> Tensor:
 
 @_register(RECONSTRUCTION_LOSSES)
 def gradient(out: Tensor, target: Tensor) -> Tensor:
-    """L1 between the components of normalised Sobel gradients (Shi et al. 2025, stage 1)."""
+    """L1 between the components of normalized Sobel gradients (Shi et al. 2025, stage 1)."""
     return F.l1_loss(_sobel(out) / 8, _sobel(target) / 8)
 
 
@@ -107,16 +107,16 @@ def gradient(out: Tensor, target: Tensor) -> Tensor:
 
 
 @_register(MASK_LOSSES)
-def hidden_mse(guess: Tensor, truth: Tensor, hidden: Tensor, *, normalise: float = 1) -> Tensor:
+def hidden_mse(guess: Tensor, truth: Tensor, hidden: Tensor, *, normalize: float = 1) -> Tensor:
     """MSE over hidden patches alone (He et al. 2022, section 3).
 
     Args:
         guess, truth: values of patches, (B, T, C).
         hidden: (B, T), 1 where a patch was hidden.
-        normalise: the truth of each patch less its mean and over its deviation, which makes for better codes
+        normalize: the truth of each patch less its mean and over its deviation, which makes for better codes
             than plain values (0).
     """
-    if normalise:
+    if normalize:
         variance, mean = torch.var_mean(truth, dim=-1, keepdim=True)
         truth = (truth - mean) / (variance + 1e-6).sqrt()
     error = (guess - truth).square().mean(-1)
@@ -199,7 +199,7 @@ def gradient_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
 
 @_register(FUSION_LOSSES)
 def laplacian_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
-    """L1 between Laplacians of eight neighbours, the sources' by signed maximum, as MaeFuse's release has it.
+    """L1 between Laplacians of eight neighbors, the sources' by signed maximum, as MaeFuse's release has it.
 
     The maximum of signed values keeps lines darker than their surroundings and drops brighter ones. The
     release weighs it 2, beside ``gradient_max`` with 1 and no term of intensity.

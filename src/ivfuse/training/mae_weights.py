@@ -99,17 +99,17 @@ def _official(path: Path, encoder: Encoder) -> Weights:
     names = [f"patch_embed.proj.{leaf}" for leaf in ("weight", "bias")]
     check_keys(path, METHOD, weights.keys() & set(names), names)
     if encoder.patch_embed.proj.in_channels == 1 and weights[names[0]].shape[1:2] == (3,):
-        weights |= dict(zip(names, _for_grey(*(weights[name] for name in names)), strict=True))
+        weights |= dict(zip(names, _for_gray(*(weights[name] for name in names)), strict=True))
     return weights
 
 
-def _for_grey(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def _for_gray(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Fold three equal channels into one.
 
-    A grey picture normalised by the mean of ImageNet's figures then gives the tokens that its three copies,
-    each normalised by its own channel's, would give.
+    A gray image normalized by the mean of ImageNet's figures then gives the tokens that its three copies,
+    each normalized by its own channel's, would give.
     """
     mean, deviation = (torch.tensor(x)[:, None, None] for x in (MEAN, DEVIATION))
-    centre, spread = mean.mean(), deviation.mean()
+    center, spread = mean.mean(), deviation.mean()
     per_level = weight / deviation
-    return spread * per_level.sum(1, keepdim=True), bias + (per_level * (centre - mean)).sum((1, 2, 3))
+    return spread * per_level.sum(1, keepdim=True), bias + (per_level * (center - mean)).sum((1, 2, 3))

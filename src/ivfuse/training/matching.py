@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from ivfuse.image.read import Gray
 from ivfuse.registration.features import FLOOR, shrunk
-from ivfuse.registration.geometry import Matrix, corners_of, four_points, moved, to_centres
+from ivfuse.registration.geometry import Matrix, corners_of, four_points, moved, to_centers
 from ivfuse.training.pairs import Mixture, PairImages, Sets
 from ivfuse.training.recipe import Augment, Match, MatchBatch
 
@@ -54,7 +54,7 @@ class MatchSampler:
     """Random crops of random pairs, at random scale and turn; the infrared is warped besides.
 
     Args:
-        sets: weighted sets of pairs; a photograph is a pair of one picture with itself.
+        sets: weighted sets of pairs; a photograph is a pair of one image with itself.
         how: how strongly things are warped, and the kinds of batches.
         seed: two integers (the recipe's seed, the stage).
         augment: random changes of values.
@@ -85,7 +85,7 @@ class MatchSampler:
         """A crop of both, and the transform from the visible's to the infrared's."""
         ir, vi = pair.as_float()
         if pair.ir is pair.vi:
-            ir = recoloured(ir, rng)
+            ir = recolored(ir, rng)
         side = math.sqrt(ir.size)
         smallest = size * max(0.9, 1.05 * side / min(ir.shape))
         scale = _log_uniform(rng, smallest, max(min(self.how.largest, 1.15 * side), smallest)) / side
@@ -96,7 +96,7 @@ class MatchSampler:
         return degraded(ir, self.augment, rng), degraded(_cut(vi, source, size), self.augment, rng), warp
 
     def _placed(self, shape: tuple[int, ...], size: int, zoom: float, rng: np.random.Generator) -> Matrix:
-        """From a crop to the picture: turned, mirrored, a little stretched, inside where it fits."""
+        """From a crop to the image: turned, mirrored, a little stretched, inside where it fits."""
         angle = math.radians(self.how.turn) * rng.standard_normal()
         zoom *= math.exp(0.05 * rng.standard_normal())
         cosine, sine = math.cos(angle) / zoom, math.sin(angle) / zoom
@@ -113,7 +113,7 @@ class MatchSampler:
         return four_points(corners, corners + shift.clip(-reach - 2, reach + 2))
 
 
-def recoloured(x: Gray, rng: np.random.Generator) -> Gray:
+def recolored(x: Gray, rng: np.random.Generator) -> Gray:
     """A photograph as another band might see it: its values by a random curve that rises and falls."""
     curve = np.cumsum(rng.standard_normal(5))
     y = np.interp(x, np.linspace(0, 1, 5), curve)
@@ -187,7 +187,7 @@ def shift_loss(match: Tensor, shifts: Tensor, reach: int, sharpness: float, outl
 
 
 def unrelated_loss(match: Tensor, sharpness: float) -> Tensor:
-    """How far from equal the likelihoods of all shifts are, for blocks of pictures of different scenes."""
+    """How far from equal the likelihoods of all shifts are, for blocks of images of different scenes."""
     return -torch.log_softmax(sharpness * match, -1).mean() - math.log(match.shape[-1])
 
 
@@ -195,7 +195,7 @@ class MatchLoss:
     """The loss of a stage of the task ``match``."""
 
     def __init__(self, how: Match) -> None:
-        """``how`` says how sharp likelihoods are and how much unrelated pictures count."""
+        """``how`` says how sharp likelihoods are and how much unrelated images count."""
         self.how = how
 
     def __call__(self, net: Any, batch: Warped, step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -213,7 +213,7 @@ def _cut(x: Gray, matrix: Matrix, size: int) -> Gray:
     """The square crop of which ``matrix`` says where it comes from, counting from corners."""
     cut = cv2.warpPerspective(
         x,
-        to_centres(matrix),
+        to_centers(matrix),
         (size, size),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT,

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from ivfuse.errors import InputError
 from ivfuse.image.color import luma, resize_to
-from ivfuse.image.pairing import list_pictures
+from ivfuse.image.pairing import list_images
 from ivfuse.image.read import Gray, read_visible
-from ivfuse.registration.geometry import corners_of, four_points, to_centres
+from ivfuse.registration.geometry import corners_of, four_points, to_centers
 from ivfuse.thermal.read import read_gray
 from ivfuse.training.alignment import Options, align, measure_target
 from ivfuse.training.recipe import Augment, Data, External, Offset, PairSet, PhotoSet
@@ -44,7 +44,7 @@ Sets = list[tuple[float, list[PairImages]]]
 
 
 def load_set(root: Path, spec: PairSet, exclude: frozenset[str] = frozenset()) -> list[PairImages]:
-    """Read a folder of pairs into memory; thermal pictures are brought to the visible's grid."""
+    """Read a folder of pairs into memory; thermal images are brought to the visible's grid."""
     out = []
     for pair in list_pairs(root / spec.path, exclude, spec.limit):
         vi = luma(read_visible(pair.vi).pixels)
@@ -61,7 +61,7 @@ def _straightened(ir: Gray, corners: Sequence[Offset]) -> Gray:
     """Put the infrared's corners where they belong."""
     height, width = ir.shape
     old = corners_of((width, height))
-    matrix = to_centres(four_points(old, old + np.array(corners) * width / 100))
+    matrix = to_centers(four_points(old, old + np.array(corners) * width / 100))
     moved = cv2.warpPerspective(ir, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.float32)
 
@@ -76,29 +76,29 @@ def load_training(root: Path, data: Data) -> Sets:
 
 
 def load_photos(root: Path, data: Data) -> Sets:
-    """Sets of photographs as pairs of a picture with itself, for stages that look at one of both.
+    """Sets of photographs as pairs of an image with itself, for stages that look at one of both.
 
     Raises:
-        InputError: a folder that is missing or without pictures, or a file that cannot be read.
+        InputError: a folder that is missing or without images, or a file that cannot be read.
     """
     return [(spec.weight, _load_photo_set(root / spec.path, spec)) for spec in data.photos]
 
 
 def _load_photo_set(folder: Path, spec: PhotoSet) -> list[PairImages]:
-    files = list_pictures(folder)
+    files = list_images(folder)
     if not files:
-        raise InputError(f"{folder}: no pictures to use")
+        raise InputError(f"{folder}: no images to use")
     if spec.limit is not None and spec.limit < len(files):
         files = [files[i] for i in np.linspace(0, len(files) - 1, spec.limit).round().astype(int)]
     out = []
     for file in files:
-        picture = to_bytes(luma(read_visible(file).pixels))
-        out.append(PairImages(file.stem, picture, picture))
+        image = to_bytes(luma(read_visible(file).pixels))
+        out.append(PairImages(file.stem, image, image))
     return out
 
 
 def load_external(root: Path, data: Data, how: External, exclude: frozenset[str]) -> list[PairImages]:
-    """Patches of another set, aligned in colour to the training sets and then reduced to luma."""
+    """Patches of another set, aligned in color to the training sets and then reduced to luma."""
     names = ("k", "patch", "stride", "distance", "gamma", "clusters", "bounds", "truncate")
     options = Options(**{name: getattr(how, name) for name in names})
 
@@ -135,11 +135,11 @@ class Sampler:
 
     Args:
         sets: weighted sets of pairs.
-        crop: side of the crops; smaller pictures are mirrored outwards.
+        crop: side of the crops; smaller images are mirrored outwards.
         batch: crops in a batch, over all ranks.
         seed: two integers (the recipe's seed, the stage).
         augment: random changes.
-        resize: resize the whole picture instead of cropping it.
+        resize: resize the whole image instead of cropping it.
     """
 
     def __init__(

@@ -53,10 +53,10 @@ class PairSet(_Strict):
 
 
 class PhotoSet(_Strict):
-    """A folder of photographs below the data root, for stages that take single pictures.
+    """A folder of photographs below the data root, for stages that take single images.
 
     Attributes:
-        path: relative to the data root; holds picture files, colour or grey.
+        path: relative to the data root; holds image files, color or gray.
         weight, limit: as of a set of pairs.
     """
 
@@ -70,7 +70,7 @@ class External(_Strict):
 
     Attributes:
         path: relative to the data root; holds ``ir/`` and ``vi/``.
-        weight: as of a training set; each patch is a picture of it.
+        weight: as of a training set; each patch is an image of it.
         target: the training sets to look like, by their paths; all of them if empty.
         limit: as of a training set.
         k: how many patches are kept, nearest first; None keeps all.
@@ -192,7 +192,7 @@ class Match(_Strict):
 
     Attributes:
         batches: their kinds, all equally often.
-        largest: root of the area of the pictures that crops are taken from, at most, in pixels.
+        largest: root of the area of the images that crops are taken from, at most, in pixels.
         reach: of the shifts, in pixels.
         turn: standard deviation of the turn of both, in degrees.
         bend: standard deviation of the corners' differing shifts, in parts of the crop.
@@ -215,9 +215,9 @@ class StageRecipe(_Strict):
     """One stage of a training.
 
     Attributes:
-        task: ``mask`` (guess hidden patches of single pictures: infrared, visible or photographs),
-            ``reconstruct`` (each picture from its own features), ``align`` (fused codes near the mean of both
-            sources'), ``fuse``, or ``match`` (where blocks of one picture lie in the other; the matcher).
+        task: ``mask`` (guess hidden patches of single images: infrared, visible or photographs),
+            ``reconstruct`` (each image from its own features), ``align`` (fused codes near the mean of both
+            sources'), ``fuse``, or ``match`` (where blocks of one image lie in the other; the matcher).
         learn: names of the network's parts that learn; all others are frozen.
         through: align, fuse: the fusion module whose code is used, those behind it are passed by; None: all.
         mask: mask: the share of patches that is hidden.
@@ -238,7 +238,7 @@ class StageRecipe(_Strict):
     batch: int = Field(default=8, gt=0)
     crop: int = Field(default=128, gt=0)
     resize: bool = (
-        False  # resize whole pictures to the crop's size, ignoring the aspect ratio, as the release does
+        False  # resize whole images to the crop's size, ignoring the aspect ratio, as the release does
     )
     through: str | None = None
     mask: float = Field(default=0.75, gt=0, lt=1)

@@ -1,4 +1,4 @@
-"""Pairs of files as 8-bit arrays, in colour; needs no torch."""
+"""Pairs of files as 8-bit arrays, in color; needs no torch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Scene:
-    """One pair of pictures.
+    """One pair of images.
 
     Attributes:
         name: of the pair.
         ir: (H, W).
-        vi: (H, W, 3) in R, G, B order; grey files have three equal channels.
+        vi: (H, W, 3) in R, G, B order; gray files have three equal channels.
     """
 
     name: str
@@ -58,7 +58,7 @@ def stems_of(folders: Sequence[Path]) -> frozenset[str]:
 
 
 def read_scenes(pairs: Sequence[Pair]) -> Iterator[Scene]:
-    """Read pairs one after the other; thermal pictures are brought to the visible's grid."""
+    """Read pairs one after the other; thermal images are brought to the visible's grid."""
     for pair in pairs:
         vi = read_visible(pair.vi).pixels
         ir = resize_to(read_gray(pair.ir).pixels, *vi.shape[:2])

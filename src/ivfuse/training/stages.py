@@ -1,4 +1,4 @@
-"""What a stage of training does: which parts learn, by which loss, optimiser and schedule."""
+"""What a stage of training does: which parts learn, by which loss, optimizer and schedule."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Through(nn.Module):
 
 
 def make_optimizer(parts: Mapping[str, list[nn.Parameter]], how: Optimizer) -> torch.optim.Optimizer:
-    """The optimiser of a stage; weight decay acts on matrices and kernels, not on biases and norms.
+    """The optimizer of a stage; weight decay acts on matrices and kernels, not on biases and norms.
 
     Each group of parameters holds its ``factor`` of the learning rate.
     """
@@ -234,7 +234,7 @@ class StageLoss:
             return getattr(net, self.method)(ir, vi, **options)
 
     def _masked(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """One picture of each pair (a photograph is paired with itself), and noise to choose patches by."""
+        """One image of each pair (a photograph is paired with itself), and noise to choose patches by."""
         rng = np.random.default_rng((*self.seed, step, MASKS))
         warm = torch.from_numpy(rng.random((len(ir), 1, 1, 1)) < 0.5).to(ir.device)
         patches = (ir.shape[-2] // net.patch) * (ir.shape[-1] // net.patch)
@@ -277,14 +277,14 @@ class StageLoss:
 
     def _reconstruct(self, found: Any, ir: Tensor, vi: Tensor) -> list[tuple[str, str, Tensor]]:
         outs, bands = found if self.bands else (found, None)
-        pictures = dict(zip(("ir", "vi"), zip(outs, (ir, vi), strict=True), strict=True))
+        images = dict(zip(("ir", "vi"), zip(outs, (ir, vi), strict=True), strict=True))
         values = []
         for term in self.stage.loss:
             if term.name in BAND_LOSSES:
                 values.append((term.name, "", self.functions[term.name](bands)))
                 continue
             for modality in (term.only,) if term.only else ("ir", "vi"):
-                out, target = pictures[modality]
+                out, target = images[modality]
                 values.append((term.name, f"_{modality}", self.functions[term.name](out.float(), target)))
         return values
 

@@ -28,8 +28,8 @@ class TorchMethod:
         """See :meth:`Method.fuse`."""
         return run(self.net, ir, vi, self.device)
 
-    def of_picture(self, ir: Gray, vi: Gray) -> FuseGray:
-        """See :meth:`ivfuse.fusion.method.WholePictureMethod.of_picture`."""
+    def of_image(self, ir: Gray, vi: Gray) -> FuseGray:
+        """See :meth:`ivfuse.fusion.method.WholeImageMethod.of_image`."""
         return partial(run, self.net, device=self.device, level=float(ir.mean()))
 
 

@@ -172,7 +172,7 @@ def _run_stage(run: _Run, index: int, state: _State, left: int | None) -> int | 
 
 
 def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
-    """Freeze, make the optimiser, and take up what an interrupted run left."""
+    """Freeze, make the optimizer, and take up what an interrupted run left."""
     recipe = run.recipe.stages[index]
     seed = (run.recipe.seed, index)
     parts = set_learning(run.net, recipe.learn)
@@ -265,7 +265,7 @@ def _end_stage(run: _Run, stage: _Stage, state: _State) -> None:
 
 
 def _save(run: _Run, state: _State, stage: _Stage | None) -> None:
-    """Write the run's state; between stages there is neither optimiser nor average."""
+    """Write the run's state; between stages there is neither optimizer nor average."""
     if run.fabric.global_rank:
         return
     content = {

@@ -57,7 +57,7 @@ class Validator:
         return Score(float(np.mean(ranks)), means)
 
     def samples(self, net: nn.Module, device: torch.device, path: Path) -> None:
-        """Write one picture: infrared, visible and fused of the first pair of each set, a row each."""
+        """Write one image: infrared, visible and fused of the first pair of each set, a row each."""
         rows = []
         for pairs in self.sets.values():
             ir, vi = pairs[0].as_float()
@@ -76,7 +76,7 @@ def run(
 ) -> Gray:
     """Fuse one pair of (H, W) arrays with a torch network, in float32.
 
-    ``level`` is the mean of the infrared picture that a tile is of; only networks that take it see it.
+    ``level`` is the mean of the infrared image that a tile is of; only networks that take it see it.
     """
     # A stage trains some parts and freezes others: each module goes back to the mode that it was in.
     learning = [module for module in net.modules() if module.training]

@@ -1,4 +1,4 @@
-"""Losses that look at a fused picture twice, in a weak and in an aggressive view (Shi et al. 2025).
+"""Losses that look at a fused image twice, in a weak and in an aggressive view (Shi et al. 2025).
 
 Each takes the network as a function, the fused batch, its sources and a random generator; all that is random
 comes from the generator, which the stage seeds by the step.
@@ -37,7 +37,7 @@ def blur(
     weakest: float = 0.1,
     strongest: float = 5.0,
 ) -> Tensor:
-    """MSE between a crop of the fused pictures and the same crop blurred, as released.
+    """MSE between a crop of the fused images and the same crop blurred, as released.
 
     The whole batch shares a place and a standard deviation, drawn between ``weakest`` and ``strongest``; the
     kernel is 9 wide and 21 high, and gradients flow through both views. It is a penalty on fine detail, of
@@ -65,11 +65,11 @@ def consistency(
     """L1 between the fusion of spoilt sources and that of the plain ones, from which nothing is learned.
 
     Both sources are cropped, mirrored and, each by itself, changed in exposure, range, sharpness and noise;
-    the target is the fused picture of the ordinary step, cropped and mirrored alike, behind a stop-gradient.
+    the target is the fused image of the ordinary step, cropped and mirrored alike, behind a stop-gradient.
 
     Args:
         fuse, fused, ir, vi, rng: the network, its output for ``ir`` and ``vi``, and what is random.
-        crop: side of the views; 0: half of the pictures'.
+        crop: side of the views; 0: half of the images'.
         exposure: largest change of the gamma exponent, as a factor less 1.
         gain: largest shrinking of the value range, at a random offset.
         noise: largest standard deviation of Gaussian noise.
@@ -86,7 +86,7 @@ def consistency(
 def _spoilt(
     x: Tensor, rng: np.random.Generator, exposure: float, gain: float, noise: float, blur: float
 ) -> Tensor:
-    """Change the values of (B, 1, H, W) pictures, each by itself; one blur for all of them."""
+    """Change the values of (B, 1, H, W) images, each by itself; one blur for all of them."""
 
     def draw(low: float, high: float) -> Tensor:
         values = rng.uniform(low, high, (len(x), 1, 1, 1))
@@ -101,11 +101,11 @@ def _spoilt(
     return (x + grain * draw(0, noise)).clamp(0, 1)
 
 
-def _cropped(pictures: tuple[Tensor, ...], size: int, rng: np.random.Generator) -> list[Tensor]:
-    """The same square of all pictures; the whole side where it is shorter."""
-    h, w = pictures[0].shape[-2:]
+def _cropped(images: tuple[Tensor, ...], size: int, rng: np.random.Generator) -> list[Tensor]:
+    """The same square of all images; the whole side where it is shorter."""
+    h, w = images[0].shape[-2:]
     top, left = (int(rng.integers(max(side - size, 0) + 1)) for side in (h, w))
-    return [x[..., top : top + size, left : left + size] for x in pictures]
+    return [x[..., top : top + size, left : left + size] for x in images]
 
 
 def _gauss(x: Tensor, sigma: float, radius: tuple[int, int]) -> Tensor:

@@ -1,1 +1,1 @@
-"""Moving pictures: sources, pairing by time, steady thermal windows, writers; PyAV at the edges only."""
+"""Moving images: sources, pairing by time, steady thermal windows, writers; PyAV at the edges only."""

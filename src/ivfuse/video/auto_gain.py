@@ -1,4 +1,4 @@
-"""Thermal values to [0, 1] by a window that moves slowly, so that the picture does not flicker."""
+"""Thermal values to [0, 1] by a window that moves slowly, so that the image does not flicker."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SteadyWindow:
 
     8-bit frames have a range already and keep it unless a window is given. Counts and floats are mapped from
     their 1st to their 99th percentile; the ends follow those of the frames exponentially. Where the scene is
-    cut, they begin anew: the picture has changed at most places, and its window has little in common with the
+    cut, they begin anew: the image has changed at most places, and its window has little in common with the
     old one.
 
     Example:
@@ -56,7 +56,7 @@ class SteadyWindow:
         self._time = 0.0
 
     def apply(self, frame: Frame) -> Gray:
-        """The thermal picture, (H, W) float32 in [0, 1], a new array."""
+        """The thermal image, (H, W) float32 in [0, 1], a new array."""
         values = frame.planes[0]
         if values.dtype == np.uint8:
             gray = luma_of(frame)

@@ -18,8 +18,8 @@ from ivfuse.image.read import Gray
 
 Plane = NDArray[Any]
 
-BT709, BT2020 = 1, 9  # colour matrices as H.273 numbers them; anything else is taken for BT.601
-LIMITED, FULL = 1, 2  # FFmpeg's numbers of colour ranges
+BT709, BT2020 = 1, 9  # color matrices as H.273 numbers them; anything else is taken for BT.601
+LIMITED, FULL = 1, 2  # FFmpeg's numbers of color ranges
 _STRIP = 20_000  # pixels of chroma treated at a time
 _RED_AND_BLUE = {BT709: (0.2126, 0.0722), BT2020: (0.2627, 0.0593)}  # weights of the luma
 
@@ -34,7 +34,7 @@ class Frame:
         time: seconds on the clock of its source.
         index: its number in the source, from 0.
         limited: 8-bit luma goes from 16 to 235 instead of from 0 to 255.
-        matrix: how the colours were turned into Y, U, V (H.273, table 4).
+        matrix: how the colors were turned into Y, U, V (H.273, table 4).
     """
 
     planes: tuple[Plane, ...]
@@ -84,10 +84,10 @@ def levels_of(gray: Gray, limited: bool) -> NDArray[np.uint8]:
 
 
 def with_luma(frame: Frame, fused: Gray) -> Frame:
-    """The same frame with another luma; its colours stay.
+    """The same frame with another luma; its colors stay.
 
-    U and V are kept bit for bit but where the new luma would drive a colour out of RGB: there they shrink
-    towards grey just enough, which keeps the fused luma and the hue.
+    U and V are kept bit for bit but where the new luma would drive a color out of RGB: there they shrink
+    towards gray just enough, which keeps the fused luma and the hue.
 
     Args:
         frame: Y or Y, U, V of 8 bit.
@@ -105,23 +105,23 @@ def with_luma(frame: Frame, fused: Gray) -> Frame:
 
 
 def gray_frame(frame: Frame, gray: Gray) -> Frame:
-    """A frame without colour at the time and in the range of another one."""
+    """A frame without color at the time and in the range of another one."""
     return replace(frame, planes=(levels_of(gray, frame.limited),))
 
 
 def beside(frames: list[Frame]) -> Frame:
-    """Frames of one size in a row, from left to right; those without colour become grey.
+    """Frames of one size in a row, from left to right; those without color become gray.
 
     Args:
-        frames: of one size and range; the first that has colour tells the resolution of the chroma.
+        frames: of one size and range; the first that has color tells the resolution of the chroma.
     """
-    coloured = next((x for x in frames if len(x.planes) == 3), None)
+    colored = next((x for x in frames if len(x.planes) == 3), None)
     rows = [np.hstack([x.planes[0] for x in frames])]
-    if coloured is not None:
+    if colored is not None:
         for which in (1, 2):
-            grey = np.full_like(coloured.planes[which], 128)
-            rows.append(np.hstack([x.planes[which] if len(x.planes) == 3 else grey for x in frames]))
-    return replace(coloured or frames[0], planes=tuple(rows))
+            gray = np.full_like(colored.planes[which], 128)
+            rows.append(np.hstack([x.planes[which] if len(x.planes) == 3 else gray for x in frames]))
+    return replace(colored or frames[0], planes=tuple(rows))
 
 
 def full_range_luma(frame: Frame) -> NDArray[np.uint8]:
@@ -143,7 +143,7 @@ def _range(limited: bool) -> tuple[int, int]:
 
 
 def _limit_chroma(frame: Frame, fused: Gray) -> tuple[Plane, Plane]:
-    """U and V, smaller where the new luma leaves them too little room; see ``imaging.colour.recolour``."""
+    """U and V, smaller where the new luma leaves them too little room; see ``imaging.color.recolor``."""
     import cv2
 
     u, v = frame.planes[1:]

@@ -24,10 +24,10 @@ def to_video_frame(frame: Frame, pixels: str) -> VideoFrame:
     if pixels == "gray":
         return _filled("gray", (full_range_luma(frame),), FULL, frame.matrix)
     luma_range = frame.color_range
-    if held == "gray":  # grey in YUV: chroma in the middle
+    if held == "gray":  # gray in YUV: chroma in the middle
         height, width = -(-frame.height // 2), -(-frame.width // 2)
-        grey = np.full((height, width), 128, np.uint8)
-        return _filled("yuv420p", (frame.planes[0], grey, grey), luma_range, frame.matrix)
+        gray = np.full((height, width), 128, np.uint8)
+        return _filled("yuv420p", (frame.planes[0], gray, gray), luma_range, frame.matrix)
     out = _filled(held, frame.planes, luma_range, frame.matrix)
     if held == pixels:
         return out
@@ -39,12 +39,12 @@ def to_video_frame(frame: Frame, pixels: str) -> VideoFrame:
 
 
 def to_pixels(frame: Frame) -> NDArray[np.uint8]:
-    """A frame as OpenCV writes it: (H, W) grey of full range, or (H, W, 3) B, G, R; 8 bit."""
+    """A frame as OpenCV writes it: (H, W) gray of full range, or (H, W, 3) B, G, R; 8 bit."""
     return full_range_luma(frame) if len(frame.planes) == 1 else to_bgr(frame)
 
 
 def to_bgr(frame: Frame) -> NDArray[np.uint8]:
-    """A frame with colour as (H, W, 3) B, G, R of 8 bit."""
+    """A frame with color as (H, W, 3) B, G, R of 8 bit."""
     import cv2
 
     luma, blue, red = frame.planes

@@ -82,7 +82,7 @@ class FrameFuser:
     Attributes:
         fuser: the method, and where the thermal lies on the visible.
         window: maps thermal values.
-        gray: drop the colours.
+        gray: drop the colors.
         side_by_side: thermal, visible and fused in a row.
         cpu: processor seconds of each part so far.
     """
@@ -92,7 +92,7 @@ class FrameFuser:
     gray: bool = False
     side_by_side: bool = False
     cpu: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("prepare", "method", "recolour"), 0.0)
+        default_factory=lambda: dict.fromkeys(("prepare", "method", "recolor"), 0.0)
     )
     _last: tuple[Frame, Frame, _OnGrid, Gray] | None = None  # thermal, visible, thermal on the grid, fused
 
@@ -120,7 +120,7 @@ class FrameFuser:
         return out
 
     def _placed(self, ir: Frame, vi: Frame) -> _OnGrid:
-        """The thermal picture on the visible's grid, and how much it counts there."""
+        """The thermal image on the visible's grid, and how much it counts there."""
         if self._last and ir is self._last[0] and self._last[2][0].shape == (vi.height, vi.width):
             return self._last[2]
         return self.fuser.placer.place_frame(self.window.apply(ir), vi.height, vi.width)

@@ -1,4 +1,4 @@
-"""A folder or a numbered row of pictures as a video of a constant rate."""
+"""A folder or a numbered row of images as a video of a constant rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
-from ivfuse.image.pairing import list_pictures
+from ivfuse.image.pairing import list_images
 from ivfuse.thermal.read import ThermalOptions, values_of
 from ivfuse.video.frame import Frame, Plane
 from ivfuse.video.source import Clock, Health, Role, SourceInfo
@@ -29,63 +29,63 @@ def is_pattern(words: str) -> bool:
     return "://" not in words and len(_NUMBER.findall(Path(words).name)) == 1
 
 
-def find_pictures(words: str) -> Numbered | None:
-    """The pictures of a folder in natural order, or those that fit a pattern, with their numbers from 0.
+def find_images(words: str) -> Numbered | None:
+    """The images of a folder in natural order, or those that fit a pattern, with their numbers from 0.
 
     Returns:
         ``None`` if the words name neither a folder nor a pattern.
 
     Raises:
-        InputError: if there are no such pictures.
+        InputError: if there are no such images.
     """
     path = Path(words)
     if path.is_dir():
-        found = list(enumerate(list_pictures(path)))
+        found = list(enumerate(list_images(path)))
     elif is_pattern(words):
         before, _, after = _NUMBER.split(path.name, maxsplit=1)
         named = re.compile(f"{re.escape(before)}(\\d+){re.escape(after)}")
-        numbered = [(named.fullmatch(x.name), x) for x in list_pictures(path.parent)]
+        numbered = [(named.fullmatch(x.name), x) for x in list_images(path.parent)]
         found = sorted((int(fits[1]), x) for fits, x in numbered if fits)
         found = [(number - found[0][0], x) for number, x in found]
     else:
         return None
     if not found:
-        raise InputError(f"{words}: no pictures found, expected PNG, JPEG, TIFF, BMP or WebP files")
+        raise InputError(f"{words}: no images found, expected PNG, JPEG, TIFF, BMP or WebP files")
     return tuple(found)
 
 
-class PictureSource:
-    """Pictures as a :class:`~ivfuse.video.source.Source`; all have the size of the first."""
+class ImageSource:
+    """Images as a :class:`~ivfuse.video.source.Source`; all have the size of the first."""
 
-    def __init__(self, name: str, pictures: Numbered, role: Role, rate: Fraction) -> None:
-        """Read the first picture for its size.
+    def __init__(self, name: str, images: Numbered, role: Role, rate: Fraction) -> None:
+        """Read the first image for its size.
 
         Args:
             name: what to call the row in messages.
-            pictures: the number and the file of each; a number that is skipped is a frame that is missing.
+            images: the number and the file of each; a number that is skipped is a frame that is missing.
             role: see :func:`ivfuse.video.source.open_source`.
-            rate: pictures per second.
+            rate: images per second.
 
         Raises:
-            InputError: if the first picture cannot be read.
+            InputError: if the first image cannot be read.
         """
-        self._pictures = pictures
+        self._images = images
         self._role = role
-        height, width = _planes(pictures[0][1], role)[0].shape
-        self.info = SourceInfo(name, width, height, rate, pictures[-1][0] + 1)
+        height, width = _planes(images[0][1], role)[0].shape
+        self.info = SourceInfo(name, width, height, rate, images[-1][0] + 1)
         self.health = Health()
 
     def items(self) -> Iterator[Frame | Packet]:
-        """The pictures; one that cannot be read is left out and noted."""
+        """The images; one that cannot be read is left out and noted."""
         clock = Clock(self.info.rate, self.health)
-        for index, (number, path) in enumerate(self._pictures):
+        for index, (number, path) in enumerate(self._images):
             time = float(number / self.info.rate)
             try:
                 planes = _planes(path, self._role)
                 if planes[0].shape != (self.info.height, self.info.width):
                     raise InputError(
                         f"{path}: found {planes[0].shape[1]}x{planes[0].shape[0]} pixels, expected "
-                        f"{self.info.width}x{self.info.height} as in the first picture"
+                        f"{self.info.width}x{self.info.height} as in the first image"
                     )
             except InputError as error:
                 self.health.damaged += 1
@@ -99,7 +99,7 @@ class PictureSource:
 
 
 def _planes(path: Path, role: Role) -> tuple[Plane, ...]:
-    """A picture as planes: thermal numbers as they are (degC where a file has them), the visible in 8 bit."""
+    """An image as planes: thermal numbers as they are (degC where a file has them), the visible in 8 bit."""
     from ivfuse.image.decode import decode
 
     if role == "ir":
@@ -118,11 +118,11 @@ def _to_8_bit(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         return pixels
     if pixels.dtype == np.uint16:
         return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    raise InputError(f"{path}: found {pixels.dtype} values in a visible picture, expected 8 or 16 bit")
+    raise InputError(f"{path}: found {pixels.dtype} values in a visible image, expected 8 or 16 bit")
 
 
 def _split(pixels: NDArray[np.uint8], bgr: bool) -> tuple[Plane, ...]:
-    """Y, U, V at full range and resolution (BT.601), or Y of a grey picture."""
+    """Y, U, V at full range and resolution (BT.601), or Y of a gray image."""
     import cv2
 
     if pixels.ndim == 2:

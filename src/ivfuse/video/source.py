@@ -1,4 +1,4 @@
-"""Where a video comes from: a file, a stream, a camera or a row of pictures, as frames with their times."""
+"""Where a video comes from: a file, a stream, a camera or a row of images, as frames with their times."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Role = Literal["ir", "vi"]
 
-FALLBACK_RATE = Fraction(25)  # frames per second of pictures where nothing tells
+FALLBACK_RATE = Fraction(25)  # frames per second of images where nothing tells
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Health:
         frames: frames that were read.
         duplicates: frames left out because their time was not after that of the frame before.
         missing: frames that a gap in the times shows to be missing.
-        damaged: packets or pictures that could not be decoded.
+        damaged: packets or images that could not be decoded.
         broken: "" or where and why the source broke, in one line.
     """
 
@@ -139,23 +139,23 @@ def open_source(words: str, role: Role, *, rate: Fraction | None = None, threads
     """Open a source.
 
     Args:
-        words: a file that FFmpeg reads; a folder of pictures, or a pattern like ``ir_%04d.png``; an address
+        words: a file that FFmpeg reads; a folder of images, or a pattern like ``ir_%04d.png``; an address
             like ``rtsp://...``; ``camera:0`` or a device like ``/dev/video0``.
         role: ``ir`` gives one plane, of the depth of the source; ``vi`` gives 8-bit luma and chroma.
-        rate: frames per second of pictures.
+        rate: frames per second of images.
         threads: of the decoder; 0 leaves it to FFmpeg.
 
     Raises:
         MissingExtraError: if PyAV is not installed.
-        InputError: if the source cannot be opened or has no picture.
+        InputError: if the source cannot be opened or has no image.
         UsageError: if no camera can be named that way on this system.
     """
-    from ivfuse.video.image_sequence import PictureSource, find_pictures
+    from ivfuse.video.image_sequence import ImageSource, find_images
 
     require_av()
-    pictures = find_pictures(words)
-    if pictures is not None:
-        return PictureSource(words, pictures, role, rate or FALLBACK_RATE)
+    images = find_images(words)
+    if images is not None:
+        return ImageSource(words, images, role, rate or FALLBACK_RATE)
     from ivfuse.video.stream import StreamSource
 
     device = _device(words)
@@ -171,8 +171,8 @@ def open_source(words: str, role: Role, *, rate: Fraction | None = None, threads
     )
 
 
-def is_pictures(words: str) -> bool:
-    """Whether the words name a folder or a pattern of pictures."""
+def is_images(words: str) -> bool:
+    """Whether the words name a folder or a pattern of images."""
     from ivfuse.video.image_sequence import is_pattern
 
     return Path(words).is_dir() or is_pattern(words)

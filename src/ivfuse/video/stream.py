@@ -55,7 +55,7 @@ class StreamSource:
             threads: of the decoder; 0 leaves it to FFmpeg.
 
         Raises:
-            InputError: if it cannot be opened or has no picture.
+            InputError: if it cannot be opened or has no image.
         """
         import av
 
@@ -71,7 +71,7 @@ class StreamSource:
             raise InputError(f"{self._name}: cannot be opened: {_reason(error)}, expected a video") from error
         if not self._container.streams.video:
             self._container.close()
-            raise InputError(f"{self._name}: found no picture in it, expected a video")
+            raise InputError(f"{self._name}: found no image in it, expected a video")
         self._video = self._container.streams.video[0]
         self._video.thread_type = "AUTO"
         self._video.codec_context.thread_count = threads
@@ -101,7 +101,7 @@ class StreamSource:
         )  # fmt: skip
 
     def _seconds(self) -> float:
-        """Length of the picture as the header tells it, without that of the sound; 0 if it tells none."""
+        """Length of the image as the header tells it, without that of the sound; 0 if it tells none."""
         stream = self._video
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
@@ -112,26 +112,26 @@ class StreamSource:
         """Frames and packets of sound; see :meth:`ivfuse.video.source.Source.items`."""
         clock = Clock(self.info.rate, self.health, counts_gaps=not self.info.live)
         self._decoded = 0
-        for picture in self._pictures():
-            if not hasattr(picture, "planes"):
-                yield picture
+        for image in self._images():
+            if not hasattr(image, "planes"):
+                yield image
                 continue
-            if picture.is_corrupt and not self.info.live:  # the decoder made up what was not there
+            if image.is_corrupt and not self.info.live:  # the decoder made up what was not there
                 self.health.damaged += 1
-                self._blame("parts of the picture are damaged")
+                self._blame("parts of the image are damaged")
             index = self._decoded
             self._decoded += 1
-            placed = clock.place(self._time(picture, index))
+            placed = clock.place(self._time(image, index))
             if placed is not None:
-                yield self._frame(picture, placed, index)
+                yield self._frame(image, placed, index)
         self._check_end(clock)
 
     def close(self) -> None:
         """Close the file or the device."""
         self._container.close()
 
-    def _pictures(self) -> Iterator[Any]:
-        """Decoded pictures, and packets of sound as they are."""
+    def _images(self) -> Iterator[Any]:
+        """Decoded images, and packets of sound as they are."""
         import av
 
         self._reached = self.info.start
@@ -161,7 +161,7 @@ class StreamSource:
             yield from self._decode(packet)
 
     def _decode(self, packet: Packet | None) -> list[VideoFrame]:
-        """The pictures that a packet completes; what cannot be decoded is noted and passed over."""
+        """The images that a packet completes; what cannot be decoded is noted and passed over."""
         import av
 
         try:
@@ -176,13 +176,13 @@ class StreamSource:
     def _blame(self, reason: str) -> None:
         self.health.blame(self._name, self._decoded, self._reached, reason)
 
-    def _time(self, picture: VideoFrame, index: int) -> float:
-        """Seconds of a picture on the clock of the source."""
+    def _time(self, image: VideoFrame, index: int) -> float:
+        """Seconds of an image on the clock of the source."""
         if self.info.live:
             return clock_time.monotonic()
-        base = picture.time_base or self._video.time_base  # what is flushed from a decoder has none
-        if picture.pts is not None and base:
-            time = float(picture.pts * base)
+        base = image.time_base or self._video.time_base  # what is flushed from a decoder has none
+        if image.pts is not None and base:
+            time = float(image.pts * base)
         else:
             time = self.info.start + self._origin + float(index / self.info.rate)
         self._reached = time - self._origin + float(1 / self.info.rate)
@@ -199,69 +199,69 @@ class StreamSource:
         if ("matroska" in container or self._video.frames) and seen < self.info.frames - slack:
             self._blame(f"it ends here, the header tells {self.info.frames} frames")
 
-    def _frame(self, picture: VideoFrame, time: float, index: int) -> Frame:
-        """A picture as planes, upright, of the size of the first."""
-        turned = picture.rotation % 360 if picture.rotation else 0
-        picture = _resized(picture, self.info)
-        if turned and "422" in picture.format.name:  # its chroma has another shape when it is turned
-            picture = picture.reformat(format="yuv444p")
-        planes, limited = thermal_plane(picture) if self._role == "ir" else visible_planes(picture)
+    def _frame(self, image: VideoFrame, time: float, index: int) -> Frame:
+        """An image as planes, upright, of the size of the first."""
+        turned = image.rotation % 360 if image.rotation else 0
+        image = _resized(image, self.info)
+        if turned and "422" in image.format.name:  # its chroma has another shape when it is turned
+            image = image.reformat(format="yuv444p")
+        planes, limited = thermal_plane(image) if self._role == "ir" else visible_planes(image)
         if turned in (90, 180, 270):
             planes = tuple(np.ascontiguousarray(np.rot90(x, turned // 90)) for x in planes)
-        return Frame(planes, time, index, limited, int(picture.colorspace))
+        return Frame(planes, time, index, limited, int(image.colorspace))
 
 
-def visible_planes(picture: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
-    """A picture as 8-bit luma and chroma, as stored where that is possible; whether its luma is limited."""
-    name = picture.format.name
+def visible_planes(image: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
+    """An image as 8-bit luma and chroma, as stored where that is possible; whether its luma is limited."""
+    name = image.format.name
     if name not in _PLANAR:
-        if picture.format.is_rgb or name.startswith("pal"):
-            picture = picture.reformat(format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG")
-            return _planes(picture, np.uint8), False
-        grey = len(picture.format.components) <= 2
-        picture = picture.reformat(format="gray" if grey else "yuv420p")
-    return _planes(picture, np.uint8), _is_limited(picture)
+        if image.format.is_rgb or name.startswith("pal"):
+            image = image.reformat(format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG")
+            return _planes(image, np.uint8), False
+        gray = len(image.format.components) <= 2
+        image = image.reformat(format="gray" if gray else "yuv420p")
+    return _planes(image, np.uint8), _is_limited(image)
 
 
-def thermal_plane(picture: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
-    """A picture as one plane, 8-bit luma or counts of 9 to 16 bit; whether its luma is limited."""
-    name = picture.format.name
+def thermal_plane(image: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
+    """An image as one plane, 8-bit luma or counts of 9 to 16 bit; whether its luma is limited."""
+    name = image.format.name
     if name in _COUNTS:
-        return _planes(picture, np.uint16)[:1], False
+        return _planes(image, np.uint16)[:1], False
     if name == "grayf32le":
-        return _planes(picture, np.float32)[:1], False
-    parts = picture.format.components
+        return _planes(image, np.float32)[:1], False
+    parts = image.format.components
     if parts[0].bits > 8:
-        if not picture.format.is_rgb and picture.format.is_planar and name.endswith("le"):
-            return _planes(picture, np.uint16)[:1], False  # the luma of deep YUV
-        return _planes(picture.reformat(format="gray16le"), np.uint16), False
+        if not image.format.is_rgb and image.format.is_planar and name.endswith("le"):
+            return _planes(image, np.uint16)[:1], False  # the luma of deep YUV
+        return _planes(image.reformat(format="gray16le"), np.uint16), False
     if name not in _PLANAR:
-        picture = picture.reformat(format="gray")
-    return _planes(picture, np.uint8)[:1], _is_limited(picture)
+        image = image.reformat(format="gray")
+    return _planes(image, np.uint8)[:1], _is_limited(image)
 
 
-def _resized(picture: VideoFrame, info: SourceInfo) -> VideoFrame:
-    """A picture of the size that the source had at first: streams may change theirs."""
-    if (picture.width, picture.height) == (info.width, info.height):
-        return picture
-    return picture.reformat(width=info.width, height=info.height)
+def _resized(image: VideoFrame, info: SourceInfo) -> VideoFrame:
+    """An image of the size that the source had at first: streams may change theirs."""
+    if (image.width, image.height) == (info.width, info.height):
+        return image
+    return image.reformat(width=info.width, height=info.height)
 
 
-def _planes(picture: VideoFrame, kind: type[Any]) -> tuple[Plane, ...]:
-    """Views of the planes of a picture; they keep its memory alive."""
+def _planes(image: VideoFrame, kind: type[Any]) -> tuple[Plane, ...]:
+    """Views of the planes of an image; they keep its memory alive."""
     views = []
-    for plane in picture.planes:
+    for plane in image.planes:
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size).view(kind)
         views.append(rows[:, : plane.width])
     return tuple(views)
 
 
-def _is_limited(picture: VideoFrame) -> bool:
-    """Whether luma goes from 16 to 235: the rule for YUV unless it is said otherwise, never for grey."""
-    name = picture.format.name
+def _is_limited(image: VideoFrame) -> bool:
+    """Whether luma goes from 16 to 235: the rule for YUV unless it is said otherwise, never for gray."""
+    name = image.format.name
     if name == "gray":
-        return picture.color_range == LIMITED
-    return not name.startswith("yuvj") and picture.color_range != FULL
+        return image.color_range == LIMITED
+    return not name.startswith("yuvj") and image.color_range != FULL
 
 
 def _reason(error: BaseException) -> str:

@@ -128,9 +128,9 @@ def _judged(scores: NDArray[np.float64], lags: NDArray[np.int_]) -> Offset:
 
 
 def _sampled(times: NDArray[np.float64], changes: NDArray[np.float32]) -> Motion:
-    """Even samples of the motion, freed of what the whole picture does and of slow changes."""
+    """Even samples of the motion, freed of what the whole image does and of slow changes."""
     changes = np.sqrt(changes)  # so that one bright car does not outweigh everything else
-    # A coder refreshes its whole picture in a rhythm of its own; that is no motion.
+    # A coder refreshes its whole image in a rhythm of its own; that is no motion.
     changes = changes - np.median(changes, 1, keepdims=True)
     grid = np.arange(np.ceil(times[0] / _STEP), np.floor(times[-1] / _STEP) + 1) * _STEP
     energy = np.stack([np.interp(grid, times, cell) for cell in changes.T], 1)

@@ -1,4 +1,4 @@
-"""Where a fused video goes: a file with sound, playable at every moment, or a row of PNG pictures."""
+"""Where a fused video goes: a file with sound, playable at every moment, or a row of PNG images."""
 
 from __future__ import annotations
 
@@ -99,10 +99,10 @@ def open_sink(
             f"{out}: expected a name in {' or '.join(CONTAINERS)}, a folder, or a pattern like f_%05d.png"
         )
     if suffix == ".png" and not re.search(r"%(0\d+)?d", path.name):
-        raise UsageError(f"{out}: one picture cannot hold a video; expected a pattern like f_%05d.png")
+        raise UsageError(f"{out}: one image cannot hold a video; expected a pattern like f_%05d.png")
     if coding.codec != "auto":
-        raise UsageError(f"--codec {coding.codec} has no meaning for pictures ({out})")
-    return PictureSink(path / "%06d.png" if suffix != ".png" else path, overwrite)
+        raise UsageError(f"--codec {coding.codec} has no meaning for images ({out})")
+    return ImageSink(path / "%06d.png" if suffix != ".png" else path, overwrite)
 
 
 class FileSink:
@@ -141,10 +141,10 @@ class FileSink:
         try:
             if self._container is None:
                 self._open(frame)
-            picture = to_video_frame(self._trimmed(frame), self._pixels)
+            image = to_video_frame(self._trimmed(frame), self._pixels)
             self._last = max(self._last + 1, round((frame.time - self._first) / CLOCK))
-            picture.pts, picture.time_base = self._last, CLOCK
-            self._container.mux(self._video.encode(picture))
+            image.pts, image.time_base = self._last, CLOCK
+            self._container.mux(self._video.encode(image))
         except (av.FFmpegError, OSError) as error:
             raise OutputError(
                 f"{self.path}: cannot be written: {getattr(error, 'strerror', None) or error}"
@@ -229,7 +229,7 @@ class FileSink:
         if self.encoder == "ffv1":
             return {"level": "3"}
         if self.encoder == "mpeg4":
-            return {"flags": "+qscale", "global_quality": str(118 * 3)}  # quantiser 3 of 1 to 31
+            return {"flags": "+qscale", "global_quality": str(118 * 3)}  # quantizer 3 of 1 to 31
         return {"b": "8000000"}
 
     def _trimmed(self, frame: Frame) -> Frame:
@@ -246,23 +246,23 @@ class FileSink:
         return Frame((luma, *chroma), frame.time, frame.index, frame.limited, frame.matrix)
 
 
-class PictureSink:
-    """PNG pictures, each written whole or not at all, numbered from 0."""
+class ImageSink:
+    """PNG images, each written whole or not at all, numbered from 0."""
 
     def __init__(self, pattern: Path, overwrite: bool) -> None:
         """Note the names.
 
         Raises:
-            UsageError: if there are pictures already and they are not to be replaced.
+            UsageError: if there are images already and they are not to be replaced.
         """
-        from ivfuse.image.pairing import list_pictures
+        from ivfuse.image.pairing import list_images
 
         self.notes: list[str] = []
         self._pattern = pattern
         self._count = 0
         folder = pattern.parent
-        if not overwrite and folder.is_dir() and list_pictures(folder):
-            raise UsageError(f"{folder}: there are pictures in it already; --overwrite replaces them")
+        if not overwrite and folder.is_dir() and list_images(folder):
+            raise UsageError(f"{folder}: there are images in it already; --overwrite replaces them")
 
     def write(self, frame: Frame) -> None:
         """See :meth:`Sink.write`."""
@@ -279,7 +279,7 @@ class PictureSink:
         self._count += 1
 
     def sound(self, packet: Packet) -> None:
-        """Pictures are silent."""
+        """Images are silent."""
 
     def close(self) -> Path | None:
         """See :meth:`Sink.close`."""

@@ -1,4 +1,4 @@
-"""Pictures for the gallery: scaled previews within a budget of bytes, and links to the files themselves."""
+"""Images for the gallery: scaled previews within a budget of bytes, and links to the files themselves."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ivfuse.benchmark.tables import relative
 from ivfuse.image.read import Window, read_visible
 from ivfuse.metrics.evaluate import to_levels
 from ivfuse.runtime.processes import ask_all
-from ivfuse.thermal.read import read_coloured
+from ivfuse.thermal.read import read_colored
 
 BUDGET = 20_000_000  # bytes of all previews; in text they become a third more, and the page stays below 30 MB
 ENOUGH = 70_000  # bytes of one preview
-LEAST = 2_500  # below this a preview shows nothing; pictures are linked instead
+LEAST = 2_500  # below this a preview shows nothing; images are linked instead
 
 # longest side and quality, tried in this order until the preview is small enough
 _LADDER = ((640, 80), (640, 65), (512, 65), (400, 60), (320, 55), (240, 50), (160, 40))
@@ -47,11 +47,11 @@ def gallery(results: Results, jobs: int, budget: int = BUDGET) -> tuple[dict[str
 
     Args:
         results: what was measured.
-        jobs: processes that scale pictures.
+        jobs: processes that scale images.
         budget: bytes of all previews.
 
     Returns:
-        Plain values for the page's program, and the pictures that these name by number: data URIs, or
+        Plain values for the page's program, and the images that these name by number: data URIs, or
         relative links where the budget does not allow a preview.
     """
     plan = results.plan
@@ -61,19 +61,19 @@ def gallery(results: Results, jobs: int, budget: int = BUDGET) -> tuple[dict[str
         "metrics": _metrics(results),
         "sets": [_set(results, index, files) for index in range(len(plan.sets))],
     }
-    return table, _pictures(files, plan, jobs, budget)
+    return table, _images(files, plan, jobs, budget)
 
 
 def make_preview(_: Any) -> Callable[[PreviewJob], bytes]:
-    """Make the function that scales one picture, for a process of its own."""
+    """Make the function that scales one image, for a process of its own."""
     return preview
 
 
 def preview(job: PreviewJob) -> bytes:
-    """A WebP of a picture, as large as the budget allows.
+    """A WebP of an image, as large as the budget allows.
 
     Raises:
-        InputError: if the picture cannot be read.
+        InputError: if the image cannot be read.
     """
     from PIL import Image
 
@@ -91,13 +91,13 @@ def preview(job: PreviewJob) -> bytes:
 
 
 def _pixels(job: PreviewJob) -> NDArray[np.float32]:
-    """The picture; thermal counts are mapped as they were for the fusion."""
+    """The image; thermal counts are mapped as they were for the fusion."""
     if not job.thermal:
         return read_visible(job.path).pixels
-    return read_coloured(job.path, job.ir_window).pixels
+    return read_colored(job.path, job.ir_window).pixels
 
 
-def _pictures(files: list[tuple[Path, bool]], plan: Plan, jobs: int, budget: int) -> list[str]:
+def _images(files: list[tuple[Path, bool]], plan: Plan, jobs: int, budget: int) -> list[str]:
     most = min(ENOUGH, budget // max(1, len(files)))
     links = [link(path, plan.out) if path.suffix.lower() in _IN_BROWSERS else "" for path, _ in files]
     if most < LEAST:
@@ -130,7 +130,7 @@ def _metrics(results: Results) -> list[dict[str, Any]]:
 
 
 def _set(results: Results, index: int, files: list[tuple[Path, bool]]) -> dict[str, Any]:
-    """One set: its pairs, with pictures by number in ``files`` and scores in the order of the metrics."""
+    """One set: its pairs, with images by number in ``files`` and scores in the order of the metrics."""
     plan = results.plan
     data = plan.sets[index]
     boards = [board for board in results.boards if board.data == data.name]
@@ -149,9 +149,7 @@ def _set(results: Results, index: int, files: list[tuple[Path, bool]]) -> dict[s
                 for name in plan.metrics
             ]
             number = _add(files, path, plan, thermal=False) if path else None
-            shown.append(
-                {"picture": number, "values": values, "failure": reasons.get((method, pair.name), "")}
-            )
+            shown.append({"image": number, "values": values, "failure": reasons.get((method, pair.name), "")})
         sources = [_add(files, pair.ir, plan, thermal=True), _add(files, pair.vi, plan, thermal=False)]
         pairs.append({"name": pair.name, "sources": sources, "methods": shown})
     return {"name": data.name, "pairs": pairs}
@@ -161,7 +159,7 @@ def _fused(plan: Plan, data: str, method: str, pair: str) -> Path | None:
     entry = next(each for each in plan.entries if each.name == method)
     if entry.brought is not None:
         return entry.brought[data].get(pair)
-    path = Store(plan.out).picture(data, method, pair)
+    path = Store(plan.out).image(data, method, pair)
     return path if path.is_file() else None
 
 

@@ -1,6 +1,6 @@
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
-const pictures = JSON.parse(document.getElementById("pictures").textContent);
+const images = JSON.parse(document.getElementById("images").textContent);
 const $ = (id) => document.getElementById(id);
 
 function make(tag, properties = {}, ...children) {
@@ -42,7 +42,7 @@ for (const table of document.querySelectorAll("table")) {
   });
 }
 
-/* The state of a pair's view: zoom and the place of the picture, shared by all pictures of its card. */
+/* The state of a pair's view: zoom and the place of the image, shared by all images of its card. */
 function view(card) {
   const state = { z: 1, x: 0, y: 0 };
   const clamp = (value) => Math.min(0, Math.max(1 - state.z, value));
@@ -129,25 +129,25 @@ function keys(card, look) {
 /* What a card can show: the sources, then every method. */
 function views(pair) {
   return [
-    { name: "infrared", picture: pair.sources[0], failure: "" },
-    { name: "visible", picture: pair.sources[1], failure: "" },
+    { name: "infrared", image: pair.sources[0], failure: "" },
+    { name: "visible", image: pair.sources[1], failure: "" },
     ...pair.methods.map((each, index) => ({ name: data.methods[index], method: index, ...each })),
   ];
 }
 
 function image(each, alt) {
-  const source = each.picture ? pictures[each.picture.number] : "";
+  const source = each.image ? images[each.image.number] : "";
   return source ? make("img", { src: source, alt, draggable: false, decoding: "async" }) : null;
 }
 
 function compare(pair, look) {
-  const all = views(pair).filter((each) => each.picture && pictures[each.picture.number]);
+  const all = views(pair).filter((each) => each.image && images[each.image.number]);
   if (all.length < 2) return "";
   const stage = make("div", { className: "frame stage", tabIndex: 0 });
   stage.setAttribute("aria-label", "before and after of " + pair.name);
   const sides = ["left", "right"].map((side) => {
     const select = make("select", {}, ...all.map((each, index) => make("option", { value: index }, each.name)));
-    select.setAttribute("aria-label", side + " picture");
+    select.setAttribute("aria-label", side + " image");
     select.addEventListener("change", draw);
     return select;
   });
@@ -173,15 +173,15 @@ function best(pair, metric) {
 
 function figure(each, pair, metric, look) {
   const frame = make("div", { className: "frame" });
-  const picture = image(each, each.name + " of " + pair.name);
+  const image = image(each, each.name + " of " + pair.name);
   const gone = each.failure || "no preview";
-  frame.append(picture ?? make("div", { className: "failure", textContent: gone }));
-  if (picture) zoomable(frame, look);
-  const name = each.picture && each.picture.link
-    ? make("a", { href: each.picture.link, textContent: each.name, title: "open the file" })
+  frame.append(image ?? make("div", { className: "failure", textContent: gone }));
+  if (image) zoomable(frame, look);
+  const name = each.image && each.image.link
+    ? make("a", { href: each.image.link, textContent: each.name, title: "open the file" })
     : make("span", { textContent: each.name });
   const caption = make("figcaption", {}, name);
-  const node = make("figure", { tabIndex: picture ? 0 : -1 }, frame, caption);
+  const node = make("figure", { tabIndex: image ? 0 : -1 }, frame, caption);
   if (each.method !== undefined) {
     node.classList.add("m" + each.method);
     const value = each.values[metric];
@@ -204,7 +204,7 @@ function fill(card, pair, metric) {
     make("div", { className: "tools" }, make("h3", { textContent: pair.name }),
       button("+", "zoom in", () => look.zoom(1.5)),
       button("−", "zoom out", () => look.zoom(1 / 1.5)),
-      button("1:1", "whole picture", () => look.reset())),
+      button("1:1", "whole image", () => look.reset())),
     compare(pair, look),
     make("div", { className: "strip" }, ...views(pair).map((each) => figure(each, pair, metric, look))),
   );

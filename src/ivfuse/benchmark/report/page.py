@@ -12,7 +12,7 @@ from pathlib import Path
 import ivfuse
 from ivfuse.benchmark.report import plots
 from ivfuse.benchmark.report.gallery import BUDGET, gallery
-from ivfuse.benchmark.report.svg import COLOURS
+from ivfuse.benchmark.report.svg import COLORS
 from ivfuse.benchmark.results import Board, Results
 from ivfuse.benchmark.tables import cost_cells, shown
 from ivfuse.image.write import write_bytes
@@ -28,14 +28,14 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
     Args:
         results: what was measured.
         path: in the folder of the report; links are relative to it.
-        jobs: processes that scale pictures.
+        jobs: processes that scale images.
         budget: bytes of all previews.
 
     Raises:
         OutputError: it cannot be written; it is written whole or not at all.
     """
     index = {name: number for number, name in enumerate(results.methods)}
-    table, pictures = gallery(results, jobs, budget)
+    table, images = gallery(results, jobs, budget)
     sets = ", ".join(data.name for data in results.plan.sets)
     parts = [
         f"<header><h1>Fusion benchmark</h1><p>{escape(_count(len(index), 'method'))} on "
@@ -54,7 +54,7 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Fusion benchmark: {escape(sets)}</title>"
         f"<style>{_asset('page.css')}{hidden}</style></head><body>{''.join(parts)}"
-        f"{_json('data', table)}{_json('pictures', pictures)}"
+        f"{_json('data', table)}{_json('images', images)}"
         f"<script>{_asset('page.js')}</script></body></html>\n"
     )
     write_bytes(path, page.encode())
@@ -65,7 +65,7 @@ def _summary(results: Results, index: dict[str, int]) -> str:
     lines = [*_winner(results), _frontier(results), _fastest(results)]
     items = "".join(f"<li>{line}</li>" for line in lines if line)
     heads = ["method", "mean rank", "best in", *("wall s", "CPU s", "slowest s", "peak MiB", "timed")]
-    heads += ["no picture"]
+    heads += ["no image"]
     wins = Counter(order[0] for board in results.leading for order in board.best.values() if order)
     rows = []
     for name in results.methods:
@@ -90,16 +90,16 @@ def _winner(results: Results) -> list[str]:
     first, *others = results.methods
     metrics, sets = len(results.plan.metrics), len(results.plan.sets)
     cost = results.costs[first].wall
-    at = f", at {cost:.3g} s a picture" if cost > 0 else "; its pictures were brought, so it has no time"
+    at = f", at {cost:.3g} s an image" if cost > 0 else "; its images were brought, so it has no time"
     lines = [
         f"<b>{escape(first)}</b> has the best mean rank, {results.overall[first]:.2f} over "
         f"{_count(metrics, 'metric')} and {_count(sets, 'set')} "
         f"(convention {escape(results.plan.conventions[0])}){at}."
     ]
     if results.failed[first]:
-        lines.append(f"Every method lacks pictures; {escape(first)} lacks {results.failed[first]}.")
+        lines.append(f"Every method lacks images; {escape(first)} lacks {results.failed[first]}.")
     elif gaps := [name for name in results.methods if results.failed[name]]:
-        lines.append(f"{_names(gaps)} lack pictures, so they stand after all others, whatever their values.")
+        lines.append(f"{_names(gaps)} lack images, so they stand after all others, whatever their values.")
     if others:
         lines += [_clear(board, first) for board in results.leading]
     lead: dict[str, list[str]] = {}
@@ -112,20 +112,18 @@ def _winner(results: Results) -> list[str]:
 
 
 def _clear(board: Board, first: str) -> str:
-    """Whether the winner's lead on a set is more than chance, by ranks within pictures."""
-    ranks, reach = board.picture_rank.ranks, board.picture_rank.difference
+    """Whether the winner's lead on a set is more than chance, by ranks within images."""
+    ranks, reach = board.image_rank.ranks, board.image_rank.difference
     alike = [name for name in board.methods if name != first and abs(ranks[name] - ranks[first]) <= reach]
     behind = [name for name in alike if ranks[name] >= ranks[first]]
     ahead = [name for name in ranks if ranks[first] - ranks[name] > reach]
     where = f"On {escape(board.data)} ({_count(len(board.pairs), 'pair')})"
     if ahead:
-        return f"{where}, picture by picture, {_names(ahead)} ranked clearly better than {escape(first)}."
+        return f"{where}, image by image, {_names(ahead)} ranked clearly better than {escape(first)}."
     if alike:
         also = [name for name in alike if name not in behind]
-        return (
-            f"{where}, picture by picture, it cannot be told from {_names([*behind, *also])} (Nemenyi, 0.05)."
-        )
-    return f"{where}, picture by picture, it ranks clearly before every other (Nemenyi, 0.05)."
+        return f"{where}, image by image, it cannot be told from {_names([*behind, *also])} (Nemenyi, 0.05)."
+    return f"{where}, image by image, it ranks clearly before every other (Nemenyi, 0.05)."
 
 
 def _frontier(results: Results) -> str:
@@ -148,12 +146,12 @@ def _fastest(results: Results) -> str:
     if not timed:
         return ""
     name = min(timed, key=lambda each: results.costs[each].wall)
-    return f"Fastest: <b>{escape(name)}</b>, {results.costs[name].wall:.3g} s a picture."
+    return f"Fastest: <b>{escape(name)}</b>, {results.costs[name].wall:.3g} s an image."
 
 
 def _problems(results: Results) -> str:
     if not results.problems and not results.remarks():
-        return "<p class=note>Every method has a picture of every pair.</p>"
+        return "<p class=note>Every method has an image of every pair.</p>"
     counts = Counter(problem.method for problem in results.problems)
     lines = [f"{x.data}, {x.method}, {x.pair}: {x.reason}" for x in results.problems] + results.remarks()
     head = "".join(f"{escape(name)}: {number} without scores. " for name, number in counts.items())
@@ -165,28 +163,28 @@ def _problems(results: Results) -> str:
 def _board(board: Board, results: Results, index: dict[str, int]) -> str:
     several = len(results.plan.conventions) > 1
     title = f"{board.data}, convention {board.convention}" if several else board.data
-    recognised = next(data.recognised for data in results.plan.sets if data.name == board.data)
+    recognized = next(data.recognized for data in results.plan.sets if data.name == board.data)
     boxes = "".join(_figure(plots.boxes(board, metric, index), "") for metric in board.best)
-    test = board.picture_rank
+    test = board.image_rank
     p = "below 0.0001" if test.p < 1e-4 else f"{test.p:.4f}"
     ranks = (
-        f"Ranks within each picture, averaged over the metrics; a missing picture comes last. A bar joins"
-        f" methods that {_count(test.blocks, 'picture')} do not tell apart (Nemenyi, 0.05). Friedman: p {p}."
+        f"Ranks within each image, averaged over the metrics; a missing image comes last. A bar joins"
+        f" methods that {_count(test.blocks, 'image')} do not tell apart (Nemenyi, 0.05). Friedman: p {p}."
     )
     radar = "Means from the worst method (inner ring) to the best (outer ring); it shows order, not size."
     return (
-        f"<section><h2>{escape(title)}</h2><p>{_count(len(board.pairs), 'pair')}. {escape(recognised)}.</p>"
+        f"<section><h2>{escape(title)}</h2><p>{_count(len(board.pairs), 'pair')}. {escape(recognized)}.</p>"
         f"{_values(board, index)}{_quotes(board)}"
         f"<div class='plots two'>{_figure(plots.critical(test, index), ranks)}"
         f"{_figure(plots.radar(board, index), radar)}</div>"
-        f"<details open><summary>Values per picture, metric by metric</summary>"
+        f"<details open><summary>Values per image, metric by metric</summary>"
         f"<div class=plots>{boxes}</div><p class=note>Box: quartiles; whiskers: within 1.5 box lengths; dots:"
-        f" single pictures beyond; thin line: median; thick line: mean.</p></details></section>"
+        f" single images beyond; thin line: median; thick line: mean.</p></details></section>"
     )
 
 
 def _values(board: Board, index: dict[str, int]) -> str:
-    heads = ["method", "mean rank", *(_headed(name) for name in board.best), "no picture"]
+    heads = ["method", "mean rank", *(_headed(name) for name in board.best), "no image"]
     rows = []
     for method in board.methods:
         cells = [_value(board, method, name) for name in board.best]
@@ -197,9 +195,9 @@ def _values(board: Board, index: dict[str, int]) -> str:
             cells = [f"{quote.values[name]:g}" if name in quote.values else "" for name in board.best]
             quoted.append((quote.row.method, ["", *cells, ""]))
     note = (
-        "Mean ± sd over pictures; point at a value for its 95 % interval. <b class=first>Best</b>, "
+        "Mean ± sd over images; point at a value for its 95 % interval. <b class=first>Best</b>, "
         "<i class=second>second</i>; ≈ not told from the best (Wilcoxon signed-rank, Holm, 0.05); † values on"
-        " fewer pictures than there are. Methods that lack pictures come after all others."
+        " fewer images than there are. Methods that lack images come after all others."
     )
     return f"{_table(heads, rows, index, quoted)}<p class=note>{note}</p>"
 
@@ -241,7 +239,7 @@ def _about(results: Results) -> str:
     texts = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(get_convention(name).text)}</dd>" for name in plan.conventions
     )
-    files = ("summary.csv", "pictures.csv", "tests.csv", "results.json", "tables.md", "tables.tex")
+    files = ("summary.csv", "images.csv", "tests.csv", "results.json", "tables.md", "tables.tex")
     links = ", ".join(f'<a href="tables/{name}">{name}</a>' for name in files)
     threads = f"{plan.threads} threads" if plan.threads else "threads left to the runtime"
     return (
@@ -253,7 +251,7 @@ def _about(results: Results) -> str:
 
 def _legend(index: dict[str, int]) -> str:
     boxes = "".join(
-        f'<label class="c{number % COLOURS}"><input type=checkbox checked data-method={number}><i></i>'
+        f'<label class="c{number % COLORS}"><input type=checkbox checked data-method={number}><i></i>'
         f"{escape(name)}</label>"
         for name, number in index.items()
     )
@@ -270,7 +268,7 @@ def _table(
     head = "".join(f"<th scope=col>{escape(name)}</th>" for name in heads)
     body = "".join(
         f'<tr class="m{index[name]}">'
-        f'<th scope=row class="c{index[name] % COLOURS}"><i></i>{escape(name)}</th>'
+        f'<th scope=row class="c{index[name] % COLORS}"><i></i>{escape(name)}</th>'
         + "".join(f"<td>{cell}</td>" for cell in cells)
         + "</tr>"
         for name, cells in rows

@@ -18,11 +18,11 @@ _ROW = 20.0
 
 
 def quality_against_speed(results: Results, index: dict[str, int]) -> str:
-    """Mean rank against seconds per picture; methods without a time stand at the right edge.
+    """Mean rank against seconds per image; methods without a time stand at the right edge.
 
     Args:
         results: what was measured.
-        index: method -> number of its colour.
+        index: method -> number of its color.
     """
     left, right, top = 40.0, 300.0, 34.0
     bottom = max(268.0, top + 14.0 * len(results.methods))
@@ -46,7 +46,7 @@ def quality_against_speed(results: Results, index: dict[str, int]) -> str:
     for rank in svg.ticks(1, worst):
         parts += [svg.line(left, down(rank), right, down(rank), "grid")]
         parts += [svg.text(left - 6, down(rank) + 4, f"{rank:g}", "end")]
-    parts.append(svg.text((left + right) / 2, bottom + 34, "seconds per picture", "middle", "axis"))
+    parts.append(svg.text((left + right) / 2, bottom + 34, "seconds per image", "middle", "axis"))
     parts.append(svg.text(8, 16, "mean rank (1 is best)", class_="axis"))
     places = {name: (across(name), down(results.overall[name])) for name in results.methods}
     labels = _labels(places)
@@ -58,7 +58,7 @@ def quality_against_speed(results: Results, index: dict[str, int]) -> str:
         side, height, anchor = labels[name]
         words = svg.text(side, height, name if wall > 0 else f"{name} (no time)", anchor, "label")
         parts.append(svg.element("g", dot + words, class_=svg.series(index[name])))
-    return svg.picture(_WIDTH, bottom + 42, parts, "Mean rank against seconds per picture", "speed")
+    return svg.image(_WIDTH, bottom + 42, parts, "Mean rank against seconds per image", "speed")
 
 
 def _labels(places: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float, str]]:
@@ -83,13 +83,13 @@ def boxes(board: Board, metric: str, index: dict[str, int]) -> str:
     """A box for each method: quartiles, whiskers within 1.5 box lengths, outliers by name, the mean as a bar.
 
     Args:
-        board: values per picture.
+        board: values per image.
         metric: which one.
-        index: method -> number of its colour.
+        index: method -> number of its color.
     """
     methods = [name for name in board.methods if board.spreads[name][metric].count]
     if not methods:
-        return svg.picture(_WIDTH, 40, [svg.text(8, 24, f"{metric}: no values")], metric, "boxes")
+        return svg.image(_WIDTH, 40, [svg.text(8, 24, f"{metric}: no values")], metric, "boxes")
     all_values = np.concatenate([board.values[name][metric] for name in methods])
     low, high = float(np.nanmin(all_values)), float(np.nanmax(all_values))
     room = (high - low) * 0.04 or 1.0
@@ -110,7 +110,7 @@ def boxes(board: Board, metric: str, index: dict[str, int]) -> str:
             left - 8, middle + 4, _short(name), "end", "label"
         )
         parts.append(svg.element("g", body, class_=svg.series(index[name])))
-    return svg.picture(_WIDTH, height, parts, f"{metric} per picture, a box for each method", "boxes")
+    return svg.image(_WIDTH, height, parts, f"{metric} per image, a box for each method", "boxes")
 
 
 def _box(board: Board, metric: str, name: str, middle: float, across: Callable[[float], float]) -> str:
@@ -120,7 +120,7 @@ def _box(board: Board, metric: str, name: str, middle: float, across: Callable[[
     reach = 1.5 * (third - first)
     inside = found[(found >= first - reach) & (found <= third + reach)]
     spread = board.spreads[name][metric]
-    said = f"{name}: mean {shown(spread.mean)}, median {shown(median)}, {spread.count} pictures"
+    said = f"{name}: mean {shown(spread.mean)}, median {shown(median)}, {spread.count} images"
     width = max(1.0, across(third) - across(first))
     parts = [
         svg.line(across(float(inside.min())), middle, across(float(inside.max())), middle, "whisker"),
@@ -142,31 +142,31 @@ def radar(board: Board, index: dict[str, int]) -> str:
 
     Args:
         board: what was measured.
-        index: method -> number of its colour.
+        index: method -> number of its color.
     """
     metrics = [name for name, order in board.best.items() if order]
-    centre_x, centre_y, inner, outer = _WIDTH / 2, 160.0, 24.0, 122.0
+    center_x, center_y, inner, outer = _WIDTH / 2, 160.0, 24.0, 122.0
     if len(metrics) < 3:
         words = "A radar needs three metrics."
-        return svg.picture(_WIDTH, 40, [svg.text(8, 24, words)], words, "radar")
+        return svg.image(_WIDTH, 40, [svg.text(8, 24, words)], words, "radar")
 
     def point(axis: int, part: float) -> tuple[float, float]:
         angle = 2 * math.pi * axis / len(metrics) - math.pi / 2
         reach = inner + (outer - inner) * part
-        return centre_x + reach * math.cos(angle), centre_y + reach * math.sin(angle)
+        return center_x + reach * math.cos(angle), center_y + reach * math.sin(angle)
 
     parts = []
     for part in (0.0, 0.5, 1.0):
         parts.append(_polygon([point(axis, part) for axis in range(len(metrics))], "ring"))
     for axis, name in enumerate(metrics):
         x, y = point(axis, 1.14)
-        anchor = "middle" if abs(x - centre_x) < 20 else "start" if x > centre_x else "end"
+        anchor = "middle" if abs(x - center_x) < 20 else "start" if x > center_x else "end"
         parts += [svg.line(*point(axis, 0), *point(axis, 1), "grid"), svg.text(x, y + 4, name, anchor)]
     for name in board.methods:
         places = [point(axis, _part(board, metric, name)) for axis, metric in enumerate(metrics)]
         shape = _polygon(places, "shape", svg.titled(name))
         parts.append(svg.element("g", shape, class_=svg.series(index[name])))
-    return svg.picture(_WIDTH, 318, parts, f"Means of {board.data}, from worst to best method", "radar")
+    return svg.image(_WIDTH, 318, parts, f"Means of {board.data}, from worst to best method", "radar")
 
 
 def _part(board: Board, metric: str, name: str) -> float:
@@ -185,8 +185,8 @@ def critical(test: Friedman, index: dict[str, int]) -> str:
     """Mean ranks on a line; a bar joins methods whose ranks do not differ at the level 0.05 (Nemenyi).
 
     Args:
-        test: over the pictures of a set.
-        index: method -> number of its colour.
+        test: over the images of a set.
+        index: method -> number of its color.
 
     Source: Demsar, Journal of Machine Learning Research 7, 2006, section 3.2.4.
     """
@@ -218,7 +218,7 @@ def critical(test: Friedman, index: dict[str, int]) -> str:
         path = svg.element("polyline", points=f"{x:.1f},{top} {x:.1f},{y:.1f} {edge:.1f},{y:.1f}")
         parts.append(svg.element("g", path + words, class_=svg.series(index[name])))
     height = below + 17 * half
-    return svg.picture(_WIDTH, height, parts, "Mean ranks and the critical difference", "critical")
+    return svg.image(_WIDTH, height, parts, "Mean ranks and the critical difference", "critical")
 
 
 def _alike(ranks: Sequence[float], difference: float) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Small pieces of SVG: shapes, text, axes. Colours are classes; the page gives them a style."""
+"""Small pieces of SVG: shapes, text, axes. Colors are classes; the page gives them a style."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-COLOURS = 10  # series beyond share colours with the first ones, dashed
+COLORS = 10  # series beyond share colors with the first ones, dashed
 
 
 def element(name: str, text: str = "", **attributes: object) -> str:
@@ -18,7 +18,7 @@ def element(name: str, text: str = "", **attributes: object) -> str:
     return f"<{name}{given}>{text}</{name}>"
 
 
-def picture(width: float, height: float, parts: Iterable[str], label: str, kind: str) -> str:
+def image(width: float, height: float, parts: Iterable[str], label: str, kind: str) -> str:
     """A whole SVG that scales with the page; ``label`` is what a screen reader says."""
     box = f"0 0 {_number(width)} {_number(height)}"
     return element("svg", "".join(parts), viewBox=box, role="img", aria_label=label, class_=f"plot {kind}")
@@ -40,8 +40,8 @@ def titled(words: str) -> str:
 
 
 def series(index: int) -> str:
-    """Classes of a method's shapes: its own number, to hide it, and its colour."""
-    return f"m{index} c{index % COLOURS}{' again' if index >= COLOURS else ''}"
+    """Classes of a method's shapes: its own number, to hide it, and its color."""
+    return f"m{index} c{index % COLORS}{' again' if index >= COLORS else ''}"
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:

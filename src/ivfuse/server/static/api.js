@@ -56,8 +56,8 @@ export async function call(path, { form, signal } = {}) {
 export function formOf(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) {
-    if (value instanceof File) form.append(name, value, "picture"); // its name is nobody's business
-    else if (value instanceof Blob) form.append(name, value, "picture");
+    if (value instanceof File) form.append(name, value, "image"); // its name is nobody's business
+    else if (value instanceof Blob) form.append(name, value, "image");
     else if (value !== null && value !== undefined && value !== "") form.append(name, String(value));
   }
   return form;

@@ -1,4 +1,4 @@
-// The page: files in, requests to the server, pictures out. Nothing is kept but in this tab.
+// The page: files in, requests to the server, images out. Nothing is kept but in this tab.
 
 import { Refusal, blobOf, call, formOf, onToken } from "/static/api.js";
 import { Controls } from "/static/controls.js";
@@ -16,7 +16,7 @@ const LABELS = { infrared: "Infrared", visible: "Visible", fused: "Fused" };
 const files = { ir: null, vi: null };
 const results = new Map();
 let can = null;
-let single = false; // the infrared file holds both pictures
+let single = false; // the infrared file holds both images
 let shown = null;
 let running = null;
 let timer = 0;
@@ -129,7 +129,7 @@ async function refuse() {
 
 function checkSize() {
   const total = (files.ir?.size ?? 0) + (files.vi?.size ?? 0);
-  if (can && total > can.limits.upload_bytes) throw new Refusal(`The pictures are ${(total / 1e6).toFixed(1)} MB together; this server takes ${(can.limits.upload_bytes / 1e6).toFixed(0)} MB.`);
+  if (can && total > can.limits.upload_bytes) throw new Refusal(`The images are ${(total / 1e6).toFixed(1)} MB together; this server takes ${(can.limits.upload_bytes / 1e6).toFixed(0)} MB.`);
 }
 
 function drop(key) {
@@ -139,9 +139,9 @@ function drop(key) {
 }
 
 function dressed(reply, fields) {
-  const blobs = { fused: blobOf(reply.picture, reply.media_type), infrared: blobOf(reply.infrared, "image/jpeg"), visible: blobOf(reply.visible, "image/jpeg") };
+  const blobs = { fused: blobOf(reply.image, reply.media_type), infrared: blobOf(reply.infrared, "image/jpeg"), visible: blobOf(reply.visible, "image/jpeg") };
   const urls = Object.fromEntries(Object.entries(blobs).map(([name, blob]) => [name, URL.createObjectURL(blob)]));
-  const { picture, infrared, visible, ...facts } = reply;
+  const { image, infrared, visible, ...facts } = reply;
   return { ...facts, fields, blobs, urls };
 }
 
@@ -164,14 +164,14 @@ function show(result) {
   const big = size > SMALL && !scores.known.has(result);
   find("measure").hidden = !big;
   clearTimeout(scoring);
-  if (big) scores.clear("Measuring a picture of this size takes a while.");
+  if (big) scores.clear("Measuring an image of this size takes a while.");
   else { if (!scores.known.has(result)) scores.clear("Measuring …"); scoring = setTimeout(measure, scores.known.has(result) ? 0 : STILL); }
 }
 
 function sayRegistration(registration) {
   find("register-said").textContent = registration
     ? `${registration.summary} Score: ${registration.score.toFixed(2)} of 1.`
-    : "Lays the infrared picture onto the visible one if the cameras did not look from the same place.";
+    : "Lays the infrared image onto the visible one if the cameras did not look from the same place.";
 }
 
 async function measure() {

@@ -1,4 +1,4 @@
-// The choices: method, colours, thermal range; what they say is what the server is asked for.
+// The choices: method, colors, thermal range; what they say is what the server is asked for.
 
 const STEPS = 400; // of the sliders of the thermal range
 const UNITS = { C: " °C", levels: "", counts: "", values: "" };
@@ -34,15 +34,15 @@ export class Controls {
         .map(({ name }) => make("option", { value: name, textContent: name + (name === can.default ? " (default)" : "") }))));
     find("method").replaceChildren(...groups.filter((group) => group.children.length));
     find("method").value = can.default;
-    const chips = [["", "Photo", "photo"], ["grey", "Grey", "grey"], ...can.palettes.map(({ name, colors }) => [name, label(name), colors])];
-    find("colours").replaceChildren(...chips.map(([value, text, look]) => {
+    const chips = [["", "Photo", "photo"], ["gray", "Gray", "gray"], ...can.palettes.map(({ name, colors }) => [name, label(name), colors])];
+    find("colors").replaceChildren(...chips.map(([value, text, look]) => {
       const swatch = make("i");
       if (typeof look === "string") swatch.className = look;
       else if (look.length) swatch.style.background = `linear-gradient(90deg, ${look.join(", ")})`;
-      const radio = make("input", { type: "radio", name: "colour", value, checked: value === "" });
+      const radio = make("input", { type: "radio", name: "color", value, checked: value === "" });
       return make("label", {}, radio, make("span", {}, ...(look.length ? [swatch] : []), text));
     }));
-    this.camera = find("colours").querySelector('[value="camera"]')?.parentElement;
+    this.camera = find("colors").querySelector('[value="camera"]')?.parentElement;
     this.tell();
   }
 
@@ -52,20 +52,20 @@ export class Controls {
     this.find("window").value = "percentile";
     this.range = null;
     if (this.camera) this.camera.hidden = !single;
-    if (!single && this.colour() === "camera") this.find("colours").querySelector("input").checked = true;
+    if (!single && this.color() === "camera") this.find("colors").querySelector("input").checked = true;
     this.tell();
   }
 
-  colour() { return this.find("choices").elements.colour.value; }
+  color() { return this.find("choices").elements.color.value; }
 
   /** The fields of a request. */
   fields() {
     const { find } = this;
-    const colour = this.colour();
+    const color = this.color();
     return {
       method: find("method").value,
-      gray: colour === "grey" ? "true" : "",
-      palette: colour === "grey" ? "" : colour,
+      gray: color === "gray" ? "true" : "",
+      palette: color === "gray" ? "" : color,
       window: find("window").value === "range" ? this.ends() : find("window").value === "plateau" ? "plateau" : "",
       scale: find("scale").value,
       register: find("register").checked ? "true" : "",

@@ -1,7 +1,7 @@
-// Which of two files is the infrared one, by their names; and whether one file holds both pictures.
+// Which of two files is the infrared one, by their names; and whether one file holds both images.
 
 const THERMAL = /(^|[^a-z])(ir|lwir|mwir|tir|nir|flir|infrared|thermal|therm|heat|t)(?=[^a-z]|$)/i;
-const VISIBLE = /(^|[^a-z])(vi|vis|visible|rgb|photo|color|colour|eo|v)(?=[^a-z]|$)/i;
+const VISIBLE = /(^|[^a-z])(vi|vis|visible|rgb|photo|color|color|eo|v)(?=[^a-z]|$)/i;
 const SEARCHED = 1 << 20; // bytes at the beginning of a file, where a camera's marks stand
 
 /** Two files as [infrared, visible]. */

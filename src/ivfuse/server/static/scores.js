@@ -1,4 +1,4 @@
-// The scores of a result, computed by the server when the picture stands still.
+// The scores of a result, computed by the server when the image stands still.
 
 import { call, formOf } from "/static/api.js";
 
@@ -37,6 +37,6 @@ export class Scores {
         cell("td", value === null ? "–" : value.toFixed(value >= 100 ? 1 : 3), { title: reasons[name] ?? "" }), better);
       return row;
     }));
-    this.find("scores-said").textContent = "Of the picture as it is shown. Scores compare methods on one pair; they do not replace looking.";
+    this.find("scores-said").textContent = "Of the image as it is shown. Scores compare methods on one pair; they do not replace looking.";
   }
 }

@@ -1,4 +1,4 @@
-// Two pictures laid over one another: a divider between them, zoom and panning by pointer, wheel and keys.
+// Two images laid over one another: a divider between them, zoom and panning by pointer, wheel and keys.
 
 const MOST = 16;
 const STEP = 1.5;
@@ -24,12 +24,12 @@ export class Viewer {
     this.divide(50);
   }
 
-  /** Show two pictures, each { url, label }, of one size. */
+  /** Show two images, each { url, label }, of one size. */
   show(left, right, width, height) {
     this.fit.style.setProperty("--aspect", width / height);
     [left, right].forEach(({ url, label }, side) => {
       if (this.images[side].src !== url) this.images[side].src = url;
-      this.images[side].alt = `${label} picture`;
+      this.images[side].alt = `${label} image`;
       this.tags[side].textContent = label;
     });
     this.split.setAttribute("aria-label", `Where ${left.label.toLowerCase()} ends and ${right.label.toLowerCase()} begins`);
@@ -55,7 +55,7 @@ export class Viewer {
 
   pan(x, y) { this.x += x; this.y += y; this.apply(); }
 
-  /** Put zoom and place on the pictures; they always cover the frame. */
+  /** Put zoom and place on the images; they always cover the frame. */
   apply() {
     this.x = Math.min(0, Math.max(1 - this.zoom, this.x));
     this.y = Math.min(0, Math.max(1 - this.zoom, this.y));
@@ -83,7 +83,7 @@ export class Viewer {
     keys[event.key]();
   }
 
-  /** The arrows move the divider while the whole picture is seen. */
+  /** The arrows move the divider while the whole image is seen. */
   sideways(step) {
     if (this.zoom > 1) this.pan(step, 0);
     else this.divide(Number(this.split.value) - step * 50);

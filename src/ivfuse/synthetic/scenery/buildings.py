@@ -20,8 +20,8 @@ from ivfuse.synthetic.scenery.canvas import (
 )
 from ivfuse.synthetic.scenery.setting import WALL, Hour, Lights
 
-DENSITY = (6.0, 64.0)  # texture pixels of a metre, for far and near houses
-FLOOR = 3.3  # metres
+DENSITY = (6.0, 64.0)  # texture pixels of a meter, for far and near houses
+FLOOR = 3.3  # meters
 GROUND_FLOOR = 4.0
 
 _WALLS: tuple[tuple[Color, bool], ...] = (
@@ -42,7 +42,7 @@ class Facade:
     """A wall in the making.
 
     Attributes:
-        density: pixels of a metre.
+        density: pixels of a meter.
         albedo: (h, w, 3) linear.
         glow: light of its own, (h, w, 3) linear.
         heat: (h, w).
@@ -54,7 +54,7 @@ class Facade:
     heat: Floats
 
     def box(self, x: float, y: float, width: float, height: float) -> tuple[slice, slice]:
-        """The pixels of a rectangle; x and y are metres from the left and the ground to its corner."""
+        """The pixels of a rectangle; x and y are meters from the left and the ground to its corner."""
         rows, columns = self.heat.shape
         top, left = rows - (y + height) * self.density, x * self.density
         return (
@@ -65,7 +65,7 @@ class Facade:
     def plate(
         self, x: float, y: float, width: float, height: float, color: Color, heat: float, shadow: bool = True
     ) -> None:
-        """A flat part of one colour, with a thin shadow below it."""
+        """A flat part of one color, with a thin shadow below it."""
         if shadow:
             self.albedo[self.box(x, y - 0.12, width, 0.12)] *= 0.6
         box = self.box(x, y, width, height)
@@ -89,7 +89,7 @@ def paint_houses(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, see
             style = walls[len(houses) % len(walls)]
             houses.append((start, length, height, left, int(style), str(signs[len(houses) % len(signs)])))
             start += length
-    if camera.width / 2 > camera.focal:  # a wide picture also shows what is close by
+    if camera.width / 2 > camera.focal:  # a wide image also shows what is close by
         houses += [
             (1.0, 7.0, 12.5, True, int(walls[0]), str(signs[0])),
             (1.0, 5.5, 12.5, False, int(walls[1]), str(signs[1])),
@@ -136,7 +136,7 @@ def _paint_house(
     style: int,
     sign: str,
 ) -> None:
-    """Draw one facade flat, light it and lay it into the picture."""
+    """Draw one facade flat, light it and lay it into the image."""
     start, length, height = size
     x = -WALL if left else WALL
     density = float(np.clip(0.75 * camera.scale(max(start, 10.0)), *DENSITY))
@@ -224,7 +224,7 @@ def draw_facade(
 
 
 def _bricks(rows: int, columns: int, density: float, rng: np.random.Generator) -> Floats:
-    """Courses of bricks with mortar between, as a factor of the wall's colour."""
+    """Courses of bricks with mortar between, as a factor of the wall's color."""
     course, brick = density * 0.15, density * 0.42
     y, x = (np.arange(n, dtype=np.float32) for n in (rows, columns))
     y, x = y[:, np.newaxis], x[np.newaxis]
@@ -234,7 +234,7 @@ def _bricks(rows: int, columns: int, density: float, rng: np.random.Generator) -
     tones = rng.uniform(0.78, 1.18, (64, 64)).astype(np.float32)
     tone = tones[row.astype(int) % 64, column.astype(int) % 64]
     mortar = np.maximum((y / course % 1 > 0.82).astype(np.float32), (shifted % 1 > 0.93).astype(np.float32))
-    seen = min(1.0, course / 4)  # bricks far away are one colour
+    seen = min(1.0, course / 4)  # bricks far away are one color
     return np.asarray(1 + seen * (tone + mortar * (1.35 - tone) - 1), np.float32)
 
 

@@ -1,6 +1,6 @@
 """What the street is painted on: visible light and heat together, through one camera.
 
-World coordinates are metres: x to the right, y up from the road, z away from the camera.
+World coordinates are meters: x to the right, y up from the road, z away from the camera.
 Light is linear, heat is in [0, 1].
 """
 
@@ -27,7 +27,7 @@ class Camera:
     Attributes:
         height: of the canvas, in pixels.
         width: of the canvas, in pixels.
-        eye: height of the camera above the road, in metres.
+        eye: height of the camera above the road, in meters.
         horizon: row of the horizon, as a part of the height.
         zoom: focal length, as a part of the shorter side.
     """
@@ -51,7 +51,7 @@ class Camera:
         return np.stack((columns, rows), -1).astype(np.float32)
 
     def scale(self, z: float) -> float:
-        """Pixels of a metre at a distance."""
+        """Pixels of a meter at a distance."""
         return self.focal / max(z, 0.5)
 
 
@@ -85,7 +85,7 @@ class Canvas:
     def paint(
         self, box: Box, mask: Floats, color: Floats | Color, heat: Floats | float, target: bool = False
     ) -> None:
-        """Lay a colour and a heat over a box, by a mask in [0, 1].
+        """Lay a color and a heat over a box, by a mask in [0, 1].
 
         Args:
             box: rows and columns.
@@ -104,7 +104,7 @@ class Canvas:
     def fill(
         self, points: Floats, color: Color, heat: float, target: bool = False, opacity: float = 1.0
     ) -> None:
-        """Paint a polygon in one colour and heat."""
+        """Paint a polygon in one color and heat."""
         found = self.polygon(points)
         if found is not None:
             self.paint(found[0], found[1] * opacity, color, heat, target)
@@ -132,11 +132,11 @@ class Canvas:
         self.paint(box, mask, shades, heat * (0.86 + 0.14 * inner), target)
 
     def warp(self, image: Floats, corners: Floats) -> None:
-        """Paint a flat picture in perspective.
+        """Paint a flat image in perspective.
 
         Args:
             image: (h, w, 4): linear light and heat.
-            corners: (4, 2) where the picture's corners go, clockwise from the top left.
+            corners: (4, 2) where the image's corners go, clockwise from the top left.
         """
         found = self.polygon(corners)
         if found is None:

@@ -9,14 +9,14 @@ import numpy as np
 from ivfuse.synthetic.scenery.canvas import Camera, Canvas, Color, Floats, ellipse, linear, vector
 from ivfuse.synthetic.scenery.setting import Hour, Lights
 
-# Upper outline of a saloon, rear bumper to front bumper: metres along the car and above the road.
+# Upper outline of a saloon, rear bumper to front bumper: meters along the car and above the road.
 _OUTLINE = (
     (0.00, 0.32), (-0.02, 0.62), (0.05, 0.92), (0.55, 0.99), (0.85, 1.03), (1.40, 1.37), (1.95, 1.45),
     (2.45, 1.42), (3.20, 1.02), (3.75, 0.95), (4.20, 0.83), (4.33, 0.62), (4.30, 0.30),
 )  # fmt: skip
 _LENGTH = 4.3
-_BELT = 1.01  # metres; above it is glass and roof
-_REAR_GLASS, _FRONT_GLASS = (0.86, 1.42), (2.48, 3.18)  # metres along the car
+_BELT = 1.01  # meters; above it is glass and roof
+_REAR_GLASS, _FRONT_GLASS = (0.86, 1.42), (2.48, 3.18)  # meters along the car
 _WHEELS, _RADIUS = (0.82, 3.48), 0.32
 
 PAINTS: tuple[Color, ...] = (
@@ -30,11 +30,11 @@ class Car:
     """One car.
 
     Attributes:
-        x: metres from the middle of the road.
+        x: meters from the middle of the road.
         z: distance of its nearest end.
         towards: it shows us its front.
         running: its engine is warm and its lights are on.
-        paint: colour.
+        paint: color.
     """
 
     x: float
@@ -52,7 +52,7 @@ class _View:
     car: Car
 
     def points(self, along: Floats, up: Floats, across: Floats | float) -> Floats:
-        """Metres along the car from its rear, above the road and right of its middle (as seen) to pixels."""
+        """Meters along the car from its rear, above the road and right of its middle (as seen) to pixels."""
         along = np.asarray(along, np.float32)
         z = self.car.z + (_LENGTH - along if self.car.towards else along)
         return self.camera.project(self.car.x + np.asarray(across, np.float32), np.asarray(up, np.float32), z)
@@ -143,7 +143,7 @@ def _between(value: float, ends: tuple[float, float]) -> bool:
 def _side(
     canvas: Canvas, view: _View, hour: Hour, car: Car, lit: Floats, outline: tuple[Floats, Floats]
 ) -> None:
-    """The side that is turned to the middle of the picture: body, windows, wheels."""
+    """The side that is turned to the middle of the image: body, windows, wheels."""
     towards_us = -1.0 if car.x > 0 else 1.0
     along, up = outline
     body = view.points(along, up, towards_us * _half_width(up))

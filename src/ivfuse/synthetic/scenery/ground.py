@@ -8,7 +8,7 @@ import numpy as np
 from ivfuse.synthetic.scenery.canvas import Camera, Canvas, Floats, fractal, linear, resized, smoothstep
 from ivfuse.synthetic.scenery.setting import ROAD, Hour, Lights
 
-SHADOW_EDGE = -0.6  # by day the left houses shade the street up to here, in metres from the middle
+SHADOW_EDGE = -0.6  # by day the left houses shade the street up to here, in meters from the middle
 
 
 def paint_sky(canvas: Canvas, camera: Camera, hour: Hour, rng: np.random.Generator) -> None:
@@ -58,7 +58,7 @@ def paint_ground(
     z = camera.focal * camera.eye / np.maximum(rows - camera.horizon * height, 0.3)
     z = np.minimum(z, 400.0)
     x = (np.arange(width, dtype=np.float32)[np.newaxis] + 0.5 - width / 2) * z / camera.focal
-    pixel = z / camera.focal  # metres of a pixel
+    pixel = z / camera.focal  # meters of a pixel
     side = np.abs(x)
     road = smoothstep(-0.5, 0.5, (ROAD - side) / pixel)
     grain = _sample(fractal(rng, 512, 512, 64, 6), x * 60, z * 60) * np.clip(0.03 / pixel, 0, 1)
@@ -86,7 +86,7 @@ def _surfaces(x: Floats, z: Floats, pixel: Floats, road: Floats, grain: Floats, 
     side = np.abs(x)
 
     def band(distance: Floats, half: float) -> Floats:
-        """1 within ``half`` metres of a line, antialiased over a pixel and fading where thinner than one."""
+        """1 within ``half`` meters of a line, antialiased over a pixel and fading where thinner than one."""
         soft = np.maximum(pixel, 1e-4)
         return np.clip((half - distance) / soft + 0.5, 0, 1) * np.clip(2 * half / soft, 0, 1)
 
@@ -140,9 +140,9 @@ def paint_shadow(
     Args:
         canvas: to paint on.
         camera: through which it is seen.
-        x: middle, in metres.
-        z: middle, in metres.
-        size: half width and half length, in metres.
+        x: middle, in meters.
+        z: middle, in meters.
+        size: half width and half length, in meters.
         depth: how much light it takes, 0..1.
     """
     for grow, part in ((1.25, 0.4), (1.0, 0.4), (0.75, 0.4)):

@@ -25,9 +25,9 @@ class Person:
     """One person.
 
     Attributes:
-        x: metres from the middle of the road.
-        z: distance in metres.
-        tall: metres.
+        x: meters from the middle of the road.
+        z: distance in meters.
+        tall: meters.
         walk: stride in radians; 0 stands facing the camera.
         heading: 1 walks to the right, -1 to the left; for somebody who stands, which leg bears the weight.
         seed: of the clothes.
@@ -47,7 +47,7 @@ class Person:
 
 @dataclass(frozen=True)
 class _Part:
-    """A round part of a body in metres at a height of 1.75 m, x to the right of the middle and y up."""
+    """A round part of a body in meters at a height of 1.75 m, x to the right of the middle and y up."""
 
     outline: Floats
     color: Color

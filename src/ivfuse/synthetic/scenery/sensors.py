@@ -37,7 +37,7 @@ def add_glare(light: Floats, column: float, row: float, radius: float, color: Co
 
 
 def expose(light: Floats, exposure: float, noise: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """A colour camera: bloom, a film-like curve, vignetting, noise; (H, W, 3) in [0, 1]."""
+    """A color camera: bloom, a film-like curve, vignetting, noise; (H, W, 3) in [0, 1]."""
     height, width = light.shape[:2]
     size = min(height, width)
     bright = np.clip(light - 0.8, 0, 6)

@@ -1,4 +1,4 @@
-"""The hour: colours of the sky, lights and their reach, and how warm things are."""
+"""The hour: colors of the sky, lights and their reach, and how warm things are."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ivfuse.synthetic.scenery.canvas import Color, Floats, linear
 
 Time = Literal["night", "dusk", "day"]
 
-ROAD = 4.6  # metres from the middle of the road to the kerb
-WALL = 7.6  # metres from the middle of the road to the walls
+ROAD = 4.6  # meters from the middle of the road to the kerb
+WALL = 7.6  # meters from the middle of the road to the walls
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Heat:
 
 @dataclass(frozen=True)
 class Hour:
-    """A time of day. Colours are display values of gamma 2.2; they become linear where they are used."""
+    """A time of day. Colors are display values of gamma 2.2; they become linear where they are used."""
 
     name: Time
     zenith: Color
@@ -72,11 +72,11 @@ class Lamp:
     """A source of light in the street.
 
     Attributes:
-        x: metres, as y and z.
+        x: meters, as y and z.
         y: above the road.
         z: distance.
         color: linear.
-        power: light at one metre.
+        power: light at one meter.
     """
 
     x: float
@@ -101,7 +101,7 @@ class Lights:
         """Light at points, (..., 3).
 
         Args:
-            x: metres, as y and z.
+            x: meters, as y and z.
             y: above the road.
             z: distance.
             sunlit: how much of the sun falls there, 0..1.

@@ -31,8 +31,8 @@ class FlirFile:
         camera: calibration, conditions and names.
         raster: raw counts as the sensor gave them.
         alignment: of the photo, or ``None``.
-        palette: of the camera's own picture, or ``None``.
-        orientation: of EXIF, 1..8: how the pictures are to be turned; 1 if the file says nothing.
+        palette: of the camera's own image, or ``None``.
+        orientation: of EXIF, 1..8: how the images are to be turned; 1 if the file says nothing.
         photo_record: the photo as it is stored; empty if there is none.
     """
 
@@ -89,13 +89,13 @@ def read_flir(path: str | os.PathLike[str]) -> FlirFile:
         path: the file; :func:`ivfuse.thermal.formats.jpeg_segments.maker_of` says whether it is one.
 
     Raises:
-        InputError: if the file is missing, damaged, or holds no raw thermal picture.
+        InputError: if the file is missing, damaged, or holds no raw thermal image.
     """
     path = Path(path)
     _, data = load(path)
     try:
         found = records.split(flir_block(data))
-        for kind, name in ((records.RAW, "raw thermal picture"), (records.CAMERA, "calibration")):
+        for kind, name in ((records.RAW, "raw thermal image"), (records.CAMERA, "calibration")):
             if kind not in found:
                 raise BadFileError(f"a FLIR file without a {name}")
         camera = records.camera(found[records.CAMERA])
@@ -113,7 +113,7 @@ def read_flir(path: str | os.PathLike[str]) -> FlirFile:
 
 
 def _orientation(data: bytes) -> int:
-    """How the outer picture is turned; 1 where it is damaged, for only its records matter here."""
+    """How the outer image is turned; 1 where it is damaged, for only its records matter here."""
     try:
         return read_header("JPEG", data).orientation
     except BadFileError:

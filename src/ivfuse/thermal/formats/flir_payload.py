@@ -1,4 +1,4 @@
-"""Pictures inside records: raw counts and photo, decoded within the size that the record itself states."""
+"""Images inside records: raw counts and photo, decoded within the size that the record itself states."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ivfuse.thermal.formats.flir_records import order_of, rgb_of
 
 MOST_COUNTS = 16_000_000  # pixels of a thermal raster; the largest cameras have 1.3 million
 MOST_PHOTO = 100_000_000  # pixels of a photo
-_HEAD = 32  # bytes of a record before its picture
+_HEAD = 32  # bytes of a record before its image
 _SMOOTHER = 0.5  # the unusual byte order must be this much smoother to be believed
 
 
@@ -39,11 +39,11 @@ def raster(record: bytes, median: int = 0) -> Raster:
 
     Args:
         record: its bytes.
-        median: of the counts as the camera states it, which decides where the picture alone does not; 0 for
+        median: of the counts as the camera states it, which decides where the image alone does not; 0 for
             unknown.
 
     Raises:
-        BadFileError: if the size is absurd, the picture is cut off, of another size or not of 16 bit.
+        BadFileError: if the size is absurd, the image is cut off, of another size or not of 16 bit.
     """
     order, width, height, content = _open(record, "raw thermal", MOST_COUNTS)
     kind = sniff(content[:16])
@@ -77,7 +77,7 @@ def photo(record: bytes) -> NDArray[np.uint8]:
         (H, W) or (H, W, 3) uint8 in R, G, B order.
 
     Raises:
-        BadFileError: if the size is absurd, the picture is cut off or of an unknown kind.
+        BadFileError: if the size is absurd, the image is cut off or of an unknown kind.
     """
     _, width, height, content = _open(record, "photo", MOST_PHOTO)
     kind = sniff(content[:16])
@@ -102,23 +102,23 @@ def photo(record: bytes) -> NDArray[np.uint8]:
 
 
 def _open(record: bytes, name: str, most: int) -> tuple[str, int, int, bytes]:
-    """Byte order, width, height and the picture of a record."""
+    """Byte order, width, height and the image of a record."""
     order = order_of(record, name)
     if len(record) < _HEAD:
         raise BadFileError(f"a truncated FLIR file (the {name} record is cut off)")
     width, height = struct.unpack_from(order + "HH", record, 2)
     if not 0 < width * height <= most:
-        raise BadFileError(f"a damaged FLIR file (a {name} picture of {width}x{height})")
+        raise BadFileError(f"a damaged FLIR file (a {name} image of {width}x{height})")
     return order, width, height, record[_HEAD:]
 
 
 def _swapped(counts: NDArray[np.uint16], usual: bool, median: int) -> bool:
-    """Whether the bytes of the values stand in the other order: neighbours differ less in the right one.
+    """Whether the bytes of the values stand in the other order: neighbors differ less in the right one.
 
     Args:
         counts: as decoded.
-        usual: what is believed unless the picture says clearly otherwise.
-        median: as the camera states it, for pictures that are the same to the eye both ways.
+        usual: what is believed unless the image says clearly otherwise.
+        median: as the camera states it, for images that are the same to the eye both ways.
     """
     other = counts.byteswap()
     rough = [_roughness(x) for x in (counts, other)]
@@ -131,13 +131,13 @@ def _swapped(counts: NDArray[np.uint16], usual: bool, median: int) -> bool:
 
 
 def _roughness(counts: NDArray[np.uint16]) -> float:
-    """Sum of the differences of neighbours."""
+    """Sum of the differences of neighbors."""
     values = counts.astype(np.int32)
     return float(sum(np.abs(np.diff(values, axis=axis)).sum(dtype=np.int64) for axis in (0, 1)))
 
 
 def _from_422(pairs: NDArray[Any]) -> NDArray[np.uint8]:
-    """Colours from Y, Cb, Y, Cr."""
+    """Colors from Y, Cb, Y, Cr."""
     planes = pairs.astype(np.float32)
     blue = np.repeat(planes[:, 0::2, 1], 2, axis=1)
     red = np.repeat(planes[:, 1::2, 1], 2, axis=1)

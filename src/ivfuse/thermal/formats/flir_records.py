@@ -24,7 +24,7 @@ _NAMES = {RAW: "raw thermal", PHOTO: "photo", CAMERA: "camera", PALETTE: "palett
 _MOST_RECORDS = 1024
 _ENTRY = 32  # bytes of an entry of the directory
 _CAMERA_SIZE = 0x310  # bytes up to the last Planck constant
-_ZOOM_AT = 0x36C  # not in ExifTool's tables; 1.6 in a file whose drawn picture is enlarged 1.6 times
+_ZOOM_AT = 0x36C  # not in ExifTool's tables; 1.6 in a file whose drawn image is enlarged 1.6 times
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Camera:
         atmosphere: constants of the transmission of air.
         conditions: what the user had set in the camera.
         model, part, serial, software, lens, lens_serial: names; "" where the file has none.
-        taken: when the picture was taken, or ``None``.
+        taken: when the image was taken, or ``None``.
         range_celsius: the calibrated range, in degC.
         field_of_view: of the thermal camera, horizontally, in degrees; 0 if unknown.
         focus_distance: in m; 0 if unknown.
-        zoom: how much the camera's own picture is enlarged beyond the raster; alignment counts from it.
+        zoom: how much the camera's own image is enlarged beyond the raster; alignment counts from it.
         median: of the counts, as the camera says; 0 if it does not.
     """
 
@@ -63,11 +63,11 @@ class Camera:
 
 @dataclass(frozen=True)
 class Alignment:
-    """How the photo lies to the thermal picture, by the picture-in-picture record.
+    """How the photo lies to the thermal image, by the picture-in-picture record.
 
     Attributes:
-        real_to_ir: width of the photo in widths of the camera's thermal picture (``Real2IR``).
-        offset_x: of the thermal picture's centre from the photo's, in pixels of the photo, to the right.
+        real_to_ir: width of the photo in widths of the camera's thermal image (``Real2IR``).
+        offset_x: of the thermal image's center from the photo's, in pixels of the photo, to the right.
         offset_y: the same, downwards.
         inset: left, right, top, bottom of the thermal inset that the camera drew, in thermal pixels.
     """
@@ -80,7 +80,7 @@ class Alignment:
 
 @dataclass(frozen=True)
 class CameraPalette:
-    """The colours of the camera's own picture.
+    """The colors of the camera's own image.
 
     Attributes:
         name: such as Iron.
@@ -188,7 +188,7 @@ def alignment(record: bytes) -> Alignment | None:
 
 
 def palette(record: bytes) -> CameraPalette | None:
-    """Read the palette record, whose colours are Y, Cr, Cb of BT.601; ``None`` if it is cut off."""
+    """Read the palette record, whose colors are Y, Cr, Cb of BT.601; ``None`` if it is cut off."""
     count = record[0] if record else 0
     if count < 2 or len(record) < 0x70 + 3 * count:
         return None

@@ -1,6 +1,6 @@
 """Which camera wrote a JPEG file: the segments of its header and the marks that thermal cameras leave there.
 
-Only a few bytes of each segment are read, so that asking costs next to nothing for any other picture.
+Only a few bytes of each segment are read, so that asking costs next to nothing for any other image.
 """
 
 from __future__ import annotations

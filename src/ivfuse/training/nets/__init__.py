@@ -1,6 +1,6 @@
 """The networks, pure torch: ``forward(ir, vi)`` on (B, 1, H, W) in [0, 1] gives the same shape and range.
 
-The matcher alone gives features of both instead of a fused picture.
+The matcher alone gives features of both instead of a fused image.
 """
 
 from __future__ import annotations
@@ -58,5 +58,5 @@ def outputs_of(net: nn.Module) -> tuple[str, ...]:
 
 
 def takes_level(net: nn.Module) -> bool:
-    """Whether a network has a third input, the mean of the whole infrared picture, (B, 1, 1, 1)."""
+    """Whether a network has a third input, the mean of the whole infrared image, (B, 1, 1, 1)."""
     return bool(getattr(net, "takes_level", False))

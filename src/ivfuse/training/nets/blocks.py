@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-BORDER = 8  # replicated pixels round a picture, so that zero padding acts outside of it
+BORDER = 8  # replicated pixels round an image, so that zero padding acts outside of it
 
 
 class Bands(NamedTuple):
@@ -96,12 +96,12 @@ def compose(ir: Tensor, vi: Tensor, weight: Tensor, step: Tensor) -> Tensor:
     """Blend by ``weight``, then go a fraction ``step`` of the way to white (above 0) or black (below 0).
 
     Args:
-        ir, vi: pictures in [0, 1].
+        ir, vi: images in [0, 1].
         weight: of ``ir``, in [0, 1].
         step: in [-1, 1].
 
     Returns:
-        A picture in [0, 1], whatever the weights and steps.
+        An image in [0, 1], whatever the weights and steps.
     """
     base = vi + weight * (ir - vi)
     return base * (1 - step.abs()) + F.relu(step)

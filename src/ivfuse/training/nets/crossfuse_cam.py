@@ -5,16 +5,16 @@ cross attention in both directions, a decoder with weighted skips. What the rele
 
 - **Uncorrelated means uncorrelated.** Flipping the sign of a similarity between two freely learned
   projections changes nothing, as training can flip it back. Here queries and keys come from *one* shared
-  projection and are normalised, so their product is a cosine whose sign has a meaning, and the weights are
+  projection and are normalized, so their product is a cosine whose sign has a meaning, and the weights are
   softmax(-t * cosine) with a positive learned temperature t: the less a token of the other modality resembles
   the query, the more it adds.
 - **The shift shifts**: the map is moved by half a window before it is cut; positions carry a learned bias.
 - **Activations** follow the convolutions; energy weights are per channel, of magnitudes, within [0, 1].
 - **A third skip** at half resolution brings detail that the paper's decoder has to make up.
 - **Bounded output without min-max**: the network predicts a weight between the sources and a step towards
-  black or white, so every output lies in [0, 1] and no single pixel changes the picture's contrast.
-- **Warm and cold have a zero**: a thermal picture has no absolute scale, so the decoder sees how far each
-  pixel lies from the picture's mean. Else the same sky is cold beside a hill and neither beside itself.
+  black or white, so every output lies in [0, 1] and no single pixel changes the image's contrast.
+- **Warm and cold have a zero**: a thermal image has no absolute scale, so the decoder sees how far each
+  pixel lies from the image's mean. Else the same sky is cold beside a hill and neither beside itself.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Encoder(nn.Module):
 
 
 class Reconstructor(nn.Module):
-    """Stage 1's decoder: the picture back from the features; discarded afterwards."""
+    """Stage 1's decoder: the image back from the features; discarded afterwards."""
 
     def __init__(self, shallow: int, middle: int, deep: int) -> None:
         """Widths as in :class:`CrossFuseCam`."""
@@ -202,7 +202,7 @@ class CrossFuseCam(nn.Module):
     def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
         """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
 
-        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole picture. Without it
+        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole image. Without it
         the mean of ``ir`` is taken.
         """
         h, w = ir.shape[-2:]
@@ -216,11 +216,11 @@ class CrossFuseCam(nn.Module):
         return crop_border(compose(ir, vi, weight, step), h, w)
 
     def reconstruct(self, ir: Tensor, vi: Tensor, *, deep_only: bool = False) -> tuple[Tensor, Tensor]:
-        """Stage 1: each picture from its own features, (B, 1, H, W) each.
+        """Stage 1: each image from its own features, (B, 1, H, W) each.
 
         Args:
             ir, vi: as for :meth:`forward`.
-            deep_only: give the decoder the deep features alone. With the shallow ones at hand the picture is
+            deep_only: give the decoder the deep features alone. With the shallow ones at hand the image is
                 a linear map away and the deep layers would learn nothing.
         """
         h, w = ir.shape[-2:]

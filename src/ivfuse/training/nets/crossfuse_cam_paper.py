@@ -1,13 +1,13 @@
 """crossfuse-cam, the paper variant: what the authors' release computes, its mistakes included (Li & Wu 2024).
 
-It exists so that the authors' weights load and give their pictures. Kept on purpose:
+It exists so that the authors' weights load and give their images. Kept on purpose:
 
 - no activation in encoders and decoders; cross attention is softmax(-S) and ends in one LayerNorm more;
 - the shift by half a window stays inside the window, where attention is global and knows no positions: it
   changes nothing;
 - the 3x3 box filters behind the skip weights sum over all channels, so that one map weighs every channel, and
   the weights of signed features can leave [0, 1]; the infrared's shallow skip is halved;
-- the output is stretched from its smallest to its largest value, picture by picture;
+- the output is stretched from its smallest to its largest value, image by image;
 - windows do not overlap; sizes that are no multiple of 8 are filled up by mirroring the last rows and columns
   of the decoded map.
 
@@ -40,7 +40,7 @@ class Features:
         shallow_ir, shallow_vi: (B, shallow, H, W), the encoders' first maps.
         deep_ir, deep_vi: (B, deep, H // 8, W // 8), their last ones.
         cam: the cross attention module's map, of the deep maps' shape.
-        fused: the picture, (B, 1, H, W) in [0, 1].
+        fused: the image, (B, 1, H, W) in [0, 1].
     """
 
     shallow_ir: Tensor
@@ -87,7 +87,7 @@ class Encoder(nn.Module):
 
 
 class ReconstructionDecoder(nn.Module):
-    """Stage 1's decoder: the picture back from one modality's features."""
+    """Stage 1's decoder: the image back from one modality's features."""
 
     def __init__(self, shallow: int, growth: int, deep: int) -> None:
         """Widths as in :class:`CrossFuseCamPaper`."""
@@ -203,7 +203,7 @@ class CrossAttentionModule(nn.Module):
 
 
 class FusionDecoder(nn.Module):
-    """CAM's map and two weighted skips -> the picture; a BatchNorm follows each convolution."""
+    """CAM's map and two weighted skips -> the image; a BatchNorm follows each convolution."""
 
     def __init__(self, shallow: int, growth: int, deep: int) -> None:
         """Widths as in :class:`CrossFuseCamPaper`."""
@@ -258,7 +258,7 @@ class CrossFuseCamPaper(nn.Module):
         """As :meth:`forward`, with what was computed on the way; ``shift``: see the CAM's forward."""
         h, w = ir.shape[-2:]
         if min(h, w) < SMALLEST:
-            raise ShapeError(f"pictures of {h}x{w}, the paper variant needs {SMALLEST} or more on both sides")
+            raise ShapeError(f"images of {h}x{w}, the paper variant needs {SMALLEST} or more on both sides")
         shallow_ir, deep_ir = self.encoder_ir(ir)
         shallow_vi, deep_vi = self.encoder_vi(vi)
         cam = self.cam(deep_ir, deep_vi, shift=shift)
@@ -266,7 +266,7 @@ class CrossFuseCamPaper(nn.Module):
         return Features(shallow_ir, deep_ir, shallow_vi, deep_vi, cam, fused)
 
     def reconstruct(self, ir: Tensor, vi: Tensor, *, deep_only: bool = False) -> tuple[Tensor, Tensor]:
-        """Stage 1, the two auto-encoders: each picture from its own features, (B, 1, H, W), not bounded.
+        """Stage 1, the two auto-encoders: each image from its own features, (B, 1, H, W), not bounded.
 
         Args:
             ir, vi: as for :meth:`forward`.
@@ -347,6 +347,6 @@ def _mirror_to(x: Tensor, target: Tensor) -> Tensor:
 
 
 def _stretch(x: Tensor) -> Tensor:
-    """Each picture's smallest value to 0, its largest to (almost) 1."""
+    """Each image's smallest value to 0, its largest to (almost) 1."""
     low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
     return (x - low) / (high - low + TINY)

@@ -9,8 +9,8 @@ the high band, a fusion layer for each, a decoder. What the release got wrong is
 - **Same-band fusion that knows its sources**: a learned 1x1 mix of both modalities that begins as their mean;
   the release's sum is the same for exchanged sources, so what is behind it cannot tell them apart.
 - **Bounded output without min-max**: a weight between the sources and a step towards black or white. The
-  head sees how far each thermal pixel lies from the picture's mean.
-- **No leakage**: stage 1 rebuilds a picture from its bands alone; the release adds the picture itself.
+  head sees how far each thermal pixel lies from the image's mean.
+- **No leakage**: stage 1 rebuilds an image from its bands alone; the release adds the image itself.
 - **Cost**: features live on a grid of ``stride`` pixels; a small head works at full resolution.
 """
 
@@ -120,7 +120,7 @@ class Decoder(nn.Module):
 
 
 class Head(nn.Module):
-    """Features on the grid and the pictures themselves -> a weight between the sources and a step."""
+    """Features on the grid and the images themselves -> a weight between the sources and a step."""
 
     def __init__(self, width: int, stride: int) -> None:
         """As in :class:`CrossFuseTopk`."""
@@ -134,7 +134,7 @@ class Head(nn.Module):
 
         Args:
             x: features, (B, C, H/s, W/s).
-            ir, vi: the pictures, (B, 1, H, W).
+            ir, vi: the images, (B, 1, H, W).
             level: mean of the whole infrared, (B, 1, 1, 1): the zero between warm and cold.
         """
         pixels = torch.cat((self.up(x), ir, vi, ir - level), 1)
@@ -176,13 +176,13 @@ class CrossFuseTopk(nn.Module):
     def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
         """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
 
-        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole picture. Without it
+        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole image. Without it
         the mean of ``ir`` is taken.
         """
         return self.forward_bands(ir, vi, level)[0]
 
     def forward_bands(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> tuple[Tensor, Bands]:
-        """As :meth:`forward`, with both modalities' bands (of the padded pictures, on the grid)."""
+        """As :meth:`forward`, with both modalities' bands (of the padded images, on the grid)."""
         h, w = ir.shape[-2:]
         if level is None:
             level = ir.mean((2, 3), keepdim=True)
@@ -194,21 +194,21 @@ class CrossFuseTopk(nn.Module):
         return crop_border(compose(ir, vi, weight, step), h, w), bands
 
     def reconstruct(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Stage 1: each picture from its own bands, (B, 1, H, W) each, not bounded."""
+        """Stage 1: each image from its own bands, (B, 1, H, W) each, not bounded."""
         return self.reconstruct_bands(ir, vi)[0]
 
     def reconstruct_bands(self, ir: Tensor, vi: Tensor) -> tuple[tuple[Tensor, Tensor], Bands]:
         """As :meth:`reconstruct`, with both modalities' bands."""
         h, w = ir.shape[-2:]
         bands = self._bands(pad_border(ir, self.align), pad_border(vi, self.align))
-        pictures = (
+        images = (
             crop_border(self.reconstructor(self.decoder(low, high)), h, w)
             for low, high in ((bands.low_ir, bands.high_ir), (bands.low_vi, bands.high_vi))
         )
-        return (next(pictures), next(pictures)), bands
+        return (next(images), next(images)), bands
 
     def _bands(self, ir: Tensor, vi: Tensor) -> Bands:
-        """Both pictures pass the shared encoder."""
+        """Both images pass the shared encoder."""
         return Bands(*self.encoder(ir), *self.encoder(vi))
 
 

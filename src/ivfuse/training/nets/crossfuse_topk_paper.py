@@ -1,14 +1,14 @@
 """crossfuse-topk, the paper variant: what the release of Shi et al. (2025) computes, its mistakes included.
 
-It exists so that the authors' weights load and give their pictures. Kept on purpose:
+It exists so that the authors' weights load and give their images. Kept on purpose:
 
 - "frequency" is a hope: two heads on the same full-resolution features, one of attention ("low"), one of
   coupling layers ("high"), which only the decomposition loss drives apart;
 - the exponent of the coupling layers is not limited;
 - bands are added across the modalities, so nothing behind the sum knows which of them a detail came from;
-- the picture is sigmoid(residual + visible): black comes out near 0.5 unless the residual says otherwise; the
+- the image is sigmoid(residual + visible): black comes out near 0.5 unless the residual says otherwise; the
   release stretches each result from its minimum to its maximum, which is left to the user here;
-- reconstruction, too, is handed the picture that it should give back.
+- reconstruction, too, is handed the image that it should give back.
 
 Source: Y. Shi et al., "CrossFuse", IEEE TCSVT 2025 (arXiv 2502.14493), and a description of the release.
 """
@@ -38,7 +38,7 @@ class Features:
     Attributes:
         bands: both modalities' low and high features, (B, width, H, W) each.
         fused_low, fused_high: the same after the fusion layers.
-        fused: the picture, (B, 1, H, W) in (0, 1), not stretched.
+        fused: the image, (B, 1, H, W) in (0, 1), not stretched.
     """
 
     bands: Bands
@@ -101,7 +101,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Two bands -> a picture, as a step away from a given one."""
+    """Two bands -> an image, as a step away from a given one."""
 
     def __init__(self, width: int, blocks: int, heads: int) -> None:
         """As in :class:`CrossFuseTopkPaper`."""
@@ -160,7 +160,7 @@ class CrossFuseTopkPaper(nn.Module):
         return Features(bands, low, high, self.decoder(vi, low, high))
 
     def reconstruct(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Stage 1: each picture from its own bands, (B, 1, H, W) each."""
+        """Stage 1: each image from its own bands, (B, 1, H, W) each."""
         return self.reconstruct_bands(ir, vi)[0]
 
     def reconstruct_bands(self, ir: Tensor, vi: Tensor) -> tuple[tuple[Tensor, Tensor], Bands]:
@@ -175,7 +175,7 @@ class CrossFuseTopkPaper(nn.Module):
     def _bands(self, ir: Tensor, vi: Tensor) -> Bands:
         h, w = ir.shape[-2:]
         if min(h, w) < 2:
-            raise ShapeError(f"pictures of {h}x{w}, the paper variant needs 2 or more on both sides")
+            raise ShapeError(f"images of {h}x{w}, the paper variant needs 2 or more on both sides")
         return Bands(*self.encoder(ir), *self.encoder(vi))
 
 

@@ -7,7 +7,7 @@ What the release got wrong is mended:
 - **Pre-norm, and a residual to the mean of both codes**: training begins where the paper's alignment is to
   lead. Position codes go to queries and keys alone, so they do not pile up in the values.
 - **Any height and width**: replicated to whole patches, codes computed for the grid, cropped afterwards.
-- **No blocks**: each patch decodes to twice its side, weighted by a ramp, and neighbours are added up, so no
+- **No blocks**: each patch decodes to twice its side, weighted by a ramp, and neighbors are added up, so no
   value jumps at the grid; and as no token holds fine detail, a few convolutions at full resolution see the
   sources themselves. They reach a few pixels only: *what* to keep is left to the codes, *where exactly* an
   edge runs is read off the pixels.
@@ -34,13 +34,13 @@ from ivfuse.training.nets.vit import (
     attend,
     choose_patches,
     find_size,
-    initialise,
+    initialize,
     patchify,
     position_codes,
 )
 
 GUIDES = ("cross", "infrared")
-CENTRE, SPREAD = sum(MEAN) / 3, sum(DEVIATION) / 3  # of grey pictures; what official weights are folded to
+CENTER, SPREAD = sum(MEAN) / 3, sum(DEVIATION) / 3  # of gray images; what official weights are folded to
 
 
 class CrossAttention(nn.Module):
@@ -74,7 +74,7 @@ class CrossFusion(nn.Module):
         super().__init__()
         self.residual = residual
         self.attention = CrossAttention(dim, heads)
-        initialise(self)
+        initialize(self)
         if residual:
             _weaken(self.attention.proj)
 
@@ -94,7 +94,7 @@ class MergeFusion(nn.Module):
         self.attention = CrossAttention(dim, heads)
         self.norm = nn.LayerNorm(dim, eps=EPS)
         self.mlp = Mlp(dim)
-        initialise(self)
+        initialize(self)
         if residual:
             _weaken(self.attention.proj, self.mlp.fc2)
 
@@ -123,13 +123,13 @@ class Overlap(nn.Module):
         )
         self.bias = nn.Parameter(torch.zeros(channels))
         ramp = (torch.arange(PATCH) + 0.5) / PATCH
-        ramp = torch.cat((ramp, ramp.flip(0)))  # of neighbours add up to one
+        ramp = torch.cat((ramp, ramp.flip(0)))  # of neighbors add up to one
         self.register_buffer("window", ramp[:, None] * ramp, persistent=False)
 
     def forward(self, x: Tensor, rows: int, columns: int) -> Tensor:
         """Paint a grid of tokens: (B, channels, 16 rows, 16 columns).
 
-        The outermost :data:`~ivfuse.training.nets.blocks.BORDER` pixels lack a neighbour; they are cropped.
+        The outermost :data:`~ivfuse.training.nets.blocks.BORDER` pixels lack a neighbor; they are cropped.
         """
         x = x.transpose(1, 2).reshape(x.shape[0], x.shape[2], rows, columns)
         return F.conv_transpose2d(x, self.weight * self.window, self.bias, stride=PATCH, padding=PATCH // 2)
@@ -165,7 +165,7 @@ class Head(nn.Module):
 
         Args:
             x: decoded, (B, features, H, W).
-            ir, vi: the pictures, (B, 1, H, W).
+            ir, vi: the images, (B, 1, H, W).
             level: mean of the whole infrared, (B, 1, 1, 1): the zero between warm and cold.
         """
         detail = self.detail(torch.cat((ir, vi, ir - level), 1))
@@ -231,7 +231,7 @@ class MaeFuse(nn.Module):
     def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
         """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
 
-        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole picture. Without it
+        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole image. Without it
         the mean of ``ir`` is taken.
         """
         return self._forward(ir, vi, level, "mfm")
@@ -247,7 +247,7 @@ class MaeFuse(nn.Module):
         return self._fused(a, b, self._places(ir), through), (a + b) / 2
 
     def reconstruct(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Each picture from its own code, (B, 1, H, W) each, not bounded."""
+        """Each image from its own code, (B, 1, H, W) each, not bounded."""
         h, w = ir.shape[-2:]
         ir, vi = pad_border(ir, PATCH), pad_border(vi, PATCH)
         a, b = (
@@ -260,7 +260,7 @@ class MaeFuse(nn.Module):
         """Masked auto-encoding: guess hidden patches from those that are seen.
 
         Args:
-            x: pictures of any kind, (B, 1, H, W) in [0, 1], H and W multiples of 16.
+            x: images of any kind, (B, 1, H, W) in [0, 1], H and W multiples of 16.
             noise: (B, T) random numbers that choose the patches.
             ratio: the share that is hidden.
 
@@ -274,7 +274,7 @@ class MaeFuse(nn.Module):
         if any(side % PATCH for side in x.shape[-2:]):
             raise ShapeError(f"crops of {x.shape[-2]}x{x.shape[-1]}, expected multiples of {PATCH}")
         keep, hidden = choose_patches(noise, ratio)
-        codes = self.encoder(_normalised(x), keep)
+        codes = self.encoder(_normalized(x), keep)
         return self.reconstructor_mask(codes, *_grid_of(x), keep), patchify(x), hidden
 
     def _forward(self, ir: Tensor, vi: Tensor, level: Tensor | None, through: str) -> Tensor:
@@ -287,8 +287,8 @@ class MaeFuse(nn.Module):
         return crop_border(compose(ir, vi, weight, step), h, w)
 
     def _codes(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Both pictures pass the shared encoder."""
-        return self.encoder(_normalised(ir)), self.encoder(_normalised(vi))
+        """Both images pass the shared encoder."""
+        return self.encoder(_normalized(ir)), self.encoder(_normalized(vi))
 
     def _places(self, x: Tensor) -> Tensor:
         return position_codes(*_grid_of(x), self.encoder.dim, grid=self.grid, device=x.device)
@@ -312,10 +312,10 @@ def _weaken(*layers: nn.Linear) -> None:
         layer.weight.mul_(0.1)
 
 
-def _normalised(x: Tensor) -> Tensor:
-    return (x - CENTRE) / SPREAD
+def _normalized(x: Tensor) -> Tensor:
+    return (x - CENTER) / SPREAD
 
 
 def _grid_of(x: Tensor) -> tuple[int, int]:
-    """Rows and columns of patches of a padded picture."""
+    """Rows and columns of patches of a padded image."""
     return x.shape[-2] // PATCH, x.shape[-1] // PATCH

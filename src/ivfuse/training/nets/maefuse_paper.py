@@ -1,15 +1,15 @@
 """maefuse, the paper variant: what the release of Li et al. (2025) computes, its mistakes included.
 
-It exists so that the authors' weights load and give their pictures. Kept on purpose:
+It exists so that the authors' weights load and give their images. Kept on purpose:
 
 - attention runs over the *batch*: the modules take (sequence, batch, channels) and are given (batch, patches,
   channels). With one pair every weight is 1, so CFM is a linear map of each patch by itself and MFM does not
-  depend on what CFM found; in training, unrelated pictures are mixed at equal places;
+  depend on what CFM found; in training, unrelated images are mixed at equal places;
 - the position codes run over 0..39, beyond the 0..13 that the encoder was pre-trained on;
 - they are added to the codes once more before the fusion, but not to the mean that the alignment aims at;
-- no residual and no norm before attention; every picture is resized to 640x640, whatever its shape.
+- no residual and no norm before attention; every image is resized to 640x640, whatever its shape.
 
-Left out: cutting levels off at 8 bits, and resizing the visible's colours along (they keep their resolution).
+Left out: cutting levels off at 8 bits, and resizing the visible's colors along (they keep their resolution).
 Source: J. Li et al., "MaeFuse", IEEE TIP 34 (2025), arXiv 2404.11016, and a description of the release.
 """
 
@@ -34,7 +34,7 @@ from ivfuse.training.nets.vit import (
 )
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B
-GREY = (0.2989, 0.587, 0.114)
+GRAY = (0.2989, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Features:
         ir, vi: codes of the sources, without the second position code.
         cross: after CFM.
         fused: after MFM.
-        decoded: three channels in normalised units, (B, 3, H, W).
+        decoded: three channels in normalized units, (B, 3, H, W).
     """
 
     ir: Tensor
@@ -108,7 +108,7 @@ class MaeFusePaper(nn.Module):
         decoder_dim, decoder_depth, decoder_heads: of the decoder.
         fusion_heads: of CFM and MFM.
         feed_forward: False: MFM as in the paper's first version.
-        side: pictures are resized to this many pixels both ways, a multiple of 16.
+        side: images are resized to this many pixels both ways, a multiple of 16.
     """
 
     variant = "paper"
@@ -145,31 +145,31 @@ class MaeFusePaper(nn.Module):
 
     def forward_through(self, ir: Tensor, vi: Tensor, through: str) -> Tensor:
         """As :meth:`forward`; ``through="cfm"`` decodes what CFM found and passes MFM by."""
-        small = [self._normalised(x) for x in (ir, vi)]
+        small = [self._normalized(x) for x in (ir, vi)]
         code = self._fused(self.encoder(small[0]), self.encoder(small[1]), through)
-        picture = self._resized(self._grey(self._decoded(code, *small[0].shape[-2:])), *ir.shape[-2:])
-        bounded = picture.clamp(0, 1)
+        image = self._resized(self._gray(self._decoded(code, *small[0].shape[-2:])), *ir.shape[-2:])
+        bounded = image.clamp(0, 1)
         # In training the gradient passes the limits: a level beyond them could not come back otherwise.
-        return picture + (bounded - picture).detach() if picture.requires_grad else bounded
+        return image + (bounded - image).detach() if image.requires_grad else bounded
 
     def forward_features(self, ir: Tensor, vi: Tensor) -> Features:
-        """All that is computed, from normalised square pictures (B, 3, S, S), S a multiple of 16."""
+        """All that is computed, from normalized square images (B, 3, S, S), S a multiple of 16."""
         a, b = self.encoder(ir), self.encoder(vi)
         cross, fused = (self._fused(a, b, through) for through in ("cfm", "mfm"))
         return Features(a, b, cross, fused, self._decoded(fused, *ir.shape[-2:]))
 
     def align_codes(self, ir: Tensor, vi: Tensor, through: str = "mfm") -> tuple[Tensor, Tensor]:
         """The code after a fusion module and what it is to resemble first, the mean of both codes."""
-        a, b = (self.encoder(self._normalised(x)) for x in (ir, vi))
+        a, b = (self.encoder(self._normalized(x)) for x in (ir, vi))
         return self._fused(a, b, through), (a + b) / 2
 
     def reconstruct(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Each picture from its own code, (B, 1, H, W) each, not bounded."""
+        """Each image from its own code, (B, 1, H, W) each, not bounded."""
         out = []
         for x in (ir, vi):
-            small = self._normalised(x)
+            small = self._normalized(x)
             decoded = self._decoded(self.encoder(small), *small.shape[-2:])
-            out.append(self._resized(self._grey(decoded), *x.shape[-2:]))
+            out.append(self._resized(self._gray(decoded), *x.shape[-2:]))
         return out[0], out[1]
 
     def _fused(self, ir: Tensor, vi: Tensor, through: str) -> Tensor:
@@ -185,16 +185,16 @@ class MaeFusePaper(nn.Module):
         rows, columns = height // PATCH, width // PATCH
         return unpatchify(self.decoder(code, rows, columns), rows, columns)
 
-    def _normalised(self, x: Tensor) -> Tensor:
+    def _normalized(self, x: Tensor) -> Tensor:
         """Three equal channels, ``side`` pixels both ways, as ImageNet's."""
         if tuple(x.shape[-2:]) != (self.side, self.side):
             x = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
         return (x - x.new_tensor(MEAN)[:, None, None]) / x.new_tensor(DEVIATION)[:, None, None]
 
-    def _grey(self, x: Tensor) -> Tensor:
+    def _gray(self, x: Tensor) -> Tensor:
         """Back to one channel in [0, 1]."""
         x = x.float() * x.new_tensor(DEVIATION)[:, None, None] + x.new_tensor(MEAN)[:, None, None]
-        return (x * x.new_tensor(GREY)[:, None, None]).sum(1, keepdim=True)
+        return (x * x.new_tensor(GRAY)[:, None, None]).sum(1, keepdim=True)
 
     def _resized(self, x: Tensor, height: int, width: int) -> Tensor:
         if tuple(x.shape[-2:]) == (height, width):

@@ -1,4 +1,4 @@
-"""The matcher: features in which an infrared and a visible picture of one scene look alike, for registration.
+"""The matcher: features in which an infrared and a visible image of one scene look alike, for registration.
 
 One small network for each band, folded as swift is; no layer is shared, because the bands share no values.
 """

@@ -1,7 +1,7 @@
 """Transformer blocks whose attention is between channels (Restormer, Zamir et al. 2022, section 3).
 
-Attention is a C x C matrix of correlations over the whole picture, so cost grows with the number of pixels,
-not with its square; but every pixel takes part in it: the reach of a pixel is the picture.
+Attention is a C x C matrix of correlations over the whole image, so cost grows with the number of pixels,
+not with its square; but every pixel takes part in it: the reach of a pixel is the image.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from ivfuse.errors import UsageError
 
 
 class ChannelNorm(nn.Module):
-    """Layer normalisation over the channels of each pixel, with gain and bias."""
+    """Layer normalization over the channels of each pixel, with gain and bias."""
 
     def __init__(self, channels: int) -> None:
-        """Begins as plain normalisation."""
+        """Begins as plain normalization."""
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))

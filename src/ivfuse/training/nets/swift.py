@@ -1,9 +1,9 @@
 """swift, a network of ivfuse's own for real time: few channels, low resolution, one look at the pixels.
 
 Chosen by measurement on two cores at 640x480. What costs time there is full resolution and odd channel
-counts, not depth: so pictures are folded to half the resolution (pixel-unshuffle) at once, most layers work
-at a quarter, channels are multiples of 16, and the blend itself is done on the folded pictures, so that only
-one picture is unfolded. Layers of one width begin as the identity, which trains like a residual network and
+counts, not depth: so images are folded to half the resolution (pixel-unshuffle) at once, most layers work
+at a quarter, channels are multiples of 16, and the blend itself is done on the folded images, so that only
+one image is unfolded. Layers of one width begin as the identity, which trains like a residual network and
 costs nothing.
 """
 
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from ivfuse.training.nets.blocks import Context, ConvAct, compose, crop_border, identity, pad_border
 
 FOLD = 2  # pixels of a side that are folded into channels
-KEPT = 0.2  # of the visible, at least: what is far colder than its picture is darkened, not blotted out
+KEPT = 0.2  # of the visible, at least: what is far colder than its image is darkened, not blotted out
 
 
 class Swift(nn.Module):
@@ -44,7 +44,7 @@ class Swift(nn.Module):
     def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
         """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
 
-        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole picture. Without it
+        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole image. Without it
         the mean of ``ir`` is taken.
         """
         h, w = ir.shape[-2:]

@@ -3,7 +3,7 @@
 Names are those of ``mae_pretrain_vit_*.pth``: ``patch_embed.proj``, ``cls_token``, ``blocks.N.norm1``,
 ``attn.qkv``, ``attn.proj``, ``norm2``, ``mlp.fc1``, ``mlp.fc2``, ``norm`` in :class:`Encoder`;
 ``decoder_embed``, ``mask_token``, ``decoder_blocks``, ``decoder_norm``, ``decoder_pred`` in :class:`Decoder`.
-``pos_embed`` and ``decoder_pos_embed`` are fixed sines: they are computed for whatever grid a picture has and
+``pos_embed`` and ``decoder_pos_embed`` are fixed sines: they are computed for whatever grid an image has and
 stored nowhere. Written from the formulas, not from the release.
 """
 
@@ -76,7 +76,7 @@ def position_codes(
         rows, columns: of the grid.
         dim: channels, a multiple of 4.
         grid: an axis of more patches than this is scaled down to as many coordinates, so that a large
-            picture stays within what an encoder saw in its pre-training (14 for MAE's 224 pixels); 0: never.
+            image stays within what an encoder saw in its pre-training (14 for MAE's 224 pixels); 0: never.
         device: where the codes are made.
 
     Returns:
@@ -162,7 +162,7 @@ class PatchEmbed(nn.Module):
     """Each patch to a token by one linear map."""
 
     def __init__(self, channels: int, dim: int) -> None:
-        """Of pictures with ``channels``."""
+        """Of images with ``channels``."""
         super().__init__()
         self.proj = nn.Conv2d(channels, dim, PATCH, stride=PATCH)
         nn.init.xavier_uniform_(self.proj.weight.data.view(dim, -1))  # as the linear map that it is
@@ -174,11 +174,11 @@ class PatchEmbed(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Pictures to codes.
+    """Images to codes.
 
     Args:
         size: of the transformer.
-        channels: of the pictures.
+        channels: of the images.
         class_token: keep MAE's class token among the tokens; MaeFuse goes without.
         grid: of the position codes, see :func:`position_codes`.
     """
@@ -195,13 +195,13 @@ class Encoder(nn.Module):
         )
         self.blocks = nn.ModuleList(Block(size.dim, size.heads) for _ in range(size.depth))
         self.norm = nn.LayerNorm(size.dim, eps=EPS)
-        initialise(self)
+        initialize(self)
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """Encode the patches of (B, C, H, W), H and W multiples of 16.
 
         Args:
-            x: normalised pictures.
+            x: normalized images.
             keep: (B, K) numbers of the patches that are seen; None: all T = H * W / 256, row by row.
 
         Returns:
@@ -226,7 +226,7 @@ class Decoder(nn.Module):
     Args:
         dim: of the codes.
         width, depth, heads: of the transformer.
-        outputs: values per patch; 0: the tokens themselves, normalised.
+        outputs: values per patch; 0: the tokens themselves, normalized.
         masked: learn a token that stands for patches that were not encoded.
         grid: of the position codes, see :func:`position_codes`.
     """
@@ -253,7 +253,7 @@ class Decoder(nn.Module):
         self.decoder_blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.decoder_norm = nn.LayerNorm(width, eps=EPS)
         self.decoder_pred = nn.Linear(width, outputs) if outputs else nn.Identity()
-        initialise(self)
+        initialize(self)
 
     def forward(self, codes: Tensor, rows: int, columns: int, keep: Tensor | None = None) -> Tensor:
         """Decode ``codes`` of a grid of patches.
@@ -279,7 +279,7 @@ class Decoder(nn.Module):
         return out
 
 
-def initialise(net: nn.Module) -> None:
+def initialize(net: nn.Module) -> None:
     """MAE's start: linear maps by Xavier without bias, single tokens with a deviation of 0.02."""
     for module in net.modules():
         if isinstance(module, nn.Linear):
@@ -310,7 +310,7 @@ def patchify(x: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, T, 256 * C): patches row by row, in each pixels row by row, channels last."""
     b, c, h, w = x.shape
     if h % PATCH or w % PATCH:
-        raise ShapeError(f"pictures of {h}x{w}, expected sides that are multiples of {PATCH}")
+        raise ShapeError(f"images of {h}x{w}, expected sides that are multiples of {PATCH}")
     x = x.reshape(b, c, h // PATCH, PATCH, w // PATCH, PATCH)
     return x.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
 

@@ -1,6 +1,6 @@
-"""The picture of the page in the documentation: the synthetic sample, fused, in a headless Chromium.
+"""The image of the page in the documentation: the synthetic sample, fused, in a headless Chromium.
 
-    python benchmarks/page_picture.py docs/images/serve.jpg
+    python benchmarks/page_image.py docs/images/serve.jpg
 
 Visible and fused are compared.
 """
@@ -32,7 +32,7 @@ def browser() -> type:
 def main() -> None:
     out, server = Path(sys.argv[1]), Server(workers=1, queue=8)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        picture = Path(folder) / "page.png"
+        image = Path(folder) / "page.png"
         with browser()(Path(folder) / "profile", 1280, 800) as page:
             page.open(f"http://127.0.0.1:{server.port}")
             page.until("document.querySelectorAll('#method option').length > 3")
@@ -40,9 +40,9 @@ def main() -> None:
             page.until("document.getElementById('status').textContent.startsWith('Fused by')")
             page.run("document.querySelector('[name=compare][value=\"visible fused\"]').click()")
             page.until("document.querySelectorAll('#scores tbody tr').length === 8")
-            page.picture(picture, 1280, 800)
+            page.image(image, 1280, 800)
         server.close()
-        cv2.imwrite(str(out), cv2.imread(str(picture)), [cv2.IMWRITE_JPEG_QUALITY, 88])
+        cv2.imwrite(str(out), cv2.imread(str(image)), [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
 if __name__ == "__main__":
