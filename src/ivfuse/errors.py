@@ -1,16 +1,93 @@
-"""The errors that ivfuse raises on purpose; the command line prints each as one line.
+"""The errors that ivfuse raises on purpose, each of which a user can mend.
 
-Every message names what was given and what was expected.
+An error says what was found and what was expected, and which *field* it is about: a parameter of the API. It
+knows no command line and no web form. Each of these spells fields its own way through :meth:`IvfuseError.render`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from typing import Any
+
+Spell = Callable[[str], str]
+
+_FIELD = re.compile(r"\{([a-z][a-z_]*)\}")
+
+
+def in_python(field: str) -> str:
+    """A field as Python users write it."""
+    return field
+
+
+def fill_fields(template: str, spell: Spell = in_python) -> str:
+    """Spell the fields of a text, which stand in braces: ``give {scale}``."""
+    return _FIELD.sub(lambda match: spell(match[1]), template)
 
 
 class IvfuseError(Exception):
-    """Base of all errors that a user can mend."""
+    """Base of all errors that a user can mend.
+
+    Args:
+        message: the whole sentence, where ``found`` and ``expected`` do not say it.
+        field: the parameter that the error is about, by its name in the API.
+        found: what was given; a string is quoted as it is.
+        expected: what can be given instead. May name other fields in braces, as in ``a file, or {scale}``.
+        hint: what may help; may name fields in braces.
+
+    Example:
+        >>> error = UsageError(field="ir_window", found="3 to 1", expected="LO below HI")
+        >>> str(error)
+        'ir_window: found 3 to 1, expected LO below HI'
+        >>> error.render(lambda field: "--" + field.replace("_", "-"))
+        '--ir-window: found 3 to 1, expected LO below HI'
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        field: str | None = None,
+        found: object = None,
+        expected: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """See above."""
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.found = found
+        self.expected = expected
+        self.hint = hint
+
+    def render(self, spell: Spell = in_python) -> str:
+        """The error as one line, its fields spelled as the caller's users know them."""
+        parts = [self.message] if self.message else []
+        if self.found is not None:
+            parts.append(f"found {self.found}")
+        if self.expected is not None:
+            parts.append(f"expected {fill_fields(self.expected, spell)}")
+        text = ", ".join(parts)
+        if self.field is not None:
+            text = f"{spell(self.field)}: {text}"
+        if self.hint is not None:
+            text += f"; {fill_fields(self.hint, spell)}"
+        return " ".join(text.split())
+
+    def __str__(self) -> str:
+        """The line for users of the Python API."""
+        return self.render()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by state: subclasses have constructors of their own, and worker processes send errors."""
+        return _restore, (type(self), self.args), self.__dict__
+
+
+def _restore(kind: type[IvfuseError], args: tuple[Any, ...]) -> IvfuseError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class InputError(IvfuseError):
@@ -32,16 +109,18 @@ class UsageError(IvfuseError, ValueError):
 class UnknownNameError(IvfuseError, ValueError):
     """A name that is in no registry."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, field: str | None = None) -> None:
         """Say which names are near ``name``, or list all of them if none is."""
         names = sorted(known)
         near = get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
-        super().__init__(f"unknown {kind} {name!r}; {hint}")
+        super().__init__(f"unknown {kind} {name!r}", field=field, hint=hint)
+        self.name = name
+        self.known = names
 
 
 class RegistrationError(IvfuseError):
-    """Two images could not be lined up with confidence."""
+    """No transform between two images could be accepted with confidence."""
 
 
 class MissingExtraError(IvfuseError, ImportError):
@@ -50,11 +129,12 @@ class MissingExtraError(IvfuseError, ImportError):
     def __init__(self, feature: str, extra: str) -> None:
         """Name the feature and the command that installs what it needs."""
         super().__init__(f"{feature} needs more packages: pip install 'ivfuse[{extra}]'")
+        self.extra = extra
 
 
-def reason_of(error: Exception) -> str:
-    """An error as one line: the message of an expected one, the kind and first line of any other."""
-    text = " ".join(str(error).split())
+def reason_of(error: Exception, spell: Spell = in_python) -> str:
+    """An error as one line: an expected one rendered, the kind and first line of any other."""
     if isinstance(error, IvfuseError):
-        return text
+        return error.render(spell)
+    text = " ".join(str(error).split())
     return f"unexpected {type(error).__name__}: {text}" if text else f"unexpected {type(error).__name__}"

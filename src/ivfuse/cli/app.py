@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from ivfuse.cli.flags import flag_of
 from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, UsageError
 
 # A verb and the function that carries it out. Their modules keep heavy imports inside functions.
@@ -118,7 +119,7 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
         try:
             verb(*args, **kwargs)
         except IvfuseError as error:
-            typer.echo(f"ivfuse: error: {' '.join(str(error).split())}", err=True)
+            typer.echo(f"ivfuse: error: {error.render(flag_of)}", err=True)
             raise typer.Exit(2 if isinstance(error, WRONG_USE) else 1) from error
         except KeyboardInterrupt:
             typer.echo("ivfuse: interrupted", err=True)
