@@ -14,7 +14,7 @@ from ivfuse.metrics.features_windows import AT_A_TIME, POSITIONS, SIDE, margins,
 from ivfuse.metrics.filters import bands
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Triple, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Gray, Triple, shared
 
 Feature = Callable[[CachedImage], Gray]
 Flags = NDArray[np.bool_]

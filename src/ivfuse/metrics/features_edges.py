@@ -9,7 +9,7 @@ import numpy as np
 
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Triple, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Gray, Triple, shared
 
 Details = tuple[Gray, Gray, Gray]
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.metrics.triple import Gray, Levels, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Gray, Levels, shared
 
 Plane = Levels | NDArray[np.uint16] | Gray
 

@@ -11,7 +11,7 @@ import numpy as np
 from ivfuse.metrics.filters import bands
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Levels, Triple, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Gray, Levels, Triple, shared
 
 Maps = tuple[Gray, Gray]
 

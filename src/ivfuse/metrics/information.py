@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Pair, Triple, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Pair, Triple, shared
 
 
 def _entropy(counts: NDArray[np.intp]) -> float:

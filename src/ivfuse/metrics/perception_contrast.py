@@ -13,7 +13,7 @@ import numpy as np
 
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Triple, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Gray, Triple, shared
 
 NARROW, WIDE = 2.0, 4.0  # standard deviations, in pixels, of the two blurs whose ratio is the contrast
 REACH = 15  # of these blurs, in pixels

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ivfuse.metrics.filters import bands, gaussian
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Sources, Triple, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Gray, Sources, Triple, shared
 
 SCALES, ORIENTATIONS = 4, 6
 FINEST, STEP = 3.0, 2.1  # wavelength of the finest filter in pixels, and from scale to scale

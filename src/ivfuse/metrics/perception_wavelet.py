@@ -10,7 +10,7 @@ import numpy as np
 
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Triple, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Gray, Triple, shared
 
 LEVELS = 4
 BLOCK = 3  # neighborhoods of 3x3 coefficients are one vector

@@ -14,7 +14,7 @@ import numpy as np
 
 from ivfuse.metrics.filters import bands
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Levels, Triple, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Gray, Levels, Triple, shared
 
 WEAK = 2.0  # edges below this strength get the least weight
 LEAST_WEIGHT = 0.001

@@ -10,7 +10,7 @@ import numpy as np
 from ivfuse.metrics.filters import multiply
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Pair, Triple, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Pair, Triple, shared
 
 
 @shared

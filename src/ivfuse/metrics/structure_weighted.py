@@ -27,7 +27,7 @@ from ivfuse.metrics.filters import (
 )
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Triple, CachedImage, shared
+from ivfuse.metrics.triple import CachedImage, Gray, Triple, shared
 
 PIELLA = "Piella & Heijmans, IEEE Int. Conf. Image Processing, 2003"
 ALIKE = 0.75  # Qy: above this similarity of the sources both count, below it the better one
