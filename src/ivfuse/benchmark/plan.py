@@ -13,8 +13,8 @@ from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.manifest import load_manifest
 from ivfuse.fusion.registry import list_methods, method_info
 from ivfuse.image.pairing import match_fused
-from ivfuse.image.read import Window
 from ivfuse.metrics import EIGHT, METRICS, get_convention, get_metric
+from ivfuse.thermal.tone_mapping import Window
 
 _NAME = re.compile(r"\w[\w.+ -]*")
 
@@ -160,14 +160,14 @@ def _brought(text: str, sets: Sequence[DataSet]) -> Entry:
             brought[data.name] = {}
             unmatched[data.name] = (f"no folder {data.name}/ in {root.name}/",)
             continue
-        trios = match_fused(data.pairing, place)
-        brought[data.name] = {trio.name: trio.fused for trio in trios.trios}
-        left = [path for path in trios.orphans if path not in data.pairing.orphans]
+        triples = match_fused(data.pairing, place)
+        brought[data.name] = {triple.name: triple.fused for triple in triples.triples}
+        left = [path for path in triples.orphans if path not in data.pairing.orphans]
         if not apart and len(sets) > 1:
             left = []  # they may belong to another set
         unmatched[data.name] = (
             *(f"belongs to no pair: {path.name}" for path in left),
-            *(f"ambiguous: {line}" for line in trios.ambiguous if line not in data.pairing.ambiguous),
+            *(f"ambiguous: {line}" for line in triples.ambiguous if line not in data.pairing.ambiguous),
         )
     if not any(brought.values()):
         raise InputError(f"{root}: no fused image of any pair, expected files with the pairs' names")

@@ -16,8 +16,8 @@ from typing import Any
 import ivfuse
 from ivfuse.benchmark.published import Quote
 from ivfuse.benchmark.results import Board, Cost, Results
-from ivfuse.image.write import write_bytes
 from ivfuse.metrics import get_metric
+from ivfuse.runtime.files import write_atomic
 
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -49,7 +49,7 @@ def write_tables(results: Results, folder: Path) -> list[Path]:
         "tables.tex": latex(results),
     }
     for name, text in texts.items():
-        write_bytes(folder / name, text.encode())
+        write_atomic(folder / name, text.encode())
     return [folder / name for name in texts]
 
 

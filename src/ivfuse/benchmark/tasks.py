@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from ivfuse.errors import reason_of
-from ivfuse.fusion.pipeline import Fuser, write_fused
+from ivfuse.fusion.outputs import FusedImage
+from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.color import luma, resize_to
-from ivfuse.image.read import Window, read_visible
+from ivfuse.image.read import read_visible
 from ivfuse.metrics import Scorer, get_convention
 from ivfuse.metrics.evaluate import to_levels
+from ivfuse.metrics.folder import read_infrared
 from ivfuse.metrics.triple import Levels
-from ivfuse.thermal.read import read_colored
+from ivfuse.thermal.read import ThermalOptions
+from ivfuse.thermal.tone_mapping import Window
 
 
 @dataclass(frozen=True)
@@ -70,20 +73,21 @@ class ScoreJob:
 
 def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
     """Make the function that fuses pairs with one method and measures what it costs."""
-    fuser = Fuser(setup.method, ir_window=setup.ir_window, threads=setup.threads)
+    thermal = ThermalOptions() if setup.ir_window is None else ThermalOptions(setup.ir_window)
+    fuser = Fuser(setup.method, thermal=thermal, threads=setup.threads)
     warm = False
 
     def fuse(job: FuseJob) -> Fused:
         nonlocal warm
         if not warm:  # the first call loads and tunes things that no later one pays for
-            fuser.combine(fuser.load(job.ir, job.vi))
+            fuser.fuse_pair(fuser.read(job.ir, job.vi))
             warm = True
-        loaded = fuser.load(job.ir, job.vi)
+        pair = fuser.read(job.ir, job.vi)
         wall, cpu = time.perf_counter(), time.process_time()
-        fused = fuser.combine(loaded)
+        fused = fuser.fuse_pair(pair)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        written = write_fused(job.out, fused, loaded, 8, time.perf_counter())
-        return Fused(wall, cpu, peak_memory(), written.height, written.width, written.notes)
+        notes = pair.notes + FusedImage(job.out).write(job.out, pair, fused)
+        return Fused(wall, cpu, peak_memory(), fused.shape[0], fused.shape[1], notes)
 
     return fuse
 
@@ -143,7 +147,7 @@ def _scores(scorer: Scorer, fused: Levels, names: Sequence[str]) -> dict[str, An
 
 def _thermal(job: ScoreJob, grid: tuple[int, int]) -> Levels:
     """The thermal image in 8 bit on the visible's grid, as it was when the pair was fused."""
-    pixels = read_colored(job.ir, job.ir_window).pixels
+    pixels = read_infrared(job.ir, job.ir_window)
     if pixels.shape[:2] != grid:
         pixels = resize_to(luma(pixels), *grid)
     return to_levels(pixels, job.ir.name)

@@ -10,7 +10,7 @@ import typer
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.image.pairing import Trios
+    from ivfuse.image.pairing import TriplePairing
 
 
 def evaluate(
@@ -66,10 +66,10 @@ def evaluate(
 
     names = _names(metrics)
     get_convention(convention)
-    trios = _trios(fused, ir, vi, one)
-    with fuse_report.progress(len(trios.trios), shown=not (one or quiet or json)) as tell:
-        scored = score_files(trios.trios, names, convention, jobs, ir_window, tell)
-    report = eval_report.Report(convention, tuple(names), trios, tuple(scored))
+    triples = _trios(fused, ir, vi, one)
+    with fuse_report.progress(len(triples.triples), shown=not (one or quiet or json)) as tell:
+        scored = score_files(triples.triples, names, convention, jobs, ir_window, tell)
+    report = eval_report.Report(convention, tuple(names), triples, tuple(scored))
     if csv is not None:
         report.write_csv(csv)
     eval_report.say(report, one=one, images=images, json=json, quiet=quiet)
@@ -111,17 +111,18 @@ def _check_csv(path: Path | None) -> None:
         raise UsageError(f"--csv {path}: expected a file in a folder that exists")
 
 
-def _trios(fused: Path, ir: Path, vi: Path | None, one: bool) -> Trios:
+def _trios(fused: Path, ir: Path, vi: Path | None, one: bool) -> TriplePairing:
     """The images that were asked for."""
-    from ivfuse.image.pairing import Trio, Trios, match_fused, pair_folder, pair_folders
+    from ivfuse.image.pairing import FileTriple, TriplePairing, match_fused, pair_folder, pair_folders
+    from ivfuse.thermal.formats.registry import holds_photo
 
     if one and vi is not None:
-        return Trios((Trio(fused.stem, ir, vi, fused),), (), (), ())
-    pairing = pair_folder(ir) if vi is None else pair_folders(ir, vi)
-    trios = match_fused(pairing, fused)
-    if not trios.trios:
+        return TriplePairing((FileTriple(fused.stem, ir, vi, fused),), (), (), ())
+    pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
+    triples = match_fused(pairing, fused)
+    if not triples.triples:
         sources = str(ir) if vi is None else f"{ir} and {vi}"
         raise InputError(
             f"{fused}: no fused image of the {len(pairing.pairs)} pairs of {sources}, expected their names"
         )
-    return trios
+    return triples

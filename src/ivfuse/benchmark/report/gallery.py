@@ -18,10 +18,11 @@ from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.results import Results
 from ivfuse.benchmark.store import Store
 from ivfuse.benchmark.tables import relative
-from ivfuse.image.read import Window, read_visible
+from ivfuse.image.read import read_visible
 from ivfuse.metrics.evaluate import to_levels
+from ivfuse.metrics.folder import read_infrared
 from ivfuse.runtime.processes import ask_all
-from ivfuse.thermal.read import read_colored
+from ivfuse.thermal.tone_mapping import Window
 
 BUDGET = 20_000_000  # bytes of all previews; in text they become a third more, and the page stays below 30 MB
 ENOUGH = 70_000  # bytes of one preview
@@ -94,7 +95,7 @@ def _pixels(job: PreviewJob) -> NDArray[np.float32]:
     """The image; thermal counts are mapped as they were for the fusion."""
     if not job.thermal:
         return read_visible(job.path).pixels
-    return read_colored(job.path, job.ir_window).pixels
+    return read_infrared(job.path, job.ir_window)
 
 
 def _images(files: list[tuple[Path, bool]], plan: Plan, jobs: int, budget: int) -> list[str]:

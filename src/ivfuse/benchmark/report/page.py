@@ -15,8 +15,8 @@ from ivfuse.benchmark.report.gallery import BUDGET, gallery
 from ivfuse.benchmark.report.svg import COLORS
 from ivfuse.benchmark.results import Board, Results
 from ivfuse.benchmark.tables import cost_cells, shown
-from ivfuse.image.write import write_bytes
 from ivfuse.metrics import get_convention, get_metric
+from ivfuse.runtime.files import write_atomic
 
 _HERE = Path(__file__).parent
 _ALIKE = 0.05
@@ -57,7 +57,7 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
         f"{_json('data', table)}{_json('images', images)}"
         f"<script>{_asset('page.js')}</script></body></html>\n"
     )
-    write_bytes(path, page.encode())
+    write_atomic(path, page.encode())
 
 
 def _summary(results: Results, index: dict[str, int]) -> str:
