@@ -1,0 +1,222 @@
+"""Naturalness: does the fused image look like the scene by day, in tones, colors and edges?
+
+Functions on plain arrays; gray is (H, W), color (H, W, 3) RGB, uint8 or float, 0..255.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import ShapeError
+from ivfuse.metrics.metric import Undefined
+
+Image = NDArray[Any]
+Gray = NDArray[np.float64]
+
+DAYLIGHT = 70.0  # least mean of the visible's luma
+LOW_FREQUENCIES = 0.02  # sigma of the Gaussian as a share of the width
+OVERSHOOT_REACH = 5  # pixels
+OVERSHOOT_LEVELS = 10.0
+CONTRAST_SIDE = 9  # pixels of the square in which local contrast is measured
+LEAST_CHROMA = 8.0  # CIELAB chroma below which the visible has no color that could change
+
+
+def low_frequencies(image: Image) -> Gray:
+    """Return the tones of a gray image: a Gaussian of 2 % of its width, (H, W) float64."""
+    sigma = LOW_FREQUENCIES * image.shape[1]
+    return np.asarray(cv2.GaussianBlur(image.astype(np.float32), (0, 0), sigma), np.float64)
+
+
+def is_daylight(vi: Image) -> bool:
+    """Say whether the visible was taken by daylight: the mean of its luma is at least 70."""
+    return float(vi.mean()) >= DAYLIGHT
+
+
+def tone_correlation(fused: Image, vi: Image) -> float:
+    """Correlation of the low frequencies of fused and visible luma by daylight, -1..1; higher is better.
+
+    Args:
+        fused: (H, W) luma of the fused image, 0..255.
+        vi: (H, W) luma of the visible.
+
+    Raises:
+        ShapeError: the shapes differ.
+        Undefined: the visible was not taken by daylight, or an image has one tone.
+    """
+    _check_daylight(fused, vi)
+    return correlation_of_tones(low_frequencies(fused), low_frequencies(vi))
+
+
+def tone_distance(fused: Image, vi: Image) -> float:
+    """Mean absolute distance of the same low frequencies by daylight, 0..255 levels; lower is better.
+
+    Args, Raises: as :func:`tone_correlation`; an image of one tone has a distance.
+    """
+    _check_daylight(fused, vi)
+    return distance_of_tones(low_frequencies(fused), low_frequencies(vi))
+
+
+def correlation_of_tones(first: Gray, second: Gray) -> float:
+    """Return the correlation of two low-pass images.
+
+    Raises:
+        Undefined: one of them is flat.
+    """
+    first, second = first - first.mean(), second - second.mean()
+    power = float((first * first).mean()), float((second * second).mean())
+    if min(power) < 1e-6:  # float32 filters leave less than a thousandth of a level
+        raise Undefined("an image has one tone: its low frequencies are flat")
+    return float(np.clip((first * second).mean() / np.sqrt(power[0] * power[1]), -1, 1))
+
+
+def distance_of_tones(first: Gray, second: Gray) -> float:
+    """Return the mean absolute distance of two low-pass images, in levels."""
+    return float(np.abs(first - second).mean())
+
+
+def clipped(fused: Image) -> float:
+    """Share of pixels of the fused image at level 0 or 255, 0..1; lower is better.
+
+    Args:
+        fused: (H, W) luma, or (H, W, 3), in which a pixel counts if any of its channels is clipped.
+    """
+    at_end = (fused <= 0) | (fused >= 255)
+    return float((at_end if fused.ndim == 2 else at_end.any(axis=2)).mean())
+
+
+def overshoot(fused: Image, ir: Image, vi: Image) -> float:
+    """Share of pixels more than 10 levels outside the range of both sources near by, 0..1; lower is better.
+
+    The range is from the least to the greatest level of both sources in a square of 11x11 pixels. Halos,
+    ringing and invented contrast leave it; a fused image that lies between its sources never does.
+
+    Args:
+        fused, ir, vi: (H, W), 0..255.
+
+    Raises:
+        ShapeError: the shapes differ.
+    """
+    _check_shapes(fused, ir, vi)
+    least, greatest = source_range(ir, vi)
+    outside = (fused < least - OVERSHOOT_LEVELS) | (fused > greatest + OVERSHOOT_LEVELS)
+    return float(outside.mean())
+
+
+def source_range(ir: Image, vi: Image) -> tuple[Image, Image]:
+    """Return the least and greatest level of both sources within 5 pixels, (H, W) each, float32."""
+    square = np.ones((2 * OVERSHOOT_REACH + 1,) * 2, np.uint8)
+    low, high = np.minimum(ir, vi).astype(np.float32), np.maximum(ir, vi).astype(np.float32)
+    return cv2.erode(low, square), cv2.dilate(high, square)
+
+
+def local_contrast(fused: Image, ir: Image, vi: Image) -> float:
+    """Local contrast of the fused image over that of the source that has more, >= 0; higher is better.
+
+    The sum over all pixels of the standard deviation in 9x9 pixels, divided by the sum of the larger of
+    both sources' at each pixel: 1 keeps all contrast everywhere, more than 1 adds some.
+
+    Args, Raises: as :func:`overshoot`.
+
+    Raises:
+        Undefined: both sources are flat.
+    """
+    _check_shapes(fused, ir, vi)
+    larger = np.maximum(local_deviation(ir), local_deviation(vi))
+    return contrast_ratio(local_deviation(fused), larger)
+
+
+def local_deviation(image: Image) -> Gray:
+    """Return the standard deviation in the 9x9 pixels around each pixel, (H, W)."""
+    exact = image.astype(np.float64)
+    side = (CONTRAST_SIDE, CONTRAST_SIDE)
+    mean = cv2.blur(exact, side)
+    variance = cv2.blur(exact * exact, side) - mean * mean
+    return np.asarray(np.sqrt(np.maximum(variance, 0)), np.float64)
+
+
+def contrast_ratio(fused: Gray, larger: Gray) -> float:
+    """Return the summed local contrast of the fused image over the larger one of its sources.
+
+    Raises:
+        Undefined: both sources are flat.
+    """
+    total = float(larger.sum())
+    if total < 1e-6 * larger.size:
+        raise Undefined("both sources are flat: they have no local contrast")
+    return float(fused.sum()) / total
+
+
+def hue_change(fused: Image, vi: Image) -> float:
+    """Mean change of hue of the visible's colors, 0..180 degrees; lower is better.
+
+    Over the pixels where the visible has a color (CIELAB chroma of at least 8), weighted with the root of
+    both chromas as in the CIE's hue difference: what has lost its color has no hue, see
+    :func:`saturation_change`.
+
+    Args:
+        fused, vi: (H, W, 3) RGB, 0..255.
+
+    Raises:
+        ShapeError: the shapes differ or an array has no color channels.
+        Undefined: the visible or the fused image has no color.
+    """
+    before, after = _colors(fused, vi)
+    weight = np.sqrt(before.chroma * after.chroma)
+    if float(weight.sum()) <= 1e-3 * len(weight):
+        raise Undefined("the fused image has no color where the visible has one")
+    turn = np.abs(np.rad2deg(after.hue - before.hue))
+    return float(np.average(np.minimum(turn, 360 - turn), weights=weight))
+
+
+def saturation_change(fused: Image, vi: Image) -> float:
+    """Mean change of saturation of the visible's colors, 0..1; lower is better.
+
+    Saturation is chroma over root(chroma^2 + lightness^2) in CIELAB: a red car that turns pink, white or
+    gray changes it, one that turns brighter and stays red does not. Over the pixels where the visible has
+    a color (chroma of at least 8).
+
+    Args, Raises: as :func:`hue_change`; a gray fused image has a value.
+    """
+    before, after = _colors(fused, vi)
+    return float(np.abs(after.saturation - before.saturation).mean())
+
+
+class _Colors:
+    """Colors of a list of pixels in CIELAB: lightness, chroma and hue (radians)."""
+
+    def __init__(self, rgb: Image) -> None:
+        lab = cv2.cvtColor((rgb[None].astype(np.float32) / 255), cv2.COLOR_RGB2LAB)[0].astype(np.float64)
+        self.lightness = lab[:, 0]
+        self.chroma = np.hypot(lab[:, 1], lab[:, 2])
+        self.hue = np.arctan2(lab[:, 2], lab[:, 1])
+
+    @property
+    def saturation(self) -> Gray:
+        return np.asarray(self.chroma / np.maximum(np.hypot(self.chroma, self.lightness), 1e-6))
+
+
+def _colors(fused: Image, vi: Image) -> tuple[_Colors, _Colors]:
+    """Return the colors of visible and fused image where the visible has some."""
+    if vi.ndim != 3 or vi.shape[2] != 3 or vi.shape != fused.shape:
+        raise ShapeError(f"fused has shape {fused.shape}, vi {vi.shape}; expected (H, W, 3) RGB for both")
+    everywhere = _Colors(vi.reshape(-1, 3))
+    colored = everywhere.chroma >= LEAST_CHROMA
+    if not colored.any():
+        raise Undefined("the visible has no color")
+    return _Colors(vi[colored.reshape(vi.shape[:2])]), _Colors(fused[colored.reshape(vi.shape[:2])])
+
+
+def _check_daylight(fused: Image, vi: Image) -> None:
+    _check_shapes(fused, vi)
+    if not is_daylight(vi):
+        raise Undefined(f"not by daylight: the visible's mean is {vi.mean():.0f}, below {DAYLIGHT:.0f}")
+
+
+def _check_shapes(*images: Image) -> None:
+    if any(image.ndim != 2 or image.size == 0 or image.shape != images[0].shape for image in images):
+        found = ", ".join(str(image.shape) for image in images)
+        raise ShapeError(f"images have shapes {found}; expected one gray shape (H, W) for all")
