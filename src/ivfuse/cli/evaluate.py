@@ -24,7 +24,9 @@ def evaluate(
     metrics: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="Names with commas between, or all; else the eight of the common tables."
+            metavar="NAMES",
+            help="Names, families (targets, naturalness) or all, with commas between; else the eight of the "
+            "common tables, targets and naturalness.",
         ),
     ] = None,
     convention: Annotated[
@@ -93,16 +95,14 @@ def _is_one(fused: Path, ir: Path, vi: Path | None) -> bool:
 
 def _names(text: str | None) -> list[str]:
     """The metrics asked for, in that order, each once."""
-    from ivfuse.metrics import EIGHT, METRICS, get_metric
+    from ivfuse.metrics import EIGHT, SEEING, expand_names
 
     if text is None:
-        return list(EIGHT)
-    if text.strip().lower() == "all":
-        return list(METRICS)
-    names = [get_metric(part.strip()).name for part in text.split(",") if part.strip()]
+        return [*EIGHT, *SEEING]
+    names = expand_names(part.strip() for part in text.split(",") if part.strip())
     if not names:
         raise UsageError(f"--metrics {text!r} names no metric; `ivfuse metrics` lists them")
-    return list(dict.fromkeys(names))
+    return names
 
 
 def _check_csv(path: Path | None) -> None:

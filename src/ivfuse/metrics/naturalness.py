@@ -5,6 +5,7 @@ Functions on plain arrays; gray is (H, W), color (H, W, 3) RGB, uint8 or float, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -23,6 +24,7 @@ OVERSHOOT_REACH = 5  # pixels
 OVERSHOOT_LEVELS = 10.0
 CONTRAST_SIDE = 9  # pixels of the square in which local contrast is measured
 LEAST_CHROMA = 8.0  # CIELAB chroma below which the visible has no color that could change
+NO_CHROMA = 0.5  # CIELAB chroma below which a fused pixel is gray and has no hue
 
 
 def low_frequencies(image: Image) -> Gray:
@@ -47,7 +49,8 @@ def tone_correlation(fused: Image, vi: Image) -> float:
         ShapeError: the shapes differ.
         Undefined: the visible was not taken by daylight, or an image has one tone.
     """
-    _check_daylight(fused, vi)
+    _check_shapes(fused, vi)
+    check_daylight(vi)
     return correlation_of_tones(low_frequencies(fused), low_frequencies(vi))
 
 
@@ -56,7 +59,8 @@ def tone_distance(fused: Image, vi: Image) -> float:
 
     Args, Raises: as :func:`tone_correlation`; an image of one tone has a distance.
     """
-    _check_daylight(fused, vi)
+    _check_shapes(fused, vi)
+    check_daylight(vi)
     return distance_of_tones(low_frequencies(fused), low_frequencies(vi))
 
 
@@ -101,16 +105,22 @@ def overshoot(fused: Image, ir: Image, vi: Image) -> float:
         ShapeError: the shapes differ.
     """
     _check_shapes(fused, ir, vi)
-    least, greatest = source_range(ir, vi)
-    outside = (fused < least - OVERSHOOT_LEVELS) | (fused > greatest + OVERSHOOT_LEVELS)
-    return float(outside.mean())
+    return share_outside(fused, *source_range(ir, vi))
 
 
 def source_range(ir: Image, vi: Image) -> tuple[Image, Image]:
-    """Return the least and greatest level of both sources within 5 pixels, (H, W) each, float32."""
+    """Return the least and greatest level of both sources within 5 pixels, (H, W) each."""
     square = np.ones((2 * OVERSHOOT_REACH + 1,) * 2, np.uint8)
-    low, high = np.minimum(ir, vi).astype(np.float32), np.maximum(ir, vi).astype(np.float32)
-    return cv2.erode(low, square), cv2.dilate(high, square)
+    return cv2.erode(np.minimum(ir, vi), square), cv2.dilate(np.maximum(ir, vi), square)
+
+
+def share_outside(fused: Image, least: Image, greatest: Image) -> float:
+    """Return the share of pixels that are more than 10 levels outside a range, each array (H, W)."""
+    exact = fused.astype(np.float32)  # 8-bit levels would wrap
+    outside = (exact < least - np.float32(OVERSHOOT_LEVELS)) | (
+        exact > greatest + np.float32(OVERSHOOT_LEVELS)
+    )
+    return float(outside.mean())
 
 
 def local_contrast(fused: Image, ir: Image, vi: Image) -> float:
@@ -150,6 +160,14 @@ def contrast_ratio(fused: Gray, larger: Gray) -> float:
     return float(fused.sum()) / total
 
 
+@dataclass(frozen=True)
+class ColorChange:
+    """Mean change of the visible's colors: hue in degrees (NaN if none is left), saturation 0..1."""
+
+    hue: float
+    saturation: float
+
+
 def hue_change(fused: Image, vi: Image) -> float:
     """Mean change of hue of the visible's colors, 0..180 degrees; lower is better.
 
@@ -162,58 +180,62 @@ def hue_change(fused: Image, vi: Image) -> float:
 
     Raises:
         ShapeError: the shapes differ or an array has no color channels.
-        Undefined: the visible or the fused image has no color.
+        Undefined: the visible has no color, or the fused image has none there.
     """
-    before, after = _colors(fused, vi)
-    weight = np.sqrt(before.chroma * after.chroma)
-    if float(weight.sum()) <= 1e-3 * len(weight):
+    hue = color_change(fused, vi).hue
+    if np.isnan(hue):
         raise Undefined("the fused image has no color where the visible has one")
-    turn = np.abs(np.rad2deg(after.hue - before.hue))
-    return float(np.average(np.minimum(turn, 360 - turn), weights=weight))
+    return hue
 
 
 def saturation_change(fused: Image, vi: Image) -> float:
     """Mean change of saturation of the visible's colors, 0..1; lower is better.
 
     Saturation is chroma over root(chroma^2 + lightness^2) in CIELAB: a red car that turns pink, white or
-    gray changes it, one that turns brighter and stays red does not. Over the pixels where the visible has
-    a color (chroma of at least 8).
+    gray changes it, one that turns brighter and stays red does so little. Over the pixels where the visible
+    has a color (chroma of at least 8).
 
     Args, Raises: as :func:`hue_change`; a gray fused image has a value.
     """
-    before, after = _colors(fused, vi)
-    return float(np.abs(after.saturation - before.saturation).mean())
+    return color_change(fused, vi).saturation
 
 
-class _Colors:
-    """Colors of a list of pixels in CIELAB: lightness, chroma and hue (radians)."""
+def color_change(fused: Image, vi: Image) -> ColorChange:
+    """Return the changes of hue and saturation together; see :func:`hue_change`, :func:`saturation_change`.
 
-    def __init__(self, rgb: Image) -> None:
-        lab = cv2.cvtColor((rgb[None].astype(np.float32) / 255), cv2.COLOR_RGB2LAB)[0].astype(np.float64)
-        self.lightness = lab[:, 0]
-        self.chroma = np.hypot(lab[:, 1], lab[:, 2])
-        self.hue = np.arctan2(lab[:, 2], lab[:, 1])
-
-    @property
-    def saturation(self) -> Gray:
-        return np.asarray(self.chroma / np.maximum(np.hypot(self.chroma, self.lightness), 1e-6))
-
-
-def _colors(fused: Image, vi: Image) -> tuple[_Colors, _Colors]:
-    """Return the colors of visible and fused image where the visible has some."""
+    Raises:
+        ShapeError: the shapes differ or an array has no color channels.
+        Undefined: the visible has no color.
+    """
     if vi.ndim != 3 or vi.shape[2] != 3 or vi.shape != fused.shape:
         raise ShapeError(f"fused has shape {fused.shape}, vi {vi.shape}; expected (H, W, 3) RGB for both")
-    everywhere = _Colors(vi.reshape(-1, 3))
-    colored = everywhere.chroma >= LEAST_CHROMA
+    before = _lab(vi.reshape(-1, 3))
+    colored = np.hypot(before[:, 1], before[:, 2]) >= LEAST_CHROMA
     if not colored.any():
         raise Undefined("the visible has no color")
-    return _Colors(vi[colored.reshape(vi.shape[:2])]), _Colors(fused[colored.reshape(vi.shape[:2])])
+    before, after = before[colored], _lab(fused.reshape(-1, 3)[colored])
+    chromas = np.hypot(before[:, 1], before[:, 2]), np.hypot(after[:, 1], after[:, 2])
+    weight = np.sqrt(chromas[0] * np.where(chromas[1] < NO_CHROMA, 0, chromas[1]))
+    turn = np.abs(np.arctan2(after[:, 2], after[:, 1]) - np.arctan2(before[:, 2], before[:, 1]))
+    turn = np.rad2deg(np.minimum(turn, 2 * np.pi - turn))
+    saturations = (
+        chroma / np.maximum(np.hypot(chroma, lab[:, 0]), 1e-6)
+        for chroma, lab in zip(chromas, (before, after), strict=True)
+    )
+    hue = float((turn * weight).sum() / weight.sum()) if weight.any() else float("nan")
+    return ColorChange(hue, float(np.abs(np.subtract(*saturations)).mean()))
 
 
-def _check_daylight(fused: Image, vi: Image) -> None:
-    _check_shapes(fused, vi)
+def _lab(pixels: Image) -> Gray:
+    """Return (N, 3) RGB pixels, 0..255, in CIELAB."""
+    lab = cv2.cvtColor(pixels[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
+    return np.asarray(lab, np.float64)
+
+
+def check_daylight(vi: Image) -> None:
+    """Raise Undefined, with the reason, if the visible was not taken by daylight."""
     if not is_daylight(vi):
-        raise Undefined(f"not by daylight: the visible's mean is {vi.mean():.0f}, below {DAYLIGHT:.0f}")
+        raise Undefined(f"not by daylight: the visible's mean is below {DAYLIGHT:.0f}")
 
 
 def _check_shapes(*images: Image) -> None:

@@ -154,9 +154,11 @@ def find_targets(ir: Image) -> Targets:
     if ir.size < least + LEAST_RING:
         return Targets((height, width), reason=f"the infrared is too small for targets: {width}x{height}")
     if span <= LEAST_RISE:
-        return Targets((height, width), reason=f"the infrared is flat: its levels span {span:.0f}")
+        return Targets(
+            (height, width), reason=f"the infrared is flat: its levels span at most {LEAST_RISE:.0f}"
+        )
     if level + LEAST_RISE >= 255:
-        return Targets((height, width), reason=f"the infrared is hot all over: its mean is {level:.0f}")
+        return Targets((height, width), reason="the infrared is hot all over: nothing can stand out")
     hot = _hot_pixels(ir, level)
     candidates = _candidates(hot, ir, least)
     chosen = sorted(candidates, key=lambda each: -each.area * each.rise)[:MOST]
