@@ -209,27 +209,33 @@ def color_change(fused: Image, vi: Image) -> ColorChange:
     """
     if vi.ndim != 3 or vi.shape[2] != 3 or vi.shape != fused.shape:
         raise ShapeError(f"fused has shape {fused.shape}, vi {vi.shape}; expected (H, W, 3) RGB for both")
-    before = _lab(vi.reshape(-1, 3))
-    colored = np.hypot(before[:, 1], before[:, 2]) >= LEAST_CHROMA
+    before = _lab(vi)
+    colored = _chroma(before) >= LEAST_CHROMA
     if not colored.any():
         raise Undefined("the visible has no color")
-    before, after = before[colored], _lab(fused.reshape(-1, 3)[colored])
-    chromas = np.hypot(before[:, 1], before[:, 2]), np.hypot(after[:, 1], after[:, 2])
+    before, after = before[colored], _lab(fused)[colored]
+    chromas = _chroma(before), _chroma(after)
     weight = np.sqrt(chromas[0] * np.where(chromas[1] < NO_CHROMA, 0, chromas[1]))
-    turn = np.abs(np.arctan2(after[:, 2], after[:, 1]) - np.arctan2(before[:, 2], before[:, 1]))
-    turn = np.rad2deg(np.minimum(turn, 2 * np.pi - turn))
+    (_, a0, b0), (_, a1, b1) = before.T, after.T
+    turn = np.rad2deg(np.arctan2(np.abs(a0 * b1 - b0 * a1), a0 * a1 + b0 * b1))
     saturations = (
-        chroma / np.maximum(np.hypot(chroma, lab[:, 0]), 1e-6)
+        chroma / np.sqrt(np.maximum(chroma**2 + lab[:, 0] ** 2, 1e-6))
         for chroma, lab in zip(chromas, (before, after), strict=True)
     )
-    hue = float((turn * weight).sum() / weight.sum()) if weight.any() else float("nan")
-    return ColorChange(hue, float(np.abs(np.subtract(*saturations)).mean()))
+    total = weight.sum(dtype=np.float64)
+    hue = float((turn * weight).sum(dtype=np.float64) / total) if total else float("nan")
+    return ColorChange(hue, float(np.abs(np.subtract(*saturations)).mean(dtype=np.float64)))
 
 
-def _lab(pixels: Image) -> Gray:
-    """Return (N, 3) RGB pixels, 0..255, in CIELAB."""
-    lab = cv2.cvtColor(pixels[None].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[0]
-    return np.asarray(lab, np.float64)
+def _lab(rgb: Image) -> NDArray[np.float32]:
+    """Return RGB, 0..255, in CIELAB; (H, W, 3)."""
+    scaled = rgb.astype(np.float32) * np.float32(1 / 255)
+    return np.asarray(cv2.cvtColor(scaled, cv2.COLOR_RGB2LAB), np.float32)
+
+
+def _chroma(lab: NDArray[np.float32]) -> NDArray[np.float32]:
+    a, b = lab[..., 1], lab[..., 2]
+    return np.asarray(np.sqrt(a * a + b * b))
 
 
 def check_daylight(vi: Image) -> None:
