@@ -51,7 +51,8 @@ def evaluate(
 
     Pairs are found as `ivfuse fuse` finds them, their fused images by the same names. Papers compute a
     metric of one name in several ways: choose a convention to compare with their tables; `ivfuse metrics`
-    explains them. Shares of targets are over all targets of the images. Exit code: 0 done, 1 some images failed (they are listed), 2 wrong use.
+    explains them. Shares of targets are over the targets of all images.
+    Exit code: 0 done, 1 some images failed (they are listed), 2 wrong use.
 
     \b
     Examples:
