@@ -197,7 +197,7 @@ class _Run:
             if record.scores.get(convention, {}).get("key") != key:
                 record.scores.pop(convention, None)
             there = record.scores.get(convention, {}).get("values", {})
-            if missing := [name for name in self.plan.metrics if name not in there]:
+            if missing := [name for name in self.plan.measured(convention) if name not in there]:
                 todo[convention] = missing
         return todo
 
@@ -215,10 +215,10 @@ class _Run:
                     continue
                 kept = record.scores.setdefault(
                     convention,
-                    {"key": self._score_key(data, pair, record), "values": {}, "reasons": {}},
+                    {"key": self._score_key(data, pair, record), "values": {}, "reasons": {}, "counts": {}},
                 )
-                kept["values"].update(found["values"])
-                kept["reasons"].update(found["reasons"])
+                for what in ("values", "reasons", "counts"):
+                    kept[what].update(found[what])
             if failures:
                 self._fail(place, "score", failures[0])
             self.store.save(*place, record)

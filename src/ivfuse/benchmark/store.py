@@ -29,7 +29,7 @@ class Record:
         peak: largest memory of the method's process up to this image, in MiB; 0 if unknown.
         height, width: of the image.
         notes: what was done to the inputs.
-        scores: convention -> ``{"key": ..., "values": {...}, "reasons": {...}}``.
+        scores: convention -> ``{"key": ..., "values": {...}, "reasons": {...}, "counts": {...}}``.
     """
 
     key: str = ""

@@ -95,15 +95,14 @@ def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
 def make_score(_: Any) -> Callable[[ScoreJob], dict[str, dict[str, dict[str, Any] | str]]]:
     """Make the function that scores the fused images of a pair.
 
-    Its answer: method -> convention -> values and reasons, or a line on why there are none.
+    Its answer: method -> convention -> values, reasons and counts, or a line on why there are none.
     """
     return score
 
 
 def score(job: ScoreJob) -> dict[str, dict[str, dict[str, Any] | str]]:
     """Score the fused images of a pair; sources are prepared once for all methods."""
-    vi = to_levels(read_visible(job.vi).pixels, job.vi.name)
-    ir = _thermal(job, (vi.shape[0], vi.shape[1]))
+    ir, vi = read_sources(job.ir, job.vi, job.ir_window)
     scorers: dict[str, Scorer] = {}
     answer: dict[str, dict[str, dict[str, Any] | str]] = {}
     for method, path in job.fused.items():
@@ -142,12 +141,13 @@ def _scores(scorer: Scorer, fused: Levels, names: Sequence[str]) -> dict[str, An
     values = {
         name: (float(value) if np.isfinite(value) else None) for name, value in found_scores.values.items()
     }
-    return {"values": values, "reasons": found_scores.reasons}
+    return {"values": values, "reasons": found_scores.reasons, "counts": found_scores.counts}
 
 
-def _thermal(job: ScoreJob, grid: tuple[int, int]) -> Levels:
-    """The thermal image in 8 bit on the visible's grid, as it was when the pair was fused."""
-    pixels = read_infrared(job.ir, job.ir_window)
-    if pixels.shape[:2] != grid:
-        pixels = resize_to(luma(pixels), *grid)
-    return to_levels(pixels, job.ir.name)
+def read_sources(ir: Path, vi: Path, ir_window: Window | None) -> tuple[Levels, Levels]:
+    """Read thermal and visible image in 8 bit, the thermal on the visible's grid as when they were fused."""
+    visible = to_levels(read_visible(vi).pixels, vi.name)
+    pixels = read_infrared(ir, ir_window)
+    if pixels.shape[:2] != visible.shape[:2]:
+        pixels = resize_to(luma(pixels), *visible.shape[:2])
+    return to_levels(pixels, ir.name), visible

@@ -52,6 +52,13 @@ class Report:
 
         return means(self.scored, self.names)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many targets the means of their shares are over."""
+        from ivfuse.metrics.folder import counts
+
+        return counts(self.scored, self.names)
+
     def reasons(self, name: str) -> Counter[str]:
         """Why a metric has no value, and for how many images."""
         return Counter(
@@ -86,6 +93,7 @@ class Report:
             "convention": self.convention,
             "metrics": list(self.names),
             "mean": {name: _plain(value) for name, value in self.means.items()},
+            "targets": self.counts,
             "without_value": {name: dict(reasons) for name in self.names if (reasons := self.reasons(name))},
             "images": [
                 {
@@ -94,6 +102,7 @@ class Report:
                     "ir": str(each.triple.ir),
                     "vi": str(each.triple.vi),
                     "values": {name: _plain(value) for name, value in each.scores.values.items()},
+                    "targets": each.scores.counts,
                 }
                 for each in self.scored
                 if each.scores is not None
@@ -149,11 +158,13 @@ def _table(report: Report, count: int, one: bool) -> list[str]:
     from ivfuse.metrics import get_metric
 
     images = report.scored[0].triple.fused if one else f"{count} image{'s' if count > 1 else ''}"
-    rows = [("metric", "better", "value" if one else "mean", "" if one else "no value")]
+    counts = report.counts
+    heads = ("value", "") if one else ("mean", "no value")
+    rows = [("metric", "better", *heads, "targets" if counts else "")]
     for name, mean in report.means.items():
         lost = report.reasons(name).total()
         better = "higher" if get_metric(name).higher_is_better else "lower"
-        rows.append((name, better, _shown(mean), "" if one else str(lost or "-")))
+        rows.append((name, better, _shown(mean), "" if one else str(lost or "-"), str(counts.get(name, ""))))
     return [f"{images}, convention {report.convention}", *_aligned(rows, left=2)]
 
 
@@ -179,10 +190,13 @@ def _aligned(rows: Sequence[tuple[str, ...]], left: int) -> list[str]:
 
 
 def _say_reasons(report: Report, count: int, one: bool) -> None:
+    about: dict[tuple[str, int], list[str]] = {}
     for name in report.names:
         for reason, times in report.reasons(name).most_common():
-            said = reason if reason.startswith(name) else f"{name}: {reason}"
-            typer.echo(f"no value: {said}" + ("" if one else f" ({times} of {count})"), err=True)
+            about.setdefault((reason.removeprefix(f"{name}: "), times), []).append(name)
+    for (reason, times), names in about.items():
+        said = reason if reason.startswith(names[0]) else f"{', '.join(names)}: {reason}"
+        typer.echo(f"no value: {said}" + ("" if one else f" ({times} of {count})"), err=True)
 
 
 def _shown(value: float) -> str:

@@ -24,7 +24,9 @@ def evaluate(
     metrics: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="Names with commas between, or all; else the eight of the common tables."
+            metavar="NAMES",
+            help="Names, families (targets, naturalness) or all, with commas between; else the eight of the "
+            "common tables, targets and naturalness.",
         ),
     ] = None,
     convention: Annotated[
@@ -49,7 +51,8 @@ def evaluate(
 
     Pairs are found as `ivfuse fuse` finds them, their fused images by the same names. Papers compute a
     metric of one name in several ways: choose a convention to compare with their tables; `ivfuse metrics`
-    explains them. Exit code: 0 done, 1 some images failed (they are listed), 2 wrong use.
+    explains them. Shares of targets are over the targets of all images.
+    Exit code: 0 done, 1 some images failed (they are listed), 2 wrong use.
 
     \b
     Examples:
@@ -93,16 +96,14 @@ def _is_one(fused: Path, ir: Path, vi: Path | None) -> bool:
 
 def _names(text: str | None) -> list[str]:
     """The metrics asked for, in that order, each once."""
-    from ivfuse.metrics import EIGHT, METRICS, get_metric
+    from ivfuse.metrics import EIGHT, SEEING, expand_names
 
     if text is None:
-        return list(EIGHT)
-    if text.strip().lower() == "all":
-        return list(METRICS)
-    names = [get_metric(part.strip()).name for part in text.split(",") if part.strip()]
+        return [*EIGHT, *SEEING]
+    names = expand_names(part.strip() for part in text.split(",") if part.strip())
     if not names:
         raise UsageError(f"--metrics {text!r} names no metric; `ivfuse metrics` lists them")
-    return list(dict.fromkeys(names))
+    return names
 
 
 def _check_csv(path: Path | None) -> None:

@@ -23,7 +23,7 @@ from ivfuse.image.pairing import FileTriple
 from ivfuse.image.read import read_visible
 from ivfuse.metrics.conventions import get_convention
 from ivfuse.metrics.evaluate import Scores, score_many, to_levels
-from ivfuse.metrics.registry import get_metric
+from ivfuse.metrics.registry import expand_names, get_metric
 from ivfuse.thermal.formats.registry import is_plain
 from ivfuse.thermal.read import ThermalOptions, read_thermal
 from ivfuse.thermal.tone_mapping import Window
@@ -70,7 +70,7 @@ def score_files(
     Raises:
         UnknownNameError: before any work, no such metric or convention.
     """
-    names = [get_metric(name).name for name in metrics]
+    names = expand_names(metrics)
     convention = get_convention(convention).name
     tell = on_progress or (lambda name, outcome: None)
     result: dict[int, Scored] = {}
@@ -181,10 +181,21 @@ def read_infrared(path: Path, window: Window | None = None) -> Pixels:
 
 
 def means(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, float]:
-    """Return the mean of each metric over the images that have a value; NaN if none has."""
-    rows = [each.scores.values for each in scored if each.scores is not None]
+    """Return the mean of each metric over the images that have a value; NaN if none has.
+
+    The mean of a share of targets is over the targets of all images: each image weighs as many as it has.
+    """
+    rows = [each.scores for each in scored if each.scores is not None]
     result = {}
     for name in names:
-        found = [row[name] for row in rows if not math.isnan(row[name])]
-        result[name] = math.fsum(found) / len(found) if found else math.nan
+        found = [(row.values[name], row.counts.get(name, 1)) for row in rows if name not in row.reasons]
+        found = [(value, weight) for value, weight in found if not math.isnan(value)]
+        total = sum(weight for _, weight in found)
+        result[name] = math.fsum(value * weight for value, weight in found) / total if total else math.nan
     return result
+
+
+def counts(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, int]:
+    """Return how many things (targets) the means are over, for each metric that is a share of such."""
+    rows = [each.scores for each in scored if each.scores is not None]
+    return {name: sum(row.counts.get(name, 0) for row in rows) for name in names if get_metric(name).count}
