@@ -1,6 +1,7 @@
-"""Processes that answer requests one at a time; one that dies fails its request alone.
+"""Worker processes that answer requests one at a time.
 
-This module imports neither NumPy nor OpenCV, so that a new process can set its threads before they load.
+A worker that dies fails only the request it was working on. This module imports neither NumPy nor OpenCV, so
+that a new process can set its thread counts before these libraries load.
 """
 
 from __future__ import annotations
@@ -16,46 +17,47 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_DIED = "its process ended unexpectedly, perhaps for want of memory"
+_DIED = "the worker process ended unexpectedly, perhaps because it ran out of memory"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of a request: a value, or why there is none."""
+    """The answer to a request: a value, or the reason for the failure."""
 
     value: Any = None
     failure: str = ""
 
 
 class Worker:
-    """A process of its own that makes a handler once and answers requests with it.
+    """A process that creates a request handler once and answers requests with it.
 
     Args:
-        make: ``module:function`` that makes the handler in the process.
-        argument: what the function is called with.
-        threads: threads of linear algebra and of OpenCV; ``None`` leaves them to the environment.
+        make: ``module:function`` that creates the handler inside the process.
+        argument: the argument of that function.
+        threads: number of threads of OpenCV and the linear algebra libraries; ``None`` leaves it to the
+            environment.
     """
 
     def __init__(self, make: str, argument: Any, threads: int | None = None) -> None:
-        """Remember what to start; the process starts with the first request."""
+        """Store the settings; the process starts with the first request."""
         self._start_with = (make, argument, threads)
         self._process: Any = None
         self.connection: Connection | None = None
 
     def send(self, request: Any) -> None:
-        """Hand over a request; its answer is fetched by :meth:`receive`."""
+        """Send a request; :meth:`receive` returns its answer."""
         if self.connection is None:
-            # started afresh, not forked: OpenCV's threads do not survive a fork
+            # Spawned instead of forked, because OpenCV's threads do not survive a fork.
             context = multiprocessing.get_context("spawn")
             self.connection, other = context.Pipe()
             self._process = context.Process(target=_serve, args=(other, *self._start_with), daemon=True)
             self._process.start()
             other.close()
-        with suppress(OSError):  # it died between two requests; receive says so
+        with suppress(OSError):  # the process died between two requests; receive() reports it
             self.connection.send(request)
 
     def receive(self) -> Reply:
-        """The answer to the request that was sent; after a death the next request starts a new process."""
+        """Wait for the answer to the last request; if the process died, the next request starts a new one."""
         try:
             reply: Reply = self.connection.recv() if self.connection else Reply(failure=_DIED)
         except (EOFError, OSError):
@@ -81,33 +83,35 @@ class Worker:
 def ask_all(
     make: str, argument: Any, requests: Sequence[Any], processes: int, threads: int | None = 1
 ) -> Iterator[tuple[int, Reply]]:
-    """Answer requests by several processes.
+    """Answer requests with several processes in parallel.
 
     Args:
-        make, argument, threads: as for :class:`Worker`.
-        requests: what to ask.
-        processes: how many at a time.
+        make: see :class:`Worker`.
+        argument: see :class:`Worker`.
+        requests: the requests.
+        processes: number of processes.
+        threads: see :class:`Worker`.
 
     Yields:
-        Index of a request and its answer, as they are done.
+        The index of a request and its reply, in order of completion.
     """
     workers = [Worker(make, argument, threads) for _ in range(min(processes, len(requests)))]
-    left = iter(enumerate(requests))
-    busy: dict[int, int] = {}
+    remaining = iter(enumerate(requests))
+    busy: dict[int, int] = {}  # worker number -> index of its request
 
-    def give(number: int) -> None:
-        if (job := next(left, None)) is not None:
+    def send_next(number: int) -> None:
+        if (job := next(remaining, None)) is not None:
             busy[number] = job[0]
             workers[number].send(job[1])
 
     try:
         for number in range(len(workers)):
-            give(number)
+            send_next(number)
         while busy:
             ready = wait([pipe for number in busy if (pipe := workers[number].connection)])
             for number in [each for each in busy if workers[each].connection in ready]:
                 index, reply = busy.pop(number), workers[number].receive()
-                give(number)
+                send_next(number)
                 yield index, reply
     finally:
         for worker in workers:
@@ -115,20 +119,21 @@ def ask_all(
 
 
 def _serve(connection: Connection, make: str, argument: Any, threads: int | None) -> None:
-    """Answer requests until the other side is gone; an interrupt is left to it."""
+    """Answer requests until the parent closes the connection; interrupts are left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if threads is not None:
         os.environ.update(dict.fromkeys(_THREADS, str(threads)))
-    handler, fault = _made(make, argument, threads)
+    handler, failure = _make_handler(make, argument, threads)
     try:
         while True:
             request = connection.recv()
-            connection.send(_answer(handler, request) if handler else Reply(failure=fault))
+            connection.send(_answer(handler, request) if handler else Reply(failure=failure))
     except (EOFError, OSError):
         return
 
 
-def _made(make: str, argument: Any, threads: int | None) -> tuple[Callable[[Any], Any] | None, str]:
+def _make_handler(make: str, argument: Any, threads: int | None) -> tuple[Callable[[Any], Any] | None, str]:
+    """Create the handler; returns ``None`` and the reason if that fails."""
     from ivfuse.errors import reason_of
 
     try:
@@ -138,7 +143,7 @@ def _made(make: str, argument: Any, threads: int | None) -> tuple[Callable[[Any]
             cv2.setNumThreads(threads)
         module, function = make.split(":")
         return getattr(import_module(module), function)(argument), ""
-    except Exception as error:  # told with every request: one bad method must not end the run
+    except Exception as error:  # reported with every request: one failing method must not end the run
         return None, reason_of(error)
 
 
@@ -147,5 +152,5 @@ def _answer(handler: Callable[[Any], Any], request: Any) -> Reply:
 
     try:
         return Reply(handler(request))
-    except Exception as error:  # a bad image must not end the run
+    except Exception as error:  # one unusable image must not end the run
         return Reply(failure=reason_of(error))
