@@ -85,8 +85,8 @@ def no_raster(block: bytearray) -> None:
         (put("<H", 0x01, 2, 0), "0x48"),
         (put("<H", 0x01, 0, 0x0202), "no known byte order"),
         (put("<f", 0x20, 0x58, float("nan")), "NaN or infinity"),
-        (put("<f", 0x20, 0x58, -5.0), "calibration makes no sense"),
-        (put("<f", 0x20, 0x30C, 0.0), "calibration makes no sense"),
+        (put("<f", 0x20, 0x58, -5.0), "an invalid calibration"),
+        (put("<f", 0x20, 0x30C, 0.0), "an invalid calibration"),
         (put(">I", 0x01, 32 + 16, 2**30), "damaged"),  # the width in the PNG header has a checksum
     ],
 )
