@@ -181,7 +181,7 @@ def test_temperatures_that_are_not_known_fail_before_anything_is_written(
         "fuse", *deep_pair, "-o", tmp_path / "f.png", *FUSE, "--temperature", tmp_path / "f.tif"
     )
     assert said.code == 1
-    assert "the temperatures are not known, expected a radiometric file, or --scale" in said.err
+    assert "the temperatures are unknown, expected a radiometric file, or --scale" in said.err
     assert not (tmp_path / "f.png").exists()
 
 

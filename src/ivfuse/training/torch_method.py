@@ -28,8 +28,8 @@ class TorchMethod:
         """See :meth:`Method.fuse`."""
         return run(self.net, ir, vi, self.device)
 
-    def of_image(self, ir: Gray, vi: Gray) -> FuseGray:
-        """See :meth:`ivfuse.fusion.method.WholeImageMethod.of_image`."""
+    def for_image(self, ir: Gray, vi: Gray) -> FuseGray:
+        """See :meth:`ivfuse.fusion.method.WholeImageMethod.for_image`."""
         return partial(run, self.net, device=self.device, level=float(ir.mean()))
 
 
