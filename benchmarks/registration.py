@@ -25,11 +25,11 @@ from ivfuse.image.write import write_image
 from ivfuse.registration.estimate import reduced
 from ivfuse.registration.geometry import (
     corner_distance,
-    corners_of,
-    four_points,
-    moved,
+    four_point_homography,
+    image_corners,
     to_centers,
     to_corners,
+    transform_points,
 )
 from ivfuse.registration.overlay import overlay
 from ivfuse.registration.register import Attempt, attempt, register_grays
@@ -151,9 +151,9 @@ def seen_error(truth: Matrix, found: Matrix, ir: Gray, vi: Gray) -> Matrix:
     """Differences of the two transforms at thermal points that the visible shows, in visible pixels."""
     x, y = np.meshgrid(*(np.linspace(0, side, 9) for side in size_of(ir)))
     points = np.stack([x.ravel(), y.ravel()], axis=1)
-    there = moved(truth, points)
+    there = transform_points(truth, points)
     inside = ((there >= 0) & (there <= np.array(size_of(vi)))).all(axis=1)
-    return (moved(found, points) - there)[inside]
+    return (transform_points(found, points) - there)[inside]
 
 
 # --- aligned pairs, warped
@@ -170,13 +170,13 @@ def warped(ir: Gray, rng: np.random.Generator, size: float, framed: bool) -> tup
     angle, radius = rng.uniform(0, 2 * np.pi, 4), margin * np.sqrt(rng.uniform(0, 1, 4))
     offset = np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None]
     if framed:
-        corners = corners_of((width, height))
-        forth = four_points(corners, corners + offset)
+        corners = image_corners((width, height))
+        forth = four_point_homography(corners, corners + offset)
         out = cv2.warpPerspective(ir, to_centers(forth), (width, height))
         return out, np.linalg.inv(forth)
     inner = (round(width - 2 * margin), round(height - 2 * margin))
-    quad = corners_of(inner) + margin + offset
-    back = four_points(corners_of(inner), quad)
+    quad = image_corners(inner) + margin + offset
+    back = four_point_homography(image_corners(inner), quad)
     return cv2.warpPerspective(ir, to_centers(np.linalg.inv(back)), inner), back
 
 
@@ -188,8 +188,8 @@ def rig_of_msrs() -> Matrix:
     """Where other pairs of the rig put the thermal of a 640x480 pair (benchmarks/registration_truth.py)."""
     sets = load_recipe(RECIPE).data.train
     shifts = next(np.array(one.corners) for one in sets if one.path == "msrs128")
-    corners = corners_of((640, 480))
-    return four_points(corners, corners + shifts * 6.4)
+    corners = image_corners((640, 480))
+    return four_point_homography(corners, corners + shifts * 6.4)
 
 
 def warps(data: Path, draws: int, overlays: Path | None) -> None:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ivfuse.image.pairing import pair_folder
 from ivfuse.registration import refine
 from ivfuse.registration.estimate import Reduced, reduced
-from ivfuse.registration.geometry import corner_distance, corners_of, moved
+from ivfuse.registration.geometry import corner_distance, image_corners, transform_points
 from ivfuse.registration.refine import Level, improve
 from ivfuse.registration.register import thermal_gray, visible_gray
 
@@ -82,8 +82,8 @@ def rig(name: str, pairs: list[tuple[Gray, Gray]]) -> None:
     size = pairs[0][0].shape[::-1]
     with by_edges():
         matrix = agreed([reduced(*pair) for pair in pairs])
-    corners = corners_of(size)
-    shifts = 100 * (moved(matrix, corners) - corners) / size[0]
+    corners = image_corners(size)
+    shifts = 100 * (transform_points(matrix, corners) - corners) / size[0]
     print(
         f"| {name} | {len(pairs)} | " + " | ".join(f"{x:+.2f}, {y:+.2f}" for x, y in shifts) + " |",
         flush=True,

@@ -11,7 +11,7 @@ import pytest
 
 from ivfuse import Registration
 from ivfuse.errors import InputError
-from ivfuse.registration.geometry import corners_of, moved, to_corners
+from ivfuse.registration.geometry import image_corners, to_corners, transform_points
 from ivfuse.registration.warp import Placement
 
 SHIFT = Registration(((1, 0, 20), (0, 1, 10), (0, 0, 1)), (64, 48), (128, 96))
@@ -49,7 +49,9 @@ def test_the_thermal_counts_inside_not_outside_and_fades_between() -> None:
     coverage = placement.coverage
     assert coverage is not None
     inside = np.zeros((480, 640), np.uint8)
-    cv2.fillConvexPoly(inside, np.rint(moved(to_corners(ASKEW.array), corners_of((160, 120)))).astype(int), 1)
+    cv2.fillConvexPoly(
+        inside, np.rint(transform_points(to_corners(ASKEW.array), image_corners((160, 120)))).astype(int), 1
+    )
     outside = cv2.dilate(inside, np.ones((3, 3), np.uint8)) == 0
     core = cv2.erode(inside, np.ones((81, 81), np.uint8)) == 1
     assert coverage[outside].max() == 0

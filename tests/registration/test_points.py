@@ -10,7 +10,7 @@ import pytest
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.registration.control_points import Correspondences, read_points
-from ivfuse.registration.geometry import moved, to_corners
+from ivfuse.registration.geometry import to_corners, transform_points
 
 THERMAL, VISIBLE = (320, 256), (640, 480)
 TRUTH = np.array([[1.5, 0.1, 40], [-0.05, 1.45, 30], [1e-4, 5e-5, 1]])
@@ -18,7 +18,7 @@ IR = np.array([[20, 30], [300, 20], [290, 240], [30, 230], [160, 128]], float)
 
 
 def test_points_of_a_homography_give_it_back() -> None:
-    rig = Correspondences(IR, moved(TRUTH, IR)).register(THERMAL, VISIBLE)
+    rig = Correspondences(IR, transform_points(TRUTH, IR)).register(THERMAL, VISIBLE)
     assert rig.model == "homography"
     assert rig.array == pytest.approx(TRUTH, rel=1e-6, abs=1e-6)
     assert rig.residual < 1e-6
@@ -32,14 +32,16 @@ def test_few_points_allow_few_freedoms(count: int, model: str) -> None:
     points = IR[:count]
     rig = Correspondences(points, points * 1.5 + [40, 30]).register(THERMAL, VISIBLE)
     assert rig.model == model
-    assert moved(rig.array, points) == pytest.approx(points * 1.5 + [40, 30], abs=1e-6)
+    assert transform_points(rig.array, points) == pytest.approx(points * 1.5 + [40, 30], abs=1e-6)
 
 
 def test_marks_that_are_a_little_off_are_averaged() -> None:
     rng = np.random.default_rng(0)
     many = rng.uniform([0, 0], THERMAL, (40, 2))
-    rig = Correspondences(many, moved(TRUTH, many) + rng.normal(0, 2, (40, 2))).register(THERMAL, VISIBLE)
-    assert np.abs(moved(rig.array, IR) - moved(TRUTH, IR)).max() < 3
+    rig = Correspondences(many, transform_points(TRUTH, many) + rng.normal(0, 2, (40, 2))).register(
+        THERMAL, VISIBLE
+    )
+    assert np.abs(transform_points(rig.array, IR) - transform_points(TRUTH, IR)).max() < 3
     assert 1 < rig.residual < 4
 
 

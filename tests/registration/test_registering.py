@@ -139,6 +139,6 @@ def test_real_images_of_one_street_are_accepted_and_of_two_refused() -> None:
 
 def _inner(shot: Any) -> list[tuple[float, float]]:
     """Where the corners of a shot's thermal lie."""
-    from ivfuse.registration.geometry import corners_of, moved
+    from ivfuse.registration.geometry import image_corners, transform_points
 
-    return [(float(x), float(y)) for x, y in moved(shot.truth, corners_of((320, 256)))]
+    return [(float(x), float(y)) for x, y in transform_points(shot.truth, image_corners((320, 256)))]

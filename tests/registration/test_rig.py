@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ivfuse import Registration, load_rig
 from ivfuse.errors import InputError, UsageError
-from ivfuse.registration.geometry import corners_of, moved, to_corners
+from ivfuse.registration.geometry import image_corners, to_corners, transform_points
 
 RIG = Registration(
     ((2.1, 0.02, -31.5), (-0.015, 2.08, 12.25), (1e-5, -2e-5, 1.0)), (640, 512), (1420, 1094), score=0.75,
@@ -119,8 +119,8 @@ def test_no_value_of_a_field_breaks_the_reader(
 
 def test_frames_of_the_same_shape_are_scaled(tmp_path: Path) -> None:
     half = RIG.for_sizes((320, 256), (2840, 2188))
-    there = moved(to_corners(half.array), corners_of((320, 256)))
-    assert there == pytest.approx(2 * moved(to_corners(RIG.array), corners_of((640, 512))))
+    there = transform_points(to_corners(half.array), image_corners((320, 256)))
+    assert there == pytest.approx(2 * transform_points(to_corners(RIG.array), image_corners((640, 512))))
     assert half.for_sizes((640, 512), (1420, 1094)).array == pytest.approx(RIG.array)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.image.read import Gray
-from ivfuse.registration.features import Features, describe, fast_length, shrunk
-from ivfuse.registration.geometry import Matrix, corners_of, moved, scaling
+from ivfuse.registration.features import Features, describe, fast_length, rescale
+from ivfuse.registration.geometry import Matrix, image_corners, scale_matrix, transform_points
 
 SIDE = 128  # root of the area that the visible is searched at, in pixels
 ZOOMS = (0.3, 2.35)  # diagonal of the thermal in diagonals of the visible: what is searched
@@ -71,19 +71,19 @@ def search(ir: Gray, vi: Gray, mask: Gray, wanted: int = 6, turn: float = 0.0) -
         # A small thermal is sought in a finer visible, so that enough of it is left to see.
         factor = SIDE / np.sqrt(vi.size) * (1 if zoom > 0.75 else 1.5 if zoom > 0.5 else 2)
         if factor not in ready:
-            features = describe(shrunk(vi, factor), "vi")
+            features = describe(rescale(vi, factor), "vi")
             axes = _principal_axes(features)
             ready[factor] = _Searched(_along(axes, features)), axes
         visible, axes = ready[factor]
-        small = shrunk(ir, zoom * diagonals * factor)
+        small = rescale(ir, zoom * diagonals * factor)
         around = _turned(small.shape, turn)
         thermal = _along(axes, _thermal_features(small, mask, around))
         steps = (small.shape[1] / ir.shape[1], small.shape[0] / ir.shape[0])
         shape = visible.features.shape[1:]
-        back = scaling(vi.shape[1] / shape[1], vi.shape[0] / shape[0])
+        back = scale_matrix(vi.shape[1] / shape[1], vi.shape[0] / shape[0])
         for x, y, evidence in _best_shifts(visible, thermal):
             shift = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
-            found.append(Place(back @ shift @ around @ scaling(*steps), evidence, float(zoom)))
+            found.append(Place(back @ shift @ around @ scale_matrix(*steps), evidence, float(zoom)))
     return _distinct(found, ir, vi, wanted)
 
 
@@ -195,10 +195,10 @@ def _window_sums(values: NDArray[np.float32], part: tuple[int, int]) -> NDArray[
 def _distinct(found: list[Place], ir: Gray, vi: Gray, wanted: int) -> list[Place]:
     """The best of those that put the inner part of the thermal in different places."""
     size = (ir.shape[1], ir.shape[0])
-    inner = corners_of(size) * 0.6 + np.array(size) * 0.2
+    inner = image_corners(size) * 0.6 + np.array(size) * 0.2
     kept: list[tuple[Place, NDArray[np.float64]]] = []
     for place in sorted(found, key=lambda place: -place.evidence):
-        corners = moved(place.matrix, inner)
+        corners = transform_points(place.matrix, inner)
         if all(np.abs(corners - other).max() > _APART * vi.shape[1] for _, other in kept):
             kept.append((place, corners))
         if len(kept) == wanted:

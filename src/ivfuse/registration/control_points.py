@@ -13,15 +13,15 @@ import numpy as np
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.registration.geometry import (
-    FEWEST,
+    MIN_POINTS,
     MODELS,
     Model,
     Points,
     Size,
-    fault_of,
-    fit,
-    moved,
-    scaling,
+    find_implausibility,
+    fit_transform,
+    scale_matrix,
+    transform_points,
 )
 from ivfuse.registration.transform import Registration, registration_of
 
@@ -60,20 +60,20 @@ class Correspondences:
             InputError: if points lie outside of their frame, on one line, or contradict each other.
         """
         count = len(self.thermal)
-        chosen: Model = model or [name for name in MODELS if FEWEST[name] <= count][-1]
-        if count < FEWEST[chosen]:
+        chosen: Model = model or [name for name in MODELS if MIN_POINTS[name] <= count][-1]
+        if count < MIN_POINTS[chosen]:
             raise UsageError(
-                f"{self.name}: found {count} points, expected {FEWEST[chosen]} or more for {chosen}"
+                f"{self.name}: found {count} points, expected {MIN_POINTS[chosen]} or more for {chosen}"
             )
         self._check_inside(thermal, visible)
-        base = scaling(visible[0] / thermal[0], visible[1] / thermal[1])
-        matrix = fit(self.thermal + 0.5, self.visible + 0.5, chosen, base)
-        fault = fault_of(matrix, thermal, visible)
+        base = scale_matrix(visible[0] / thermal[0], visible[1] / thermal[1])
+        matrix = fit_transform(self.thermal + 0.5, self.visible + 0.5, chosen, base)
+        fault = find_implausibility(matrix, thermal, visible)
         if fault and not np.isfinite(matrix).all():
             fault = "the points lie on a line or on each other"
         if fault:
             raise InputError(f"{self.name}: the points give no usable {chosen}: {fault}")
-        distances = np.linalg.norm(moved(matrix, self.thermal + 0.5) - self.visible - 0.5, axis=1)
+        distances = np.linalg.norm(transform_points(matrix, self.thermal + 0.5) - self.visible - 0.5, axis=1)
         residual = float(np.sqrt((distances**2).mean()))
         if residual > WORST * float(np.hypot(*visible)):
             worst = int(distances.argmax()) + 1

@@ -9,16 +9,16 @@ import numpy as np
 
 from ivfuse.image.read import Gray
 from ivfuse.registration.coarse import search
-from ivfuse.registration.features import frame_mask, shrunk
+from ivfuse.registration.features import frame_mask, rescale
 from ivfuse.registration.geometry import (
     MODELS,
     Matrix,
     Model,
     Size,
     corner_distance,
-    fault_of,
-    normalized,
-    scaling,
+    find_implausibility,
+    normalize,
+    scale_matrix,
 )
 from ivfuse.registration.refine import Level, Pair, improve
 
@@ -67,14 +67,14 @@ class Reduced:
 
     def full(self, matrix: Matrix) -> Matrix:
         """A transform of the reduced pair for the full one."""
-        return normalized(np.linalg.inv(self.vi_scale) @ matrix @ self.ir_scale)
+        return normalize(np.linalg.inv(self.vi_scale) @ matrix @ self.ir_scale)
 
 
 def reduced(ir: Gray, vi: Gray) -> Reduced:
     """Shrink a pair where it is larger than registration needs."""
-    small = [shrunk(x, min(1.0, LARGEST / float(np.sqrt(x.size)))) for x in (ir, vi)]
+    small = [rescale(x, min(1.0, LARGEST / float(np.sqrt(x.size)))) for x in (ir, vi)]
     scales = [
-        scaling(after.shape[1] / before.shape[1], after.shape[0] / before.shape[0])
+        scale_matrix(after.shape[1] / before.shape[1], after.shape[0] / before.shape[0])
         for after, before in zip(small, (ir, vi), strict=True)
     ]
     return Reduced(Pair(small[0], small[1], frame_mask(small[0])), *scales)
@@ -111,7 +111,7 @@ def _step(data: Sequence[Reduced], matrix: Matrix, level: Level, model: Model) -
     """One level's step, with no more freedom than the model has; ``None`` if the images come apart."""
     allowed = MODELS[min(MODELS.index(level.model), MODELS.index(model))]
     step = improve([one.pair for one in data], matrix, replace(level, model=allowed))
-    return None if step is None or fault_of(step[0], *data[0].sizes) else step
+    return None if step is None or find_implausibility(step[0], *data[0].sizes) else step
 
 
 def best_candidate(data: Reduced, model: Model, turns: Sequence[float] = (0.0,)) -> Candidate | None:
@@ -119,7 +119,7 @@ def best_candidate(data: Reduced, model: Model, turns: Sequence[float] = (0.0,))
     pair = data.pair
     if model == "translation":
         (a, b), (c, d) = data.sizes
-        starts = [scaling(c / a, d / b)]
+        starts = [scale_matrix(c / a, d / b)]
     else:
         places = [x for turn in turns for x in search(pair.ir, pair.vi, pair.mask, PLACES, turn)]
         places.sort(key=lambda place: -place.evidence)

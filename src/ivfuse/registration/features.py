@@ -86,7 +86,7 @@ def frame_mask(gray: Gray) -> Gray:
     return np.asarray(cv2.erode(inside, np.ones((5, 5), np.uint8)))
 
 
-def shrunk(gray: Gray, factor: float) -> Gray:
+def rescale(gray: Gray, factor: float) -> Gray:
     """The image at ``factor`` of its size, by means of areas; enlarged linearly above 1."""
     size = (max(8, round(gray.shape[1] * factor)), max(8, round(gray.shape[0] * factor)))
     if size == gray.shape[::-1]:

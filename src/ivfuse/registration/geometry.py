@@ -18,7 +18,7 @@ Model = Literal["translation", "similarity", "affine", "homography"]
 Size = tuple[int, int]  # width, height
 
 MODELS: tuple[Model, ...] = ("translation", "similarity", "affine", "homography")
-FEWEST: dict[Model, int] = {"translation": 1, "similarity": 2, "affine": 3, "homography": 4}
+MIN_POINTS: dict[Model, int] = {"translation": 1, "similarity": 2, "affine": 3, "homography": 4}
 FREEDOMS: dict[Model, int] = {"translation": 2, "similarity": 4, "affine": 6, "homography": 8}
 
 _CENTERS = np.array([[1, 0, -0.5], [0, 1, -0.5], [0, 0, 1.0]])
@@ -27,54 +27,54 @@ _CORNERS = np.linalg.inv(_CENTERS)
 
 def to_centers(matrix: Matrix) -> Matrix:
     """From coordinates that count from corners to those that count from pixel centers."""
-    return normalized(_CENTERS @ matrix @ _CORNERS)
+    return normalize(_CENTERS @ matrix @ _CORNERS)
 
 
 def to_corners(matrix: Matrix) -> Matrix:
     """The inverse of :func:`to_centers`."""
-    return normalized(_CORNERS @ matrix @ _CENTERS)
+    return normalize(_CORNERS @ matrix @ _CENTERS)
 
 
-def normalized(matrix: Matrix) -> Matrix:
+def normalize(matrix: Matrix) -> Matrix:
     """The same transform with 1 in the last place."""
     return np.asarray(matrix / matrix[2, 2], np.float64)
 
 
-def inverse(matrix: Matrix) -> Matrix:
+def invert(matrix: Matrix) -> Matrix:
     """The way back, with 1 in the last place."""
-    return normalized(np.asarray(np.linalg.inv(matrix), np.float64))
+    return normalize(np.asarray(np.linalg.inv(matrix), np.float64))
 
 
-def scaling(x: float, y: float) -> Matrix:
+def scale_matrix(x: float, y: float) -> Matrix:
     """A stretch of both axes."""
     return np.diag([x, y, 1.0])
 
 
-def moved(matrix: Matrix, points: Points) -> Points:
+def transform_points(matrix: Matrix, points: Points) -> Points:
     """Where points (N, 2) go."""
     lifted = points @ matrix[:, :2].T + matrix[:, 2]
     return np.asarray(lifted[:, :2] / lifted[:, 2:], np.float64)
 
 
-def corners_of(size: Size) -> Points:
+def image_corners(size: Size) -> Points:
     """The four corners of an image, (4, 2), clockwise from the upper left."""
     width, height = size
     return np.array([[0, 0], [width, 0], [width, height], [0, height]], float)
 
 
-def depth_at_corners(matrix: Matrix, size: Size) -> NDArray[np.float64]:
+def homogeneous_depths(matrix: Matrix, size: Size) -> NDArray[np.float64]:
     """The homogeneous coordinate of each corner; the image is torn apart if one is not positive."""
-    return np.asarray(corners_of(size) @ matrix[2, :2] + matrix[2, 2], np.float64)
+    return np.asarray(image_corners(size) @ matrix[2, :2] + matrix[2, 2], np.float64)
 
 
-def zoom_at(matrix: Matrix, point: Points) -> float:
+def scale_at(matrix: Matrix, point: Points) -> float:
     """How much longer lengths become around a point (2,)."""
     lifted = matrix[:, :2] @ point + matrix[:, 2]
     local = (matrix[:2, :2] - np.outer(lifted[:2] / lifted[2], matrix[2, :2])) / lifted[2]
     return float(np.sqrt(abs(np.linalg.det(local))))
 
 
-def fault_of(matrix: Matrix, thermal: Size, visible: Size) -> str:
+def find_implausibility(matrix: Matrix, thermal: Size, visible: Size) -> str:
     """Why a matrix cannot place a thermal image on a visible one; empty if it can.
 
     Args:
@@ -84,35 +84,35 @@ def fault_of(matrix: Matrix, thermal: Size, visible: Size) -> str:
     """
     if not np.isfinite(matrix).all():
         return "it holds numbers that are not finite"
-    if abs(matrix[2, 2]) < 1e-9 or (depth_at_corners(matrix / matrix[2, 2], thermal) < 0.2).any():
+    if abs(matrix[2, 2]) < 1e-9 or (homogeneous_depths(matrix / matrix[2, 2], thermal) < 0.2).any():
         return "its perspective tears the thermal image apart"
-    corners = moved(matrix, corners_of(thermal))
+    corners = transform_points(matrix, image_corners(thermal))
     sides = np.roll(corners, -1, axis=0) - corners
     turns = sides[:, 0] * np.roll(sides[:, 1], -1) - sides[:, 1] * np.roll(sides[:, 0], -1)
     if (turns <= 0).any():
         return "it mirrors or folds the thermal image"
-    lengths = stretches(corners, thermal)
+    lengths = side_scales(corners, thermal)
     if lengths.max() > 100 or lengths.min() < 0.01 or lengths.max() > 4 * lengths.min():
         return f"it stretches the sides of the thermal image by {lengths.min():.3g} to {lengths.max():.3g}"
-    share = overlap_share(corners, visible)
+    share = overlap_fraction(corners, visible)
     if share < 0.02:
         return "it places the thermal image outside of the visible one"
     return ""
 
 
-def stretches(corners: Points, size: Size) -> NDArray[np.float64]:
+def side_scales(corners: Points, size: Size) -> NDArray[np.float64]:
     """How much longer each side of an image has become whose ``corners`` (4, 2) were moved."""
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
     return np.asarray(sides / np.array([*size, *size]), np.float64)
 
 
-def overlap_share(corners: Points, visible: Size) -> float:
+def overlap_fraction(corners: Points, visible: Size) -> float:
     """Area that both images show, in parts of the smaller one; ``corners`` (4, 2) are the thermal's."""
-    area, inside = polygon_area(corners), polygon_area(clipped(corners, visible))
+    area, inside = polygon_area(corners), polygon_area(clip_polygon(corners, visible))
     return inside / max(min(area, float(visible[0] * visible[1])), 1e-9)
 
 
-def clipped(polygon: Points, size: Size) -> Points:
+def clip_polygon(polygon: Points, size: Size) -> Points:
     """A convex polygon (N, 2) cut off at the borders of an image; (0, 2) if nothing is left.
 
     Source: Sutherland & Hodgman 1974.
@@ -143,15 +143,15 @@ def polygon_area(polygon: Points) -> float:
 
 def corner_distance(a: Matrix, b: Matrix, thermal: Size) -> float:
     """Mean distance between where two matrices put the corners of the thermal, in visible pixels."""
-    corners = corners_of(thermal)
-    return float(np.linalg.norm(moved(a, corners) - moved(b, corners), axis=1).mean())
+    corners = image_corners(thermal)
+    return float(np.linalg.norm(transform_points(a, corners) - transform_points(b, corners), axis=1).mean())
 
 
-def fit(thermal: Points, visible: Points, model: Model, base: Matrix | None = None) -> Matrix:
+def fit_transform(thermal: Points, visible: Points, model: Model, base: Matrix | None = None) -> Matrix:
     """The transform that brings thermal points nearest to visible ones, by least squares in visible pixels.
 
     Args:
-        thermal: (N, 2), N at least ``FEWEST[model]``.
+        thermal: (N, 2), N at least ``MIN_POINTS[model]``.
         visible: (N, 2).
         model: what the transform may do.
         base: for ``translation``: the stretch that is not estimated; identity if ``None``.
@@ -161,7 +161,7 @@ def fit(thermal: Points, visible: Points, model: Model, base: Matrix | None = No
     """
     if model == "translation":
         base = np.eye(3) if base is None else base
-        shift = (visible - moved(base, thermal)).mean(axis=0)
+        shift = (visible - transform_points(base, thermal)).mean(axis=0)
         return np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]]) @ base
     if model == "homography":
         return _fit_homography(thermal, visible)
@@ -181,7 +181,7 @@ def fit(thermal: Points, visible: Points, model: Model, base: Matrix | None = No
     return np.array([[p[0], p[1], p[2]], [p[3], p[4], p[5]], [0, 0, 1]])
 
 
-def four_points(thermal: Points, visible: Points) -> Matrix:
+def four_point_homography(thermal: Points, visible: Points) -> Matrix:
     """The homography that takes four points, (4, 2), to four others, no three in a line."""
     source, target = np.asarray(thermal, np.float32), np.asarray(visible, np.float32)
     return np.asarray(cv2.getPerspectiveTransform(source, target), np.float64)
@@ -190,7 +190,7 @@ def four_points(thermal: Points, visible: Points) -> Matrix:
 def _fit_homography(thermal: Points, visible: Points) -> Matrix:
     """Direct linear transform on normalized points (Hartley & Zisserman 2004, alg. 4.2), Gauss-Newton."""
     a, b = _conditioned(thermal), _conditioned(visible)
-    p, q = moved(a, thermal), moved(b, visible)
+    p, q = transform_points(a, thermal), transform_points(b, visible)
     x, y = p.T
     u, v = q.T
     one, zero = np.ones_like(x), np.zeros_like(x)
@@ -214,7 +214,7 @@ def _fit_homography(thermal: Points, visible: Points) -> Matrix:
             ]
         )
         h[:8] += np.linalg.lstsq(jacobian, np.concatenate([u - px, v - py]), rcond=None)[0]
-    return normalized(np.linalg.inv(b) @ h.reshape(3, 3) @ a)
+    return normalize(np.linalg.inv(b) @ h.reshape(3, 3) @ a)
 
 
 def _conditioned(points: Points) -> Matrix:

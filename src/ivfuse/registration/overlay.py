@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.image.read import Gray, Rgb
-from ivfuse.registration.features import shrunk
-from ivfuse.registration.geometry import corners_of, moved, scaling, to_centers, to_corners
+from ivfuse.registration.features import rescale
+from ivfuse.registration.geometry import image_corners, scale_matrix, to_centers, to_corners, transform_points
 from ivfuse.registration.transform import Registration, rows_of
 from ivfuse.registration.warp import Placement
 
@@ -38,10 +38,10 @@ def overlay(ir: Gray, vi: Gray, registration: Registration, style: Style = "edge
         (H, W, 3) float32 in [0, 1], shrunk where a side is longer than 1600 pixels; the thermal's border is
             blue.
     """
-    small = shrunk(vi, min(1.0, LONGEST / max(vi.shape)))
+    small = rescale(vi, min(1.0, LONGEST / max(vi.shape)))
     size = (small.shape[1], small.shape[0])
     rig = registration.for_sizes((ir.shape[1], ir.shape[0]), (vi.shape[1], vi.shape[0]))
-    corners = moved(to_corners(rig.array), corners_of(rig.thermal))
+    corners = transform_points(to_corners(rig.array), image_corners(rig.thermal))
     placed = Placement(_rig_on(rig, size))
     thermal = _stretched(placed.apply(np.ascontiguousarray(ir, np.float32)))
     base = _stretched(small) ** 0.8
@@ -56,7 +56,7 @@ def overlay(ir: Gray, vi: Gray, registration: Registration, style: Style = "edge
 
 def _rig_on(rig: Registration, size: tuple[int, int]) -> Registration:
     """The rig on a grid of another size, whose aspect may differ by rounding."""
-    scale = scaling(size[0] / rig.visible[0], size[1] / rig.visible[1])
+    scale = scale_matrix(size[0] / rig.visible[0], size[1] / rig.visible[1])
     return replace(rig, matrix=rows_of(to_centers(scale @ to_corners(rig.array))), visible=size)
 
 

@@ -9,7 +9,14 @@ import numpy as np
 
 from ivfuse.image.read import Gray
 from ivfuse.registration.estimate import SMALLEST, Reduced
-from ivfuse.registration.geometry import Matrix, Model, corners_of, fault_of, moved, stretches
+from ivfuse.registration.geometry import (
+    Matrix,
+    Model,
+    find_implausibility,
+    image_corners,
+    side_scales,
+    transform_points,
+)
 from ivfuse.registration.refine import collect_all, spread
 
 # Between images of different scenes, which agree by chance, and right transforms: docs/registration.md.
@@ -76,7 +83,7 @@ def judge(data: Sequence[Reduced], matrix: Matrix, model: Model) -> Trust:
     best = np.abs(votes.shifts[votes.match.argmax(axis=1)]).max(axis=1)
     here = votes.match[:, len(votes.shifts) // 2]
     stands_out = (here - np.median(votes.match, axis=1)) / (votes.match.std(axis=1) + 0.02)
-    fault = fault_of(matrix, *data[0].sizes) or _unlikely(matrix, data[0])
+    fault = find_implausibility(matrix, *data[0].sizes) or _unlikely(matrix, data[0])
     off = spread(votes, matrix, data[0].sizes[0], model)
     return Trust(float((best <= 1).mean()), float(stands_out.mean()), off, fault)
 
@@ -94,7 +101,7 @@ def fault_of_images(ir: Gray, vi: Gray) -> str:
 
 def _unlikely(matrix: Matrix, data: Reduced) -> str:
     size = data.sizes[0]
-    lengths = stretches(moved(matrix, corners_of(size)), size)
+    lengths = side_scales(transform_points(matrix, image_corners(size)), size)
     if lengths.max() > _MOST_UNEQUAL * lengths.min():
         return "not sure: the best transform found is distorted as no rig is"
     return ""

@@ -15,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.image.read import Gray
-from ivfuse.registration.features import FLOOR, Features, describe, shrunk
+from ivfuse.registration.features import FLOOR, Features, describe, rescale
 from ivfuse.registration.geometry import (
     Matrix,
     Model,
-    clipped,
-    corners_of,
-    moved,
-    normalized,
-    scaling,
+    clip_polygon,
+    image_corners,
+    normalize,
+    scale_at,
+    scale_matrix,
     to_centers,
-    zoom_at,
+    transform_points,
 )
 
 SHARPNESS = 30.0  # of votes: exp(SHARPNESS * correlation), as the features were trained
@@ -112,10 +112,10 @@ def improve(pairs: Sequence[Pair], matrix: Matrix, level: Level) -> tuple[Matrix
     middle = np.array(votes.size) / 2
     design = _design((votes.places - middle) / half, level.model)
     change, _ = follow(votes, design, level.model, max(level.reach * 0.6, 1.5), level.last)
-    inner = scaling(1 / half, 1 / half) @ np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, 1]])
+    inner = scale_matrix(1 / half, 1 / half) @ np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, 1]])
     update = np.linalg.inv(inner) @ _as_matrix(change / half, level.model) @ inner
     new = np.linalg.inv(votes.to_level) @ np.linalg.inv(update) @ votes.to_level @ matrix
-    return normalized(new), evidence(votes, design @ change)
+    return normalize(new), evidence(votes, design @ change)
 
 
 def collect_all(pairs: Sequence[Pair], matrix: Matrix, side: int, reach: int) -> Votes | None:
@@ -198,7 +198,7 @@ def spread(votes: Votes, matrix: Matrix, thermal: tuple[int, int], model: Model)
     """
     half, middle = max(votes.size) / 2, np.array(votes.size) / 2
     design = _design((votes.places - middle) / half, model)
-    corners = clipped(moved(votes.to_level @ matrix, corners_of(thermal)), votes.size)
+    corners = clip_polygon(transform_points(votes.to_level @ matrix, image_corners(thermal)), votes.size)
     at_corners = _design((corners - middle) / half, model)
     rows = np.clip(np.floor(votes.places / votes.size * 4), 0, 3).astype(int)
     tiles = rows[:, 1] * 4 + rows[:, 0]
@@ -284,8 +284,8 @@ def _as_matrix(p: Array, model: Model) -> Matrix:
 def _common(pair: Pair, matrix: Matrix, side: int) -> tuple[Gray, Matrix] | None:
     """The part of the visible that the thermal may show, at the size of a level."""
     height, width = pair.vi.shape
-    corners = moved(matrix, corners_of((pair.ir.shape[1], pair.ir.shape[0])))
-    part = clipped(corners, (width, height)) if np.isfinite(corners).all() else np.empty((0, 2))
+    corners = transform_points(matrix, image_corners((pair.ir.shape[1], pair.ir.shape[0])))
+    part = clip_polygon(corners, (width, height)) if np.isfinite(corners).all() else np.empty((0, 2))
     if not len(part):
         return None
     left, top = np.maximum(np.floor(part.min(axis=0)), 0).astype(int)
@@ -293,17 +293,17 @@ def _common(pair: Pair, matrix: Matrix, side: int) -> tuple[Gray, Matrix] | None
     if right - left < 32 or bottom - top < 32:
         return None
     crop = pair.vi[top:bottom, left:right]
-    level = shrunk(crop, min(1.0, side / float(np.sqrt(crop.size))))
-    scale = scaling(level.shape[1] / crop.shape[1], level.shape[0] / crop.shape[0])
+    level = rescale(crop, min(1.0, side / float(np.sqrt(crop.size))))
+    scale = scale_matrix(level.shape[1] / crop.shape[1], level.shape[0] / crop.shape[0])
     return level, scale @ np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]])
 
 
 def _placed(pair: Pair, matrix: Matrix, shape: tuple[int, ...]) -> tuple[Gray, Gray]:
     """Thermal and mask on a level's grid."""
     height, width = pair.ir.shape
-    zoom = zoom_at(matrix, np.array([width / 2, height / 2]))
-    small, mask = shrunk(pair.ir, min(1.0, zoom)), shrunk(pair.mask, min(1.0, zoom))
-    grid = to_centers(matrix @ scaling(width / small.shape[1], height / small.shape[0]))
+    zoom = scale_at(matrix, np.array([width / 2, height / 2]))
+    small, mask = rescale(pair.ir, min(1.0, zoom)), rescale(pair.mask, min(1.0, zoom))
+    grid = to_centers(matrix @ scale_matrix(width / small.shape[1], height / small.shape[0]))
     size = (shape[1], shape[0])
     placed = cv2.warpPerspective(small, grid, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = cv2.warpPerspective(mask, grid, size, flags=cv2.INTER_LINEAR)

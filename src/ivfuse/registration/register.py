@@ -16,7 +16,7 @@ from ivfuse.image.color import luma, one_channel
 from ivfuse.image.pairing import Pair
 from ivfuse.image.read import Gray, read_visible, thermal_window, to_image_array
 from ivfuse.registration.estimate import Candidate, Reduced, best_candidate, reduced, settle
-from ivfuse.registration.geometry import MODELS, Matrix, Model, Points, Size, moved
+from ivfuse.registration.geometry import MODELS, Matrix, Model, Points, Size, transform_points
 from ivfuse.registration.quality import NOTHING, Trust, fault_of_images, judge
 from ivfuse.registration.transform import Registration, registration_of
 from ivfuse.thermal.read import read_gray
@@ -230,7 +230,7 @@ def _agreed(tried: Sequence[_Tried], model: Model) -> RigResult:
         if one.sizes and one.sizes != sizes:
             reasons[index] = f"its frames are of other sizes than the first pair's, {_said(one.sizes)}"
         elif not reasons[index] and pair is not None and alone is not None:
-            sure.append(_Sure(index, pair, alone, moved(alone, _grid(pair.sizes[0]))))
+            sure.append(_Sure(index, pair, alone, transform_points(alone, _grid(pair.sizes[0]))))
     if sizes is None or not sure:
         return _refused(tried, reasons, sizes, model)
     together = _consensus(sure)

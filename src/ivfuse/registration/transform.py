@@ -17,8 +17,8 @@ from ivfuse.registration.geometry import (
     Matrix,
     Model,
     Size,
-    fault_of,
-    scaling,
+    find_implausibility,
+    scale_matrix,
     to_centers,
     to_corners,
 )
@@ -85,7 +85,7 @@ class Registration:
                     f"rig: made for {name} frames of {old[0]}x{old[1]}, found {new[0]}x{new[1]}, expected"
                     " frames of the same aspect"
                 )
-            scales.append(scaling(x, y))
+            scales.append(scale_matrix(x, y))
         matrix = to_centers(scales[1] @ to_corners(self.array) @ np.linalg.inv(scales[0]))
         return replace(self, matrix=rows_of(matrix), thermal=thermal, visible=visible)
 
@@ -152,7 +152,7 @@ def load_rig(path: str | os.PathLike[str]) -> Registration:
         read.number("residual", 0, 1e6),
         str(content.get("program", ""))[:100],
     )
-    fault = fault_of(to_corners(rig.array), rig.thermal, rig.visible)
+    fault = find_implausibility(to_corners(rig.array), rig.thermal, rig.visible)
     if fault:
         raise InputError(f"{path}: the matrix cannot be right: {fault}")
     return rig

@@ -19,15 +19,15 @@ from ivfuse.registration.geometry import (
     Matrix,
     Points,
     Size,
-    clipped,
-    corners_of,
-    inverse,
-    moved,
+    clip_polygon,
+    image_corners,
+    invert,
     polygon_area,
-    scaling,
+    scale_at,
+    scale_matrix,
     to_centers,
     to_corners,
-    zoom_at,
+    transform_points,
 )
 from ivfuse.registration.transform import Registration
 
@@ -92,7 +92,7 @@ class Placement:
     def share(self) -> float:
         """The part of the visible's area that the thermal covers, 0..1."""
         width, height = self.registration.visible
-        return polygon_area(clipped(self._corners, (width, height))) / (width * height)
+        return polygon_area(clip_polygon(self._corners, (width, height))) / (width * height)
 
     def apply(self, frame: NDArray[Any]) -> NDArray[Any]:
         """One thermal frame on the output's grid.
@@ -129,13 +129,13 @@ class Placement:
 
     @cached_property
     def _corners(self) -> Points:
-        return moved(to_corners(self.registration.array), corners_of(self.registration.thermal))
+        return transform_points(to_corners(self.registration.array), image_corners(self.registration.thermal))
 
     @cached_property
     def _small(self) -> Size:
         """The thermal's size where it must shrink: it is averaged first, so that nothing flickers."""
         width, height = self.registration.thermal
-        zoom = zoom_at(to_corners(self.registration.array), np.array([width / 2, height / 2]))
+        zoom = scale_at(to_corners(self.registration.array), np.array([width / 2, height / 2]))
         factor = min(1.0, zoom)
         return (
             (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -147,9 +147,11 @@ class Placement:
     def _maps(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Columns and rows of the thermal for each pixel of the output, in the form that is quickest."""
         width, height = self.registration.thermal
-        inner = to_corners(self.registration.array) @ scaling(width / self._small[0], height / self._small[1])
+        inner = to_corners(self.registration.array) @ scale_matrix(
+            width / self._small[0], height / self._small[1]
+        )
         left, top, right, bottom = self.box
-        columns, rows = _columns_and_rows(inverse(to_centers(inner)), left, top, right, bottom)
+        columns, rows = _columns_and_rows(invert(to_centers(inner)), left, top, right, bottom)
         first, second = cv2.convertMaps(columns, rows, cv2.CV_16SC2)
         return first, second
 
@@ -170,7 +172,7 @@ def _columns_and_rows(matrix: Matrix, left: int, top: int, right: int, bottom: i
 def _soft_mask(corners: Points, size: Size) -> Gray:
     """1 inside of a convex polygon, 0 outside, a smooth step within its border."""
     width, height = size
-    part = clipped(corners, size)
+    part = clip_polygon(corners, size)
     extent = part.max(axis=0) - part.min(axis=0)
     feather = max(_LEAST_FEATHER, FEATHER * float(extent.min()))
     # Only sides that run through the image fade: a side outside is farther away than the feather is wide.
@@ -191,7 +193,7 @@ def inner_box(corners: Points, size: Size) -> Box:
     Raises:
         InputError: if it is smaller than 8 pixels on a side.
     """
-    polygon = clipped(corners, size)
+    polygon = clip_polygon(corners, size)
     left, right = (float(v) for v in (polygon[:, 0].min(), polygon[:, 0].max()))
     columns = np.linspace(left, right, 129)
     low, high = _chords(polygon, columns)
