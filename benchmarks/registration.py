@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.image.write import write_image
-from ivfuse.registration.estimate import reduced
 from ivfuse.registration.geometry import (
     corner_distance,
     four_point_homography,
@@ -32,7 +31,8 @@ from ivfuse.registration.geometry import (
     transform_points,
 )
 from ivfuse.registration.overlay import overlay
-from ivfuse.registration.register import Attempt, attempt, register_grays
+from ivfuse.registration.prepare import prepare
+from ivfuse.registration.register import PairEstimate, register_grays, register_pair
 from ivfuse.registration.transform import registration_of
 from ivfuse.training.recipe import load_recipe
 from registration_truth import agreed, read_pairs
@@ -49,23 +49,20 @@ RECIPE = Path(__file__).resolve().parents[1] / "recipes/matcher/cpu.yaml"
 class Timed:
     """One registration, its full-size matrix (counting from corners) and its CPU seconds."""
 
-    attempt: Attempt
+    estimate: PairEstimate
     matrix: Matrix | None
     seconds: float
 
     @property
     def accepted(self) -> bool:
-        return self.attempt.trust.enough
+        return self.estimate.quality.accepted
 
 
 def register(ir: Gray, vi: Gray) -> Timed:
     started = time.process_time()
-    found = attempt(ir, vi, "homography")
+    found = register_pair(ir, vi, "homography")
     seconds = time.process_time() - started
-    matrix = None
-    if found.data is not None and found.matrix is not None:
-        matrix = found.data.full(found.matrix)
-    return Timed(found, matrix, seconds)
+    return Timed(found, found.original_matrix, seconds)
 
 
 def size_of(image: Gray) -> tuple[int, int]:
@@ -132,7 +129,7 @@ def raw(data: Path, overlays: Path | None) -> None:
             [
                 stem,
                 "yes" if found.accepted else "no",
-                f"{found.attempt.trust.agreement:.2f}",
+                f"{found.estimate.quality.inlier_ratio:.2f}",
                 f"{reached:.3f}",
                 f"{reachable:.3f}",
                 f"{reached / reachable:.3f}",
@@ -197,7 +194,7 @@ def warps(data: Path, draws: int, overlays: Path | None) -> None:
     rows = []
     for name, size in itertools.product(("msrs640", "roadscene/val"), (0.05, 0.1)):
         pairs = aligned_pairs(data, name)
-        own = {stem: agreed([reduced(ir, vi)]) for stem, ir, vi in pairs}
+        own = {stem: agreed([prepare(ir, vi)]) for stem, ir, vi in pairs}
         truths = {"set": np.eye(3)} | ({"rig": rig_of_msrs()} if name == "msrs640" else {})
         errors: dict[str, list[float]] = {"set": [], "rig": [], "own": [], "inside": []}
         times = []
@@ -315,14 +312,14 @@ def unrelated(data: Path, count: int) -> None:
             continue
         found = register(pairs[a][1], pairs[b][2])
         accepted += found.accepted
-        scores.append((found.attempt.trust.agreement, found.attempt.trust.distinctness))
+        scores.append((found.estimate.quality.inlier_ratio, found.estimate.quality.peak_zscore))
         times.append(found.seconds)
         if found.accepted:
             print(f"accepted: thermal {pairs[a][0]} on visible {pairs[b][0]}")
-    agreement, distinctness = np.max(scores, axis=0)
+    inlier_ratio, peak_zscore = np.max(scores, axis=0)
     print(
-        f"{accepted} of {count} unrelated pairs accepted; highest agreement {agreement:.2f}, highest"
-        f" distinctness {distinctness:.2f}; median CPU {np.median(times):.2f} s\n"
+        f"{accepted} of {count} unrelated pairs accepted; highest inlier ratio {inlier_ratio:.2f}, highest"
+        f" peak z-score {peak_zscore:.2f}; median CPU {np.median(times):.2f} s\n"
     )
 
 
@@ -331,9 +328,9 @@ def drone(data: Path, overlays: Path | None) -> None:
     for name, (ir, vi) in read_pairs(data / "wisard").items():
         found = register(ir, vi)
         save(overlays, f"drone-{name}", ir, vi, found)
-        trust = found.attempt.trust
+        quality = found.estimate.quality
         rows.append(
-            [name, "yes" if found.accepted else "no", f"{trust.agreement:.2f}", f"{found.seconds:.2f}"]
+            [name, "yes" if found.accepted else "no", f"{quality.inlier_ratio:.2f}", f"{found.seconds:.2f}"]
         )
     table(["pair", "accepted", "score", "CPU s"], rows)
 

@@ -11,8 +11,8 @@ edges and by the network.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from unittest.mock import patch
 
@@ -20,12 +20,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ivfuse.fusion.register import thermal_gray, visible_gray
 from ivfuse.image.pairing import pair_folder
-from ivfuse.registration import refine
-from ivfuse.registration.estimate import Reduced, reduced
+from ivfuse.registration import blocks, refine
 from ivfuse.registration.geometry import corner_distance, image_corners, transform_points
-from ivfuse.registration.refine import Level, improve
-from ivfuse.registration.register import thermal_gray, visible_gray
+from ivfuse.registration.prepare import PreparedPair, prepare
+from ivfuse.registration.refine import Level, refine_step
 
 Gray = NDArray[np.float32]
 Matrix = NDArray[np.float64]
@@ -54,18 +54,23 @@ def edge_features(gray: Gray, band: str) -> Gray:
     return np.stack([cv2.GaussianBlur(weight * x, (0, 0), 1.0) for x in channels]).astype(np.float32)
 
 
-def by_edges() -> AbstractContextManager[object]:
+@contextmanager
+def by_edges() -> Iterator[None]:
     """Let registration compare edges instead of the network's features."""
-    return patch.multiple(refine, describe=edge_features, SHARPNESS=12.0, FLOOR=0.05)
+    with (
+        patch.multiple(blocks, describe=edge_features, FLOOR=0.05),
+        patch.object(refine, "SHARPNESS", 12.0),
+    ):
+        yield
 
 
-def agreed(data: Sequence[Reduced]) -> Matrix:
+def agreed(pairs: Sequence[PreparedPair]) -> Matrix:
     """Where aligned pairs, as one rig, put the thermal, starting at where the set has it."""
-    matrix = data[0].vi_scale @ np.linalg.inv(data[0].ir_scale)
+    matrix = pairs[0].vi_scale @ np.linalg.inv(pairs[0].ir_scale)
     for level in LEVELS:
-        step = improve([one.pair for one in data], matrix, level)
+        step = refine_step(pairs, matrix, level)
         matrix = matrix if step is None else step[0]
-    return data[0].full(matrix)
+    return pairs[0].to_original(matrix)
 
 
 def read_pairs(folder: Path, size: tuple[int, int] | None = None) -> dict[str, tuple[Gray, Gray]]:
@@ -81,7 +86,7 @@ def read_pairs(folder: Path, size: tuple[int, int] | None = None) -> dict[str, t
 def rig(name: str, pairs: list[tuple[Gray, Gray]]) -> None:
     size = pairs[0][0].shape[::-1]
     with by_edges():
-        matrix = agreed([reduced(*pair) for pair in pairs])
+        matrix = agreed([prepare(*pair) for pair in pairs])
     corners = image_corners(size)
     shifts = 100 * (transform_points(matrix, corners) - corners) / size[0]
     print(
@@ -123,7 +128,7 @@ def roadscene(data: Path) -> None:
         size, found = ir.shape[::-1], []
         for how in (by_edges(), nullcontext()):
             with how:
-                found.append(agreed([reduced(ir, vi)]))
+                found.append(agreed([prepare(ir, vi)]))
         to_edges.append(corner_distance(found[0], np.eye(3), size))
         to_network.append(corner_distance(found[1], np.eye(3), size))
         between.append(corner_distance(*found, size))

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ivfuse.fusion.pipeline import Fuser, fuse
+    from ivfuse.fusion.register import register
     from ivfuse.fusion.registry import list_methods
     from ivfuse.metrics import evaluate_arrays as evaluate
     from ivfuse.metrics import list_metrics
-    from ivfuse.registration.register import register
     from ivfuse.registration.transform import Registration, load_rig
 
     __version__: str
@@ -38,7 +38,7 @@ _HOMES = {
     "list_methods": "ivfuse.fusion.registry:list_methods",
     "list_metrics": "ivfuse.metrics:list_metrics",
     "load_rig": "ivfuse.registration.transform:load_rig",
-    "register": "ivfuse.registration.register:register",
+    "register": "ivfuse.fusion.register:register",
 }
 
 

@@ -58,8 +58,8 @@ def test_the_file_can_be_read_by_people(tmp_path: Path) -> None:
         ({"matrix": [[-1, 0, 600], [0, 1, 0], [0, 0, 1]]}, "mirrors or folds"),
         ({"matrix": [[1, 0, 0], [0, 0, 0], [0, 0, 1]]}, "mirrors or folds"),
         ({"matrix": [[1, 0, 9e5], [0, 1, 0], [0, 0, 1]]}, "outside of the visible"),
-        ({"matrix": [[1e5, 0, 0], [0, 1e5, 0], [0, 0, 1]]}, "stretches"),
-        ({"matrix": [[1, 0, 0], [0, 1, 0], [-0.01, 0, 1]]}, "tears"),
+        ({"matrix": [[1e5, 0, 0], [0, 1e5, 0], [0, 0, 1]]}, "scales the sides"),
+        ({"matrix": [[1, 0, 0], [0, 1, 0], [-0.01, 0, 1]]}, "horizon"),
         ({"thermal": {"width": 0, "height": 512}}, "width and height"),
         ({"visible": [1420, 1094]}, "width and height"),
         ({"score": 2}, "from 0 to 1"),
@@ -126,5 +126,5 @@ def test_frames_of_the_same_shape_are_scaled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sizes", [((640, 480), (1420, 1094)), ((640, 512), (1094, 1420))])
 def test_frames_of_another_shape_are_refused(sizes: Any) -> None:
-    with pytest.raises(UsageError, match="expected frames of the same aspect"):
+    with pytest.raises(UsageError, match=r"rig: found .* expected frames of the same aspect"):
         RIG.for_sizes(*sizes)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ivfuse.registration.control_points import Correspondences
     from ivfuse.registration.geometry import Size
     from ivfuse.registration.transform import Registration
-    from ivfuse.registration.warp import Placement
+    from ivfuse.registration.warp import Warper
     from ivfuse.thermal.read import Thermal
 
 Auto = Literal["auto", "translation", "similarity", "affine", "homography"]
@@ -73,7 +73,7 @@ class Placer:
             rig = load_rig(rig)
         self.rig = None if isinstance(rig, str | os.PathLike) else rig
         self.crop = crop
-        self._ready: dict[tuple[Size, Size], Placement] = {}
+        self._ready: dict[tuple[Size, Size], Warper] = {}
 
     @property
     def stretches(self) -> bool:
@@ -109,8 +109,8 @@ class Placer:
         notes = (_said(placement),)
         if not self.crop:
             return Placed(ir, visible, heat, coverage, notes)
-        alpha = None if visible.alpha is None else np.ascontiguousarray(placement.cut(visible.alpha))
-        part = replace(visible, pixels=placement.cut(visible.pixels).copy(), alpha=alpha)
+        alpha = None if visible.alpha is None else np.ascontiguousarray(placement.crop_visible(visible.alpha))
+        part = replace(visible, pixels=placement.crop_visible(visible.pixels).copy(), alpha=alpha)
         return Placed(ir, part, heat, None, notes, True)
 
     def place_frame(self, gray: Gray, height: int, width: int) -> tuple[Gray, Gray | None]:
@@ -128,10 +128,10 @@ class Placer:
         placement = self.placement((gray.shape[1], gray.shape[0]), (width, height))
         return np.asarray(placement.apply(gray)), placement.coverage
 
-    def placement(self, thermal: Size, visible: Size) -> Placement:
+    def placement(self, thermal: Size, visible: Size) -> Warper:
         """What puts frames of one size onto frames of another, made once; needs a rig or points."""
         from ivfuse.registration.control_points import Correspondences
-        from ivfuse.registration.warp import Placement
+        from ivfuse.registration.warp import Warper
 
         if (thermal, visible) not in self._ready:
             if self.rig is None:
@@ -140,17 +140,17 @@ class Placer:
                 rig = self.rig.register(thermal, visible)
             else:
                 rig = self.rig.for_sizes(thermal, visible)
-            self._ready[thermal, visible] = Placement(rig, self.crop)
+            self._ready[thermal, visible] = Warper(rig, self.crop)
         return self._ready[thermal, visible]
 
-    def _registered(self, gray: Gray, visible: Visible, name: str) -> Placement:
+    def _registered(self, gray: Gray, visible: Visible, name: str) -> Warper:
         """The placement of one pair by itself."""
         from ivfuse.registration.register import register_grays
-        from ivfuse.registration.warp import Placement
+        from ivfuse.registration.warp import Warper
 
         model = "homography" if self.auto is None or self.auto == "auto" else self.auto
-        registration = register_grays([(name, gray, luma(visible.pixels))], model).sure(name)
-        return Placement(registration, self.crop)
+        registration = register_grays([(name, gray, luma(visible.pixels))], model).require(name)
+        return Warper(registration, self.crop)
 
 
 def stretched(gray: Gray, heat: Thermal | None, visible: Visible) -> Placed:
@@ -178,10 +178,10 @@ def faded(inside: Gray, outside: Gray, coverage: Gray | None) -> Gray:
     return out
 
 
-def _said(placement: Placement) -> str:
+def _said(placement: Warper) -> str:
     rig = placement.registration
     score = f", score {rig.score:.2f}" if rig.origin == "images" else ""
-    covered = f"the thermal covers {placement.share:.0%} of the visible"
+    covered = f"the thermal covers {placement.covered_fraction:.0%} of the visible"
     if placement.crop:
         covered += f", cut to {placement.size[0]}x{placement.size[1]}"
     return f"thermal placed by {rig.origin} ({rig.model}{score}); {covered}"

@@ -47,10 +47,11 @@ def find(ir: Path, vi: Path | None) -> Found:
     """
     if vi is None:
         return _refused(_BY_CAMERA)
-    from ivfuse.registration.register import register_grays, thermal_gray, visible_gray
+    from ivfuse.fusion.register import thermal_gray, visible_gray
+    from ivfuse.registration.register import register_grays
 
     result = register_grays([("pair", thermal_gray(ir), visible_gray(vi))])
-    score = round(float(result.trust.agreement), 4)
+    score = round(float(result.quality.inlier_ratio), 4)
     if result.reason or result.registration is None:
         reason = result.reason or "nothing that both images show was found"
         return _refused(f"{reason[:1].upper()}{reason[1:]}; the pair was left as it is.", score)

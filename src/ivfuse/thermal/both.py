@@ -10,10 +10,15 @@ from numpy.typing import NDArray
 from ivfuse.image.color import luma
 from ivfuse.image.decode import turn
 from ivfuse.image.read import Visible
-from ivfuse.registration.camera import Overlap, cut, onto, overlap
-from ivfuse.registration.parallax import find_shift
+from ivfuse.registration.camera import (
+    CameraGeometry,
+    CommonGrid,
+    common_grid,
+    crop_photo,
+    estimate_parallax,
+    warp_thermal,
+)
 from ivfuse.thermal.formats.flir_jpeg import FlirFile
-from ivfuse.thermal.formats.flir_records import Alignment
 from ivfuse.thermal.read import Thermal, ThermalOptions, of_degrees
 
 
@@ -35,35 +40,42 @@ def both_of(
     celsius = file.celsius(options.overrides)
     grid, more = _grid(file, photo, celsius, options.parallax)
     raster = of_degrees(celsius, options.window, str(file.path))
-    on_grid = np.clip(onto(raster.pixels, grid, smooth=True), 0, 1)
+    on_grid = np.clip(warp_thermal(raster.pixels, grid, smooth=True), 0, 1)
     height, width = celsius.shape
     size = f"resampled from {width}x{height} onto the photo's {grid.width}x{grid.height}"
     thermal = Thermal(
         np.ascontiguousarray(turn(on_grid, file.orientation)),
-        np.ascontiguousarray(turn(onto(celsius, grid, smooth=False), file.orientation)),
+        np.ascontiguousarray(turn(warp_thermal(celsius, grid, smooth=False), file.orientation)),
         (*raster.notes, size, *more, *notes),
         file.palette.colors if file.palette else None,
         raster.ends,
     )
-    visible = np.ascontiguousarray(turn(cut(photo, grid), file.orientation))
+    visible = np.ascontiguousarray(turn(crop_photo(photo, grid), file.orientation))
     return thermal, Visible(visible, None, 8, "")
 
 
 def _grid(
     file: FlirFile, photo: NDArray[np.uint8], celsius: NDArray[np.float32], parallax: bool
-) -> tuple[Overlap, tuple[str, ...]]:
+) -> tuple[CommonGrid, tuple[str, ...]]:
     """The common grid by the file's parameters, then moved by what the images themselves say."""
-    zoom = file.camera.zoom
-    grid = overlap(photo, celsius.shape, file.alignment, zoom)
+    stated = file.alignment
+    geometry = (
+        CameraGeometry(stated.real_to_ir, stated.offset_x, stated.offset_y, file.camera.zoom)
+        if stated
+        else None
+    )
+    grid = common_grid(photo, celsius.shape, geometry)
     if not parallax:
         return grid, grid.notes
-    shift = find_shift(onto(celsius, grid, smooth=False), luma(cut(photo, grid)))
+    shift = estimate_parallax(warp_thermal(celsius, grid, smooth=False), luma(crop_photo(photo, grid)))
     if shift is None:
-        return grid, (*grid.notes, "no shift by parallax is sure, the camera's own parameters stand")
-    pixel = (grid.box.right - grid.box.left) / grid.width  # photo pixels a grid pixel
-    known = file.alignment or Alignment(zoom, 0, 0)
+        return grid, (
+            *grid.notes,
+            "no parallax could be measured reliably; the camera's own geometry is used",
+        )
+    known, pixels = geometry or CameraGeometry(), grid.photo_pixels
     moved = replace(
-        known, offset_x=known.offset_x + shift.x * pixel, offset_y=known.offset_y + shift.y * pixel
+        known, offset_x=known.offset_x + shift.x * pixels, offset_y=known.offset_y + shift.y * pixels
     )
     note = f"moved by {shift.x:+.0f}, {shift.y:+.0f} pixels for parallax; --no-parallax leaves it"
-    return overlap(photo, celsius.shape, moved, zoom), (*grid.notes, note)
+    return common_grid(photo, celsius.shape, moved), (*grid.notes, note)

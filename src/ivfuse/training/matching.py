@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ivfuse.image.read import Gray
-from ivfuse.registration.features import FLOOR, rescale
+from ivfuse.registration.features import FLOOR
 from ivfuse.registration.geometry import (
     Matrix,
     four_point_homography,
@@ -27,6 +27,7 @@ from ivfuse.registration.geometry import (
     to_centers,
     transform_points,
 )
+from ivfuse.registration.prepare import rescale
 from ivfuse.training.pairs import Mixture, PairImages, Sets
 from ivfuse.training.recipe import Augment, Match, MatchBatch
 
