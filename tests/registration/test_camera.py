@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ivfuse.image.color import luma
+from ivfuse.image.headers import BadFileError
 from ivfuse.registration.camera import (
     CameraGeometry,
     common_grid,
@@ -101,3 +102,56 @@ def test_no_shift_is_made_up(texture: Texture) -> None:
     assert estimate_parallax(texture(200, 260, seed=1), texture(200, 260, seed=9)) is None
     assert estimate_parallax(np.full((100, 100), 20.0, np.float32), texture(100, 100)) is None
     assert estimate_parallax(texture(16, 20), texture(16, 20)) is None
+
+
+@pytest.mark.parametrize(("level", "cropped"), [(24, True), (25, False)])
+def test_a_frame_is_darker_than_its_jpeg_ringing(level: int, cropped: bool) -> None:
+    photo = np.full((100, 120), 80, np.uint8)
+    photo[:, :10] = level
+    photo[50, 0] = 0
+    photo[:, 0] = np.minimum(photo[:, 0], 2)  # nothing brighter than 2 at the very edge
+    assert (trim_black_frame(photo).left == 10) == cropped
+
+
+@pytest.mark.parametrize(("brightest", "cropped"), [(2, True), (3, False)])
+def test_a_photo_with_light_on_all_edges_has_no_frame(brightest: int, cropped: bool) -> None:
+    photo = np.zeros((100, 120), np.uint8)
+    photo[10:90, 15:100] = 80
+    photo[0, 5] = photo[-1, 5] = photo[5, 0] = photo[5, -1] = brightest
+    assert (trim_black_frame(photo) != Region(0, 0, 120, 100)) == cropped
+
+
+@pytest.mark.parametrize(("columns", "cropped"), [(24, False), (26, True)])
+def test_a_photo_keeps_a_quarter_of_its_area_at_least(columns: int, cropped: bool) -> None:
+    photo = np.zeros((50, 100), np.uint8)
+    photo[:, 40 : 40 + columns] = 80
+    assert (trim_black_frame(photo) != Region(0, 0, 100, 50)) == cropped
+
+
+@pytest.mark.parametrize(("beside", "refused"), [(94, False), (96, True)])
+def test_five_percent_of_the_thermal_field_must_lie_on_the_photo(beside: int, refused: bool) -> None:
+    photo = np.full((300, 400), 90, np.uint8)
+    # The field has 100 photo pixels, of which some lie beyond the right border.
+    geometry = CameraGeometry(4.0, offset_x=200 - 50 + beside)
+    if refused:
+        with pytest.raises(BadFileError, match="do not overlap"):
+            common_grid(photo, (75, 100), geometry)
+    else:
+        assert common_grid(photo, (75, 100), geometry).width == 100 - beside
+
+
+def test_an_unknown_geometry_means_equal_fields() -> None:
+    photo = np.full((300, 400), 90, np.uint8)
+    grid = common_grid(photo, (75, 100), None)
+    assert grid.region == Region(0, 0, 400, 300)
+    assert "states no geometry" in grid.notes[0]
+
+
+@pytest.mark.parametrize(("shift", "found"), [(34, True), (50, False)])
+def test_parallax_is_searched_up_to_seven_percent_of_the_width(
+    street: Scene, shift: int, found: bool
+) -> None:
+    edge = 60
+    thermal = street.ir[edge:-edge, edge - shift : 640 - edge - shift]
+    parallax = estimate_parallax(thermal, luma(street.vi)[edge:-edge, edge:-edge])
+    assert (parallax is not None and abs(parallax.x + shift) < 4) == found

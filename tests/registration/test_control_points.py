@@ -118,3 +118,35 @@ def test_points_count_from_the_center_of_the_first_pixel() -> None:
     points = Correspondences(IR[:1], IR[:1] * 2 + 0.5)  # the same place of an image of twice the size
     rig = points.register((320, 240), (640, 480), "translation")
     assert to_corners(rig.array) == pytest.approx(np.diag([2, 2, 1]), abs=1e-9)
+
+
+@pytest.mark.parametrize(("column", "refused"), [(320 * 1.24, False), (320 * 1.26, True)])
+def test_points_may_lie_a_quarter_of_a_frame_outside(column: float, refused: bool) -> None:
+    points = np.array([[10, 10], [column, 10], [300, 200], [10, 200]])
+    correspondences = Correspondences(points, points * [2, 1.875])
+    if refused:
+        with pytest.raises(InputError, match="point 2: found ir"):
+            correspondences.register((320, 256), (800, 480))
+    else:
+        assert correspondences.register((320, 256), (800, 480)).residual < 1e-6
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.049, False), (0.051, True)])
+def test_points_may_contradict_each_other_by_a_twentieth_of_the_diagonal(share: float, refused: bool) -> None:
+    off = share * 800  # pixels; the diagonal of 640 x 480 is 800
+    visible = IR[:4] * [2, 1.875] + np.array([[off, 0], [-off, 0], [off, 0], [-off, 0]])
+    points = Correspondences(IR[:4], visible)
+    if refused:
+        with pytest.raises(InputError, match="contradict"):
+            points.register(THERMAL, VISIBLE, "translation")
+    else:
+        assert points.register(THERMAL, VISIBLE, "translation").residual == pytest.approx(off)
+
+
+def test_a_file_of_more_than_a_mebibyte_is_refused(tmp_path: Path) -> None:
+    row = "1,2,3,4\n"
+    (tmp_path / "p.csv").write_text(row * ((1 << 20) // len(row)))
+    assert len(read_points(tmp_path / "p.csv").thermal) == (1 << 20) // len(row)
+    (tmp_path / "p.csv").write_text(row * ((1 << 20) // len(row) + 1))
+    with pytest.raises(InputError, match="more than 1048576 bytes"):
+        read_points(tmp_path / "p.csv")

@@ -128,3 +128,33 @@ def test_frames_of_the_same_shape_are_scaled(tmp_path: Path) -> None:
 def test_frames_of_another_shape_are_refused(sizes: Any) -> None:
     with pytest.raises(UsageError, match=r"rig: found .* expected frames of the same aspect"):
         RIG.for_sizes(*sizes)
+
+
+@pytest.mark.parametrize(("height", "refused"), [(1031, False), (1049, False), (1052, True)])
+def test_aspect_ratios_may_differ_by_one_percent(height: int, refused: bool) -> None:
+    rig = Registration(((2, 0, 0), (0, 2, 0), (0, 0, 1)), (640, 512), (1300, 1040))
+    if refused:
+        with pytest.raises(UsageError, match="visible frames of 1300x1052 for a rig of 1300x1040"):
+            rig.for_sizes((640, 512), (1300, height))
+    else:
+        assert rig.for_sizes((640, 512), (1300, height)).visible == (1300, height)
+
+
+@pytest.mark.parametrize(("width", "refused"), [(1 << 17, False), ((1 << 17) + 1, True)])
+def test_a_side_has_131072_pixels_at_most(tmp_path: Path, width: int, refused: bool) -> None:
+    path = changed(tmp_path, visible={"width": width, "height": 1094})
+    if refused:
+        with pytest.raises(InputError, match="visible: found"):
+            load_rig(path)
+    else:
+        assert load_rig(path).visible == (width, 1094)
+
+
+def test_a_file_of_more_than_64_kibibytes_is_refused(tmp_path: Path) -> None:
+    path = changed(tmp_path, comment="")
+    text = path.read_text()
+    path.write_text(text + " " * (65536 - len(text)))
+    assert load_rig(path) == RIG
+    path.write_text(text + " " * (65537 - len(text)))
+    with pytest.raises(InputError, match="more than 65536 bytes"):
+        load_rig(path)
