@@ -1,11 +1,10 @@
-"""How far the data sets' own alignment is off, as docs/registration.md and recipes/matcher/cpu.yaml say.
+"""Errors of the data sets' own alignment, for docs/results/registration.md and recipes/matcher/cpu.yaml.
 
     python benchmarks/registration_truth.py --data ../shared/data
 
-Nothing learned takes part: blocks are compared by how edges run (the gradient's doubled angle, relative to
-the surroundings), so that the network that was trained on these sets does not judge them. A set of one rig is
-measured by groups of its pairs that vote together; RoadScene, aligned pair by pair, by each pair alone, by
-edges and by the network.
+Blocks are compared by edge orientation (the gradient's doubled angle, relative to the surroundings) and not
+by the network, which was trained on these sets. A set of one rig is measured by groups of its pairs that are
+matched together; RoadScene, aligned pair by pair, by each pair alone, by edges and by the network.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ def by_edges() -> Iterator[None]:
 
 
 def agreed(pairs: Sequence[PreparedPair]) -> Matrix:
-    """Where aligned pairs, as one rig, put the thermal, starting at where the set has it."""
+    """The transform that aligned pairs support as one rig, starting from the set's own alignment."""
     matrix = pairs[0].vi_scale @ np.linalg.inv(pairs[0].ir_scale)
     for level in LEVELS:
         step = refine_step(pairs, matrix, level)
@@ -102,7 +101,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    print("Where the infrared's corners belong, in % of the width to the right and down:\n")
+    print("Displacement of the infrared's corners in % of the width, to the right and down:\n")
     print("| set | pairs | upper left | upper right | lower right | lower left |\n|---|---|---|---|---|---|")
     known = {path.stem for path in (options.data / "msrs640/ir").iterdir()}
     msrs = {k: v for k, v in read_pairs(options.data / "msrs128", (320, 240)).items() if k not in known}
@@ -122,7 +121,7 @@ def main() -> None:
 
 
 def roadscene(data: Path) -> None:
-    """Three answers to one question, two by two."""
+    """Distances between the transforms of the set, of edges and of the network."""
     to_edges, to_network, between = [], [], []
     for ir, vi in read_pairs(data / "roadscene/val").values():
         size, found = ir.shape[::-1], []

@@ -74,6 +74,14 @@ def test_a_thermal_that_covers_everything_counts_everywhere() -> None:
     assert Warper(wide).covered_fraction == pytest.approx(1)
 
 
+def test_one_uncovered_column_of_a_thousand_has_no_thermal() -> None:
+    rig = Registration(((1, 0, 1), (0, 1, -20), (0, 0, 1)), (1100, 128), (1000, 64))
+    coverage = Warper(rig).coverage
+    assert coverage is not None
+    assert coverage[:, 0].max() < 0.05
+    assert coverage[:, 100:].min() == 1
+
+
 def test_a_crop_keeps_the_largest_covered_rectangle() -> None:
     warper = Warper(SHIFT, crop=True)
     assert warper.region == (20, 10, 84, 58)
@@ -112,7 +120,7 @@ def test_the_map_is_computed_once_for_all_frames(monkeypatch: pytest.MonkeyPatch
     assert len(regions) == 1
 
 
-@pytest.mark.parametrize(("scale", "averaged"), [(0.95, False), (0.85, True)])
+@pytest.mark.parametrize(("scale", "averaged"), [(0.91, False), (0.89, True)])
 def test_frames_are_averaged_only_where_they_shrink_by_more_than_a_tenth(
     scale: float, averaged: bool
 ) -> None:
@@ -122,7 +130,7 @@ def test_frames_are_averaged_only_where_they_shrink_by_more_than_a_tenth(
     )
     stripes = np.broadcast_to((np.arange(200) % 2).astype(np.float32), (200, 200)).copy()
     sharp = cv2.warpPerspective(stripes, rig.array, (side, side), borderMode=cv2.BORDER_REPLICATE)
-    unfiltered = np.abs(Warper(rig).apply(stripes) - sharp).mean() < 0.02
+    unfiltered = np.abs(Warper(rig).apply(stripes) - sharp).mean() < 0.015
     assert unfiltered != averaged
 
 
@@ -142,7 +150,7 @@ def _smoothstep(x: float) -> float:
     return x * x * (3 - 2 * x)
 
 
-def test_points_behind_the_camera_do_not_show_the_thermal() -> None:
+def test_pixels_beyond_the_horizon_do_not_show_the_thermal() -> None:
     tilted = Registration(((1, 0, 20), (0, 1, 10), (4e-3, 0, 1)), (64, 48), (640, 96))
     frame = np.zeros((48, 64), np.uint8)
     frame[8:-8, 8:-8] = 255  # the border, which is replicated, is black

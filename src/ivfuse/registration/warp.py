@@ -152,7 +152,7 @@ class Warper:
 def _source_coordinates(matrix: Matrix, region: Region) -> tuple[Gray, Gray]:
     """Column and row that a transform maps each pixel of a region to.
 
-    Unlike ``cv2.initUndistortRectifyMap``, points behind the camera are mapped outside of the frame.
+    Unlike ``cv2.initUndistortRectifyMap``, pixels on or beyond the horizon are mapped to finite coordinates.
     """
     x = np.arange(region.left, region.right, dtype=np.float64)[np.newaxis]
     y = np.arange(region.top, region.bottom, dtype=np.float64)[:, np.newaxis]
