@@ -157,7 +157,7 @@ def seen_error(truth: Matrix, found: Matrix, ir: Gray, vi: Gray) -> Matrix:
 
 
 def warped(ir: Gray, rng: np.random.Generator, size: float, framed: bool) -> tuple[Gray, Matrix]:
-    """Warp a thermal by moving its corners by up to ``size`` of the width; return it and the inverse transform.
+    """Warp a thermal by moving its corners by up to ``size`` of the width; also return the inverse transform.
 
     ``framed``: the whole thermal, partly outside of the frame, with black where there is no image; otherwise
     the part inside of a margin, so that the frame is full.

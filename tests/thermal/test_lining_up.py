@@ -9,8 +9,17 @@ import cv2
 import numpy as np
 import pytest
 
+from ivfuse.fusion.pipeline import read_pair
+from ivfuse.image.read import Visible
 from ivfuse.synthetic.street import Scene, street_scene
-from ivfuse.thermal.read import ThermalOptions, read_both
+from ivfuse.thermal.read import Thermal, ThermalOptions
+
+
+def read_both(path: Path, options: ThermalOptions) -> tuple[Thermal, Visible]:
+    """Both images of one file on one grid."""
+    pair = read_pair(path, None, options)
+    assert pair.aligned
+    return pair.thermal, pair.visible
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +50,7 @@ def test_temperatures_lie_where_they_belong_after_the_shift(
     camera: Any, street: Scene, tmp_path: Path
 ) -> None:
     thermal, visible = read_both(camera.write(tmp_path / "f.jpg"), ThermalOptions())
-    (note,) = [note for note in thermal.notes if note.startswith("moved by ")]
+    (note,) = [note for note in thermal.notes if note.startswith("shifted by ")]
     moved = [int(word.strip(",")) for word in note.split()[2:4]]
     assert moved == pytest.approx([10, 6], abs=3)
     # the photo is cut from the street pixel by pixel, so that it says where the grid lies

@@ -13,7 +13,7 @@ import typer
 from ivfuse.errors import RegistrationError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.image.pairing import Pair
+    from ivfuse.image.pairing import FilePair
     from ivfuse.registration.geometry import Model
     from ivfuse.registration.overlay import Style
     from ivfuse.registration.register import RigResult
@@ -83,7 +83,7 @@ def register(
 
 
 def _check(out: Path, overlay: Path | None, style: str) -> None:
-    from ivfuse.image.write import check_output
+    from ivfuse.image.formats import check_output
     from ivfuse.registration.overlay import STYLES
 
     if out.suffix.lower() != ".json":
@@ -94,7 +94,7 @@ def _check(out: Path, overlay: Path | None, style: str) -> None:
         raise UnknownNameError("style", style, STYLES, field="style")
 
 
-def _pairs(ir: Path, vi: Path | None) -> tuple[Pair, ...]:
+def _pairs(ir: Path, vi: Path | None) -> tuple[FilePair, ...]:
     """The pairs of files, one or many."""
     from ivfuse.cli.fuse import pairs_of
 
@@ -103,7 +103,7 @@ def _pairs(ir: Path, vi: Path | None) -> tuple[Pair, ...]:
     return pairs_of(ir, vi, "rig.json").pairs
 
 
-def _register_points(points: Path, pair: Pair, model: str | None) -> Registration:
+def _register_points(points: Path, pair: FilePair, model: str | None) -> Registration:
     from ivfuse.fusion.register import thermal_gray, visible_gray
     from ivfuse.registration.control_points import read_points
 
@@ -111,7 +111,7 @@ def _register_points(points: Path, pair: Pair, model: str | None) -> Registratio
     return read_points(points).register((thermal[1], thermal[0]), (visible[1], visible[0]), _model(model))
 
 
-def _register_images(pairs: tuple[Pair, ...], model: str | None, *, progress: bool) -> RigResult:
+def _register_images(pairs: tuple[FilePair, ...], model: str | None, *, progress: bool) -> RigResult:
     from ivfuse.cli.progress import bar
     from ivfuse.fusion.register import register_files
 
@@ -136,7 +136,7 @@ def _rejection(name: Path, reason: str, overlay: Path | None) -> RegistrationErr
     return RegistrationError(f"{name}: registration rejected: {reason}", hint=hint)
 
 
-def _pair_to_draw(pairs: tuple[Pair, ...], result: RigResult | None) -> Pair:
+def _pair_to_draw(pairs: tuple[FilePair, ...], result: RigResult | None) -> FilePair:
     """The first pair that was used; if none was, the one with the highest inlier ratio."""
     if result is None:
         return pairs[0]
@@ -147,7 +147,7 @@ def _pair_to_draw(pairs: tuple[Pair, ...], result: RigResult | None) -> Pair:
     return ranked[0][0]
 
 
-def _draw(path: Path, style: str, pair: Pair, rig: Registration) -> None:
+def _draw(path: Path, style: str, pair: FilePair, rig: Registration) -> None:
     from typing import cast
 
     from ivfuse.fusion.register import thermal_gray, visible_gray

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import IvfuseError, reason_of
+from ivfuse.image.arrays import Gray, to_float
 from ivfuse.image.color import luma, one_channel
-from ivfuse.image.pairing import Pair
-from ivfuse.image.read import Gray, read_visible, thermal_window, to_image_array
+from ivfuse.image.pairing import FilePair
+from ivfuse.image.read import read_visible
 from ivfuse.registration.geometry import Model
 from ivfuse.registration.register import (
     RigResult,
@@ -24,7 +25,8 @@ from ivfuse.registration.register import (
     register_grays,
 )
 from ivfuse.registration.transform import Registration
-from ivfuse.thermal.read import read_gray
+from ivfuse.thermal.read import read_thermal
+from ivfuse.thermal.tone_mapping import thermal_window
 
 Image = str | os.PathLike[str] | NDArray[Any]
 
@@ -55,7 +57,7 @@ def register(ir: Image, vi: Image, model: Model = "homography") -> Registration:
 
 
 def register_files(
-    pairs: Sequence[Pair], model: Model = "homography", on_pair: Callable[[str], None] | None = None
+    pairs: Sequence[FilePair], model: Model = "homography", on_pair: Callable[[str], None] | None = None
 ) -> RigResult:
     """Find the one transform of a rig from pairs of files; see ``registration.register.register_grays``.
 
@@ -81,13 +83,13 @@ def register_files(
 def thermal_gray(ir: Image) -> Gray:
     """Read a thermal image or file of any kind as (H, W) float32 in [0, 1]."""
     if not isinstance(ir, np.ndarray):
-        return read_gray(ir).pixels
+        return read_thermal(ir).pixels
     ir = one_channel(ir)
     if ir.dtype == np.uint8:
-        return to_image_array(ir)
+        return to_float(ir)
     return thermal_window(ir)[0]
 
 
 def visible_gray(vi: Image) -> Gray:
     """Read the luma of a visible image or file, (H, W) float32 in [0, 1]."""
-    return luma(to_image_array(vi) if isinstance(vi, np.ndarray) else read_visible(Path(vi)).pixels)
+    return luma(to_float(vi) if isinstance(vi, np.ndarray) else read_visible(Path(vi)).pixels)

@@ -17,19 +17,21 @@ from ivfuse.metrics import (  # noqa: F401  (they register)
     perception_phase,
     features,
     features_edges,
+    seeing,
 )
 
 # isort: on
 from ivfuse.metrics.conventions import CONVENTIONS, Convention, get_convention
-from ivfuse.metrics.evaluate import EIGHT, Scorer, Scores, evaluate_arrays, mean_ranks, score_many
+from ivfuse.metrics.evaluate import EIGHT, SEEING, Scorer, Scores, evaluate_arrays, mean_ranks, score_many
 from ivfuse.metrics.metric import Metric, Undefined
-from ivfuse.metrics.registry import METRICS, get_metric, list_metrics
+from ivfuse.metrics.registry import METRICS, expand_names, get_metric, list_metrics
 from ivfuse.metrics.triple import Sources, Triple
 
 __all__ = [
     "CONVENTIONS",
     "EIGHT",
     "METRICS",
+    "SEEING",
     "Convention",
     "Metric",
     "Scorer",
@@ -38,6 +40,7 @@ __all__ = [
     "Triple",
     "Undefined",
     "evaluate_arrays",
+    "expand_names",
     "get_convention",
     "get_metric",
     "list_metrics",

@@ -12,17 +12,21 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import cv2
 
 from ivfuse.errors import reason_of
-from ivfuse.image.pairing import Trio
-from ivfuse.image.read import Window, read_visible
+from ivfuse.image.arrays import Pixels
+from ivfuse.image.pairing import FileTriple
+from ivfuse.image.read import read_visible
 from ivfuse.metrics.conventions import get_convention
 from ivfuse.metrics.evaluate import Scores, score_many, to_levels
-from ivfuse.metrics.registry import get_metric
-from ivfuse.thermal.read import read_colored
+from ivfuse.metrics.registry import expand_names, get_metric
+from ivfuse.thermal.formats.registry import is_plain
+from ivfuse.thermal.read import ThermalOptions, read_thermal
+from ivfuse.thermal.tone_mapping import Window
 
 OnProgress = Callable[[str, Literal["done", "failed"]], None]
 
@@ -34,13 +38,13 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 class Scored:
     """What became of one fused image: its scores, or why it has none."""
 
-    trio: Trio
+    triple: FileTriple
     scores: Scores | None
     failure: str = ""
 
 
 def score_files(
-    trios: Sequence[Trio],
+    triples: Sequence[FileTriple],
     metrics: Sequence[str],
     convention: str = "default",
     jobs: int | None = None,
@@ -52,27 +56,28 @@ def score_files(
     Files are brought to 8 bit: 16-bit images are divided, 16-bit thermal files mapped by the window.
 
     Args:
-        trios: what to score.
+        triples: what to score.
         metrics: names of metrics.
         convention: which family of tables to follow.
         jobs: processes; all processors if not given. Little work is done in this process.
-        ir_window: the thermal values that become black and white; see :func:`read_colored`.
+        ir_window: the thermal values that become black and white; see :func:`read_infrared`.
         on_progress: called after each image, as it is done, with its name and what became of it.
 
     Returns:
-        One entry per trio, in their order. An image that cannot be read or whose size differs has a failure.
+        One entry per triple, in their order. An image that cannot be read or whose size differs has a
+        failure.
 
     Raises:
         UnknownNameError: before any work, no such metric or convention.
     """
-    names = [get_metric(name).name for name in metrics]
+    names = expand_names(metrics)
     convention = get_convention(convention).name
     tell = on_progress or (lambda name, outcome: None)
     result: dict[int, Scored] = {}
-    for index, scored in _scored(trios, (names, convention, ir_window), jobs or processors()):
+    for index, scored in _scored(triples, (names, convention, ir_window), jobs or processors()):
         result[index] = scored
-        tell(scored.trio.name, "failed" if scored.scores is None else "done")
-    return [result[index] for index in range(len(trios))]
+        tell(scored.triple.name, "failed" if scored.scores is None else "done")
+    return [result[index] for index in range(len(triples))]
 
 
 def processors() -> int:
@@ -83,30 +88,30 @@ def processors() -> int:
 _How = tuple[list[str], str, Window | None]
 
 
-def _scored(trios: Sequence[Trio], how: _How, processes: int) -> Iterator[tuple[int, Scored]]:
-    """Yield index and outcome of each trio as they are done; the first tells how long the others take."""
+def _scored(triples: Sequence[FileTriple], how: _How, processes: int) -> Iterator[tuple[int, Scored]]:
+    """Yield index and outcome of each triple as they are done; the first tells how long the others take."""
     started = time.perf_counter()
-    for index, trio in enumerate(trios[:1]):
-        yield index, _score(trio, how)
-    rest = range(1, len(trios))
+    for index, triple in enumerate(triples[:1]):
+        yield index, _score(triple, how)
+    rest = range(1, len(triples))
     if min(processes, len(rest)) > 1 and (time.perf_counter() - started) * len(rest) > WORTH_PROCESSES:
-        yield from _in_processes(trios, rest, how, min(processes, len(rest)))
+        yield from _in_processes(triples, rest, how, min(processes, len(rest)))
     else:
-        yield from ((index, _score(trios[index], how)) for index in rest)
+        yield from ((index, _score(triples[index], how)) for index in rest)
 
 
 def _in_processes(
-    trios: Sequence[Trio], indices: Iterable[int], how: _How, processes: int
+    triples: Sequence[FileTriple], indices: Iterable[int], how: _How, processes: int
 ) -> Iterator[tuple[int, Scored]]:
     # started afresh, not forked: OpenCV's threads do not survive a fork
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_process)
     try:
         with _one_thread_each():
-            futures = {pool.submit(_score, trios[index], how): index for index in indices}
+            futures = {pool.submit(_score, triples[index], how): index for index in indices}
         for future in as_completed(futures):
             index = futures[future]
-            yield index, _result(future, trios[index])
+            yield index, _result(future, triples[index])
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -117,12 +122,12 @@ def _start_process() -> None:
     cv2.setNumThreads(1)
 
 
-def _result(future: Future[Scored], trio: Trio) -> Scored:
+def _result(future: Future[Scored], triple: FileTriple) -> Scored:
     try:
         return future.result()
     except BrokenProcessPool:
         return Scored(
-            trio, None, "a process ended unexpectedly, perhaps for want of memory; try fewer --jobs"
+            triple, None, "a process ended unexpectedly, perhaps for want of memory; try fewer --jobs"
         )
 
 
@@ -141,22 +146,56 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _score(trio: Trio, how: _How) -> Scored:
+def _score(triple: FileTriple, how: _How) -> Scored:
     names, convention, window = how
     try:
         # Color is kept, since conventions differ in how it becomes gray.
-        ir = to_levels(read_colored(trio.ir, window).pixels, trio.ir.name)
-        vi, fused = (to_levels(read_visible(path).pixels, path.name) for path in (trio.vi, trio.fused))
-        return Scored(trio, score_many({"fused": fused}, ir, vi, names, convention)["fused"])
+        ir = to_levels(read_infrared(triple.ir, window), triple.ir.name)
+        vi, fused = (to_levels(read_visible(path).pixels, path.name) for path in (triple.vi, triple.fused))
+        return Scored(triple, score_many({"fused": fused}, ir, vi, names, convention)["fused"])
     except Exception as error:  # a bad image must not end the run
-        return Scored(trio, None, reason_of(error))
+        return Scored(triple, None, reason_of(error))
+
+
+def read_infrared(path: Path, window: Window | None = None) -> Pixels:
+    """The infrared image of a triple, as metrics take it.
+
+    Args:
+        path: a thermal file of any known format.
+        window: the thermal values that become black and white; ``None`` for 8-bit images as they are, and the
+            1st to 99th percentile of all others.
+
+    Returns:
+        (H, W) float32 in [0, 1]; (H, W, 3) for an 8-bit color image without a window, since conventions
+        differ in how color becomes gray.
+
+    Raises:
+        InputError: if it cannot be used.
+        UsageError: if the window is empty.
+    """
+    if window is None and is_plain(path):
+        image = read_visible(path)
+        if image.depth == 8:
+            return image.pixels
+    return read_thermal(path, ThermalOptions() if window is None else ThermalOptions(window)).pixels
 
 
 def means(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, float]:
-    """Return the mean of each metric over the images that have a value; NaN if none has."""
-    rows = [each.scores.values for each in scored if each.scores is not None]
+    """Return the mean of each metric over the images that have a value; NaN if none has.
+
+    The mean of a share of targets is over the targets of all images: each image weighs as many as it has.
+    """
+    rows = [each.scores for each in scored if each.scores is not None]
     result = {}
     for name in names:
-        found = [row[name] for row in rows if not math.isnan(row[name])]
-        result[name] = math.fsum(found) / len(found) if found else math.nan
+        found = [(row.values[name], row.counts.get(name, 1)) for row in rows if name not in row.reasons]
+        found = [(value, weight) for value, weight in found if not math.isnan(value)]
+        total = sum(weight for _, weight in found)
+        result[name] = math.fsum(value * weight for value, weight in found) / total if total else math.nan
     return result
+
+
+def counts(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, int]:
+    """Return how many things (targets) the means are over, for each metric that is a share of such."""
+    rows = [each.scores for each in scored if each.scores is not None]
+    return {name: sum(row.counts.get(name, 0) for row in rows) for name in names if get_metric(name).count}

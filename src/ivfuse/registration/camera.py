@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ivfuse.image.arrays import Gray
 from ivfuse.image.correlation import cross_correlation, spectrum
 from ivfuse.image.headers import BadFileError
-from ivfuse.image.read import Gray
 from ivfuse.registration.geometry import Region
 
 _BLACK = 24  # 8-bit levels up to which a pixel may belong to a black frame, JPEG ringing included

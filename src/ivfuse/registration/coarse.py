@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ivfuse.image.arrays import Gray
 from ivfuse.image.correlation import Spectrum, cross_correlation, fft_shape, spectrum
-from ivfuse.image.read import Gray
 from ivfuse.registration.features import Features, describe
 from ivfuse.registration.geometry import Matrix, image_corners, scale_matrix, transform_points
 from ivfuse.registration.prepare import PreparedPair, rescale

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.image.read import Gray, Rgb
+from ivfuse.image.arrays import Gray, Rgb
 from ivfuse.registration.geometry import image_corners, scale_matrix, to_centers, to_corners, transform_points
 from ivfuse.registration.prepare import rescale
 from ivfuse.registration.transform import Registration, to_rows

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.registration.geometry import Matrix, Size, normalize, scale_matrix
 
 MAX_SIDE = 900  # square root of the pixel count that images are registered at

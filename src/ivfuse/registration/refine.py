@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.registration.blocks import Array, BlockMatches, match_blocks
 from ivfuse.registration.geometry import Matrix, Model, Points, normalize, scale_matrix
 from ivfuse.registration.prepare import PreparedPair

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivfuse.errors import RegistrationError, UnknownNameError
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.registration.estimate import Candidate, estimate, estimate_jointly
 from ivfuse.registration.geometry import MODELS, Matrix, Model, Points, Size, transform_points
 from ivfuse.registration.prepare import PreparedPair, find_unusable, prepare

@@ -225,7 +225,7 @@ def _known() -> dict[str, Any]:
     from ivfuse.metrics.conventions import CONVENTIONS
     from ivfuse.metrics.evaluate import EIGHT
     from ivfuse.metrics.registry import get_metric, list_metrics
-    from ivfuse.thermal.colormaps import CAMERA, names, palette
+    from ivfuse.thermal.colormaps import CAMERA, colormap_names, find_colormap
 
     infos = [method_info(name) for name in list_methods()]
     measures = [get_metric(name) for name in list_metrics()]
@@ -243,7 +243,10 @@ def _known() -> dict[str, Any]:
             for info in infos
         ],
         "palettes": [
-            *(schemas.PaletteFacts(name=name, colors=_hex(palette(name).colors)) for name in names()),
+            *(
+                schemas.PaletteFacts(name=name, colors=_hex(find_colormap(name).colors))
+                for name in colormap_names()
+            ),
             schemas.PaletteFacts(name=CAMERA, colors=[]),
         ],
         "metrics": [
@@ -258,7 +261,7 @@ def _known() -> dict[str, Any]:
 
 
 def _hex(colors: Any) -> list[str]:
-    """Sixteen colors of a palette, its first and last one among them."""
+    """Sixteen colors of a find_colormap, its first and last one among them."""
     return [
         f"#{bytes(round(255 * float(part)) for part in color).hex()}"
         for color in colors[:: len(colors) // 15]

@@ -16,8 +16,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from ivfuse.image.decode import FORMATS
-from ivfuse.image.headers import sniff
+from ivfuse.image.formats import NAMES, sniff
 from ivfuse.server.problems import Problem, sentence_of
 from ivfuse.server.settings import MB, Settings
 
@@ -171,9 +170,9 @@ def _check_image(name: str, file: UploadFile) -> None:
     head = file.file.read(16)
     file.file.seek(0)
     if not head:
-        raise Problem(415, f"{_NAMES[name]} image: found an empty file, expected a {FORMATS} image.")
+        raise Problem(415, f"{_NAMES[name]} image: found an empty file, expected a {NAMES} image.")
     if sniff(head) is None:
-        raise Problem(415, f"{_NAMES[name]} image: found no image, expected a {FORMATS} file.")
+        raise Problem(415, f"{_NAMES[name]} image: found no image, expected a {NAMES} file.")
 
 
 async def _limited(request: Request, settings: Settings) -> AsyncGenerator[bytes, None]:
@@ -209,7 +208,7 @@ def described(model: type[BaseModel], images: Mapping[str, bool]) -> dict[str, A
         name: {
             "type": "string",
             "format": "binary",
-            "description": f"The {_NAMES[name]} image, a {FORMATS} file"
+            "description": f"The {_NAMES[name]} image, a {NAMES} file"
             + (
                 "."
                 if needed

@@ -18,15 +18,17 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, IvfuseError, UsageError
 from ivfuse.fusion.method import Method
-from ivfuse.fusion.pipeline import Fuser, Loaded
+from ivfuse.fusion.pair import Pair
+from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import create_method, default_method
-from ivfuse.image.decode import limit_pixels
-from ivfuse.image.read import read_visible, window_of
+from ivfuse.image.read import read_visible
 from ivfuse.image.write import write_image
+from ivfuse.runtime.limits import limit_pixels
 from ivfuse.server import registration
 from ivfuse.thermal.radiometry import overrides_of
-from ivfuse.thermal.read import ThermalOptions, parse_options, values_of
-from ivfuse.thermal.render import Look, parse_look
+from ivfuse.thermal.read import ThermalOptions, read_raw
+from ivfuse.thermal.render import RenderOptions, parse_render_options
+from ivfuse.thermal.tone_mapping import PERCENTILE, window_of
 
 NAMES = {"ir": "infrared", "vi": "visible", "fused": "fused"}
 SAMPLE_SIZE = (480, 640)
@@ -64,11 +66,11 @@ class Choices:
         conditions = overrides_of(
             self.emissivity, self.distance, self.reflected, self.atmospheric, self.humidity
         )
-        return parse_options(self.window, self.scale, conditions, self.parallax)
+        return ThermalOptions(self.window or PERCENTILE, self.scale, conditions, self.parallax)
 
-    def look(self) -> Look | None:
+    def look(self) -> RenderOptions | None:
         """How the image is shown; ``None`` for the visible's colors."""
-        return parse_look(self.palette, self.highlight, self.bar, "highlight")
+        return parse_render_options(self.palette, self.highlight, self.bar)
 
 
 class Bench:
@@ -128,16 +130,16 @@ class Bench:
         found = self._registered.find(ir, vi) if choices.register else registration.NOT_ASKED
         if choices.register and message["only_if_sure"] and vi is not None and found.rig is None:
             raise InputError(f"register: {found.facts['summary']}")
-        fuser = Fuser(method, gray=choices.gray, thermal=thermal, look=look, **found.options)
-        loaded = fuser.load(ir, vi)
+        fuser = Fuser(method, gray=choices.gray, thermal=thermal, render=look, **found.options)
+        loaded = fuser.read(ir, vi)
         said: dict[str, Any] = {"method": method.info.name, "registration": found.facts or None}
         if choices.previews:
-            write_image(folder / "infrared.jpg", loaded.ir)
-            write_image(folder / "visible.jpg", loaded.vi.pixels)
+            write_image(folder / "infrared.jpg", loaded.thermal.pixels)
+            write_image(folder / "visible.jpg", loaded.visible.pixels)
             said["thermal"] = _thermal_facts(ir, thermal, loaded)
-        sources = [_levels(loaded.ir), _levels(loaded.vi.pixels)] if choices.metrics else []
-        fused = fuser.combine(loaded)
-        alpha = loaded.vi.alpha if choices.encoding == "png" else None
+        sources = [_levels(loaded.thermal.pixels), _levels(loaded.visible.pixels)] if choices.metrics else []
+        fused = fuser.fuse_pair(loaded)
+        alpha = loaded.visible.alpha if choices.encoding == "png" else None
         write_image(folder / f"fused.{_SUFFIX[choices.encoding]}", fused, choices.bits, alpha)
         said["scores"] = _scores([_levels(fused), *sources], choices.metrics) if sources else None
         said |= {"height": fused.shape[0], "width": fused.shape[1], "notes": list(map(_worded, loaded.notes))}
@@ -155,8 +157,8 @@ class Bench:
         found = self._registered.find(folder / "ir", folder / "vi")
         notes: list[str] = []
         if found.rig is not None:
-            loaded = Fuser("average", thermal=thermal, **found.options).load(folder / "ir", folder / "vi")
-            write_image(folder / "registered.png", loaded.ir)
+            loaded = Fuser("average", thermal=thermal, **found.options).read(folder / "ir", folder / "vi")
+            write_image(folder / "registered.png", loaded.thermal.pixels)
             notes = list(map(_worded, loaded.notes))
         return found.facts | {"notes": notes, "seconds": round(time.perf_counter() - started, 4)}
 
@@ -223,16 +225,19 @@ def _scores(
     }
 
 
-def _thermal_facts(ir: Path, options: ThermalOptions, loaded: Loaded) -> dict[str, Any]:
+def _thermal_facts(ir: Path, options: ThermalOptions, loaded: Pair) -> dict[str, Any]:
     """The range of the thermal values, and the part of it that is shown, for the page's sliders."""
-    celsius = loaded.heat.celsius if loaded.heat else None
-    values, degrees = (celsius, True) if celsius is not None else values_of(ir, options)
+    if loaded.thermal.celsius is not None:
+        values, degrees = loaded.thermal.celsius, True
+    else:
+        raw = read_raw(ir, options)
+        values, degrees = raw.values, raw.degrees
     values = values[np.isfinite(values)]  # a registered image knows nothing outside of its own frame
-    span = options.window.span
+    span = options.rule.span
     plain = values.dtype == np.uint8
     if span is not None:
         low, high = span.low, span.high
-    elif options.window.kind == "plateau":
+    elif options.rule.kind == "plateau":
         low, high = float(values.min()), float(values.max())
     else:
         low, high = (0.0, 255.0) if plain else window_of(values)
