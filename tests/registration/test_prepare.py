@@ -96,3 +96,11 @@ def test_a_frame_covers_two_percent_of_the_border_at_least(
     image = (0.2 + 0.8 * texture(200, 200)).astype(np.float32)
     cv2.fillPoly(image, [np.array([(0, 0), (width, 0), (0, 2)], np.int32)], 0.0)  # a sliver at a corner
     assert (frame_mask(image).min() == 0) == masked
+
+
+@pytest.mark.parametrize(("side", "masked"), [(105, False), (115, True)])
+def test_a_field_inside_a_frame_covers_three_tenths_of_the_image_at_least(
+    texture: Texture, side: int, masked: bool
+) -> None:
+    image = framed(texture, [(40, 0), (40 + side, 0), (40 + side, side), (40, side)])
+    assert (frame_mask(image).min() == 0) == masked

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ivfuse.registration import quality as quality_module
+from ivfuse.registration.blocks import BlockMatches
 from ivfuse.registration.geometry import scale_matrix
 from ivfuse.registration.prepare import prepare
 from ivfuse.registration.quality import REJECTED, RegistrationQuality, assess, rejected
@@ -55,3 +57,22 @@ def test_no_fixed_cameras_stretch_one_side_to_twice_the_other(
 def test_images_that_hardly_overlap_are_rejected(shot: Any) -> None:
     aside = np.array([[1, 0, 620], [0, 1, 0], [0, 0, 1.0]])
     assert assess([prepare(shot.ir, shot.vi)], aside, "homography") == REJECTED
+
+
+def test_inliers_are_blocks_that_match_best_within_one_pixel(
+    shot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shifts = np.array([(x, y) for y in range(-5, 6) for x in range(-5, 6)], float)
+    # Of 36 blocks, six each match best 0, 1, ... 5 pixels to the right of where the transform maps them.
+    distance = np.arange(36) % 6
+    scores = np.where(np.all(shifts == np.stack([distance, 0 * distance], 1)[:, None], axis=-1), 0.5, 0.1)
+    x, y = np.meshgrid(np.linspace(10, 190, 6), np.linspace(10, 140, 6))
+    centers = np.stack([x.ravel(), y.ravel()], axis=1)
+    matches = BlockMatches(
+        scores, shifts, centers, np.ones(36), (200, 150), scale_matrix(200 / 640, 150 / 480)
+    )
+    monkeypatch.setattr(quality_module, "match_blocks", lambda *_: matches)
+    found = assess([prepare(shot.ir, shot.vi)], shot.truth, "affine")
+    assert found.inlier_ratio == pytest.approx(12 / 36)
+    deviation = 0.4 * np.sqrt(120) / 121  # of a surface with one peak of 0.4 over 120 equal scores
+    assert found.peak_zscore == pytest.approx(0.4 / (deviation + 0.02) * 6 / 36)
