@@ -1,6 +1,6 @@
-"""Procedural street scenes: a thermal and a visible image of one street, and where the warm targets are.
+"""Procedural street scenes: aligned thermal and visible images with a mask of the warm targets.
 
-They are the project's own samples: free to use, the same for a seed, of any size.
+They are the project's own samples: free to use, reproducible by seed, of any size.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _CANVAS = 1_300_000  # pixels to render at; smaller images are shrunk from about
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene.
+    """One synthetic pair.
 
     Attributes:
         ir: thermal, (H, W) float32 in [0, 1].
         vi: visible, (H, W, 3) float32 in [0, 1].
-        targets: where people and engines are seen in the thermal, (H, W) bool.
+        targets: mask of the people, the dog and the running engines that the thermal shows, (H, W) bool.
     """
 
     ir: Gray
@@ -45,13 +45,13 @@ class Scene:
 def street_scene(height: int = 480, width: int = 640, seed: int = 0, time: Time = "night") -> Scene:
     """Render a street with people, cars, houses, lamps and a bank of smoke.
 
-    Some people are seen in the thermal only: in the dark, behind the glare of head lamps, behind the smoke.
-    Signs, bricks and marks on the road are seen in the visible only.
+    Some people are visible in the thermal only: in the dark, behind the glare of head lamps, behind smoke.
+    Signs, bricks and road markings are visible in the visible image only.
 
     Args:
         height: in pixels, 32 or more.
         width: in pixels, 32 or more.
-        seed: another number, another street; the same number, the same pixels.
+        seed: determines the street; equal seeds give equal pixels.
         time: ``night``, ``dusk`` or ``day``.
 
     Raises:
@@ -83,7 +83,7 @@ def street_scene(height: int = 480, width: int = 640, seed: int = 0, time: Time 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What stands where in the street of a seed; the same at every hour."""
+    """Positions of all objects in the street of a seed; the same at every time of day."""
 
     people: tuple[Person, ...]
     cars: tuple[Car, ...]
@@ -95,7 +95,7 @@ class _Plan:
 
 
 def _plan(seed: int) -> _Plan:
-    """Choose places, with some freedom around a good composition."""
+    """Draw the positions, each around that of a fixed composition."""
     rng = np.random.default_rng((seed, 1))
 
     def about(value: float, freedom: float) -> float:
@@ -136,7 +136,7 @@ def _plan(seed: int) -> _Plan:
 
 
 def _lamps(hour: Hour, plan: _Plan) -> list[Lamp]:
-    """Street lamps and head lamps that are on."""
+    """Street lamps and head lamps that are switched on."""
     if not hour.lamps:
         return []
     lamps = [
@@ -154,7 +154,7 @@ def _lamps(hour: Hour, plan: _Plan) -> list[Lamp]:
 
 
 def _paint(canvas: Canvas, camera: Camera, hour: Hour, plan: _Plan, seed: int) -> None:
-    """Everything, from far to near."""
+    """Paint everything, from far to near."""
     lights = Lights(hour, _lamps(hour, plan))
     paint_sky(canvas, camera, hour, np.random.default_rng((seed, 2)))
     paint_ground(canvas, camera, hour, lights, np.random.default_rng((seed, 4)))
@@ -207,7 +207,7 @@ def _things(
 
 
 def _glares(camera: Camera, hour: Hour, plan: _Plan) -> list[tuple[float, float, float, Color, float]]:
-    """Column, row, radius, color and power of every bright light."""
+    """Column, row, radius, color and power of each bright light."""
     if not hour.lamps:
         return []
     out = []

@@ -1,4 +1,4 @@
-"""What the street is painted on: visible light and heat together, through one camera.
+"""The canvas of the street: visible light and thermal radiance, painted through one camera model.
 
 World coordinates are meters: x to the right, y up from the road, z away from the camera.
 Light is linear, heat is in [0, 1].
@@ -28,8 +28,8 @@ class Camera:
         height: of the canvas, in pixels.
         width: of the canvas, in pixels.
         eye: height of the camera above the road, in meters.
-        horizon: row of the horizon, as a part of the height.
-        zoom: focal length, as a part of the shorter side.
+        horizon: row of the horizon, relative to the height.
+        zoom: focal length, relative to the shorter side.
     """
 
     height: int
@@ -44,14 +44,14 @@ class Camera:
         return self.zoom * min(self.height, 0.75 * self.width)
 
     def project(self, x: Floats | float, y: Floats | float, z: Floats | float) -> Floats:
-        """World to canvas: (..., 2) columns and rows in pixels."""
+        """Project world coordinates to columns and rows in pixels, (..., 2)."""
         x, y, z = np.broadcast_arrays(x, y, np.maximum(z, 0.5))
         columns = self.width / 2 + self.focal * x / z
         rows = self.horizon * self.height + self.focal * (self.eye - y) / z
         return np.stack((columns, rows), -1).astype(np.float32)
 
     def scale(self, z: float) -> float:
-        """Pixels of a meter at a distance."""
+        """Pixels per meter at a distance."""
         return self.focal / max(z, 0.5)
 
 
@@ -65,7 +65,7 @@ class Canvas:
         self.target = np.zeros((height, width), np.float32)
 
     def polygon(self, points: Floats) -> tuple[Box, Floats] | None:
-        """The box of a polygon on the canvas and its antialiased mask there; ``None`` if it is outside.
+        """The rows and columns around a polygon and its antialiased mask there; ``None`` if it is outside.
 
         Args:
             points: (N, 2) columns and rows.
@@ -85,7 +85,7 @@ class Canvas:
     def paint(
         self, box: Box, mask: Floats, color: Floats | Color, heat: Floats | float, target: bool = False
     ) -> None:
-        """Lay a color and a heat over a box, by a mask in [0, 1].
+        """Blend a color and a thermal value into a box, by a mask in [0, 1].
 
         Args:
             box: rows and columns.
@@ -112,13 +112,13 @@ class Canvas:
     def fill_round(
         self, points: Floats, color: Color, heat: float, *, radius: float, target: bool = False
     ) -> None:
-        """Paint a polygon shaded like something round: darker and cooler towards its edge.
+        """Paint a polygon with the shading of a round body: darker and cooler towards its edge.
 
         Args:
             points: (N, 2) columns and rows.
             color: linear light in the middle.
             heat: in the middle.
-            radius: distance from the edge, in pixels, where it is the middle.
+            radius: distance from the edge, in pixels, at which the shading ends.
             target: as in :meth:`paint`.
         """
         found = self.polygon(points)
@@ -159,19 +159,19 @@ class Canvas:
 
 
 def vector(*values: float) -> Floats:
-    """Numbers as a float32 array."""
+    """A float32 array of numbers."""
     return np.array(values, np.float32)
 
 
 def resized(image: Floats, height: int, width: int) -> Floats:
-    """Another size: means of areas where it shrinks, linear where it grows."""
+    """Resize: area averages for fewer pixels, linear interpolation for more."""
     kind = cv2.INTER_AREA if height * width < image.shape[0] * image.shape[1] else cv2.INTER_LINEAR
     source = np.ascontiguousarray(image, np.float32)
     return np.asarray(cv2.resize(source, (width, height), interpolation=kind), np.float32)
 
 
 def blurred(image: Floats, sigma: float) -> Floats:
-    """A Gaussian blur; the channels stay."""
+    """Blur by a Gaussian; keeps the number of channels."""
     out = cv2.GaussianBlur(np.asarray(image, np.float32), (0, 0), sigma)
     return np.asarray(out, np.float32).reshape(image.shape)
 
@@ -191,7 +191,7 @@ def hull(*circles: tuple[float, float, float]) -> Floats:
 
 
 def fractal(rng: np.random.Generator, height: int, width: int, cell: float, octaves: int = 4) -> Floats:
-    """Smooth noise of several scales, about -1..1.
+    """Smooth noise with several octaves, about -1..1.
 
     Args:
         rng: source of randomness.
