@@ -128,6 +128,15 @@ def test_a_method_of_unbounded_reach_leaves_no_seam() -> None:
     assert np.abs(np.diff(fused, axis=1)).max() < 2 / 255
 
 
+def test_tiles_of_unbounded_reach_fade_over_an_eighth_of_their_side() -> None:
+    method = Own(lambda ir, vi: np.full_like(vi, ir.mean()), reach=None)
+    ir = np.zeros((128, 1300), np.float32)
+    ir[:, 700:] = 1
+    fused = Fuser(method, tile=800).fuse(ir, np.zeros_like(ir))
+    changing = np.flatnonzero(np.abs(np.diff(fused[64])) > 1e-6)
+    assert changing[-1] - changing[0] + 1 == pytest.approx(100, abs=2)
+
+
 def test_the_output_may_not_be_an_input(tmp_path: Path, make_pair: MakePair) -> None:
     ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
     before = vi.read_bytes()

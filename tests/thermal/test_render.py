@@ -113,3 +113,12 @@ def test_the_cameras_own_colormap_is_taken(fused: np.ndarray) -> None:
         RenderOptions("camera"), fused, Thermal(np.full((120, 160), 1.0, np.float32), colormap=green)
     )
     assert (shown[..., 1] > shown[..., 0] + 0.3).all()
+
+
+def test_fine_detail_of_the_fused_image_stays_on_hot_areas(thermal: Thermal, fused: np.ndarray) -> None:
+    striped = fused.copy()
+    striped[::2] += 0.1
+    options = RenderOptions(highlight=hot(">40C"), colorbar=False)
+    plain, shown = (luma(render(options, image, thermal))[:, 150] for image in (fused, striped))
+    assert np.abs(np.diff(plain)).max() < 1e-3
+    assert np.abs(np.diff(shown))[10:-10].min() > 0.03

@@ -147,7 +147,9 @@ def _is_small(ir: Path, vi: Path | None) -> bool:
 def _is_learned(method: str | None) -> bool:
     from ivfuse.fusion.registry import default_method, method_info
 
-    return method_info(method or default_method()).kind == "learned"
+    return (method or "").lower().endswith(".onnx") or method_info(
+        method or default_method()
+    ).kind == "learned"
 
 
 def pairs_of(ir: Path, vi: Path | None, out: str) -> Pairing:
