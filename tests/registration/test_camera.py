@@ -9,6 +9,7 @@ import pytest
 
 from ivfuse.image.color import luma
 from ivfuse.image.headers import BadFileError
+from ivfuse.registration import camera
 from ivfuse.registration.camera import (
     CameraGeometry,
     common_grid,
@@ -155,3 +156,52 @@ def test_parallax_is_searched_up_to_seven_percent_of_the_width(
     thermal = street.ir[edge:-edge, edge - shift : 640 - edge - shift]
     parallax = estimate_parallax(thermal, luma(street.vi)[edge:-edge, edge:-edge])
     assert (parallax is not None and abs(parallax.x + shift) < 4) == found
+
+
+@pytest.mark.parametrize(("shift", "score"), [((18, -12), 0.2443), ((-24, 20), 0.2510)])
+def test_the_score_of_the_edges_is_as_recorded(street: Scene, shift: tuple[int, int], score: float) -> None:
+    (x, y), edge = shift, 40
+    thermal = street.ir[edge - y : 480 - edge - y, edge - x : 640 - edge - x]
+    found = estimate_parallax(thermal, luma(street.vi)[edge:-edge, edge:-edge])
+    assert found is not None
+    assert found.score == pytest.approx(score, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("apart", "score", "elsewhere", "found"),
+    [
+        (0.009, 0.21, 0.19, True),
+        (0.011, 0.21, 0.19, False),  # resolutions disagree by more than 1 % of the width
+        (0.009, 0.19, 0.17, False),  # the edges match too little
+        (0.009, 0.21, 0.2049, False),  # another shift scores nearly as high: by less than 5 %
+    ],
+)
+def test_parallax_is_taken_only_if_it_is_clear(
+    texture: Texture,
+    monkeypatch: pytest.MonkeyPatch,
+    apart: float,
+    score: float,
+    elsewhere: float,
+    found: bool,
+) -> None:
+    def peak(width: int, thermal: np.ndarray, photo: np.ndarray) -> tuple[float, float, float, float]:
+        return (5.0 + 300 * apart if width == 160 else 5.0), -3.0, score, elsewhere
+
+    monkeypatch.setattr(camera, "_find_peak", peak)
+    parallax = estimate_parallax(texture(200, 300), texture(200, 300))
+    assert (parallax is not None) == found
+    if parallax is not None:
+        assert (parallax.x, parallax.y) == (5.0, -3.0)
+
+
+@pytest.mark.parametrize(("distance", "found"), [(4, True), (5, False)])
+def test_a_second_peak_within_four_pixels_belongs_to_the_first(
+    texture: Texture, monkeypatch: pytest.MonkeyPatch, distance: int, found: bool
+) -> None:
+    def surface(thermal: np.ndarray, photo: np.ndarray, reach: int) -> np.ndarray:
+        scores = np.full((2 * reach + 1, 2 * reach + 1), 0.1)
+        scores[reach, reach], scores[reach, reach + distance] = 0.5, 0.49
+        return scores
+
+    monkeypatch.setattr(camera, "_edge_correlation", surface)
+    assert (estimate_parallax(texture(200, 300), texture(200, 300)) is not None) == found

@@ -1,4 +1,4 @@
-"""Finding where a thermal image lies, and refusing to say it where that is not sure."""
+"""Registration of synthetic and real pairs: accurate where it is accepted, rejected where it cannot be."""
 
 from __future__ import annotations
 
