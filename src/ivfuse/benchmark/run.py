@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ivfuse.benchmark.datasets import DataSet
+from ivfuse.benchmark.jobs import FuseJob, ScoreJob, Setup
 from ivfuse.benchmark.plan import Entry, Plan, digest
 from ivfuse.benchmark.store import Record, Store, file_digest, metrics_version
-from ivfuse.benchmark.tasks import FuseJob, ScoreJob, Setup
 from ivfuse.errors import InputError
 from ivfuse.image.pairing import FilePair
 from ivfuse.metrics.folder import processors
@@ -26,8 +26,8 @@ from ivfuse.runtime.processes import Reply, Worker, ask_all
 Stage = Literal["fuse", "score"]
 OnProgress = Callable[[str, bool], None]  # what was done, and whether it was there already
 
-_FUSE = "ivfuse.benchmark.tasks:make_fuse"
-_SCORE = "ivfuse.benchmark.tasks:make_score"
+_FUSE = "ivfuse.benchmark.jobs:make_fuse"
+_SCORE = "ivfuse.benchmark.jobs:make_score"
 
 
 @dataclass(frozen=True)

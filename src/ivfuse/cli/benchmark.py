@@ -38,6 +38,14 @@ def benchmark(
         list[str] | None,
         typer.Option(help="Family of tables to follow: default, tang, li, cddfuse, vifb or liu; several go."),
     ] = None,
+    degrade: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:STRENGTH",
+            help="Degrade the pairs first, as in haze:3 or rain:4,noise:2 (`ivfuse degrade --list`); may be "
+            "given several times, none stands for the clean pairs.",
+        ),
+    ] = None,
     ir_window: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -51,7 +59,7 @@ def benchmark(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes for scoring; else all processors.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap intervals and degradations.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
 ) -> None:
@@ -66,6 +74,7 @@ def benchmark(
     Examples:
       ivfuse benchmark --data pairs/ -o report
       ivfuse benchmark --data roads/ --data TNO/ --methods laplacian,guided-filter -o report
+      ivfuse benchmark --data roads/ --degrade none --degrade haze:3 --degrade rain:3 -o report
       ivfuse benchmark --data TNO/ --fused CDDFuse=results/cddfuse --convention cddfuse -o report
     """
     from ivfuse.benchmark.plan import make_plan
@@ -83,6 +92,7 @@ def benchmark(
         fused or (),
         metrics,
         convention or (),
+        degrade or (),
         ir_window=ir_window,
         threads=threads,
         seed=seed,
