@@ -12,7 +12,7 @@ from ivfuse.image.color import luma
 from ivfuse.image.pairing import Pair
 from ivfuse.image.read import Window, read_visible, write_image
 from ivfuse.synthetic.degrade import Step, degrade_all, parse_degradations
-from ivfuse.thermal.read import read_coloured
+from ivfuse.thermal.read import read_colored
 
 CLEAN = "none"  # asks for the pairs as they are
 
@@ -36,7 +36,7 @@ def degrade_pair(
         InputError: a file cannot be read.
         OutputError: a file cannot be written.
     """
-    ir = luma(read_coloured(pair.ir, window).pixels)
+    ir = luma(read_colored(pair.ir, window).pixels)
     vi = read_visible(pair.vi).pixels
     own = zlib.crc32(f"{seed}:{pair.name}".encode())
     worse = Pair(pair.name, out / "ir" / f"{pair.name}.png", out / "vi" / f"{pair.name}.png")

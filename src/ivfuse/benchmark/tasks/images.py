@@ -17,7 +17,7 @@ from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import Pair
 from ivfuse.image.read import Window, read_visible
 from ivfuse.metrics.evaluate import to_levels
-from ivfuse.thermal.read import read_coloured
+from ivfuse.thermal.read import read_colored
 
 INFRARED, VISIBLE = "infrared", "visible"  # rows of tables beside the methods
 
@@ -45,7 +45,7 @@ def image_job(plan: Plan, data: DataSet, pair: Pair) -> ImageJob:
     store = Store(plan.out)
     fused = {}
     for entry in plan.entries:
-        path: Path | None = store.picture(data.name, entry.name, pair.name)
+        path: Path | None = store.image(data.name, entry.name, pair.name)
         if entry.brought is not None:
             path = entry.brought[data.name].get(pair.name)
         if path is not None and path.is_file():
@@ -63,7 +63,7 @@ def load_images(job: ImageJob) -> Iterator[tuple[str, Levels | str]]:
     """
     visible = to_levels(read_visible(job.vi).pixels, job.vi.name)
     grid = (visible.shape[0], visible.shape[1])
-    thermal = read_coloured(job.ir, job.ir_window).pixels
+    thermal = read_colored(job.ir, job.ir_window).pixels
     if thermal.shape[:2] != grid:
         thermal = resize_to(luma(thermal), *grid)
     yield INFRARED, to_levels(thermal, job.ir.name)
