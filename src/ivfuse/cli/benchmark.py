@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ivfuse.cli import benchmark_tasks
+
 
 def benchmark(
     data: Annotated[
@@ -60,6 +62,20 @@ def benchmark(
         int | None, typer.Option(min=1, help="Processes for scoring; else all processors.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap intervals and degradations.")] = 0,
+    labels: benchmark_tasks.LabelFiles = None,
+    detector: benchmark_tasks.DetectorFile = None,
+    detector_format: benchmark_tasks.DetectorFormat = None,
+    detector_names: benchmark_tasks.DetectorNames = None,
+    detector_size: benchmark_tasks.DetectorSize = None,
+    class_map: benchmark_tasks.ClassMap = None,
+    classes: benchmark_tasks.Classes = None,
+    ignore_below: benchmark_tasks.IgnoreBelow = 0,
+    export_detection: benchmark_tasks.ExportDetection = None,
+    label_maps: benchmark_tasks.LabelMaps = None,
+    label_set: benchmark_tasks.LabelSetName = "msrs",
+    segmenter: benchmark_tasks.SegmenterFile = None,
+    segmenter_scale: benchmark_tasks.SegmenterScale = "imagenet",
+    predicted: benchmark_tasks.Predicted = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
 ) -> None:
@@ -75,6 +91,7 @@ def benchmark(
       ivfuse benchmark --data pairs/ -o report
       ivfuse benchmark --data roads/ --data TNO/ --methods laplacian,guided-filter -o report
       ivfuse benchmark --data roads/ --degrade none --degrade haze:3 --degrade rain:3 -o report
+      ivfuse benchmark --data roads/ --labels boxes.json --detector yolov8n.onnx -o report
       ivfuse benchmark --data TNO/ --fused CDDFuse=results/cddfuse --convention cddfuse -o report
     """
     from ivfuse.benchmark.plan import make_plan
@@ -85,6 +102,10 @@ def benchmark(
     from ivfuse.cli import benchmark_report
     from ivfuse.metrics.folder import processors
 
+    tasks = benchmark_tasks.tasks(
+        *(labels, detector, detector_format, detector_names, detector_size, class_map, classes, ignore_below),
+        *(export_detection, label_maps, label_set, segmenter, segmenter_scale, predicted),
+    )
     plan = make_plan(
         data,
         out,
@@ -97,14 +118,17 @@ def benchmark(
         threads=threads,
         seed=seed,
     )
+    tasks.check(plan)
+    steps = plan.tasks + tasks.count(plan)
     try:
-        with benchmark_report.progress(plan.tasks, shown=not (quiet or json)) as tell:
+        with benchmark_report.progress(steps, shown=not (quiet or json)) as tell:
             outcome = run(plan, jobs, tell)
+            done = tasks.carry_out(plan, jobs or processors(), tell)
     except KeyboardInterrupt:
         typer.echo("ivfuse: interrupted; run again to go on from here", err=True)
         raise typer.Exit(130) from None
     results = collect(plan, outcome)
     write_tables(results, out / "tables")
-    write_page(results, out / "index.html", jobs or processors())
-    benchmark_report.say(results, outcome, json=json, quiet=quiet)
-    raise typer.Exit(1 if results.problems else 0)
+    write_page(results, out / "index.html", jobs or processors(), sections=done.sections)
+    benchmark_report.say(results, outcome, done.tables, json=json, quiet=quiet)
+    raise typer.Exit(1 if results.problems or done.problems else 0)

@@ -6,7 +6,7 @@ import json as json_module
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from ivfuse.cli.progress import bar
 if TYPE_CHECKING:
     from ivfuse.benchmark.results import Results
     from ivfuse.benchmark.run import OnProgress, Outcome
+    from ivfuse.benchmark.tasks.tables import TaskTable
 
 _SHOWN = 20
 _EVERY = 15.0  # seconds between lines where there is no terminal
@@ -62,12 +63,15 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def say(results: Results, outcome: Outcome, *, json: bool, quiet: bool) -> None:
+def say(
+    results: Results, outcome: Outcome, tasks: Sequence[TaskTable] = (), *, json: bool, quiet: bool
+) -> None:
     """Print the results.
 
     Args:
         results: what was measured.
         outcome: how the run went.
+        tasks: tables of detection and segmentation.
         json: print one JSON object to standard output.
         quiet: print only what went wrong, and the table.
     """
@@ -80,9 +84,11 @@ def say(results: Results, outcome: Outcome, *, json: bool, quiet: bool) -> None:
         typer.echo(f"and {len(results.problems) - _SHOWN} more; the report lists all", err=True)
     if json:
         from ivfuse.benchmark.tables import as_json
+        from ivfuse.benchmark.tasks.tables import as_json as table_json
 
         reused = {"fused": outcome.reused["fuse"], "scored": outcome.reused["score"]}
-        typer.echo(json_module.dumps({**as_json(results), "reused": reused}, indent=1, allow_nan=False))
+        whole = {**as_json(results), "reused": reused, "tasks": [table_json(table) for table in tasks]}
+        typer.echo(json_module.dumps(whole, indent=1, allow_nan=False))
         return
     if not quiet:
         for remark in results.remarks()[:_SHOWN]:
@@ -90,6 +96,11 @@ def say(results: Results, outcome: Outcome, *, json: bool, quiet: bool) -> None:
         if outcome.reused["fuse"]:
             typer.echo(f"{outcome.reused['fuse']} fused images were there already", err=True)
     typer.echo("\n".join(_table(results)))
+    if tasks:
+        from ivfuse.benchmark.tasks.tables import text
+
+        for table in tasks:
+            typer.echo("\n".join(["", *text(table), *(f"  {note}" for note in table.notes[1:])]))
     typer.echo(f"report: {results.plan.out / 'index.html'}")
 
 

@@ -49,6 +49,12 @@ def export_format(name: str, images: str) -> Callable[[Writer], Writer]:
     return register
 
 
+def check_format(form: str) -> None:
+    """Raise UnknownNameError if there is no such layout."""
+    if form not in WRITERS:
+        raise UnknownNameError("format of labels", form, WRITERS)
+
+
 def export_detection(plan: Plan, labels: Sequence[Labels], form: str, out: Path) -> list[Path]:
     """Write every kind of image of all labelled pairs, with the labels beside, a folder for each kind.
 
@@ -67,8 +73,7 @@ def export_detection(plan: Plan, labels: Sequence[Labels], form: str, out: Path)
         InputError: a source cannot be read.
         OutputError: a file cannot be written.
     """
-    if form not in WRITERS:
-        raise UnknownNameError("format of labels", form, WRITERS)
+    check_format(form)
     if len(labels) not in (1, len(plan.sets)):
         raise UsageError(f"found {len(labels)} sets of labels, expected one, or one for each set of pairs")
     place, write = WRITERS[form]
@@ -105,7 +110,7 @@ def write_yolo(folder: Path, images: Sequence[Exported], names: Sequence[str]) -
     splits = list(dict.fromkeys(each.split for each in images))
     train = [name for name in splits if "train" in name.casefold()] or splits[:1]
     val = [name for name in splits if name not in train] or train
-    lines = ["# paths are relative to this file", "path: ."]
+    lines = ["# folders are relative to this file"]
     for key, some in (("train", train), ("val", val)):
         lines += [f"{key}:", *(f"  - {json.dumps(f'images/{name}')}" for name in some)]
     lines += ["names:", *(f"  {index}: {json.dumps(name)}" for index, name in enumerate(names))]
