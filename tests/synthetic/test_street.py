@@ -92,7 +92,7 @@ def test_wrong_use_is_refused() -> None:
 def test_every_pixel_of_a_scene_is_labelled(scenes: dict[str, Scene], time: str) -> None:
     scene = scenes[time]
     assert scene.labels.shape == scene.ir.shape
-    # what stands where is the same at every hour, but for the far roofs, whose heights are drawn after windows
+    # what stands where is the same at every hour, but for far roofs: heights are drawn after windows
     assert (scene.labels != scenes["day"].labels).mean() < 0.003
     shares = np.bincount(scene.labels.ravel(), minlength=len(SCENE_CLASSES)) / scene.labels.size
     found = dict(zip(SCENE_CLASSES, shares, strict=True))
