@@ -105,6 +105,7 @@ def benchmark(
     tasks = benchmark_tasks.tasks(
         *(labels, detector, detector_format, detector_names, detector_size, class_map, classes, ignore_below),
         *(export_detection, label_maps, label_set, segmenter, segmenter_scale, predicted),
+        copies=max(1, len(degrade or ())),
     )
     plan = make_plan(
         data,

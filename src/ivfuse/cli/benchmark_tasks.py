@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ivfuse.benchmark.tasks.labels import Labels
     from ivfuse.benchmark.tasks.segmentation import SegmentationBoard, SegmentationTask
     from ivfuse.benchmark.tasks.tables import TaskTable
+
+T = TypeVar("T")
 
 _PANEL = "Detection and segmentation"
 
@@ -190,8 +192,12 @@ def tasks(
     segmenter: Path | None,
     segmenter_scale: str,
     predicted: Sequence[str] | None,
+    copies: int = 1,
 ) -> Tasks:
     """Read what the options name.
+
+    Args:
+        copies: how many sets a folder of pairs gives, one for each degradation; the others are options.
 
     Raises:
         UsageError: options that lack others.
@@ -208,7 +214,7 @@ def tasks(
         raise UsageError("--label-maps needs --segmenter or --predicted")
     from ivfuse.benchmark.tasks.labels import read_labels
 
-    read = tuple(read_labels(path) for path in labels or ())
+    read = _for_each_copy([read_labels(path) for path in labels or ()], copies)
     detection = None
     if detector:
         from ivfuse.benchmark.tasks.class_names import parse_class_map
@@ -225,12 +231,19 @@ def tasks(
         from ivfuse.benchmark.tasks.export import check_format
 
         check_format(export)
-    segmentation = _segmentation(label_maps, label_set, segmenter, segmenter_scale, predicted)
+    segmentation = _segmentation(
+        _for_each_copy(label_maps or (), copies), label_set, segmenter, segmenter_scale, predicted
+    )
     return Tasks(read, detection, segmentation, export)
 
 
+def _for_each_copy(given: Sequence[T], copies: int) -> tuple[T, ...]:
+    """What was given for each folder, for each of the sets that it gives; what is for all stays."""
+    return tuple(each for each in given for _ in range(copies if len(given) > 1 else 1))
+
+
 def _segmentation(
-    label_maps: Sequence[Path] | None,
+    label_maps: tuple[Path, ...],
     label_set: str,
     segmenter: Path | None,
     scale: str,
@@ -247,7 +260,7 @@ def _segmentation(
         if not equals or not name or not folder:
             raise UsageError(f"--predicted {text!r}: expected NAME=DIR")
         folders[name] = Path(folder)
-    return SegmentationTask(tuple(label_maps), find(label_set), segmenter, scale, folders)
+    return SegmentationTask(label_maps, find(label_set), segmenter, scale, folders)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

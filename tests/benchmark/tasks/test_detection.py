@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,3 +197,19 @@ def test_an_export_holds_images_and_labels_that_can_be_read_again(
         text = (root / "average" / "data.yaml").read_text()
         assert "images/streets" in text
         assert '0: "person"' in text
+
+
+def test_labels_of_two_sets_serve_each_of_their_degradations(
+    ivfuse_cli: Callable[..., Any], streets: Path, oracle_detector: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "more"
+    shutil.copytree(streets, other)
+    labels = ("--labels", tmp_path / "boxes.json", "--labels", tmp_path / "yolo")
+    weather = ("--degrade", "none", "--degrade", "haze:4")
+    said = run(
+        ivfuse_cli, streets, "--data", other, *labels, *weather, "--detector", oracle_detector, "--json"
+    )
+    assert said.code == 0, said.err
+    titles = [task["title"] for task in json.loads(said.out)["tasks"]]
+    names = ("streets", "streets-haze4", "more", "more-haze4")
+    assert titles == [f"Detection, {name}: 2 pairs" for name in names]
