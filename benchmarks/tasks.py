@@ -1,6 +1,6 @@
 """Objects that a frozen detector finds in fused images, on clean pairs and in weather: prints Markdown.
 
-``python benchmarks/tasks.py --data ../shared/data -o runs/tasks``: labelled pairs below DATA, their boxes in
+``python benchmarks/tasks.py --data ../shared/data -o runs/tasks``: labeled pairs below DATA, their boxes in
 DATA/labels, the detector in DATA/detectors. What was fused before is not fused again.
 """
 

@@ -89,15 +89,15 @@ def test_wrong_use_is_refused() -> None:
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_every_pixel_of_a_scene_is_labelled(scenes: dict[str, Scene], time: str) -> None:
+def test_every_pixel_of_a_scene_is_labeled(scenes: dict[str, Scene], time: str) -> None:
     scene = scenes[time]
     assert scene.labels.shape == scene.ir.shape
     # what stands where is the same at every hour, but for far roofs: heights are drawn after windows
     assert (scene.labels != scenes["day"].labels).mean() < 0.003
     shares = np.bincount(scene.labels.ravel(), minlength=len(SCENE_CLASSES)) / scene.labels.size
     found = dict(zip(SCENE_CLASSES, shares, strict=True))
-    assert found["unlabelled"] == 0
-    assert all(share > 0 for name, share in found.items() if name != "unlabelled")
+    assert found["unlabeled"] == 0
+    assert all(share > 0 for name, share in found.items() if name != "unlabeled")
     assert found["building"] > found["vegetation"] > found["dog"]
     assert scene.labels[0, scene.labels.shape[1] // 2] == SCENE_CLASSES.index("sky")
     assert scene.labels[-1, scene.labels.shape[1] // 2] == SCENE_CLASSES.index("road")

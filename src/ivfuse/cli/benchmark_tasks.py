@@ -30,7 +30,7 @@ LabelFiles = Annotated[
         "--labels",
         metavar="FILE",
         rich_help_panel=_PANEL,
-        help="Labelled boxes: COCO JSON, or a folder of YOLO or VOC labels; for all sets, or one each.",
+        help="Labeled boxes: COCO JSON, or a folder of YOLO or VOC labels; for all sets, or one each.",
     ),
 ]
 DetectorFile = Annotated[
@@ -63,20 +63,16 @@ ClassMap = Annotated[
     typer.Option(
         metavar="LABEL=DETECTED,...",
         rich_help_panel=_PANEL,
-        help="Which detected classes count as a labelled one, as in People=person,Car=car|truck.",
+        help="Which detected classes count as a labeled one, as in People=person,Car=car|truck.",
     ),
 ]
 Classes = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAMES", rich_help_panel=_PANEL, help="Labelled classes that count; else all known."
-    ),
+    typer.Option(metavar="NAMES", rich_help_panel=_PANEL, help="Labeled classes that count; else all known."),
 ]
 IgnoreBelow = Annotated[
     float,
-    typer.Option(
-        min=0, rich_help_panel=_PANEL, help="Labelled boxes lower than so many pixels do not count."
-    ),
+    typer.Option(min=0, rich_help_panel=_PANEL, help="Labeled boxes lower than so many pixels do not count."),
 ]
 ExportDetection = Annotated[
     str | None,

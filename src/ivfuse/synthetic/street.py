@@ -28,14 +28,14 @@ _CANVAS = 1_300_000  # pixels to render at; smaller images are shrunk from about
 
 
 SCENE_CLASSES = (
-    *("unlabelled", "road", "sidewalk", "building", "sky", "vegetation", "pole", "person", "car", "dog"),
+    *("unlabeled", "road", "sidewalk", "building", "sky", "vegetation", "pole", "person", "car", "dog"),
 )
-COUNTED = ("person", "car", "dog")  # kinds that are labelled one by one
+COUNTED = ("person", "car", "dog")  # kinds that are labeled one by one
 
 
 @dataclass(frozen=True)
 class SceneObject:
-    """Something that is labelled by itself.
+    """Something that is labeled by itself.
 
     Attributes:
         kind: one of :data:`COUNTED`.
@@ -60,7 +60,7 @@ class Scene:
         vi: visible, (H, W, 3) float32 in [0, 1].
         targets: where people and engines are seen in the thermal, (H, W) bool.
         labels: what each pixel shows, (H, W) uint8, numbers of :data:`SCENE_CLASSES`. Things behind smoke are
-            labelled as if it were not there: the thermal sees them.
+            labeled as if it were not there: the thermal sees them.
         objects: people, cars and dogs that are seen, with the corners of what is seen of them.
     """
 

@@ -73,7 +73,7 @@ def test_every_format_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
-def test_an_output_is_recognised_and_decoded(model: Callable[..., Path], name: str) -> None:
+def test_an_output_is_recognized_and_decoded(model: Callable[..., Path], name: str) -> None:
     detector = open_detector(model(EXAMPLES[name](), SIZE), DetectorOptions(names=NAMES))
     assert detector.form.name == name
     # an image twice as large as the input: boxes come out in its own pixels

@@ -1,4 +1,4 @@
-"""Labelled boxes: three formats say the same, and what is wrong with a file is said in one line."""
+"""Labeled boxes: three formats say the same, and what is wrong with a file is said in one line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_pair_is_found_by_its_name_or_that_of_its_files(streets: Path, tmp_pat
     assert labels.of(Pair("other", Path("a"), Path("b"))) is None
 
 
-def test_an_image_without_objects_is_labelled_all_the_same(tmp_path: Path) -> None:
+def test_an_image_without_objects_is_labeled_all_the_same(tmp_path: Path) -> None:
     table = {
         "images": [{"id": 7, "file_name": "vi/empty.png", "width": 10, "height": 8}],
         "annotations": [],

@@ -44,7 +44,7 @@ def test_iou_counts_pixels() -> None:
     # 0: one of two and one false; 1: two of three and one false; 2: one of two; 3 is on an unknown pixel
     assert iou[:3] == pytest.approx([1 / 3, 2 / 4, 1 / 2])
     assert np.isnan(iou[3:]).all()
-    iou = intersection_over_union(confusion(truth, predicted, FMB))  # here 0 is not labelled
+    iou = intersection_over_union(confusion(truth, predicted, FMB))  # here 0 is not labeled
     assert iou[1:3] == pytest.approx([2 / 3, 1 / 2])
 
 

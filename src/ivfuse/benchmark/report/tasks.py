@@ -55,7 +55,7 @@ def _table(table: TaskTable) -> str:
 
 
 def _gallery(plan: Plan, board: DetectionBoard) -> str:
-    """Pairs on which methods differ most, with labelled boxes and what was detected."""
+    """Pairs on which methods differ most, with labeled boxes and what was detected."""
     methods = [name for name in board.rows if name not in (INFRARED, VISIBLE)][:_METHODS]
     names = [INFRARED, VISIBLE, *methods]
     chosen = sorted(board.pairs, key=lambda pair: -_spread(pair, names))[:_PAIRS]
@@ -66,7 +66,7 @@ def _gallery(plan: Plan, board: DetectionBoard) -> str:
     )
     return (
         f"<section><h2>Detected in {escape(board.data)}</h2><p class=note>Pairs that differ most"
-        f" in hits. Dashed white: labelled. Detected with a score of {_SURE} or more: {kinds}.</p>"
+        f" in hits. Dashed white: labeled. Detected with a score of {_SURE} or more: {kinds}.</p>"
         f"{rows}</section>"
     )
 
@@ -87,7 +87,7 @@ def _row(plan: Plan, board: DetectionBoard, pair: DetectedPair, names: Sequence[
 
 
 def _hits(pair: DetectedPair, name: str) -> tuple[int, int]:
-    """Labelled boxes that a sure detection of the same class covers by half, and how many there are."""
+    """Labeled boxes that a sure detection of the same class covers by half, and how many there are."""
     from ivfuse.benchmark.tasks.detectors import overlaps
 
     found = pair.found.get(name, NOTHING)

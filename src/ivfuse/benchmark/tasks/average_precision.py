@@ -22,7 +22,7 @@ class ClassPrecision:
     """How well one class is found.
 
     Attributes:
-        boxes: labelled ones that count.
+        boxes: labeled ones that count.
         ap50: average precision at an intersection over union of 0.5, 0 to 1; NaN without boxes.
         ap: the same averaged over 0.50, 0.55, ... 0.95, which asks for exact boxes.
     """
@@ -58,10 +58,10 @@ def average_precision(
     """Score detections.
 
     Args:
-        truth: labelled boxes of each image, on that image's grid.
+        truth: labeled boxes of each image, on that image's grid.
         found: what was detected in each.
         class_count: how many classes there are.
-        ignore_below: labelled boxes lower than this, in pixels, are neither hits nor misses.
+        ignore_below: labeled boxes lower than this, in pixels, are neither hits nor misses.
 
     Raises:
         MissingExtraError: the evaluator is not installed.
@@ -73,7 +73,7 @@ def average_precision(
     labels, hits = COCO(), COCO()
     images = [{"id": index + 1} for index in range(len(truth))]
     categories = [{"id": index + 1, "name": str(index)} for index in range(class_count)]
-    labels.dataset = _dataset(images, categories, _labelled(truth, ignore_below))
+    labels.dataset = _dataset(images, categories, _labeled(truth, ignore_below))
     hits.dataset = _dataset(images, categories, _detected(found))
     with redirect_stdout(StringIO()):  # it says what it does as it goes
         labels.createIndex()
@@ -109,7 +109,7 @@ def _dataset(images: list[Any], categories: list[Any], annotations: list[dict[st
     return {"info": {}, "images": images, "categories": categories, "annotations": annotations}
 
 
-def _labelled(truth: Sequence[Boxes], ignore_below: float) -> list[dict[str, Any]]:
+def _labeled(truth: Sequence[Boxes], ignore_below: float) -> list[dict[str, Any]]:
     out = []
     for index, boxes in enumerate(truth):
         for corners, kind, ignored in zip(boxes.corners, boxes.classes, boxes.ignored, strict=True):

@@ -67,7 +67,7 @@ def match_classes(
     """For each class of a detector the label's class that it counts as.
 
     Args:
-        labels: names of the labelled classes.
+        labels: names of the labeled classes.
         detected: names of the detector's classes.
         given: label's name -> detector's names, which take the place of equal names for that label.
 
@@ -80,14 +80,14 @@ def match_classes(
     given = given or {}
     plain = [canonical(name) for name in labels]
     out = [-1] * len(detected)
-    taken = {_find(name, labels, "labelled class") for name in given}
+    taken = {_find(name, labels, "labeled class") for name in given}
     for index, name in enumerate(detected):
         found = canonical(name)
         if found in plain and plain.index(found) not in taken:
             out[index] = plain.index(found)
     for label, names in given.items():
         for name in names:
-            out[_find(name, detected, "class of the detector")] = _find(label, labels, "labelled class")
+            out[_find(name, detected, "class of the detector")] = _find(label, labels, "labeled class")
     return out
 
 

@@ -36,8 +36,8 @@ class DetectionTask:
         detector: an ONNX file.
         options: what it does not tell of itself.
         class_map: label's name -> detector's names, where names do not tell.
-        ignore_below: labelled boxes lower than this, in pixels, are neither hits nor misses.
-        only: labelled classes that count; all that the detector knows if empty.
+        ignore_below: labeled boxes lower than this, in pixels, are neither hits nor misses.
+        only: labeled classes that count; all that the detector knows if empty.
     """
 
     labels: tuple[Labels, ...]
@@ -61,7 +61,7 @@ class DetectionTask:
         ]
         if max(found, default=-1) < 0:
             raise UsageError(
-                f"no labelled class ({', '.join(labels.classes)}) is one of the detector's "
+                f"no labeled class ({', '.join(labels.classes)}) is one of the detector's "
                 f"({', '.join(names[:5])}, ...) and asked for; a class map says which means which"
             )
         return found
@@ -73,11 +73,11 @@ class DetectionTask:
 
 @dataclass(frozen=True)
 class DetectedPair:
-    """A labelled pair and what was found in its images.
+    """A labeled pair and what was found in its images.
 
     Attributes:
         pair: its files.
-        truth: labelled boxes on the visible's grid, of the classes of the board.
+        truth: labeled boxes on the visible's grid, of the classes of the board.
         found: infrared, visible or method -> detections of these classes.
     """
 
@@ -95,7 +95,7 @@ class DetectionBoard:
         classes: of the labels that the detector knows.
         unknown: classes of the labels that it does not know, or that were not asked for.
         pairs: those that have labels.
-        unlabelled: how many have none.
+        unlabeled: how many have none.
         precision: infrared, visible and method -> scores; an image that is missing has no hits.
         missing: method -> pairs without an image.
         problems: a line each.
@@ -105,7 +105,7 @@ class DetectionBoard:
     classes: tuple[str, ...]
     unknown: tuple[str, ...]
     pairs: tuple[DetectedPair, ...]
-    unlabelled: int
+    unlabeled: int
     precision: dict[str, Precision]
     missing: dict[str, int]
     problems: tuple[str, ...]
@@ -140,7 +140,7 @@ def check_detection(task: DetectionTask, sets: int) -> Detector:
 def measure_detection(
     plan: Plan, task: DetectionTask, jobs: int = 1, on_progress: OnProgress | None = None
 ) -> list[DetectionBoard]:
-    """Detect in every image of every labelled pair and score each method.
+    """Detect in every image of every labeled pair and score each method.
 
     Args:
         plan: of a benchmark that has been run.
@@ -191,14 +191,14 @@ def _board(
 ) -> DetectionBoard:
     meaning = np.array(task.meaning(labels, names), np.int64)
     known = sorted(set(meaning[meaning >= 0].tolist()))
-    labelled = [(pair, boxes) for pair in data.pairs if (boxes := labels.of(pair)) is not None]
-    if not labelled:
+    labeled = [(pair, boxes) for pair in data.pairs if (boxes := labels.of(pair)) is not None]
+    if not labeled:
         raise InputError(f"{data.name}: no pair has labels, expected images of equal names")
-    requests = [image_job(plan, data, pair) for pair, _ in labelled]
+    requests = [image_job(plan, data, pair) for pair, _ in labeled]
     pairs: list[DetectedPair] = []
     problems: list[str] = []
     for index, reply in ask_all(_MAKE, (task.detector, task.options), requests, jobs):
-        pair, boxes = labelled[index]
+        pair, boxes = labeled[index]
         tell(f"detect {data.name} {pair.name}", False)
         if reply.failure:
             problems.append(f"{pair.name}: {reply.failure}")
@@ -226,7 +226,7 @@ def _board(
         tuple(labels.classes[index] for index in known),
         tuple(name for index, name in enumerate(labels.classes) if index not in known),
         tuple(pairs),
-        len(data.pairs) - len(labelled),
+        len(data.pairs) - len(labeled),
         precision,
         {row: sum(row not in each.found for each in pairs) for row in rows},
         tuple(problems),

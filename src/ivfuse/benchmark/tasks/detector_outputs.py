@@ -1,6 +1,6 @@
 """What detectors give, decoded: one function for each family, registered under its name.
 
-The more particular shapes come first: whoever recognises an output first gets it.
+The more particular shapes come first: whoever recognizes an output first gets it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class OutputFormat:
 
     Attributes:
         name: for the command line.
-        recognise: tells by the shape of the (only) output and the size of the input whether it may be this.
+        recognize: tells by the shape of the (only) output and the size of the input whether it may be this.
         decode: output and size of the input -> corners, scores and classes.
         class_count: number of classes by the output's shape; 0 if it does not tell.
         prepare: of its input.
@@ -56,7 +56,7 @@ class OutputFormat:
     """
 
     name: str
-    recognise: Callable[[Shape, Grid], bool]
+    recognize: Callable[[Shape, Grid], bool]
     decode: Decode
     class_count: Callable[[Shape], int]
     prepare: Prepare
@@ -70,7 +70,7 @@ OUTPUT_FORMATS: dict[str, OutputFormat] = {}
 def output_format(
     name: str,
     summary: str,
-    recognise: Callable[[Shape, Grid], bool],
+    recognize: Callable[[Shape, Grid], bool],
     class_count: Callable[[Shape], int],
     prepare: Prepare,
     overlap: float = 0.6,
@@ -78,7 +78,7 @@ def output_format(
     """Register how a family's output is decoded."""
 
     def register(decode: Decode) -> Decode:
-        OUTPUT_FORMATS[name] = OutputFormat(name, recognise, decode, class_count, prepare, overlap, summary)
+        OUTPUT_FORMATS[name] = OutputFormat(name, recognize, decode, class_count, prepare, overlap, summary)
         return decode
 
     return register

@@ -32,7 +32,7 @@ class DetectorOptions:
     """What a user may say about a detector.
 
     Attributes:
-        format: name of an :class:`OutputFormat`; ``None`` recognises it.
+        format: name of an :class:`OutputFormat`; ``None`` recognizes it.
         names: of its classes; ``None`` takes those in the file, or COCO's if there are 80.
         size: height and width of the input, where the file leaves them open.
         confidence: boxes below are dropped; low, since average precision looks at all of them.
@@ -104,7 +104,7 @@ def open_detector(path: Path, options: DetectorOptions = DetectorOptions()) -> D
     Raises:
         InputError: the file cannot be used.
         UnknownNameError: there is no such format.
-        UsageError: the format cannot be recognised, or the number of names is wrong.
+        UsageError: the format cannot be recognized, or the number of names is wrong.
     """
     if options.format is not None and options.format not in OUTPUT_FORMATS:
         raise UnknownNameError("detector format", options.format, OUTPUT_FORMATS)
@@ -112,8 +112,8 @@ def open_detector(path: Path, options: DetectorOptions = DetectorOptions()) -> D
     size = input_size(session, path.name, options.size)
     gray = np.full((1, 3, *size), 0.45, np.float32)
     shape = _run(session, session.get_inputs()[0].name, gray, path.name).shape
-    form = OUTPUT_FORMATS[options.format] if options.format else _recognised(shape, size, path.name)
-    if options.format and not form.recognise(shape, size):
+    form = OUTPUT_FORMATS[options.format] if options.format else _recognized(shape, size, path.name)
+    if options.format and not form.recognize(shape, size):
         raise UsageError(f"{path.name}: its output {_said(shape)} is not one of {form.name} ({form.summary})")
     names = options.names or _names_inside(session)
     count = form.class_count(shape)
@@ -264,9 +264,9 @@ def _run(session: Any, name: str, image: Floats, file: str = "detector") -> Floa
     return output
 
 
-def _recognised(shape: tuple[int, ...], size: Grid, name: str) -> OutputFormat:
+def _recognized(shape: tuple[int, ...], size: Grid, name: str) -> OutputFormat:
     for form in OUTPUT_FORMATS.values():
-        if form.recognise(shape, size):
+        if form.recognize(shape, size):
             return form
     known = "; ".join(f"{form.name}: {form.summary}" for form in OUTPUT_FORMATS.values())
     raise UsageError(f"{name}: its output {_said(shape)} is none that is known ({known})")

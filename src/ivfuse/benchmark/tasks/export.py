@@ -56,7 +56,7 @@ def check_format(form: str) -> None:
 
 
 def export_detection(plan: Plan, labels: Sequence[Labels], form: str, out: Path) -> list[Path]:
-    """Write every kind of image of all labelled pairs, with the labels beside, a folder for each kind.
+    """Write every kind of image of all labeled pairs, with the labels beside, a folder for each kind.
 
     Args:
         plan: of a benchmark that has been run.

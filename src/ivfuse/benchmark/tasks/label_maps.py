@@ -29,7 +29,7 @@ class LabelSet:
     Attributes:
         name: for the command line.
         classes: by number.
-        ignored: number of the class that is not labelled and counts nowhere; ``None`` if all count.
+        ignored: number of the class that is not labeled and counts nowhere; ``None`` if all count.
         source: whose numbers these are.
     """
 
@@ -59,16 +59,16 @@ LABEL_SETS = {
         LabelSet(
             "fmb",
             (
-                *("unlabelled", "road", "sidewalk", "building", "traffic lamp", "traffic sign", "vegetation"),
+                *("unlabeled", "road", "sidewalk", "building", "traffic lamp", "traffic sign", "vegetation"),
                 *("sky", "person", "car", "truck", "bus", "motorcycle", "bicycle", "pole"),
             ),
             0,
-            "FMB (Liu et al., SegMiF, ICCV 2023): 14 classes, 0 is not labelled",
+            "FMB (Liu et al., SegMiF, ICCV 2023): 14 classes, 0 is not labeled",
         ),
         LabelSet(
             "street",
             (
-                *("unlabelled", "road", "sidewalk", "building", "sky"),
+                *("unlabeled", "road", "sidewalk", "building", "sky"),
                 *("vegetation", "pole", "person", "car", "dog"),
             ),
             0,

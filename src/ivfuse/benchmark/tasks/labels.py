@@ -50,7 +50,7 @@ class Boxes:
 
 @dataclass(frozen=True)
 class Labels:
-    """The labelled boxes of a set.
+    """The labeled boxes of a set.
 
     Attributes:
         classes: names.

@@ -70,7 +70,7 @@ class SegmentationBoard:
         data: its name.
         labels: the classes.
         pairs: how many have a map.
-        unlabelled: how many have none.
+        unlabeled: how many have none.
         iou: infrared, visible or method -> IoU by class, NaN where a class does not occur or is not counted.
         miou: the mean over the counted classes that occur.
         missing: infrared, visible or method -> pairs without a prediction; they count as misses.
@@ -80,7 +80,7 @@ class SegmentationBoard:
     data: str
     labels: LabelSet
     pairs: int
-    unlabelled: int
+    unlabeled: int
     iou: dict[str, NDArray[np.float64]]
     miou: dict[str, float]
     missing: dict[str, int]
@@ -226,7 +226,7 @@ def make_segment(
 ) -> Callable[[SegmentJob], dict[str, Confusion | str]]:
     """Make the function that scores a pair: row -> counts of pixels, or a line on why there are none.
 
-    Under the key "" are the counts of an image in which nothing is recognised.
+    Under the key "" are the counts of an image in which nothing is recognized.
     """
     path, labels, scale = argument
     segmenter = Segmenter(path, labels, scale) if path else None
@@ -263,18 +263,18 @@ def _predictions(
 def _board(plan: Plan, index: int, task: SegmentationTask, jobs: int, tell: OnProgress) -> SegmentationBoard:
     data = plan.sets[index]
     maps = find_maps(task.truth[index if len(task.truth) > 1 else 0])
-    labelled = [(pair, path) for pair in data.pairs if (path := map_of(pair, maps)) is not None]
-    if not labelled:
+    labeled = [(pair, path) for pair in data.pairs if (path := map_of(pair, maps)) is not None]
+    if not labeled:
         raise InputError(f"{data.name}: no pair has a label map, expected files of equal names")
     predicted = {name: find_maps(_folder(folder, data)) for name, folder in task.predicted.items()}
     rows = list(predicted) or [INFRARED, VISIBLE, *(entry.name for entry in plan.entries)]
-    requests = [_job(plan, data, pair, path, predicted) for pair, path in labelled]
+    requests = [_job(plan, data, pair, path, predicted) for pair, path in labeled]
     count = len(task.labels.classes)
     tables: dict[str, Confusion] = {row: np.zeros((count, count + 1), np.int64) for row in rows}
     missing = dict.fromkeys(rows, 0)
     problems: list[str] = []
     for number, reply in ask_all(_MAKE, (task.segmenter, task.labels, task.scale), requests, jobs):
-        name = labelled[number][0].name
+        name = labeled[number][0].name
         tell(f"segment {data.name} {name}", False)
         if reply.failure:
             problems.append(f"{name}: {reply.failure}")
@@ -289,9 +289,9 @@ def _board(plan: Plan, index: int, task: SegmentationTask, jobs: int, tell: OnPr
             tables[row] += found
     iou = {row: _counted(intersection_over_union(table), task.labels) for row, table in tables.items()}
     means = {row: mean_of(values.tolist()) for row, values in iou.items()}
-    unlabelled = len(data.pairs) - len(labelled)
+    unlabeled = len(data.pairs) - len(labeled)
     return SegmentationBoard(
-        data.name, task.labels, len(labelled), unlabelled, iou, means, missing, tuple(problems)
+        data.name, task.labels, len(labeled), unlabeled, iou, means, missing, tuple(problems)
     )
 
 

@@ -42,13 +42,13 @@ def detection_table(board: DetectionBoard) -> TaskTable:
         found = board.precision[name]
         rows.append((name, (*(each.ap50 for each in found.classes), found.ap50, found.ap)))
     notes = [
-        "AP50 by class (labelled boxes), then the mean AP50 and AP50:95 over classes that have boxes; "
+        "AP50 by class (labeled boxes), then the mean AP50 and AP50:95 over classes that have boxes; "
         "infrared and visible are the sources, shown to the same detector."
     ]
     if board.unknown:
         unknown = ", ".join(board.unknown)
         notes.append(f"Not scored, since the detector has no such class or it was not asked for: {unknown}.")
-    notes += _gaps(board.unlabelled, board.missing, "labels")
+    notes += _gaps(board.unlabeled, board.missing, "labels")
     return TaskTable(
         f"Detection, {board.data}: {_pairs(len(board.pairs))}",
         (*heads, "AP50", "AP50:95"),
@@ -67,7 +67,7 @@ def segmentation_table(board: SegmentationBoard) -> TaskTable:
     notes = [
         f"Intersection over union by class, and its mean over classes that occur. {board.labels.source}."
     ]
-    notes += _gaps(board.unlabelled, board.missing, "label maps")
+    notes += _gaps(board.unlabeled, board.missing, "label maps")
     return TaskTable(
         f"Segmentation, {board.data}: {_pairs(board.pairs)}",
         (*heads, "mIoU"),
@@ -191,8 +191,8 @@ def _csv(tables: Sequence[TaskTable]) -> str:
     return out.getvalue()
 
 
-def _gaps(unlabelled: int, missing: dict[str, int], what: str) -> list[str]:
-    lines = [f"{_pairs(unlabelled)} without {what}, not scored."] if unlabelled else []
+def _gaps(unlabeled: int, missing: dict[str, int], what: str) -> list[str]:
+    lines = [f"{_pairs(unlabeled)} without {what}, not scored."] if unlabeled else []
     gaps = {name: count for name, count in missing.items() if count}
     return lines + [
         f"{name}: {_pairs(count)} without an image, counted as misses." for name, count in gaps.items()

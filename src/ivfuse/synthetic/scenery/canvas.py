@@ -69,7 +69,7 @@ class Canvas:
         self.heat = np.zeros((height, width), np.float32)
         self.target = np.zeros((height, width), np.float32)
         self.owner = np.zeros((height, width), np.uint8)
-        self.things = ["unlabelled"]
+        self.things = ["unlabeled"]
         self._painting: int | None = 0
 
     def begin(self, kind: str | None) -> int:
