@@ -97,3 +97,16 @@ def test_a_benchmark_scores_the_clean_pairs_and_those_in_haze(
     assert "haze:5" in table["sets"][1]["layout"]
     clean, hazy = (board["methods"]["average"]["metrics"]["SD"]["mean"] for board in table["boards"])
     assert hazy < clean
+    again = ivfuse_cli("benchmark", "--data", streets, "--degrade", "none", "--degrade", "haze:5", *arguments)
+    assert json.loads(again.out)["reused"] == {"fused": 4, "scored": 4}  # equal files are made again
+
+
+def test_a_benchmark_in_haze_goes_on_past_a_pair_that_cannot_be_read(
+    ivfuse_cli: Callable[..., Any], streets: Path, tmp_path: Path
+) -> None:
+    (streets / "vi" / "s0.png").write_bytes(b"nothing")
+    arguments = ("--methods", "average", "--metrics", "SD", "--jobs", 1, "-q", "-o", tmp_path / "report")
+    said = ivfuse_cli("benchmark", "--data", streets, "--degrade", "haze:2", *arguments)
+    assert said.code == 1
+    assert "streets-haze2, average, s0" in said.err
+    assert (tmp_path / "report" / "fused" / "streets-haze2" / "average" / "s1.png").is_file()

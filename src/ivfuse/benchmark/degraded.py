@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ivfuse.benchmark.datasets import DataSet
+from ivfuse.errors import InputError
 from ivfuse.image.color import luma
 from ivfuse.image.pairing import Pair
 from ivfuse.image.read import Window, read_visible, write_image
@@ -60,10 +61,11 @@ def degraded_sets(
     Returns:
         The sets, those of a degradation named after it; no published result is shown beside them.
 
+    A pair that cannot be read stays as it is: the run will say so, and go on with the others.
+
     Raises:
         UnknownNameError: there is no such degradation.
         UsageError: a text cannot be read.
-        InputError: a file cannot be read.
         OutputError: a file cannot be written.
     """
     plans = [() if text.strip().casefold() == CLEAN else parse_degradations(text) for text in wanted]
@@ -74,8 +76,18 @@ def _degraded(data: DataSet, steps: Sequence[Step], out: Path, seed: int, window
     said = ",".join(map(str, steps))
     name = f"{data.name}-{'-'.join(f'{step.name}{step.strength:g}' for step in steps)}"
     root = out / "degraded" / name
-    pairs = tuple(degrade_pair(pair, root, steps, seed, window) for pair in data.pairs)
+    pairs = []
+    for pair in data.pairs:
+        try:
+            pairs.append(degrade_pair(pair, root, steps, seed, window))
+        except InputError:
+            pairs.append(pair)
     layout = f"{data.layout}; degraded: {said}, seed {seed}"
     return replace(
-        data, name=name, root=root, pairing=replace(data.pairing, pairs=pairs), known=None, layout=layout
+        data,
+        name=name,
+        root=root,
+        pairing=replace(data.pairing, pairs=tuple(pairs)),
+        known=None,
+        layout=layout,
     )

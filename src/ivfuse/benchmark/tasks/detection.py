@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,8 @@ def measure_detection(
         InputError: no pair of a set has labels.
     """
     names = check_detection(task, len(plan.sets)).names
+    if jobs > 1:  # else each process would take all processors
+        task = replace(task, options=replace(task.options, threads=1))
     tell = on_progress or (lambda what, reused: None)
     return [
         _board(plan, data, task, task.labels_of(index), names, jobs, tell)

@@ -101,18 +101,21 @@ class Segmenter:
         path: an ONNX file: one image (1, 3, H, W) in; scores (1, C, h, w) or class numbers (1, h, w) out.
         labels: the classes; a model without the ignored one at 0 is understood too.
         scale: see :class:`SegmentationTask`.
+        threads: of ONNX Runtime; ``None`` leaves it to it.
 
     Raises:
         InputError: the file cannot be used.
         UnknownNameError: there is no such scale.
     """
 
-    def __init__(self, path: Path, labels: LabelSet, scale: str = "imagenet") -> None:
+    def __init__(
+        self, path: Path, labels: LabelSet, scale: str = "imagenet", threads: int | None = None
+    ) -> None:
         """Load the model."""
         if scale not in SCALES:
             raise UnknownNameError("scale of the segmenter's input", scale, SCALES)
         self._name, self._labels, self._prepare = path.name, labels, SCALES[scale]
-        self._session = load_model(path)
+        self._session = load_model(path, threads)
         input_size(self._session, path.name)  # says so if the input is no image
         self._input = self._session.get_inputs()[0]
 
@@ -222,14 +225,14 @@ class SegmentJob:
 
 
 def make_segment(
-    argument: tuple[Path | None, LabelSet, str],
+    argument: tuple[Path | None, LabelSet, str, int | None],
 ) -> Callable[[SegmentJob], dict[str, Confusion | str]]:
     """Make the function that scores a pair: row -> counts of pixels, or a line on why there are none.
 
     Under the key "" are the counts of an image in which nothing is recognized.
     """
-    path, labels, scale = argument
-    segmenter = Segmenter(path, labels, scale) if path else None
+    path, labels, scale, threads = argument
+    segmenter = Segmenter(path, labels, scale, threads) if path else None
 
     def segment(job: SegmentJob) -> dict[str, Confusion | str]:
         truth = read_label_map(job.truth, len(labels.classes))
@@ -273,7 +276,8 @@ def _board(plan: Plan, index: int, task: SegmentationTask, jobs: int, tell: OnPr
     tables: dict[str, Confusion] = {row: np.zeros((count, count + 1), np.int64) for row in rows}
     missing = dict.fromkeys(rows, 0)
     problems: list[str] = []
-    for number, reply in ask_all(_MAKE, (task.segmenter, task.labels, task.scale), requests, jobs):
+    model = (task.segmenter, task.labels, task.scale, 1 if jobs > 1 else None)
+    for number, reply in ask_all(_MAKE, model, requests, jobs):
         name = labeled[number][0].name
         tell(f"segment {data.name} {name}", False)
         if reply.failure:
