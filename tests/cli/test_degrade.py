@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ivfuse.image.read import read_visible, write_image
+from ivfuse.image.read import read_visible
+from ivfuse.image.write import write_image
 from ivfuse.synthetic.degrade import degrade
 from ivfuse.synthetic.street import street_scene
 

@@ -10,17 +10,19 @@ from pathlib import Path
 from ivfuse.benchmark.datasets import DataSet
 from ivfuse.errors import InputError
 from ivfuse.image.color import luma
-from ivfuse.image.pairing import Pair
-from ivfuse.image.read import Window, read_visible, write_image
+from ivfuse.image.pairing import FilePair
+from ivfuse.image.read import read_visible
+from ivfuse.image.write import write_image
+from ivfuse.metrics.folder import read_infrared
 from ivfuse.synthetic.degrade import Step, degrade_all, parse_degradations
-from ivfuse.thermal.read import read_colored
+from ivfuse.thermal.tone_mapping import Window
 
 CLEAN = "none"  # asks for the pairs as they are
 
 
 def degrade_pair(
-    pair: Pair, out: Path, steps: Sequence[Step], seed: int, window: Window | None = None
-) -> Pair:
+    pair: FilePair, out: Path, steps: Sequence[Step], seed: int, window: Window | None = None
+) -> FilePair:
     """Write ``ir/NAME.png`` and ``vi/NAME.png`` of a degraded pair, 8 bits.
 
     Args:
@@ -37,10 +39,10 @@ def degrade_pair(
         InputError: a file cannot be read.
         OutputError: a file cannot be written.
     """
-    ir = luma(read_colored(pair.ir, window).pixels)
+    ir = luma(read_infrared(pair.ir, window))
     vi = read_visible(pair.vi).pixels
     own = zlib.crc32(f"{seed}:{pair.name}".encode())
-    worse = Pair(pair.name, out / "ir" / f"{pair.name}.png", out / "vi" / f"{pair.name}.png")
+    worse = FilePair(pair.name, out / "ir" / f"{pair.name}.png", out / "vi" / f"{pair.name}.png")
     for path, pixels in zip((worse.ir, worse.vi), degrade_all(ir, vi, steps, own), strict=True):
         write_image(path, pixels)
     return worse

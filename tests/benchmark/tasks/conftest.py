@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ivfuse.benchmark.tasks.export import coco_table, voc_text, yolo_text
 from ivfuse.benchmark.tasks.labels import Boxes
-from ivfuse.image.read import write_image
+from ivfuse.image.write import write_image
 from ivfuse.synthetic.street import Scene, street_scene
 
 KINDS = ("person", "car", "dog")

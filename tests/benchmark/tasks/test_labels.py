@@ -12,7 +12,7 @@ import pytest
 from ivfuse.benchmark.tasks.class_names import COCO, canonical, match_classes, parse_class_map
 from ivfuse.benchmark.tasks.labels import Labels, read_labels, yaml_names
 from ivfuse.errors import InputError, UnknownNameError, UsageError
-from ivfuse.image.pairing import Pair
+from ivfuse.image.pairing import FilePair
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "labels"
 
@@ -36,9 +36,9 @@ def test_all_formats_give_the_same_boxes(streets: Path, tmp_path: Path) -> None:
 
 def test_a_pair_is_found_by_its_name_or_that_of_its_files(streets: Path, tmp_path: Path) -> None:
     labels = read_labels(tmp_path / "boxes.json")
-    for pair in (Pair("S0", Path("a"), Path("b")), Pair("x", Path("ir/s0.jpg"), Path("b"))):
+    for pair in (FilePair("S0", Path("a"), Path("b")), FilePair("x", Path("ir/s0.jpg"), Path("b"))):
         assert labels.of(pair) is labels.images["s0"]
-    assert labels.of(Pair("other", Path("a"), Path("b"))) is None
+    assert labels.of(FilePair("other", Path("a"), Path("b"))) is None
 
 
 def test_an_image_without_objects_is_labeled_all_the_same(tmp_path: Path) -> None:

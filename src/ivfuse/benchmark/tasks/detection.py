@@ -18,7 +18,7 @@ from ivfuse.benchmark.tasks.detectors import Detections, Detector, DetectorOptio
 from ivfuse.benchmark.tasks.images import INFRARED, VISIBLE, ImageJob, image_job, load_images
 from ivfuse.benchmark.tasks.labels import Boxes, Labels
 from ivfuse.errors import InputError, UsageError
-from ivfuse.image.pairing import Pair
+from ivfuse.image.pairing import FilePair
 from ivfuse.runtime.processes import ask_all
 
 _MAKE = "ivfuse.benchmark.tasks.detection:make_detect"
@@ -81,7 +81,7 @@ class DetectedPair:
         found: infrared, visible or method -> detections of these classes.
     """
 
-    pair: Pair
+    pair: FilePair
     truth: Boxes
     found: Mapping[str, Detections]
 

@@ -16,7 +16,8 @@ from ivfuse.benchmark.tasks.class_names import canonical
 from ivfuse.benchmark.tasks.images import image_job, load_images
 from ivfuse.benchmark.tasks.labels import Boxes, Labels
 from ivfuse.errors import UnknownNameError, UsageError
-from ivfuse.image.write import write_bytes, write_image
+from ivfuse.image.write import write_image
+from ivfuse.runtime.files import write_atomic
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def export_detection(plan: Plan, labels: Sequence[Labels], form: str, out: Path)
 def write_yolo(folder: Path, images: Sequence[Exported], names: Sequence[str]) -> None:
     """``images/SET``, ``labels/SET`` and ``data.yaml``, as YOLO's trainers read them."""
     for each in images:
-        write_bytes(folder / "labels" / each.split / f"{each.name}.txt", yolo_text(each.boxes).encode())
+        write_atomic(folder / "labels" / each.split / f"{each.name}.txt", yolo_text(each.boxes))
     splits = list(dict.fromkeys(each.split for each in images))
     train = [name for name in splits if "train" in name.casefold()] or splits[:1]
     val = [name for name in splits if name not in train] or train
@@ -114,7 +115,7 @@ def write_yolo(folder: Path, images: Sequence[Exported], names: Sequence[str]) -
     for key, some in (("train", train), ("val", val)):
         lines += [f"{key}:", *(f"  - {json.dumps(f'images/{name}')}" for name in some)]
     lines += ["names:", *(f"  {index}: {json.dumps(name)}" for index, name in enumerate(names))]
-    write_bytes(folder / "data.yaml", ("\n".join(lines) + "\n").encode())
+    write_atomic(folder / "data.yaml", "\n".join(lines) + "\n")
 
 
 @export_format("coco", "images/SPLIT")
@@ -123,7 +124,7 @@ def write_coco(folder: Path, images: Sequence[Exported], names: Sequence[str]) -
     for split in dict.fromkeys(each.split for each in images):
         table = coco_table({f"{x.name}.png": x.boxes for x in images if x.split == split}, names)
         text = json.dumps(table, allow_nan=False)
-        write_bytes(folder / "annotations" / f"{split}.json", text.encode())
+        write_atomic(folder / "annotations" / f"{split}.json", text)
 
 
 @export_format("voc", "SPLIT/JPEGImages")
@@ -131,7 +132,7 @@ def write_voc(folder: Path, images: Sequence[Exported], names: Sequence[str]) ->
     """``SET/JPEGImages`` (PNG files all the same) and ``SET/Annotations``, as VOC's trainers read them."""
     for each in images:
         text = voc_text(f"{each.name}.png", each.boxes, names)
-        write_bytes(folder / each.split / "Annotations" / f"{each.name}.xml", text.encode())
+        write_atomic(folder / each.split / "Annotations" / f"{each.name}.xml", text)
 
 
 def yolo_text(boxes: Boxes) -> str:

@@ -14,10 +14,11 @@ from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.store import Store
 from ivfuse.errors import InputError
 from ivfuse.image.color import luma, resize_to
-from ivfuse.image.pairing import Pair
-from ivfuse.image.read import Window, read_visible
+from ivfuse.image.pairing import FilePair
+from ivfuse.image.read import read_visible
 from ivfuse.metrics.evaluate import to_levels
-from ivfuse.thermal.read import read_colored
+from ivfuse.metrics.folder import read_infrared
+from ivfuse.thermal.tone_mapping import Window
 
 INFRARED, VISIBLE = "infrared", "visible"  # rows of tables beside the methods
 
@@ -40,7 +41,7 @@ class ImageJob:
     ir_window: Window | None = None
 
 
-def image_job(plan: Plan, data: DataSet, pair: Pair) -> ImageJob:
+def image_job(plan: Plan, data: DataSet, pair: FilePair) -> ImageJob:
     """The files of a pair, with those fused images that are there."""
     store = Store(plan.out)
     fused = {}
@@ -63,7 +64,7 @@ def load_images(job: ImageJob) -> Iterator[tuple[str, Levels | str]]:
     """
     visible = to_levels(read_visible(job.vi).pixels, job.vi.name)
     grid = (visible.shape[0], visible.shape[1])
-    thermal = read_colored(job.ir, job.ir_window).pixels
+    thermal = read_infrared(job.ir, job.ir_window)
     if thermal.shape[:2] != grid:
         thermal = resize_to(luma(thermal), *grid)
     yield INFRARED, to_levels(thermal, job.ir.name)

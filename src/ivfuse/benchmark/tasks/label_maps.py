@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UnknownNameError
-from ivfuse.image.pairing import Pair
+from ivfuse.image.pairing import FilePair
 
 UNKNOWN = 255  # pixels of a map that count nowhere
 
@@ -105,7 +105,7 @@ def find_maps(folder: Path) -> dict[str, Path]:
     return found
 
 
-def map_of(pair: Pair, maps: Mapping[str, Path]) -> Path | None:
+def map_of(pair: FilePair, maps: Mapping[str, Path]) -> Path | None:
     """The map of a pair by its own name or that of either file; ``None`` if there is none."""
     for name in (pair.name, pair.vi.stem, pair.ir.stem):
         if name.casefold() in maps:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
-from ivfuse.image.pairing import Pair
+from ivfuse.image.pairing import FilePair
 
 JSON_BYTES = 1 << 29  # of a COCO file; COCO's own instances take 450 MB
 TEXT_BYTES = 1 << 22  # of a file that holds one image's boxes, or the names of the classes
@@ -60,7 +60,7 @@ class Labels:
     classes: tuple[str, ...]
     images: Mapping[str, Boxes]
 
-    def of(self, pair: Pair) -> Boxes | None:
+    def of(self, pair: FilePair) -> Boxes | None:
         """The boxes of a pair by its own name or that of either file; ``None`` if it has no labels."""
         for name in (pair.name, pair.vi.stem, pair.ir.stem):
             if name.casefold() in self.images:

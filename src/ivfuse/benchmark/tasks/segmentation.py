@@ -30,7 +30,7 @@ from ivfuse.benchmark.tasks.label_maps import (
     read_label_map,
 )
 from ivfuse.errors import InputError, UnknownNameError, UsageError
-from ivfuse.image.pairing import Pair
+from ivfuse.image.pairing import FilePair
 from ivfuse.runtime.processes import ask_all
 
 _MAKE = "ivfuse.benchmark.tasks.segmentation:make_segment"
@@ -300,7 +300,7 @@ def _board(plan: Plan, index: int, task: SegmentationTask, jobs: int, tell: OnPr
 
 
 def _job(
-    plan: Plan, data: DataSet, pair: Pair, truth: Path, predicted: Mapping[str, Mapping[str, Path]]
+    plan: Plan, data: DataSet, pair: FilePair, truth: Path, predicted: Mapping[str, Mapping[str, Path]]
 ) -> SegmentJob:
     found = {row: path for row, maps in predicted.items() if (path := map_of(pair, maps)) is not None}
     return SegmentJob(image_job(plan, data, pair), truth, found)

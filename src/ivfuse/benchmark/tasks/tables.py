@@ -13,7 +13,7 @@ from typing import Any
 
 from ivfuse.benchmark.tasks.detection import NOTHING, DetectionBoard
 from ivfuse.benchmark.tasks.segmentation import SegmentationBoard
-from ivfuse.image.write import write_bytes
+from ivfuse.runtime.files import write_atomic
 
 
 @dataclass(frozen=True)
@@ -98,15 +98,15 @@ def write_tasks(
         ("segmentation", [segmentation_table(board) for board in segmentation]),
     ):
         if tables:
-            write_bytes(out / "tables" / f"{kind}.md", "\n".join(map(markdown, tables)).encode())
-            write_bytes(out / "tables" / f"{kind}.csv", _csv(tables).encode())
+            write_atomic(out / "tables" / f"{kind}.md", "\n".join(map(markdown, tables)))
+            write_atomic(out / "tables" / f"{kind}.csv", _csv(tables))
             text = json.dumps([as_json(table) for table in tables], indent=1, allow_nan=False)
-            write_bytes(out / "tables" / f"{kind}.json", f"{text}\n".encode())
+            write_atomic(out / "tables" / f"{kind}.json", f"{text}\n")
         shown += tables
     for board in detection:
         for name in board.rows:
             text = json.dumps(_coco_results(board, name), allow_nan=False)
-            write_bytes(out / "detections" / board.data / f"{name}.json", text.encode())
+            write_atomic(out / "detections" / board.data / f"{name}.json", text)
     return shown
 
 
