@@ -19,7 +19,7 @@ from ivfuse.benchmark.tasks.images import INFRARED, VISIBLE, ImageJob, image_job
 from ivfuse.benchmark.tasks.labels import Boxes, Labels
 from ivfuse.errors import InputError, UsageError
 from ivfuse.image.pairing import FilePair
-from ivfuse.runtime.processes import ask_all
+from ivfuse.runtime.processes import Reply, ask_all
 
 _MAKE = "ivfuse.benchmark.tasks.detection:make_detect"
 _ASPECT = 0.02  # by how much labels and image may differ in proportion: sizes are whole numbers
@@ -197,42 +197,47 @@ def _board(
     if not labeled:
         raise InputError(f"{data.name}: no pair has labels, expected images of equal names")
     requests = [image_job(plan, data, pair) for pair, _ in labeled]
-    pairs: list[DetectedPair] = []
+    found: dict[int, DetectedPair] = {}
     problems: list[str] = []
     for index, reply in ask_all(_MAKE, (task.detector, task.options), requests, jobs):
         pair, boxes = labeled[index]
         tell(f"detect {data.name} {pair.name}", False)
-        if reply.failure:
-            problems.append(f"{pair.name}: {reply.failure}")
-            continue
-        problems += [f"{pair.name}: {name}: {line}" for name, line in reply.value["failed"].items()]
         try:
-            truth = _placed(boxes, reply.value["size"])
+            found[index] = _detected(pair, boxes, reply, meaning, known)
         except InputError as error:
             problems.append(f"{pair.name}: {error}")
             continue
-        found = {name: _renamed(each, meaning, known) for name, each in reply.value["found"].items()}
-        pairs.append(DetectedPair(pair, _only(truth, known), found))
-    order = {pair.name: index for index, pair in enumerate(data.pairs)}
-    pairs.sort(key=lambda each: order[each.pair.name])
+        problems += [f"{pair.name}: {name}: {line}" for name, line in reply.value["failed"].items()]
+    pairs = tuple(found[index] for index in sorted(found))
     rows = [INFRARED, VISIBLE, *(entry.name for entry in plan.entries)]
-    truths = [each.truth for each in pairs]
-    precision = {
-        row: average_precision(
-            truths, [each.found.get(row, NOTHING) for each in pairs], len(known), task.ignore_below
-        )
-        for row in rows
-    }
     return DetectionBoard(
         data.name,
         tuple(labels.classes[index] for index in known),
         tuple(name for index, name in enumerate(labels.classes) if index not in known),
-        tuple(pairs),
+        pairs,
         len(data.pairs) - len(labeled),
-        precision,
+        {row: _precision(pairs, row, len(known), task.ignore_below) for row in rows},
         {row: sum(row not in each.found for each in pairs) for row in rows},
         tuple(problems),
     )
+
+
+def _detected(pair: FilePair, boxes: Boxes, reply: Reply, meaning: Any, known: list[int]) -> DetectedPair:
+    """What was found in a pair.
+
+    Raises:
+        InputError: nothing, since an image cannot be read or the labels do not fit it.
+    """
+    if reply.failure:
+        raise InputError(reply.failure)
+    truth = _only(_placed(boxes, reply.value["size"]), known)
+    found = {name: _renamed(each, meaning, known) for name, each in reply.value["found"].items()}
+    return DetectedPair(pair, truth, found)
+
+
+def _precision(pairs: Sequence[DetectedPair], row: str, classes: int, ignore_below: float) -> Precision:
+    found = [each.found.get(row, NOTHING) for each in pairs]
+    return average_precision([each.truth for each in pairs], found, classes, ignore_below)
 
 
 def _placed(boxes: Boxes, size: tuple[int, int]) -> Boxes:
