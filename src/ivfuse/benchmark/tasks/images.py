@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.benchmark.datasets import DataSet
+from ivfuse.benchmark.jobs import read_sources
 from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.store import Store
 from ivfuse.errors import InputError
-from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import FilePair
 from ivfuse.image.read import read_visible
 from ivfuse.metrics.evaluate import to_levels
-from ivfuse.metrics.folder import read_infrared
 from ivfuse.thermal.tone_mapping import Window
 
 INFRARED, VISIBLE = "infrared", "visible"  # rows of tables beside the methods
@@ -62,12 +61,9 @@ def load_images(job: ImageJob) -> Iterator[tuple[str, Levels | str]]:
     Raises:
         InputError: if a source cannot be read.
     """
-    visible = to_levels(read_visible(job.vi).pixels, job.vi.name)
+    infrared, visible = read_sources(job.ir, job.vi, job.ir_window)
     grid = (visible.shape[0], visible.shape[1])
-    thermal = read_infrared(job.ir, job.ir_window)
-    if thermal.shape[:2] != grid:
-        thermal = resize_to(luma(thermal), *grid)
-    yield INFRARED, to_levels(thermal, job.ir.name)
+    yield INFRARED, infrared
     yield VISIBLE, visible
     for method, path in job.fused.items():
         try:
