@@ -20,8 +20,7 @@ from ivfuse.benchmark.tasks import FuseJob, ScoreJob, Setup
 from ivfuse.errors import InputError
 from ivfuse.fusion.batch import make_folder
 from ivfuse.image.pairing import Pair
-from ivfuse.metrics.folder import processors
-from ivfuse.runtime.processes import Reply, Worker, ask_all
+from ivfuse.runtime.processes import Reply, Worker, ask_all, available_cpus
 
 Stage = Literal["fuse", "score"]
 OnProgress = Callable[[str, bool], None]  # what was done, and whether it was there already
@@ -74,7 +73,7 @@ def run(plan: Plan, jobs: int | None = None, on_progress: OnProgress | None = No
         OutputError: the folder of the report cannot be written.
     """
     make_folder(plan.out)
-    work = _Run(plan, jobs or processors(), on_progress or (lambda what, reused: None))
+    work = _Run(plan, jobs or available_cpus(), on_progress or (lambda what, reused: None))
     work.fuse_all()
     work.score_all()
     order = {entry.name: index for index, entry in enumerate(plan.entries)}

@@ -72,7 +72,7 @@ def benchmark(
     from ivfuse.benchmark.run import run
     from ivfuse.benchmark.tables import write_tables
     from ivfuse.cli import benchmark_report
-    from ivfuse.metrics.folder import processors
+    from ivfuse.runtime.processes import available_cpus
 
     plan = make_plan(
         data,
@@ -93,6 +93,6 @@ def benchmark(
         raise typer.Exit(130) from None
     results = collect(plan, outcome)
     write_tables(results, out / "tables")
-    write_page(results, out / "index.html", jobs or processors())
+    write_page(results, out / "index.html", jobs or available_cpus())
     benchmark_report.say(results, outcome, json=json, quiet=quiet)
     raise typer.Exit(1 if results.problems else 0)

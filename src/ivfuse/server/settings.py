@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ivfuse.errors import UsageError
-from ivfuse.metrics.folder import processors
+from ivfuse.runtime.processes import available_cpus
 
 MB = 1_000_000
 MP = 1_000_000
@@ -61,12 +61,12 @@ class Settings:
     @property
     def processes(self) -> int:
         """How many processes work on images."""
-        return self.workers or min(processors(), 4)
+        return self.workers or min(available_cpus(), 4)
 
     @property
     def threads(self) -> int:
         """Threads of each of them."""
-        return max(1, processors() // self.processes)
+        return max(1, available_cpus() // self.processes)
 
     @property
     def loopback(self) -> bool:
