@@ -242,7 +242,7 @@ def test_damaged_images_never_break_the_server(
 
 
 def test_nothing_is_left_behind(server: Running) -> None:
-    folder = server.place._folder
+    folder = server.state.folder
     assert folder.stat().st_mode & 0o777 == 0o700
     deadline = time.monotonic() + 5
     while list(folder.iterdir()) and time.monotonic() < deadline:
