@@ -37,9 +37,9 @@ class PaletteFacts(BaseModel):
 class Limits(BaseModel):
     """Limits of a request: its size, the size of an image, and the time that it may take."""
 
-    upload_bytes: int
-    pixels: int
-    seconds: float
+    upload_bytes: int = Field(description="Size of a request body.")
+    pixels: int = Field(description="Size of one image.")
+    seconds: float = Field(description="Time that a request may wait, and again that it may be processed.")
 
 
 class Capabilities(BaseModel):
@@ -50,15 +50,15 @@ class Capabilities(BaseModel):
     methods: list[MethodFacts]
     palettes: list[PaletteFacts]
     metrics: list[MetricFacts]
-    usual_metrics: list[str]
-    conventions: list[str]
+    usual_metrics: list[str] = Field(description="Metrics that are computed if a request names none.")
+    conventions: list[str] = Field(description="Conventions of published tables.")
     limits: Limits
 
 
 class Scores(BaseModel):
     """Scores of a fused image."""
 
-    convention: str
+    convention: str = Field(description="Convention that was followed.")
     values: dict[str, float | None] = Field(description="Value of each metric; null if it is undefined.")
     higher_is_better: dict[str, bool]
     reasons: dict[str, str] = Field(description="Reason for each metric that is undefined.")
@@ -67,11 +67,13 @@ class Scores(BaseModel):
 class ThermalRange(BaseModel):
     """Range of the thermal values, and the window that is displayed."""
 
-    min: float
-    max: float
+    min: float = Field(description="Lowest value.")
+    max: float = Field(description="Highest value.")
     low: float = Field(description="Value displayed as black.")
     high: float = Field(description="Value displayed as white.")
-    unit: Literal["C", "levels", "counts", "values"]
+    unit: Literal["C", "levels", "counts", "values"] = Field(
+        description="degC, 8-bit levels, integer counts of the sensor, or other floating-point values."
+    )
 
 
 class Registration(BaseModel):
@@ -89,31 +91,31 @@ class Registered(Registration):
     """Response of POST /api/register."""
 
     image: str | None = Field(description="The infrared image warped onto the visible grid: PNG in base64.")
-    notes: list[str]
-    seconds: float
+    notes: list[str] = Field(description="How the inputs were treated, one sentence each.")
+    seconds: float = Field(description="Processing time, without waiting, in seconds.")
 
 
 class Fused(BaseModel):
     """A fused image with its metadata."""
 
     image: str = Field(description="The fused image in base64.")
-    media_type: Literal["image/png", "image/jpeg"]
-    width: int
-    height: int
-    method: str
-    seconds: float = Field(description="Processing time, without waiting.")
+    media_type: Literal["image/png", "image/jpeg"] = Field(description="Encoding of the fused image.")
+    width: int = Field(description="Width of the fused image, in pixels.")
+    height: int = Field(description="Height of the fused image, in pixels.")
+    method: str = Field(description="Method that was used.")
+    seconds: float = Field(description="Processing time, without waiting, in seconds.")
     notes: list[str] = Field(description="How the inputs were treated, one sentence each.")
-    registration: Registration | None
-    scores: Scores | None
+    registration: Registration | None = Field(description="Registration of the pair, if requested.")
+    scores: Scores | None = Field(description="Scores of the fused image, if requested.")
     infrared: str | None = Field(description="The infrared image as it was fused: JPEG in base64.")
     visible: str | None = Field(description="The visible image as it was fused: JPEG in base64.")
-    thermal: ThermalRange | None
+    thermal: ThermalRange | None = Field(description="Range of the thermal values, with previews only.")
 
 
 class Health(BaseModel):
     """Health of the server."""
 
     status: Literal["ok", "down"]
-    workers: int
-    alive: int
-    pending: int
+    workers: int = Field(description="Number of worker processes.")
+    alive: int = Field(description="Workers that are running.")
+    pending: int = Field(description="Requests that wait or are being processed.")
