@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ivfuse.cli.tables import format_table
 from ivfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -119,14 +120,7 @@ def _table(found: list[Latency]) -> list[str]:
             continue
         times = (f"{value:.1f}" for value in (x.p50, x.p95, x.p99, x.cpu))
         rows.append((x.cell.method, size, *times, f"{x.peak:.0f}", str(x.runs)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            f"{cell:<{width}}" if column < 2 else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+    return format_table(rows, "llr")
 
 
 def _facts(x: Latency) -> dict[str, object]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ivfuse.cli.tables import format_table
+
 if TYPE_CHECKING:
     from ivfuse.benchmark.datasets import Check, KnownSet
 
@@ -57,12 +59,11 @@ def _list(sets: list[KnownSet]) -> list[str]:
     for known in sets:
         counts = ", ".join(str(split.pairs) for split in known.splits) or "-"
         rows.append((known.name, counts, known.repository or known.obtained.split(",")[0], known.terms))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}".rstrip()
-        for row in rows
+    return [
+        *format_table(rows, "l"),
+        "",
+        "any folder with ir/ and vi/ works too; `ivfuse datasets NAME` says more",
     ]
-    return [*lines, "", "any folder with ir/ and vi/ works too; `ivfuse datasets NAME` says more"]
 
 
 def _facts(known: KnownSet) -> list[str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ivfuse.cli.tables import format_table
+
 if TYPE_CHECKING:
     from ivfuse.fusion.method import MethodInfo
 
@@ -52,12 +54,7 @@ def _table(infos: list[MethodInfo], default: str) -> list[str]:
         rows.append(
             (info.name + mark, info.kind, f"{info.parameters:,}" if info.parameters else "-", info.summary)
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip()
-        for row in rows
-    ]
-    return [*lines, "", "* taken when no method is named"]
+    return [*format_table(rows, "llrl"), "", "* taken when no method is named"]
 
 
 def _facts(info: MethodInfo, default: str) -> dict[str, Any]:

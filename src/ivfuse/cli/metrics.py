@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ivfuse.cli.tables import format_table
+
 if TYPE_CHECKING:
     from ivfuse.metrics import Metric
 
@@ -52,12 +54,7 @@ def _table() -> list[str]:
     rows = [("name", "better", "range", "needs", "summary")]
     for each in METRICS.values():
         rows.append((each.name, _better(each), _range(each), each.needs, _summary(each)))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]])
-        for row in rows
-    ]
-    lines += ["", "Conventions (`ivfuse eval --convention NAME`):"]
+    lines = [*format_table(rows, "l"), "", "Conventions (`ivfuse eval --convention NAME`):"]
     for convention in CONVENTIONS.values():
         lines += _wrapped(convention.name, convention.text)
     return lines
