@@ -1,4 +1,4 @@
-"""CPU time of each metric on one synthetic triple, and of the eight of the common tables together.
+"""CPU time of each metric on a synthetic triple, and of the eight of the common tables together.
 
     python benchmarks/metrics.py [--size 640x480] [--repeats 10] [--json]
 
@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.metrics import CONVENTIONS, EIGHT, METRICS, Scorer
+from ivfuse.metrics import CONVENTIONS, EIGHT, METRICS, SEEING, Scorer
 
 Levels = NDArray[np.uint8]
 
@@ -56,6 +56,9 @@ def measure(width: int, height: int, repeats: int) -> dict[str, float]:
     convention = CONVENTIONS["default"]
     rows: dict[str, float] = {}
 
+    def tinted(gray: Levels) -> Levels:
+        return np.stack([gray, gray, gray // 2], axis=2)  # in color, for the changes of hue and saturation
+
     def timed(name: str, names: tuple[str, ...], scorer: Scorer | None = None) -> None:
         rows[name] = 1e3 * seconds(
             lambda: (scorer or Scorer(ir, vi, convention)).score(fused, names), repeats
@@ -70,6 +73,13 @@ def measure(width: int, height: int, repeats: int) -> dict[str, float]:
     timed("the eight, together", EIGHT)
     timed("the eight, next method", EIGHT, known)
     timed("all, together", tuple(METRICS))
+    vi, fused = tinted(vi), tinted(fused)
+    for name in (name for name, each in METRICS.items() if each.needs == "color"):
+        timed(name, (name,))
+    known = Scorer(ir, vi, convention)
+    known.score(fused, SEEING)
+    timed("seeing, together", SEEING)
+    timed("seeing, next method", SEEING, known)
     return rows
 
 

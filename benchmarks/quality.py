@@ -20,7 +20,8 @@ from ivfuse import Fuser
 from ivfuse.fusion.registry import list_methods
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import pair_folder
-from ivfuse.image.read import read_thermal, read_visible, write_image
+from ivfuse.image.read import read_thermal, read_visible
+from ivfuse.image.write import write_image
 from ivfuse.metrics.evaluate import EIGHT, mean_ranks, score_many
 
 Table = dict[str, dict[str, float]]

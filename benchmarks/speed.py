@@ -24,8 +24,9 @@ import numpy as np
 
 from ivfuse.fusion.onnx_method import OnnxMethod
 from ivfuse.fusion.registry import create_method, list_methods, method_info
+from ivfuse.image.arrays import Gray
 from ivfuse.image.color import luma
-from ivfuse.image.read import Gray, write_image
+from ivfuse.image.write import write_image
 from ivfuse.synthetic.street import street_scene
 
 IVFUSE = [sys.executable, "-m", "ivfuse"]

@@ -24,7 +24,7 @@ from ivfuse.registration.parallax import find_shift
 from ivfuse.synthetic.street import street_scene
 from ivfuse.thermal.formats.flir_jpeg import read_flir
 from ivfuse.thermal.read import ThermalOptions
-from ivfuse.thermal.render import Look
+from ivfuse.thermal.render import RenderOptions
 from ivfuse.thermal.units import parse_scale, parse_span
 
 SETS = ("roadscene/val", "msrs640", "m3fd", "tno_val", "m3svd_frames")
@@ -86,7 +86,7 @@ def figure(out: Path) -> None:
     counts = np.rint(100 * (273.15 + 5 + 30 * scene.ir)).astype(np.uint16)
     read = ThermalOptions(scale=parse_scale("0.01K"))
     hot = parse_span(">22C", "highlight", open_ends=True)
-    looks = (None, Look("iron"), Look(highlight=hot))
+    looks = (None, RenderOptions("iron"), RenderOptions(highlight=hot))
     shown = [Fuser(thermal=read, look=look).fuse(counts, scene.vi) for look in looks]
     together = cv2.resize(np.hstack(shown), None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
     out.write_bytes(

@@ -9,37 +9,84 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ivfuse import metrics
+    from ivfuse.errors import (
+        InputError,
+        IvfuseError,
+        MissingExtraError,
+        OutputError,
+        RegistrationError,
+        ShapeError,
+        UnknownNameError,
+        UsageError,
+    )
+    from ivfuse.fusion.options import FuseOptions
     from ivfuse.fusion.pipeline import Fuser, fuse
     from ivfuse.fusion.registry import list_methods
     from ivfuse.metrics import evaluate_arrays as evaluate
     from ivfuse.metrics import list_metrics
     from ivfuse.registration.register import register
     from ivfuse.registration.transform import Registration, load_rig
+    from ivfuse.thermal.read import Thermal, ThermalOptions, read_thermal
+    from ivfuse.thermal.render import RenderOptions
 
     __version__: str
 
-__all__ = [
+_HOMES = {
+    **dict.fromkeys(
+        (
+            "InputError",
+            "IvfuseError",
+            "MissingExtraError",
+            "OutputError",
+            "RegistrationError",
+            "ShapeError",
+            "UnknownNameError",
+            "UsageError",
+        ),
+        "ivfuse.errors",
+    ),
+    "FuseOptions": "ivfuse.fusion.options",
+    "Fuser": "ivfuse.fusion.pipeline",
+    "Registration": "ivfuse.registration.transform",
+    "RenderOptions": "ivfuse.thermal.render",
+    "Thermal": "ivfuse.thermal.read",
+    "ThermalOptions": "ivfuse.thermal.read",
+    "evaluate": "ivfuse.metrics:evaluate_arrays",
+    "fuse": "ivfuse.fusion.pipeline",
+    "list_methods": "ivfuse.fusion.registry",
+    "list_metrics": "ivfuse.metrics",
+    "load_rig": "ivfuse.registration.transform",
+    "metrics": "ivfuse.metrics:",
+    "read_thermal": "ivfuse.thermal.read",
+    "register": "ivfuse.registration.register",
+}
+
+__all__ = [  # noqa: RUF022  (errors together)
+    "FuseOptions",
     "Fuser",
     "Registration",
+    "RenderOptions",
+    "Thermal",
+    "ThermalOptions",
     "__version__",
     "evaluate",
     "fuse",
     "list_methods",
     "list_metrics",
     "load_rig",
+    "metrics",
+    "read_thermal",
     "register",
+    "InputError",
+    "IvfuseError",
+    "MissingExtraError",
+    "OutputError",
+    "RegistrationError",
+    "ShapeError",
+    "UnknownNameError",
+    "UsageError",
 ]
-
-_HOMES = {
-    "Fuser": "ivfuse.fusion.pipeline:Fuser",
-    "Registration": "ivfuse.registration.transform:Registration",
-    "evaluate": "ivfuse.metrics:evaluate_arrays",
-    "fuse": "ivfuse.fusion.pipeline:fuse",
-    "list_methods": "ivfuse.fusion.registry:list_methods",
-    "list_metrics": "ivfuse.metrics:list_metrics",
-    "load_rig": "ivfuse.registration.transform:load_rig",
-    "register": "ivfuse.registration.register:register",
-}
 
 
 def __getattr__(name: str) -> Any:
@@ -49,8 +96,10 @@ def __getattr__(name: str) -> Any:
 
         value: Any = version("ivfuse")
     elif name in _HOMES:
-        module, attribute = _HOMES[name].split(":")
-        value = getattr(import_module(module), attribute)
+        module, separator, attribute = _HOMES[name].partition(":")
+        value = import_module(module)
+        if attribute or not separator:
+            value = getattr(value, attribute or name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
@@ -58,5 +107,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names, imported or not."""
-    return sorted({*globals(), *__all__})
+    """The public names alone."""
+    return sorted(__all__)

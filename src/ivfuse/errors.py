@@ -1,7 +1,7 @@
 """The errors that ivfuse raises on purpose, each of which a user can mend.
 
-An error says what was found, what was expected, and which *field* it is about: a parameter of the API. It knows
-no command line and no web form; each of these spells fields its own way through :meth:`IvfuseError.render`.
+An error says what was found, what was expected, and which *field* it is about: a parameter of the API. It
+knows no command line and no web form; each spells fields its own way through :meth:`IvfuseError.render`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from ivfuse.benchmark.report.page import write_page
 from ivfuse.benchmark.results import Results, collect
 from ivfuse.benchmark.run import Outcome, run
 from ivfuse.benchmark.tables import write_tables
-from ivfuse.image.read import write_image
+from ivfuse.image.write import write_image
 from ivfuse.synthetic.street import street_scene
 
 HOURS = ("night", "day", "dusk")

@@ -9,7 +9,7 @@ import pytest
 from ivfuse.benchmark.datasets import check_set, get_set, known_sets, open_set
 from ivfuse.benchmark.published import comparable, published_rows, quotes_for
 from ivfuse.errors import InputError, UnknownNameError
-from ivfuse.image.read import write_image
+from ivfuse.image.write import write_image
 from ivfuse.metrics import CONVENTIONS, METRICS
 from ivfuse.synthetic.street import street_scene
 

@@ -8,10 +8,12 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from .conftest import Done
+from .conftest import Done, carry_out
+from .test_seeing import streets
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -56,27 +58,31 @@ const timer = setInterval(() => {
 </script>"""
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
-def test_a_reader_uses_the_page(finished: Done, tmp_path: Path) -> None:
-    text = finished.page.replace("<head>", f"<head>{BEFORE}").replace("</body>", f"{AFTER}</body>")
-    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+def used(done: Done, folder: Path, script: str) -> Any:
+    """What the script says after it used the page."""
+    text = done.page.replace("<head>", f"<head>{BEFORE}").replace("</body>", f"{script}</body>")
+    (folder / "page.html").write_text(text, encoding="utf-8")
     command = [
         str(BROWSER),
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ]
-    command += [
+        f"--user-data-dir={folder / 'profile'}",
         "--host-resolver-rules=MAP * ~NOTFOUND",
         "--window-size=500,900",
         "--virtual-time-budget=15000",
+        "--dump-dom",
+        (folder / "page.html").as_uri(),
     ]
-    command += ["--dump-dom", (tmp_path / "page.html").as_uri()]
     dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     found = re.search(r'<output id="said">(.*?)</output>', dom)
     assert found, dom[-2000:]
-    said = json.loads(html.unescape(found.group(1)))
+    return json.loads(html.unescape(found.group(1)))
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+def test_a_reader_uses_the_page(finished: Done, tmp_path: Path) -> None:
+    said = used(finished, tmp_path, AFTER)
     assert said["errors"] == []
     assert said["named"] == ["s1", "s2", "s3"]
     values = finished.results.boards[0].values["average"]["EN"]
@@ -91,3 +97,40 @@ def test_a_reader_uses_the_page(finished: Done, tmp_path: Path) -> None:
     assert said["rows"] == sorted(said["rows"])
     assert said["hidden"] == "none"
     assert said["wide"] <= 0  # no sideways scrolling on a narrow screen
+
+
+TARGETS = """<script>
+$("gallery").scrollIntoView();
+const say = (text) => document.body.append(make("output", { id: "said", textContent: text }));
+const tell = () => say(JSON.stringify({
+  errors, sorted: $("metric").value,
+  named: [...document.querySelectorAll("#cards h3")].map((each) => each.textContent),
+  outlines: [...document.querySelectorAll(".card .strip svg")].map((svg) =>
+    [...svg.children].map((each) => each instanceof SVGPolygonElement && each.className.baseVal).join(" ")),
+  note: document.querySelector(".card .value").textContent,
+  drawn: getComputedStyle(document.querySelector(".card svg")).display,
+  without: ($("outlines").click(), getComputedStyle(document.querySelector(".card svg")).display),
+}));
+let tries = 0;
+const timer = setInterval(() => {
+  if (!document.querySelector(".card .strip svg") && ++tries < 100) return;
+  clearInterval(timer);
+  try { tell(); } catch (error) { say(JSON.stringify(String(error))); }
+}, 100);
+</script>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+def test_the_pair_with_most_lost_targets_comes_first_and_they_are_outlined(tmp_path: Path) -> None:
+    brought = [f"visible={tmp_path / 'visible'}"]
+    done = carry_out([streets(tmp_path)], tmp_path / "report", "maximum", fused=brought)
+    said = used(done, tmp_path, TARGETS)
+    assert said["errors"] == []
+    assert said["sorted"] == "lost"
+    assert said["named"] == ["three", "one", "none"]
+    shown = {"maximum": "seen seen seen", "visible": "lost lost lost"}
+    expected = ["seen seen seen", "lost lost lost", *(shown[name] for name in done.results.methods)]
+    assert said["outlines"][:4] == expected
+    assert said["note"] in ("0 of 3 targets lost", "3 of 3 targets lost")
+    assert said["drawn"] != "none"
+    assert said["without"] == "none"

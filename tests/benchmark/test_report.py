@@ -85,13 +85,14 @@ def test_scores_in_the_gallery_are_those_of_the_boards(finished: Done) -> None:
     data = json.loads(Page(finished.page).scripts["data"])
     names = [metric["name"] for metric in data["metrics"]]
     assert names[0] == "EN (default)"
-    assert names[-1] == "Qabf (cddfuse)"
+    last = names.index("Qabf (cddfuse)")
+    assert names[last + 1 :] == list(finished.plan.seeing)
     board = finished.results.boards[1]
     for index, pair in enumerate(data["sets"][0]["pairs"]):
         for method, shown in zip(data["methods"], pair["methods"], strict=True):
             value = board.values[method]["Qabf"][index]
             expected = None if np.isnan(value) else pytest.approx(value, rel=1e-5)
-            assert shown["values"][-1] == expected
+            assert shown["values"][last] == expected
 
 
 def test_the_summary_says_who_wins_and_what_is_missing(finished: Done) -> None:

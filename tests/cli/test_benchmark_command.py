@@ -30,11 +30,12 @@ def test_a_benchmark_writes_tables_and_a_report(ivfuse_cli: Cli, roads: Path, tm
     said = ivfuse_cli("benchmark", "--data", roads, "--methods", "average,maximum", "-o", out, "--jobs", 1)
     assert said.code == 0, said.err
     assert "2 pairs, sets: 1, metrics: 8, convention default" in said.out
-    assert re.search(r"^average +[\d.]+ +[\d.]+ +[\d.]+ +\S+ +-$", said.out, re.MULTILINE)
+    assert re.search(r"^average +[\d.]+ +[\d.]+ +[\d.]+ +\S+ +- +-$", said.out, re.MULTILINE)
     assert f"report: {out / 'index.html'}" in said.out
     assert "left (" in said.err
     names = {path.name for path in (out / "tables").iterdir()}
-    assert names == {"images.csv", "summary.csv", "tests.csv", "results.json", "tables.md", "tables.tex"}
+    tables = {"images.csv", "summary.csv", "tests.csv", "seeing.csv", "tables.md", "tables.tex"}
+    assert names == {*tables, "results.json"}
     assert not list(out.rglob("*.part"))
     again = ivfuse_cli("benchmark", "--data", roads, "--methods", "average,maximum", "-o", out, "--jobs", 1)
     assert "4 fused images were there already" in again.err

@@ -47,7 +47,7 @@ def test_the_facts_of_a_method(ivfuse_cli: Cli) -> None:
 def test_an_unknown_method_suggests_the_nearest(ivfuse_cli: Cli) -> None:
     said = ivfuse_cli("methods", "wavlet")
     assert said.code == 2
-    assert said.err.startswith("ivfuse: error: unknown method 'wavlet'; did you mean wavelet")
+    assert said.err.startswith("ivfuse: error: --method: unknown method 'wavlet'; did you mean wavelet")
     assert said.err.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""Thermal files on the command line: one file for both images, temperatures, windows, palettes, info."""
+"""Thermal files on the command line: one file for both images, temperatures, windows, colormaps, info."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_one_file_is_fused_with_its_temperatures_beside_it(
     assert fused.shape == (120, 160, 3)
     assert (degrees.shape, degrees.dtype) == ((120, 160), np.float32)
     assert (degrees.min(), degrees.max()) == pytest.approx((20, 50), abs=0.3)
-    assert "temperatures in " in said.out
+    assert "temperature in " in said.out
     assert "thermal: temperatures, window 20." in said.err
 
 
@@ -71,7 +71,7 @@ def test_a_thermal_file_without_a_photo_says_what_could_be_done(
     assert said.code == 1
     assert said.err.count("\n") == 1
     assert "thermal image of 80x60 without a photo" in said.err
-    assert "ivfuse info alone.jpg" in said.err
+    assert "give a visible image as the second file" in said.err
     assert not (tmp_path / "f.png").exists()
     cv2.imwrite(str(tmp_path / "v.png"), np.full((120, 160, 3), 90, np.uint8))
     said = ivfuse_cli("fuse", alone, tmp_path / "v.png", "-o", tmp_path / "f.png", *FUSE, "--gray")
@@ -152,7 +152,7 @@ def test_info_tells_people_and_machines(ivfuse_cli: Cli, file: Path, tmp_path: P
 
 
 def test_info_of_a_plain_image(ivfuse_cli: Cli, deep_pair: tuple[Path, Path]) -> None:
-    assert "--scale says how counts become degrees" in ivfuse_cli("info", deep_pair[0]).out
+    assert "a scale says how counts become degrees" in ivfuse_cli("info", deep_pair[0]).out
     told = json.loads(ivfuse_cli("info", deep_pair[0], "--scale", "0.01K", "--json").out)
     assert told["celsius"] == {"min": 20, "mean": pytest.approx(35, abs=0.01), "max": 50}
     absent = ivfuse_cli("info", deep_pair[0].with_name("absent.jpg"))
@@ -181,7 +181,7 @@ def test_temperatures_that_are_not_known_fail_before_anything_is_written(
         "fuse", *deep_pair, "-o", tmp_path / "f.png", *FUSE, "--temperature", tmp_path / "f.tif"
     )
     assert said.code == 1
-    assert "the temperatures are not known; expected a radiometric file, or --scale" in said.err
+    assert "the temperatures are not known, expected a radiometric file, or --scale" in said.err
     assert not (tmp_path / "f.png").exists()
 
 
@@ -202,16 +202,16 @@ def test_one_window_for_a_folder_makes_images_compare(ivfuse_cli: Cli, tmp_path:
     assert said.err.count("window 70") == 1  # one window for both
 
 
-def test_palettes_and_highlights_are_painted(ivfuse_cli: Cli, file: Path, tmp_path: Path) -> None:
+def test_colormaps_and_highlights_are_painted(ivfuse_cli: Cli, file: Path, tmp_path: Path) -> None:
     images = {}
-    looks = {
+    renderings = {
         "plain": (),
-        "iron": ("--palette", "Iron", "--no-bar"),
-        "own": ("--palette", "camera"),
-        "gray": ("--palette", "black-hot", "--no-bar"),
+        "iron": ("--colormap", "Iron", "--no-colorbar"),
+        "own": ("--colormap", "camera"),
+        "gray": ("--colormap", "black-hot", "--no-colorbar"),
         "hot": ("--highlight", ">40C"),
     }
-    for name, look in looks.items():
+    for name, look in renderings.items():
         said = ivfuse_cli("fuse", file, "-o", tmp_path / f"{name}.png", *FUSE, *look)
         assert said.code == 0, said.err
         images[name] = read(tmp_path / f"{name}.png").astype(int)
@@ -226,7 +226,7 @@ def test_palettes_and_highlights_are_painted(ivfuse_cli: Cli, file: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "said_so"),
     [
-        (["--palette", "irn"], "did you mean iron"),
+        (["--colormap", "irn"], "did you mean iron"),
         (["--highlight", "hot"], "expected a range like 10C..45C, or like >40C"),
         (["--window", "wide"], "expected percentile, plateau, shared, or a range"),
         (["--window", "plateau", "--ir-window", "1", "2"], "give one of the two"),
@@ -252,9 +252,9 @@ def test_options_that_do_not_apply_are_said(
     ivfuse_cli: Cli, file: Path, deep_pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     said = ivfuse_cli("fuse", file, "-o", tmp_path / "f.png", *FUSE, "--scale", "0.01K")
-    assert "--scale is not used, the file has its own calibration" in said.err
+    assert "scale is not used, the file has its own calibration" in said.err
     said = ivfuse_cli("fuse", *deep_pair, "-o", tmp_path / "g.png", *FUSE, "--emissivity", 0.9)
-    assert "--emissivity not used, the file is not radiometric" in said.err
+    assert "emissivity not used, the file is not radiometric" in said.err
 
 
 def test_the_summary_for_machines_names_the_raster(ivfuse_cli: Cli, file: Path, tmp_path: Path) -> None:
@@ -267,6 +267,6 @@ def test_help_groups_the_options_of_thermal_files(ivfuse_cli: Cli) -> None:
     text = ivfuse_cli("fuse", "--help").out
     options, thermal = text.split("\nThermal:\n")
     assert "--overwrite" in options
-    for option in ("--window", "--scale", "--temperature", "--palette", "--highlight", "--emissivity"):
+    for option in ("--window", "--scale", "--temperature", "--colormap", "--highlight", "--emissivity"):
         assert option in thermal
         assert f"  {option} " not in options.split("\nOptions:\n")[1]

@@ -13,7 +13,7 @@ from ivfuse import Fuser, Registration
 from ivfuse.errors import InputError, RegistrationError, UsageError
 from ivfuse.registration.control_points import Correspondences
 from ivfuse.thermal.read import ThermalOptions
-from ivfuse.thermal.render import Look
+from ivfuse.thermal.render import RenderOptions
 from ivfuse.thermal.units import Scale, Span
 
 RIG = Registration(((1, 0, 40), (0, 1, 30), (0, 0, 1)), (80, 60), (160, 120))
@@ -52,7 +52,7 @@ def test_a_crop_keeps_what_is_covered(pair: tuple[np.ndarray, np.ndarray]) -> No
     assert cropped == pytest.approx(plain, abs=1e-5)
 
 
-def test_the_caller_keeps_his_arrays(pair: tuple[np.ndarray, np.ndarray]) -> None:
+def test_callers_keep_their_arrays(pair: tuple[np.ndarray, np.ndarray]) -> None:
     before = pair[0].copy(), pair[1].copy()
     for crop in (False, True):
         Fuser("average", rig=RIG, crop=crop).fuse(*pair)
@@ -62,7 +62,7 @@ def test_the_caller_keeps_his_arrays(pair: tuple[np.ndarray, np.ndarray]) -> Non
 
 def test_a_rig_may_be_a_file_and_is_scaled(tmp_path: Path, texture: Texture) -> None:
     RIG.save(tmp_path / "rig.json")
-    loaded = Fuser("average", rig=tmp_path / "rig.json").load(texture(120, 160), texture(60, 80))
+    loaded = Fuser("average", rig=tmp_path / "rig.json").read(texture(120, 160), texture(60, 80))
     assert loaded.coverage is not None
     assert loaded.coverage.shape == (60, 80)
     assert loaded.coverage[30, 40] == 1
@@ -98,20 +98,24 @@ def test_temperatures_lie_where_the_thermal_does_and_nowhere_else(tmp_path: Path
     counts = np.full((60, 80), 30_000, np.uint16)  # centikelvin: 26.85 degC
     counts[20:40, 30:50] = 31_500  # 41.85 degC
     options = ThermalOptions(scale=Scale(0.01, -273.15))
-    fuser = Fuser("average", rig=RIG, thermal=options, look=Look(highlight=Span(40, np.inf, True), bar=False))
-    loaded = fuser.load(counts, texture(120, 160, channels=3))
-    assert loaded.heat is not None
-    celsius = loaded.heat.celsius
+    fuser = Fuser(
+        "average",
+        rig=RIG,
+        thermal=options,
+        render=RenderOptions(highlight=Span(40, np.inf, True), colorbar=False),
+    )
+    loaded = fuser.read(counts, texture(120, 160, channels=3))
+    celsius = loaded.thermal.celsius
     assert celsius is not None
     assert np.isnan(celsius[:29]).all()
     assert celsius[60, 80] == pytest.approx(41.85, abs=0.02)
-    shown = fuser.combine(loaded)
+    shown = fuser.fuse_pair(loaded)
     assert np.isfinite(shown).all()
 
 
-def test_a_palette_ends_with_the_thermal(texture: Texture) -> None:
+def test_a_colormap_ends_with_the_thermal(texture: Texture) -> None:
     ir, vi = texture(60, 80), texture(120, 160, seed=1, channels=3)
-    shown = Fuser("average", rig=RIG, look=Look(palette="iron", bar=False)).fuse(ir, vi)
+    shown = Fuser("average", rig=RIG, render=RenderOptions(colormap="iron", colorbar=False)).fuse(ir, vi)
     spread = shown.max(axis=2) - shown.min(axis=2)
     assert spread[:28].max() < 1e-4  # gray
     assert spread[60, 60:100].max() > 0.1

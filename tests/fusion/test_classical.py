@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-import ivfuse.fusion.classical  # noqa: F401  (fills the table)
 from ivfuse.errors import ShapeError, UsageError
-from ivfuse.fusion.registry import CLASSICAL, create_method
-from ivfuse.image.read import Gray
+from ivfuse.fusion.method import CLASSICAL
+from ivfuse.fusion.registry import create_method, list_methods
+from ivfuse.image.arrays import Gray
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-NAMES = sorted(CLASSICAL)
+NAMES = sorted({*list_methods()} & CLASSICAL.keys())
 BOUNDED = [name for name in NAMES if CLASSICAL[name][0].reach is not None]
 SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (17, 33), (64, 48), (129, 70)]
 
@@ -243,7 +243,7 @@ def test_an_option_out_of_range_is_refused(name: str, options: dict[str, float],
 )
 def test_an_option_changes_the_image(name: str, options: dict[str, Any]) -> None:
     ir, vi = scene(48, 48)
-    changed = create_method(name, **options).fuse(ir, vi)
+    changed = create_method(name, method_options=options).fuse(ir, vi)
     assert changed.min() >= 0
     assert changed.max() <= 1
     assert np.abs(changed - fuse(name, ir, vi)).max() > 1e-3

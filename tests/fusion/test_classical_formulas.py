@@ -7,18 +7,14 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from ivfuse.fusion.classical import (
-    average,
-    guided_filter,
-    laplacian,
-    maximum,
-    two_scale,
-    visual_saliency,
-    wavelet,
-)
-from ivfuse.fusion.filters import global_contrast, guided_smooth, window_mean
-from ivfuse.fusion.filters import guided_filter as guided
-from ivfuse.fusion.pyramids import collapse, laplacian_pyramid, wavelet_merge, wavelet_split
+from ivfuse.fusion.classical.baseline import average, maximum
+from ivfuse.fusion.classical.filters import global_contrast, guided_smooth, window_mean
+from ivfuse.fusion.classical.filters import guided_filter as guided
+from ivfuse.fusion.classical.guided import guided_filter
+from ivfuse.fusion.classical.pyramid import laplacian
+from ivfuse.fusion.classical.saliency import two_scale, visual_saliency
+from ivfuse.fusion.classical.transforms import collapse, laplacian_pyramid, wavelet_merge, wavelet_split
+from ivfuse.fusion.classical.wavelet import wavelet
 
 Array = NDArray[np.float64]
 SIZES = [(1, 1), (1, 9), (2, 3), (7, 4), (17, 33), (64, 48), (31, 1)]

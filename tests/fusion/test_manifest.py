@@ -92,4 +92,4 @@ def test_weights_that_are_missing_are_named_with_the_places_looked_at(own_weight
 
 def test_a_trained_method_has_no_options_of_its_own(own_weights: Path) -> None:
     with pytest.raises(UsageError, match="'levels'; it has no options"):
-        create_method("larger", levels=3)
+        create_method("larger", method_options={"levels": 3})

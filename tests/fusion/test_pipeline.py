@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import ivfuse
 from ivfuse.errors import InputError, IvfuseError, OutputError, ShapeError, UnknownNameError, UsageError
 from ivfuse.fusion.method import MethodInfo
+from ivfuse.fusion.outputs import TemperatureRaster
 from ivfuse.fusion.pipeline import Fuser, fuse
 from ivfuse.thermal.read import ThermalOptions
+from ivfuse.thermal.render import RenderOptions
 from ivfuse.thermal.units import Scale
 
 Texture = Callable[..., np.ndarray]
@@ -66,7 +70,9 @@ def test_depths_of_arrays_are_brought_to_one_range() -> None:
 
 def test_sixteen_bit_thermal_counts_are_mapped_by_the_window() -> None:
     counts = np.linspace(7000, 8000, 101).astype(np.uint16).reshape(1, -1)
-    fused = Fuser(Own(lambda ir, vi: ir), ir_window=(7250, 7750)).fuse(counts, np.zeros((1, 101), np.uint8))
+    fused = Fuser(Own(lambda ir, vi: ir), thermal=ThermalOptions((7250, 7750))).fuse(
+        counts, np.zeros((1, 101), np.uint8)
+    )
     assert fused[0, 0] == 0
     assert fused[0, -1] == 1
     assert fused[0, 50] == pytest.approx(0.5, abs=1e-3)
@@ -122,6 +128,15 @@ def test_a_method_of_unbounded_reach_leaves_no_seam() -> None:
     assert np.abs(np.diff(fused, axis=1)).max() < 2 / 255
 
 
+def test_tiles_of_unbounded_reach_fade_over_an_eighth_of_their_side() -> None:
+    method = Own(lambda ir, vi: np.full_like(vi, ir.mean()), reach=None)
+    ir = np.zeros((128, 1300), np.float32)
+    ir[:, 700:] = 1
+    fused = Fuser(method, tile=800).fuse(ir, np.zeros_like(ir))
+    changing = np.flatnonzero(np.abs(np.diff(fused[64])) > 1e-6)
+    assert changing[-1] - changing[0] + 1 == pytest.approx(100, abs=2)
+
+
 def test_the_output_may_not_be_an_input(tmp_path: Path, make_pair: MakePair) -> None:
     ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
     before = vi.read_bytes()
@@ -159,9 +174,8 @@ def test_an_array_with_nan_is_refused() -> None:
     "choice",
     [
         {"tile": 0},
-        {"ir_window": (5.0, 5.0)},
-        {"ir_window": (0.0, float("nan"))},
-        {"method": "average", "levels": 3},
+        {"method": "average", "method_options": {"levels": 3}},
+        {"crop": True},
         {"method": Own(lambda ir, vi: vi), "threads": 2},
         {"method": "average", "runtime": "openvino"},
     ],
@@ -183,8 +197,10 @@ def test_a_camera_file_is_fused_by_its_name_alone(flir: Any, texture: Texture, t
     fused = ivfuse.fuse(path, method="average")
     assert fused.shape == (60, 80, 3)
     assert np.array_equal(fused, ivfuse.fuse(path, path, method="average"))
-    result = Fuser("average").fuse_files(path, None, tmp_path / "o.png", temperature=tmp_path / "o.tiff")
-    assert result.temperature == tmp_path / "o.tiff"
+    result = Fuser("average").fuse_files(
+        path, None, tmp_path / "o.png", extra=[TemperatureRaster(tmp_path / "o.tiff")]
+    )
+    assert result.extra == {"temperature": tmp_path / "o.tiff"}
     with pytest.raises(InputError, match="no radiometric data"):
         ivfuse.fuse(cv2_file(tmp_path / "plain.png"), method="average")
     with pytest.raises(UsageError, match="expected the visible image"):
@@ -199,8 +215,68 @@ def cv2_file(path: Path) -> Path:
 def test_temperatures_lie_on_the_grid_of_the_visible() -> None:
     kelvin = np.full((30, 40), 30_000, np.uint16)
     options = ThermalOptions(scale=Scale(0.01, -273.15))
-    loaded = Fuser("average", thermal=options).load(kelvin, np.zeros((60, 80), np.uint8))
-    assert loaded.heat is not None
-    assert loaded.heat.celsius == pytest.approx(np.full((60, 80), 26.85), abs=1e-3)
-    with pytest.raises(UsageError, match="give one of the two"):
-        Fuser("average", thermal=options, ir_window=(1, 2))
+    loaded = Fuser("average", thermal=options).read(kelvin, np.zeros((60, 80), np.uint8))
+    assert loaded.thermal.celsius == pytest.approx(np.full((60, 80), 26.85), abs=1e-3)
+
+
+@pytest.mark.parametrize("window", [(5.0, 5.0), (0.0, float("nan")), "10C..5C", "wide"])
+def test_a_window_without_meaning_is_refused(window: object) -> None:
+    with pytest.raises(UsageError, match="window"):
+        ThermalOptions(window)  # type: ignore[arg-type]
+
+
+def test_a_misspelt_choice_is_named_as_such() -> None:
+    with pytest.raises(UnknownNameError, match="unknown option of the fusion 'grey'; did you mean gray"):
+        Fuser("average", grey=True)
+
+
+@pytest.mark.parametrize("method", ["average", "laplacian", None])
+@pytest.mark.parametrize("render", [None, RenderOptions("iron")])
+def test_stages_change_nothing_that_they_were_given(
+    texture: Texture, method: str | None, render: RenderOptions | None
+) -> None:
+    fuser = Fuser(method, render=render)
+    pair = fuser.read(texture(40, 50), texture(40, 50, seed=1, channels=3))
+    before = pair.thermal.pixels.copy(), pair.visible.pixels.copy()
+    first = fuser.fuse_pair(pair)
+    assert np.array_equal(first, fuser.fuse_pair(pair))
+    assert np.array_equal(pair.thermal.pixels, before[0])
+    assert np.array_equal(pair.visible.pixels, before[1])
+
+
+@pytest.mark.parametrize("channels", [0, 3])
+def test_a_batch_is_fused_pair_by_pair(texture: Texture, channels: int) -> None:
+    ir = np.stack([texture(20, 30, seed=seed) for seed in range(3)])
+    vi = np.stack([texture(20, 30, seed=9 + seed, channels=channels) for seed in range(3)])
+    fuser = Fuser("laplacian")
+    fused = fuser.fuse(ir, vi)
+    assert fused.shape == vi.shape
+    assert np.array_equal(fused[1], fuser.fuse(ir[1], vi[1]))
+    with pytest.raises(ShapeError, match="a batch of 2 thermal and 3 visible"):
+        fuser.fuse(ir[:2], vi)
+
+
+@pytest.mark.parametrize(("dtype", "top"), [(np.uint8, 255), (np.uint16, 65535)])
+def test_integers_come_out_when_asked(texture: Texture, dtype: type, top: int) -> None:
+    pair = texture(20, 30), texture(20, 30, seed=1, channels=3)
+    fused = Fuser("average").fuse(*pair, dtype=dtype)
+    assert fused.dtype == dtype
+    np.testing.assert_allclose(fused / top, Fuser("average").fuse(*pair), atol=0.51 / top)
+    with pytest.raises(UsageError, match="dtype: found float64"):
+        Fuser("average").fuse(*pair, dtype=np.float64)
+
+
+def test_pil_images_and_big_endian_arrays_are_taken(texture: Texture) -> None:
+    ir, vi = (np.rint(255 * texture(20, 30, channels=c)).astype(np.uint8) for c in (0, 3))
+    plain = fuse(ir, vi, "average")
+    assert np.array_equal(plain, fuse(Image.fromarray(ir), Image.fromarray(vi), "average"))
+    deep = ir.astype(np.uint16) * 257
+    assert np.array_equal(fuse(deep, vi, "average"), fuse(deep.astype(">u2"), vi, "average"))
+
+
+@pytest.mark.parametrize("method", [None, "laplacian"])
+def test_a_pickled_fuser_works(texture: Texture, method: str | None) -> None:
+    pair = texture(40, 50), texture(40, 50, seed=1, channels=3)
+    fuser = Fuser(method, gray=True)
+    fused = fuser.fuse(*pair)  # with its graph loaded
+    assert np.array_equal(pickle.loads(pickle.dumps(fuser)).fuse(*pair), fused)

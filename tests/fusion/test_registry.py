@@ -30,15 +30,16 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
 
 def test_an_unknown_option_names_the_accepted_ones() -> None:
     with pytest.raises(UsageError, match=r"'laplacian' does not know the option 'lvels'; accepted: .*levels"):
-        create_method("laplacian", lvels=2)
+        create_method("laplacian", method_options={"lvels": 2})
     with pytest.raises(UsageError, match="it has no options"):
-        create_method("average", levels=2)
+        create_method("average", method_options={"levels": 2})
 
 
 def test_an_option_reaches_the_method() -> None:
     ir, vi = np.random.default_rng(0).random((2, 64, 64), dtype=np.float32)
     assert not np.array_equal(
-        create_method("laplacian", levels=1).fuse(ir, vi), create_method("laplacian", levels=4).fuse(ir, vi)
+        create_method("laplacian", method_options={"levels": 1}).fuse(ir, vi),
+        create_method("laplacian", method_options={"levels": 4}).fuse(ir, vi),
     )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError, ShapeError, UsageError
-from ivfuse.image.read import thermal_window, to_image_array
+from ivfuse.image.arrays import to_float
+from ivfuse.thermal.tone_mapping import thermal_window
 
 
 @pytest.mark.parametrize(
@@ -21,24 +22,24 @@ from ivfuse.image.read import thermal_window, to_image_array
     ],
 )
 def test_arrays_become_floats_between_0_and_1(array: np.ndarray, expected: list[list[float]]) -> None:
-    out = to_image_array(array)
+    out = to_float(array)
     assert out.dtype == np.float32
     np.testing.assert_allclose(out, np.array(expected, np.float32), atol=1e-7)
 
 
 def test_a_image_that_fits_is_not_copied() -> None:
     image = np.full((3, 4, 3), 0.5, np.float32)
-    assert to_image_array(image) is image
+    assert to_float(image) is image
 
 
 def test_one_channel_is_gray() -> None:
-    assert to_image_array(np.zeros((3, 4, 1), np.uint8)).shape == (3, 4)
+    assert to_float(np.zeros((3, 4, 1), np.uint8)).shape == (3, 4)
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (0, 4), (4, 0, 3), (4, 4, 2), (4, 4, 4), (2, 4, 4, 3)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ShapeError, match=r"expected \(H, W\) or \(H, W, 3\)"):
-        to_image_array(np.zeros(shape, np.uint8))
+        to_float(np.zeros(shape, np.uint8))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.01, 1.01, 255.0])
@@ -46,13 +47,13 @@ def test_floats_that_are_no_image_are_refused(value: float) -> None:
     array = np.full((3, 4), 0.5)
     array[1, 2] = value
     with pytest.raises(InputError, match="expected"):
-        to_image_array(array)
+        to_float(array)
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int8, np.complex64, object])
 def test_other_types_are_refused(dtype: type) -> None:
     with pytest.raises(InputError, match="expected uint8, uint16, bool or float"):
-        to_image_array(np.zeros((3, 4), dtype))
+        to_float(np.zeros((3, 4), dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32, np.float64])

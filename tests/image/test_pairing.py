@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ivfuse.errors import InputError
-from ivfuse.image.pairing import Pairing, Trios, match_fused, natural_key, pair_folder, pair_folders
+from ivfuse.image.pairing import Pairing, TriplePairing, match_fused, natural_key, pair_folder, pair_folders
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -199,7 +199,7 @@ def test_thousands_of_files_are_paired_at_once(tmp_path: Path) -> None:
     assert [pair.name for pair in pairing.pairs] == [str(i) for i in range(3000)]
 
 
-def trios(tmp_path: Path, ir: list[str], vi: list[str], fused: list[str]) -> Trios:
+def triples(tmp_path: Path, ir: list[str], vi: list[str], fused: list[str]) -> TriplePairing:
     return match_fused(folders(tmp_path, ir, vi), fill(tmp_path / "fused", *fused))
 
 
@@ -218,38 +218,38 @@ def trios(tmp_path: Path, ir: list[str], vi: list[str], fused: list[str]) -> Tri
     ],
 )
 def test_a_fused_image_is_found_by_its_name(tmp_path: Path, ir: str, vi: str, fused: str) -> None:
-    result = trios(tmp_path, [ir], [vi], [fused, "unrelated.png"])
-    (trio,) = result.trios
-    assert (trio.ir.name, trio.vi.name, trio.fused.name) == (ir, vi, fused)
+    result = triples(tmp_path, [ir], [vi], [fused, "unrelated.png"])
+    (triple,) = result.triples
+    assert (triple.ir.name, triple.vi.name, triple.fused.name) == (ir, vi, fused)
     assert [path.name for path in result.orphans] == ["unrelated.png"]
     assert not result.missing
     assert not result.ambiguous
 
 
 def test_an_equal_name_goes_before_one_without_words(tmp_path: Path) -> None:
-    result = trios(tmp_path, ["a.png"], ["a.png"], ["a.png", "a_fused.png"])
-    assert [trio.fused.name for trio in result.trios] == ["a.png"]
+    result = triples(tmp_path, ["a.png"], ["a.png"], ["a.png", "a_fused.png"])
+    assert [triple.fused.name for triple in result.triples] == ["a.png"]
     assert [path.name for path in result.orphans] == ["a_fused.png"]
 
 
 def test_two_fused_images_for_one_pair_are_ambiguous(tmp_path: Path) -> None:
-    result = trios(tmp_path, ["a.png"], ["a.png"], ["a.png", "a.jpg"])
-    assert not result.trios
+    result = triples(tmp_path, ["a.png"], ["a.png"], ["a.png", "a.jpg"])
+    assert not result.triples
     assert result.ambiguous == ("a: a.jpg, a.png",)
 
 
 def test_a_fused_image_that_fits_two_pairs_is_ambiguous(tmp_path: Path) -> None:
-    result = trios(tmp_path, ["a.png", "a_ir.png"], ["a.png", "a_vi.png"], ["a_fused.png"])
-    assert not result.trios
+    result = triples(tmp_path, ["a.png", "a_ir.png"], ["a.png", "a_vi.png"], ["a_fused.png"])
+    assert not result.triples
     assert result.ambiguous == ("a: a_fused.png fits the pairs a, a_vi",)
 
 
 def test_a_pair_without_a_fused_image_is_missing(tmp_path: Path) -> None:
-    result = trios(tmp_path, ["b.png", "c.png"], ["b.png", "c.png"], ["b.png"])
-    assert [trio.name for trio in result.trios] == ["b"]
+    result = triples(tmp_path, ["b.png", "c.png"], ["b.png", "c.png"], ["b.png"])
+    assert [triple.name for triple in result.triples] == ["b"]
     assert result.missing == ("c",)
 
 
 def test_orphans_of_the_sources_are_kept(tmp_path: Path) -> None:
-    result = trios(tmp_path, ["a.png", "lonely.png"], ["a.png"], ["a.png"])
+    result = triples(tmp_path, ["a.png", "lonely.png"], ["a.png"], ["a.png"])
     assert [path.name for path in result.orphans] == ["lonely.png"]

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.image.read import read_thermal, read_visible
+from ivfuse.image.read import read_visible
+from ivfuse.thermal.read import ThermalOptions, read_thermal
 
 HEIGHT, WIDTH = 24, 34
 SUFFIXES = ("png", "jpg", "tif", "bmp", "webp")
@@ -156,7 +157,7 @@ def test_tiled_tiff_is_read(tmp_path: Path, dtype: type) -> None:
     tail = struct.pack("<4I", *(8 + i * size for i in range(4))) + struct.pack("<4I", *[size] * 4)
     file = b"II*\0" + struct.pack("<I", 8 + len(data)) + data
     file += struct.pack("<H", len(rows)) + entries + struct.pack("<I", 0) + tail
-    thermal = read_thermal(save(tmp_path, file), window=(0, 250))
+    thermal = read_thermal(save(tmp_path, file), ThermalOptions((0, 250)))
     np.testing.assert_allclose(thermal.pixels, values / 250, atol=1e-6)
 
 
@@ -283,56 +284,55 @@ def test_other_floats_are_stretched_and_the_note_says_so(tmp_path: Path) -> None
 
 def test_float64_tiff_is_read(tmp_path: Path) -> None:
     values = np.linspace(20, 40, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
-    image = read_thermal(save(tmp_path, tiff(values)), window=(20, 40))
-    np.testing.assert_allclose(image.pixels, (values - 20) / 20, atol=1e-6)
+    thermal = read_thermal(save(tmp_path, tiff(values)), ThermalOptions((20, 40)))
+    np.testing.assert_allclose(thermal.pixels, (values - 20) / 20, atol=1e-6)
 
 
 def test_thermal_counts_are_mapped_by_the_1st_and_99th_percentile(tmp_path: Path) -> None:
     counts = np.linspace(7000, 8200, HEIGHT * WIDTH).astype(np.uint16).reshape(HEIGHT, WIDTH)
-    image = read_thermal(save(tmp_path, by_opencv(counts, ".png")))
+    thermal = read_thermal(save(tmp_path, by_opencv(counts, ".png")))
     low, high = np.percentile(counts, [1, 99])
-    np.testing.assert_allclose(image.pixels, np.clip((counts - low) / (high - low), 0, 1), atol=1e-6)
-    assert image.note == f"16-bit counts, window {low:.6g} to {high:.6g}"
-    assert image.depth == 16
+    np.testing.assert_allclose(thermal.pixels, np.clip((counts - low) / (high - low), 0, 1), atol=1e-6)
+    assert thermal.notes == (f"16-bit counts, window {low:.6g} to {high:.6g}",)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32])
 def test_a_given_window_is_used_for_every_type(tmp_path: Path, dtype: type) -> None:
     values = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 256
-    image = read_thermal(save(tmp_path, tiff(values.astype(dtype))), window=(50, 150))
-    np.testing.assert_allclose(image.pixels, np.clip((values - 50) / 100, 0, 1), atol=1e-6)
-    assert "window 50 to 150" in image.note
+    thermal = read_thermal(save(tmp_path, tiff(values.astype(dtype))), ThermalOptions((50, 150)))
+    np.testing.assert_allclose(thermal.pixels, np.clip((values - 50) / 100, 0, 1), atol=1e-6)
+    assert "window 50 to 150" in thermal.notes[0]
 
 
 def test_8_bit_thermal_needs_no_window(tmp_path: Path) -> None:
     values = ramp(1)
-    image = read_thermal(save(tmp_path, by_opencv(values, ".png")))
-    np.testing.assert_allclose(image.pixels, values / 255, atol=1e-7)
-    assert image.note == ""
+    thermal = read_thermal(save(tmp_path, by_opencv(values, ".png")))
+    np.testing.assert_allclose(thermal.pixels, values / 255, atol=1e-7)
+    assert thermal.notes == ()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_color_thermal_becomes_luma(tmp_path: Path, dtype: type) -> None:
     values = ramp(3, dtype)
     top = np.iinfo(dtype).max
-    image = read_thermal(save(tmp_path, by_opencv(values, ".png")), window=(0, top))
+    thermal = read_thermal(save(tmp_path, by_opencv(values, ".png")), ThermalOptions((0, top)))
     expected = values @ np.array([0.299, 0.587, 0.114]) / top
-    np.testing.assert_allclose(image.pixels, expected, atol=0.51 / top)  # the luma is rounded to a level
+    np.testing.assert_allclose(thermal.pixels, expected, atol=0.51 / top)  # the luma is rounded to a level
 
 
 @pytest.mark.parametrize("value", [0, 7000])
 def test_a_constant_thermal_image_is_black_not_an_error(tmp_path: Path, value: int) -> None:
     counts = np.full((5, 6), value, np.uint16)
-    image = read_thermal(save(tmp_path, by_opencv(counts, ".png")))
-    assert np.array_equal(image.pixels, np.zeros((5, 6)))
-    assert f"constant {value}" in image.note
+    thermal = read_thermal(save(tmp_path, by_opencv(counts, ".png")))
+    assert np.array_equal(thermal.pixels, np.zeros((5, 6)))
+    assert f"constant {value}" in thermal.notes[0]
 
 
 @pytest.mark.parametrize("window", [(5, 5), (9, 2), (0, float("nan")), (float("-inf"), 3)])
 def test_an_empty_window_is_refused(tmp_path: Path, window: tuple[float, float]) -> None:
     path = save(tmp_path, by_opencv(ramp(1, np.uint16), ".png"))
     with pytest.raises(UsageError, match="expected LO below HI"):
-        read_thermal(path, window=window)
+        read_thermal(path, ThermalOptions(window))
 
 
 @pytest.mark.parametrize("name", ["nacht-ü-夜.png", "with space.png", "no_suffix"])

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from ivfuse.errors import InputError, OutputError, ShapeError, UsageError
-from ivfuse.image import write
-from ivfuse.image.read import read_visible, write_image
+from ivfuse.image import formats
+from ivfuse.image.formats import SUFFIXES
+from ivfuse.image.read import read_visible
+from ivfuse.image.write import write_image
+from ivfuse.runtime import files
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 LOSSLESS = (".png", ".tif", ".tiff", ".bmp", ".webp")
 
 
@@ -58,7 +60,10 @@ def test_jpeg_keeps_fine_color(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize(
     ("suffix", "depth"),
-    [*((suffix, 8) for suffix in SUFFIXES), *((suffix, 16) for suffix in write.DEEP_SUFFIXES)],
+    [
+        *((suffix, 8) for suffix in SUFFIXES),
+        *((suffix, 16) for suffix in formats.PNG.suffixes + formats.TIFF.suffixes),
+    ],
 )
 @pytest.mark.parametrize("shape", [(9, 7), (9, 7, 3)])
 def test_alpha_is_kept_where_the_format_can(
@@ -125,7 +130,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_rest(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if step == "replace":
-        monkeypatch.setattr(write.os, "replace", full)
+        monkeypatch.setattr(files.os, "replace", full)
     else:
         real = Path.open
 

@@ -11,13 +11,13 @@ import cv2
 import pytest
 
 from ivfuse.errors import UnknownNameError
-from ivfuse.image.pairing import Trio
+from ivfuse.image.pairing import FileTriple
 from ivfuse.metrics import CONVENTIONS, Scores, evaluate_arrays, folder
 from ivfuse.metrics.folder import Scored, means, score_files
 
 
 @pytest.fixture
-def trios(tmp_path: Path, scene) -> list[Trio]:
+def triples(tmp_path: Path, scene) -> list[FileTriple]:
     """Three triples of files; the fused image of the second is missing."""
     found = []
     for name, fused in (("one", scene.fused), ("two", None), ("three", scene.degraded)):
@@ -25,14 +25,14 @@ def trios(tmp_path: Path, scene) -> list[Trio]:
         for path, image in zip(paths, (scene.ir, scene.vi, fused), strict=True):
             if image is not None:
                 cv2.imwrite(str(path), image)
-        found.append(Trio(name, *paths))
+        found.append(FileTriple(name, *paths))
     return found
 
 
-def test_files_score_as_their_arrays_and_a_missing_one_is_a_failure(trios: list[Trio], scene) -> None:
+def test_files_score_as_their_arrays_and_a_missing_one_is_a_failure(triples: list[FileTriple], scene) -> None:
     told: list[tuple[str, str]] = []
-    scored = score_files(trios, ["en", "Qabf"], "li", on_progress=lambda *what: told.append(what))
-    assert [each.trio.name for each in scored] == ["one", "two", "three"]
+    scored = score_files(triples, ["en", "Qabf"], "li", on_progress=lambda *what: told.append(what))
+    assert [each.triple.name for each in scored] == ["one", "two", "three"]
     assert scored[0].scores is not None
     assert scored[0].scores.convention == "li"
     assert scored[0].scores.values == evaluate_arrays(scene.fused, scene.ir, scene.vi, ["EN", "Qabf"], "li")
@@ -48,39 +48,45 @@ def test_a_color_thermal_file_becomes_gray_as_the_convention_says(tmp_path: Path
         cv2.imwrite(str(path), image)
     for name in ("default", "tang"):
         gray = CONVENTIONS[name].to_gray(tinted[:, :, ::-1])
-        (scored,) = score_files([Trio("x", *paths)], ["MI"], name)
+        (scored,) = score_files([FileTriple("x", *paths)], ["MI"], name)
         assert scored.scores is not None
         assert scored.scores.values == evaluate_arrays(scene.fused, gray, scene.vi, ["MI"], name)
 
 
-def test_nothing_to_score_is_no_error(trios: list[Trio]) -> None:
+def test_nothing_to_score_is_no_error(triples: list[FileTriple]) -> None:
     assert score_files([], ["EN"]) == []
     assert all(math.isnan(value) for value in means([], ["EN", "SD"]).values())
 
 
-def test_unknown_names_are_refused_before_any_work(trios: list[Trio]) -> None:
+def test_unknown_names_are_refused_before_any_work(triples: list[FileTriple]) -> None:
     for names, convention in ((["XY"], "default"), (["EN"], "XY")):
         with pytest.raises(UnknownNameError):
-            score_files(trios, names, convention, on_progress=lambda *what: pytest.fail("work was done"))
+            score_files(triples, names, convention, on_progress=lambda *what: pytest.fail("work was done"))
 
 
-def test_means_leave_out_missing_values(trios: list[Trio]) -> None:
+def test_means_leave_out_missing_values(triples: list[FileTriple]) -> None:
     values = (1.0, math.nan, 4.0)
-    scored = [Scored(trios[0], Scores("default", {"CC": value})) for value in values]
-    assert means([*scored, Scored(trios[1], None, "lost")], ["CC"]) == {"CC": 2.5}
+    scored = [Scored(triples[0], Scores("default", {"CC": value})) for value in values]
+    assert means([*scored, Scored(triples[1], None, "lost")], ["CC"]) == {"CC": 2.5}
 
 
-def make_dying_scorer(_: object) -> Callable[[Trio], None]:
+def make_dying_scorer(_: object) -> Callable[[FileTriple], Scored]:
     """A handler whose process ends with the image that is called two."""
-    return lambda trio: os._exit(1) if trio.name == "two" else Scored(trio, Scores("default", {"EN": 1.0}))
+
+    def score(triple: FileTriple) -> Scored:
+        if triple.name == "two":
+            os._exit(1)
+        return Scored(triple, Scores("default", {"EN": 1.0}))
+
+    return score
 
 
 def test_a_process_that_dies_is_a_failure_of_its_image(
-    trios: list[Trio], monkeypatch: pytest.MonkeyPatch
+    triples: list[FileTriple], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder, "WORTH_PROCESSES", 0.0)
     monkeypatch.setattr(folder, "_MAKE_SCORER", f"{__name__}:make_dying_scorer")
-    scored = score_files(trios, ["EN"], jobs=2)
+    scored = score_files(triples, ["EN"], jobs=2)
     assert "ended unexpectedly" in scored[1].failure
     assert "fewer jobs" in scored[1].failure
     assert scored[2].scores == Scores("default", {"EN": 1.0})

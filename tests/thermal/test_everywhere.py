@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError
-from ivfuse.metrics.folder import Trio, score_files
-from ivfuse.thermal.read import ThermalOptions, read, read_colored, read_gray
+from ivfuse.image.pairing import FileTriple
+from ivfuse.metrics.folder import read_infrared, score_files
+from ivfuse.thermal.read import ThermalOptions, read_thermal
 from ivfuse.video.frame import Frame
 from ivfuse.video.image_sequence import ImageSource
 
@@ -25,36 +26,34 @@ def path(camera_file: Any, tmp_path: Path) -> Path:
 
 
 def test_a_gray_image_shows_the_temperatures(path: Path, celsius: np.ndarray) -> None:
-    shown = read_gray(path)
-    assert np.array_equal(shown.pixels, read(path, ThermalOptions()).pixels)
+    shown = read_thermal(path)
     assert (
         np.corrcoef(shown.pixels.ravel(), celsius.clip(*np.percentile(celsius, (1, 99))).ravel())[0, 1]
         > 0.999
     )
-    fixed = read_gray(path, (10.0, 50.0))
+    fixed = read_thermal(path, ThermalOptions((10.0, 50.0)))
     assert np.abs(fixed.pixels - (celsius - 10) / 40).max() < 0.002
-    assert "10" in fixed.note
-    assert "50" in fixed.note
+    assert "window 10 to 50" in fixed.notes[0]
 
 
 def test_color_stays_only_where_a_plain_file_has_some(path: Path, tmp_path: Path) -> None:
     tinted = np.random.default_rng(0).integers(0, 256, (6, 7, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "plain.png"), tinted)
-    assert read_colored(tmp_path / "plain.png").pixels.shape == (6, 7, 3)
-    assert read_colored(tmp_path / "plain.png", (0, 200)).pixels.shape == (6, 7)
-    assert read_colored(path).pixels.shape == (48, 64)
+    assert read_infrared(tmp_path / "plain.png").shape == (6, 7, 3)
+    assert read_infrared(tmp_path / "plain.png", (0, 200)).shape == (6, 7)
+    assert read_infrared(path).shape == (48, 64)
     with pytest.raises(InputError, match="no such file"):
-        read_colored(tmp_path / "none.jpg")
+        read_infrared(tmp_path / "none.jpg")
 
 
 def test_scores_are_of_the_temperatures(path: Path, tmp_path: Path) -> None:
-    gray = np.rint(read_gray(path).pixels * 255).astype(np.uint8)
+    gray = np.rint(read_thermal(path).pixels * 255).astype(np.uint8)
     copy, other = tmp_path / "copy.png", tmp_path / "other.png"
     cv2.imwrite(str(copy), gray)
     cv2.imwrite(str(other), np.random.default_rng(0).integers(0, 256, gray.shape, dtype=np.uint8))
     scores = [
         each.scores.values["CC"]
-        for each in score_files([Trio("a", ir, other, copy) for ir in (path, copy)], ["CC"])
+        for each in score_files([FileTriple("a", ir, other, copy) for ir in (path, copy)], ["CC"])
         if each.scores
     ]
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)  # the copy is rounded to 8 bit, the scored one too

@@ -12,7 +12,7 @@ import pytest
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.thermal.formats.flir_jpeg import read_flir
-from ivfuse.thermal.formats.jpeg_segments import maker_of
+from ivfuse.thermal.formats.registry import format_of
 from ivfuse.thermal.radiometry import Overrides
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -111,15 +111,14 @@ def test_an_impossible_emissivity_is_said_and_can_be_replaced(camera_file: Any, 
         Overrides(humidity=2.5)
 
 
-def test_makers_are_told_by_their_marks(flir: Any, camera_file: Any, tmp_path: Path) -> None:
+def test_formats_are_recognized_by_their_bytes(flir: Any, camera_file: Any, tmp_path: Path) -> None:
     (tmp_path / "plain.jpg").write_bytes(camera_file.drawn())
     (tmp_path / "dji.jpg").write_bytes(flir.dji_jpeg())
     (tmp_path / "junk.jpg").write_bytes(b"\xff\xd8\xff\xe1\0\1")
-    assert maker_of(camera_file.write(tmp_path / "flir.jpg")) == "flir"
-    assert maker_of(tmp_path / "dji.jpg") == "dji"
-    assert maker_of(tmp_path / "plain.jpg") is None
-    assert maker_of(tmp_path / "junk.jpg") is None
-    assert maker_of(tmp_path / "absent.jpg") is None
+    assert format_of(camera_file.write(tmp_path / "flir.jpg")).name == "FLIR radiometric JPEG"
+    assert format_of(tmp_path / "dji.jpg").name == "DJI R-JPEG"
+    for plain in ("plain.jpg", "junk.jpg", "absent.jpg"):
+        assert format_of(tmp_path / plain).name == "image"
 
 
 def oracle_rows() -> list[dict[str, str]]:

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ivfuse.errors import InputError, IvfuseError
-from ivfuse.thermal.read import ThermalOptions, read, read_both
+from ivfuse.fusion.pipeline import read_pair
+from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
 
 Patch = Callable[[bytearray], None]
 
@@ -94,7 +95,7 @@ def test_a_wrong_number_is_one_clear_line(whole: Any, tmp_path: Path, change: Pa
     change(block)
     path = rebuilt(whole, bytes(block), tmp_path / "f.jpg")
     with pytest.raises(InputError, match=said) as caught:
-        read(path, ThermalOptions())
+        read_thermal(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -122,7 +123,7 @@ def test_chunks_that_are_missing_doubled_or_cut_are_said(flir: Any, whole: Any, 
         path = tmp_path / "f.jpg"
         path.write_bytes(flir.with_segments(whole.drawn(), [(0xE1, chunk) for chunk in some]))
         with pytest.raises(InputError, match=said):
-            read(path, ThermalOptions())
+            read_thermal(path)
 
 
 def test_a_damaged_photo_spoils_only_what_needs_it(whole: Any, tmp_path: Path) -> None:
@@ -131,15 +132,15 @@ def test_a_damaged_photo_spoils_only_what_needs_it(whole: Any, tmp_path: Path) -
     block[at + 32 : at + 36] = b"\xff\xd8\xff\xdb"
     block[at + 40 :] = bytes(len(block) - at - 40)
     path = rebuilt(whole, bytes(block), tmp_path / "f.jpg")
-    assert read(path, ThermalOptions()).celsius is not None
+    assert read_thermal(path).celsius is not None
     with pytest.raises(InputError, match="JPEG"):
-        read_both(path, ThermalOptions())
+        read_camera_file(path)
 
 
 def test_parameters_that_part_the_images_are_said(whole: Any, tmp_path: Path) -> None:
     path = whole.with_(alignment=(1.2, 30_000, 0)).write(tmp_path / "f.jpg")
     with pytest.raises(InputError, match=r"do not overlap .* give a visible image"):
-        read_both(path, ThermalOptions())
+        read_pair(path, None, ThermalOptions())
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -157,9 +158,9 @@ def test_cut_and_flipped_files_raise_nothing_but_our_errors(
     path.write_bytes(content[:cut])
     tracemalloc.start()
     try:
-        for reader in (read, read_both):
+        for reader in (read_thermal, read_camera_file):
             with contextlib.suppress(IvfuseError):
-                reader(path, ThermalOptions())  # type: ignore[operator]
+                reader(path)
         assert tracemalloc.get_traced_memory()[1] < 64_000_000
     finally:
         tracemalloc.stop()

@@ -10,14 +10,23 @@ import cv2
 import numpy as np
 import pytest
 
+from ivfuse.fusion.pipeline import read_pair
 from ivfuse.image.color import luma
+from ivfuse.image.read import Visible
 from ivfuse.registration.camera import Box, cut, onto, overlap, without_frame
 from ivfuse.registration.parallax import find_shift
 from ivfuse.synthetic.street import Scene, street_scene
-from ivfuse.thermal.formats.flir_records import Alignment
-from ivfuse.thermal.read import ThermalOptions, read_both
+from ivfuse.thermal.formats.base import PhotoGeometry
+from ivfuse.thermal.read import Thermal, ThermalOptions
 
 Texture = Callable[..., np.ndarray]
+
+
+def read_both(path: Path, options: ThermalOptions) -> tuple[Thermal, Visible]:
+    """Both images of one file on one grid."""
+    pair = read_pair(path, None, options)
+    assert pair.aligned
+    return pair.thermal, pair.visible
 
 
 def dots(height: int, width: int, *at: tuple[int, int]) -> np.ndarray:
@@ -48,7 +57,7 @@ def test_a_thing_lies_at_one_place_in_both(ratio: float, x: int, y: int, zoom: f
     rows, columns = np.mgrid[:75, :100]
     thermal += np.exp(-((rows - at_row) ** 2 + (columns - at_column) ** 2) / 4).astype(np.float32)
     photo[:, 0] = photo[:, -1] = photo[0] = photo[-1] = 40  # no black frame
-    grid = overlap(photo, (75, 100), Alignment(ratio, x, y), zoom)
+    grid = overlap(photo, (75, 100), PhotoGeometry(ratio, x, y), zoom)
     seen = cut(photo, grid)
     seen[seen < 0.5] = 0
     found = center(onto(thermal, grid, smooth=True))
@@ -58,16 +67,16 @@ def test_a_thing_lies_at_one_place_in_both(ratio: float, x: int, y: int, zoom: f
 
 def test_the_grid_is_the_photos_own_or_as_fine_as_the_thermal() -> None:
     photo = np.full((300, 400), 90, np.uint8)
-    fine = overlap(photo, (75, 100), Alignment(2.0, 0, 0))
+    fine = overlap(photo, (75, 100), PhotoGeometry(2.0, 0, 0))
     assert (fine.height, fine.width) == (150, 200)
     assert np.array_equal(cut(photo, fine), photo[75:225, 100:300].astype(np.float32) / 255)
-    coarse = overlap(photo, (600, 800), Alignment(2.0, 0, 0))
+    coarse = overlap(photo, (600, 800), PhotoGeometry(2.0, 0, 0))
     assert (coarse.height, coarse.width) == (600, 800)
 
 
 def test_what_the_thermal_sees_beyond_the_photo_is_left_out() -> None:
     photo = np.full((300, 400), 90, np.uint8)
-    grid = overlap(photo, (75, 100), Alignment(0.8, 50, 0))
+    grid = overlap(photo, (75, 100), PhotoGeometry(0.8, 50, 0))
     assert grid.box == Box(0, 0, 400, 300)
 
 
@@ -124,7 +133,7 @@ def test_temperatures_lie_where_they_belong_after_the_shift(
     camera: Any, street: Scene, tmp_path: Path
 ) -> None:
     thermal, visible = read_both(camera.write(tmp_path / "f.jpg"), ThermalOptions())
-    (note,) = [note for note in thermal.notes if note.startswith("moved by ")]
+    (note,) = [note for note in thermal.notes if note.startswith("shifted by ")]
     moved = [int(word.strip(",")) for word in note.split()[2:4]]
     assert moved == pytest.approx([10, 6], abs=3)
     # the photo is cut from the street pixel by pixel, so that it says where the grid lies

@@ -57,7 +57,7 @@ def test_scales_make_degrees_of_counts(text: str, counts: float, degrees: float)
 
 @pytest.mark.parametrize("text", ["0.01", "K", "0K", "-1K", "1X", "nan"])
 def test_what_is_no_scale_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--scale: found .* like 0\.01K"):
+    with pytest.raises(UsageError, match=r"scale: found .* like 0\.01K"):
         parse_scale(text)
 
 

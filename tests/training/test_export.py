@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from ivfuse.errors import InputError, IvfuseError  # noqa: E402
+from ivfuse.fusion.manifest import add_method, put_entry, read_manifest  # noqa: E402
 from ivfuse.fusion.method import MethodInfo  # noqa: E402
 from ivfuse.fusion.onnx_method import OnnxMethod  # noqa: E402
 from ivfuse.fusion.pipeline import Fuser  # noqa: E402
@@ -46,10 +47,10 @@ def test_the_graph_is_compared_with_torch_on_five_sizes(exported: export.Exporte
 
 def test_what_is_said_of_the_file_is_true(exported: export.Exported, small_net: Any) -> None:
     content = exported.path.read_bytes()
-    assert exported.sha256 == hashlib.sha256(content).hexdigest()
-    assert exported.size == len(content)
+    assert exported.facts["sha256"] == hashlib.sha256(content).hexdigest()
+    assert exported.facts["size"] == len(content)
     parts = (small_net.encoder_ir, small_net.encoder_vi, small_net.cam, small_net.decoder)
-    assert exported.parameters == sum(p.numel() for part in parts for p in part.parameters())
+    assert exported.facts["parameters"] == sum(p.numel() for part in parts for p in part.parameters())
     names = {x.name for x in onnx.load(str(exported.path)).graph.input}
     assert names == {"ir", "vi", "level"}
 
@@ -103,3 +104,31 @@ def test_fuse_takes_weights_in_place_of_a_method(
     said = ivfuse_cli("fuse", ir, vi, "-o", out, "--weights", weights, "--method", "average")
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "--weights takes the place of --method" in said.err
+
+
+def test_an_export_becomes_a_method_of_a_manifest(
+    exported: export.Exported,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    texture: Callable[..., np.ndarray],
+) -> None:
+    manifest = exported.path.with_name("manifest.toml")
+    manifest.write_text("# mine\n\n[models.other]\n" + OTHER, encoding="utf-8")
+    add_method(manifest, "small", exported.facts, "a small one")
+    text = manifest.read_text(encoding="utf-8")
+    assert text.startswith("# mine\n")
+    assert read_manifest(manifest).models.keys() == {"other", "small"}
+    put_entry(manifest, "small", {"reach": 64, "summary": 'with "quotes"'})
+    add_method(manifest, "small", exported.facts, "not taken")
+    entry = read_manifest(manifest).models["small"]
+    assert (entry.info.reach, entry.info.summary) == (64, 'with "quotes"')
+    assert read_manifest(manifest).models["other"].sha256 == "0" * 64
+    monkeypatch.setenv("IVFUSE_WEIGHTS", str(manifest.parent))
+    pair = texture(40, 50), texture(40, 50, seed=1)
+    assert np.array_equal(Fuser("small").fuse(*pair), Fuser(exported.path).fuse(*pair))
+
+
+OTHER = (
+    'file = "other.onnx"\nsha256 = "' + "0" * 64 + '"\nsize = 1\nsummary = "other"\npaper = "none"\n'
+    'parameters = 1\nvariant = "fixed"\nlicense = "MIT"\nversion = "1"\n'
+)

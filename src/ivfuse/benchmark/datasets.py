@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ivfuse.errors import InputError, UnknownNameError
-from ivfuse.image.pairing import Pair, Pairing, pair_folder, pair_folders
+from ivfuse.image.pairing import FilePair, Pairing, pair_folder, pair_folders
+from ivfuse.thermal.formats.registry import holds_photo
 
 _GENERIC = frozenset({"test", "val", "train", "testing", "eval", "data", "images", "input", "fusion"})
 
@@ -82,7 +83,7 @@ class DataSet:
     layout: str
 
     @property
-    def pairs(self) -> tuple[Pair, ...]:
+    def pairs(self) -> tuple[FilePair, ...]:
         """The pairs, sorted by name."""
         return self.pairing.pairs
 
@@ -206,7 +207,7 @@ def _find(root: Path, known: KnownSet | None) -> tuple[Pairing, str]:
     for ir, vi in known.layouts if known else ():
         if (root / ir).is_dir() and (root / vi).is_dir():
             return pair_folders(root / ir, root / vi), f"{ir}/ + {vi}/, the usual layout of the set"
-    pairing = pair_folder(root)
+    pairing = pair_folder(root, holds_photo)
     if not pairing.pairs:
         return pairing, ""
     ir, vi = (path.parent.name for path in (pairing.pairs[0].ir, pairing.pairs[0].vi))

@@ -13,8 +13,8 @@ from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.manifest import load_manifest
 from ivfuse.fusion.registry import list_methods, method_info
 from ivfuse.image.pairing import match_fused
-from ivfuse.image.read import Window
-from ivfuse.metrics import EIGHT, METRICS, get_convention, get_metric
+from ivfuse.metrics import EIGHT, SEEING, expand_names, get_convention
+from ivfuse.thermal.tone_mapping import Window
 
 _NAME = re.compile(r"\w[\w.+ -]*")
 
@@ -49,6 +49,7 @@ class Plan:
         ir_window: thermal values that become black and white.
         threads: of a method; ``None`` leaves it to its runtime.
         seed: of the bootstrap.
+        seeing: measures of targets and naturalness, under the first convention; they are not ranked.
     """
 
     sets: tuple[DataSet, ...]
@@ -59,6 +60,12 @@ class Plan:
     ir_window: Window | None = None
     threads: int | None = None
     seed: int = 0
+    seeing: tuple[str, ...] = SEEING
+
+    def measured(self, convention: str) -> list[str]:
+        """All metrics that are measured under a convention, ranked or not."""
+        also = self.seeing if convention == self.conventions[0] else ()
+        return list(dict.fromkeys((*self.metrics, *also)))
 
     @property
     def tasks(self) -> int:
@@ -83,7 +90,7 @@ def make_plan(
         out: where the report goes.
         methods: ``all``, ``none``, or names with commas between.
         fused: results of other programs, ``NAME=DIR`` each. With several sets DIR holds a folder for each.
-        metrics: ``all`` or names with commas between; the eight of the common tables if not given.
+        metrics: ``all``, families or names with commas between; the eight of the common tables if not given.
         conventions: names; ``default`` if none is given.
         choices: further fields of :class:`Plan`.
 
@@ -129,12 +136,10 @@ def method_names(text: str) -> list[str]:
 def _metric_names(text: str | None) -> list[str]:
     if text is None:
         return list(EIGHT)
-    if text.strip().casefold() == "all":
-        return list(METRICS)
-    names = [get_metric(part.strip()).name for part in text.split(",") if part.strip()]
+    names = expand_names(part.strip() for part in text.split(",") if part.strip())
     if not names:
         raise UsageError(f"--metrics {text!r} names no metric; `ivfuse metrics` lists them")
-    return list(dict.fromkeys(names))
+    return names
 
 
 def _version(name: str) -> str:
@@ -160,14 +165,14 @@ def _brought(text: str, sets: Sequence[DataSet]) -> Entry:
             brought[data.name] = {}
             unmatched[data.name] = (f"no folder {data.name}/ in {root.name}/",)
             continue
-        trios = match_fused(data.pairing, place)
-        brought[data.name] = {trio.name: trio.fused for trio in trios.trios}
-        left = [path for path in trios.orphans if path not in data.pairing.orphans]
+        triples = match_fused(data.pairing, place)
+        brought[data.name] = {triple.name: triple.fused for triple in triples.triples}
+        left = [path for path in triples.orphans if path not in data.pairing.orphans]
         if not apart and len(sets) > 1:
             left = []  # they may belong to another set
         unmatched[data.name] = (
             *(f"belongs to no pair: {path.name}" for path in left),
-            *(f"ambiguous: {line}" for line in trios.ambiguous if line not in data.pairing.ambiguous),
+            *(f"ambiguous: {line}" for line in triples.ambiguous if line not in data.pairing.ambiguous),
         )
     if not any(brought.values()):
         raise InputError(f"{root}: no fused image of any pair, expected files with the pairs' names")

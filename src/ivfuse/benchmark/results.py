@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ivfuse.benchmark import statistics
 from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.published import Quote, quotes_for
 from ivfuse.benchmark.run import Outcome, Problem
+from ivfuse.benchmark.seeing import SeeingTable, column, seeing_table, weights
 from ivfuse.benchmark.statistics import Friedman, SignedRank, Spread, Values
 from ivfuse.metrics import get_metric, mean_ranks
 
@@ -88,6 +90,7 @@ class Results:
         overall: method -> mean rank averaged over the sets, under the first convention.
         failed: method -> images without scores, over all sets.
         pairs: how many there are over all sets.
+        seeing: targets and naturalness, set by set.
     """
 
     plan: Plan
@@ -97,11 +100,19 @@ class Results:
     overall: dict[str, float]
     failed: dict[str, int]
     pairs: int
+    seeing: tuple[SeeingTable, ...] = ()
 
     @property
     def methods(self) -> list[str]:
         """All methods, best first; those with failures after all others."""
         return sorted(self.overall, key=lambda each: (self.failed[each] > 0, self.overall[each]))
+
+    def targets_lost(self, method: str) -> float:
+        """Share of the targets of all sets that a method loses; NaN where there are none."""
+        found = [table.spreads[method].get("targets_lost") for table in self.seeing]
+        spreads = [each for each in found if each is not None and each.items]
+        total = sum(each.items for each in spreads)
+        return sum(each.mean * each.items for each in spreads) / total if total else math.nan
 
     @property
     def leading(self) -> list[Board]:
@@ -138,43 +149,38 @@ def collect(plan: Plan, outcome: Outcome) -> Results:
     failed = {name: sum(board.failed[name] for board in leading) for name in names}
     costs = {name: _cost(outcome, name) for name in names}
     pairs = sum(len(data.pairs) for data in plan.sets)
-    return Results(plan, boards, costs, tuple(outcome.problems), overall, failed, pairs)
+    seeing = tuple(seeing_table(plan, outcome, index) for index in range(len(plan.sets)))
+    return Results(plan, boards, costs, tuple(outcome.problems), overall, failed, pairs, seeing)
 
 
 def _board(plan: Plan, outcome: Outcome, index: int, convention: str) -> Board:
     data = plan.sets[index]
     board = Board(data.name, convention, tuple(pair.name for pair in data.pairs), {}, {}, {})
     for entry in plan.entries:
-        rows: list[Mapping[str, float | None]] = []
+        rows: list[Mapping[str, Any] | None] = []
         reasons: dict[str, Counter[str]] = {name: Counter() for name in plan.metrics}
         failed = 0
         for pair in data.pairs:
             record = outcome.records.get((data.name, entry.name, pair.name))
-            scores = record.scores[convention] if record else {"values": {}, "reasons": {}}
+            rows.append(record.scores[convention] if record else None)
             failed += record is None
-            rows.append(scores["values"])
-            for name, reason in scores["reasons"].items():
+            for name, reason in (rows[-1] or {"reasons": {}})["reasons"].items():
                 if name in reasons:
                     reasons[name][reason] += 1
-        board.values[entry.name] = {name: _column(rows, name) for name in plan.metrics}
+        board.values[entry.name] = {name: column(rows, name) for name in plan.metrics}
+        board.spreads[entry.name] = {
+            name: statistics.spread(values, plan.seed, weights(rows, name))
+            for name, values in board.values[entry.name].items()
+        }
         board.failed[entry.name], board.reasons[entry.name] = failed, reasons
     _describe(board, plan)
     board.quotes = quotes_for(data, convention, plan.metrics)
     return board
 
 
-def _column(rows: Sequence[Mapping[str, float | None]], name: str) -> Values:
-    found = (row.get(name) for row in rows)
-    return np.array([math.nan if value is None else value for value in found], np.float64)
-
-
 def _describe(board: Board, plan: Plan) -> None:
     """Fill in what follows from the values."""
     names = list(board.values)
-    board.spreads = {
-        method: {name: statistics.spread(values, plan.seed) for name, values in columns.items()}
-        for method, columns in board.values.items()
-    }
     means = {method: {name: one.mean for name, one in row.items()} for method, row in board.spreads.items()}
     board.mean_rank = mean_ranks(means)
     signs = {name: 1.0 if get_metric(name).higher_is_better else -1.0 for name in plan.metrics}

@@ -18,8 +18,8 @@ from ivfuse.benchmark.plan import Entry, Plan, digest
 from ivfuse.benchmark.store import Record, Store, file_digest, metrics_version
 from ivfuse.benchmark.tasks import FuseJob, ScoreJob, Setup
 from ivfuse.errors import InputError
-from ivfuse.fusion.batch import make_folder
-from ivfuse.image.pairing import Pair
+from ivfuse.image.pairing import FilePair
+from ivfuse.runtime.files import make_folder
 from ivfuse.runtime.processes import Reply, Worker, ask_all, available_cpus
 
 Stage = Literal["fuse", "score"]
@@ -105,7 +105,7 @@ class _Run:
 
     def score_all(self) -> None:
         """Score every pair's images, on several processors."""
-        requests: list[tuple[DataSet, Pair, ScoreJob]] = []
+        requests: list[tuple[DataSet, FilePair, ScoreJob]] = []
         for data in self.plan.sets:
             for pair in data.pairs:
                 job = self._score_job(data, pair)
@@ -133,7 +133,7 @@ class _Run:
             for worker in workers.values():
                 worker.close()
 
-    def _fuse(self, data: DataSet, pair: Pair, entry: Entry, worker: Worker) -> None:
+    def _fuse(self, data: DataSet, pair: FilePair, entry: Entry, worker: Worker) -> None:
         place = (data.name, entry.name, pair.name)
         what = f"fuse {data.name} {pair.name} {entry.name}"
         try:
@@ -155,7 +155,7 @@ class _Run:
             self._fail(place, "fuse", reply.failure)
         self.tell(what, False)
 
-    def _score_job(self, data: DataSet, pair: Pair) -> ScoreJob:
+    def _score_job(self, data: DataSet, pair: FilePair) -> ScoreJob:
         """What is still to be scored of a pair; images that are not there are noted."""
         fused = {}
         wanted: dict[str, dict[str, list[str]]] = {}
@@ -170,7 +170,7 @@ class _Run:
                 fused[entry.name], wanted[entry.name] = path, todo
         return ScoreJob(pair.ir, pair.vi, fused, wanted, self.plan.ir_window)
 
-    def _image(self, data: DataSet, pair: Pair, entry: Entry) -> Any:
+    def _image(self, data: DataSet, pair: FilePair, entry: Entry) -> Any:
         """The fused file, with its record in ``fused``; ``None`` if there is none."""
         place = (data.name, entry.name, pair.name)
         if entry.brought is None:
@@ -196,11 +196,11 @@ class _Run:
             if record.scores.get(convention, {}).get("key") != key:
                 record.scores.pop(convention, None)
             there = record.scores.get(convention, {}).get("values", {})
-            if missing := [name for name in self.plan.metrics if name not in there]:
+            if missing := [name for name in self.plan.measured(convention) if name not in there]:
                 todo[convention] = missing
         return todo
 
-    def _keep_scores(self, data: DataSet, pair: Pair, job: ScoreJob, reply: Reply) -> None:
+    def _keep_scores(self, data: DataSet, pair: FilePair, job: ScoreJob, reply: Reply) -> None:
         for method, conventions in job.wanted.items():
             place = (data.name, method, pair.name)
             record = self.fused[place]
@@ -214,18 +214,18 @@ class _Run:
                     continue
                 kept = record.scores.setdefault(
                     convention,
-                    {"key": self._score_key(data, pair, record), "values": {}, "reasons": {}},
+                    {"key": self._score_key(data, pair, record), "values": {}, "reasons": {}, "counts": {}},
                 )
-                kept["values"].update(found["values"])
-                kept["reasons"].update(found["reasons"])
+                for what in ("values", "reasons", "counts"):
+                    kept[what].update(found[what])
             if failures:
                 self._fail(place, "score", failures[0])
             self.store.save(*place, record)
 
-    def _score_key(self, data: DataSet, pair: Pair, record: Record) -> str:
+    def _score_key(self, data: DataSet, pair: FilePair, record: Record) -> str:
         return digest(record.digest, *self._sources(data, pair), self._choices(), metrics_version())
 
-    def _sources(self, data: DataSet, pair: Pair) -> tuple[str, str]:
+    def _sources(self, data: DataSet, pair: FilePair) -> tuple[str, str]:
         """Digests of the sources, each read once."""
         place = (data.name, pair.name)
         if place not in self.digests:

@@ -28,6 +28,7 @@ class Spread:
         mean: NaN without values.
         sd: of a sample (divided by count - 1); NaN below two values.
         low, high: 95 % bootstrap interval of the mean; NaN below two values.
+        items: the sum of the weights; 0 where all values weigh alike.
     """
 
     count: int
@@ -35,6 +36,7 @@ class Spread:
     sd: float
     low: float
     high: float
+    items: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,20 @@ class Friedman:
     difference: float
 
 
-def spread(values: Sequence[float] | Values, seed: int = 0) -> Spread:
+def spread(values: Sequence[float] | Values, seed: int = 0, weights: Values | None = None) -> Spread:
     """Describe values; those that are not finite are left out.
 
     Args:
         values: any number of them.
         seed: of the bootstrap; the same seed and values give the same interval.
+        weights: what each value counts, such as the number of targets that it is a share of. The mean is then
+            over these, and there is no deviation; the bootstrap draws whole images still.
     """
     found = np.asarray(values, np.float64)
-    found = found[np.isfinite(found)]
+    finite = np.isfinite(found)
+    if weights is not None:
+        return _weighted(found[finite & (weights > 0)], weights[finite & (weights > 0)], seed)
+    found = found[finite]
     if not found.size:
         return Spread(0, math.nan, math.nan, math.nan, math.nan)
     low, high = bootstrap_mean(found, seed)
@@ -89,13 +96,24 @@ def spread(values: Sequence[float] | Values, seed: int = 0) -> Spread:
     return Spread(int(found.size), float(found.mean()), sd, low, high)
 
 
-def bootstrap_mean(values: Values, seed: int = 0, level: float = 0.95) -> tuple[float, float]:
+def _weighted(values: Values, weights: Values, seed: int) -> Spread:
+    if not values.size:
+        return Spread(0, math.nan, math.nan, math.nan, math.nan)
+    low, high = bootstrap_mean(values, seed, weights=weights)
+    mean = float(np.average(values, weights=weights))
+    return Spread(int(values.size), mean, math.nan, low, high, round(float(weights.sum())))
+
+
+def bootstrap_mean(
+    values: Values, seed: int = 0, level: float = 0.95, weights: Values | None = None
+) -> tuple[float, float]:
     """Percentile interval of the mean over resamples of the images.
 
     Args:
         values: finite values, one per image.
         seed: of the generator.
         level: how often the interval should hold the mean.
+        weights: positive, one per value; all alike if not given.
 
     Returns:
         Its ends; NaN below two values.
@@ -107,7 +125,10 @@ def bootstrap_mean(values: Values, seed: int = 0, level: float = 0.95) -> tuple[
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, values.size, size=(RESAMPLES, values.size))
     tail = 50 * (1 - level)
-    low, high = np.percentile(values[drawn].mean(axis=1), (tail, 100 - tail))
+    means = values[drawn].mean(axis=1)
+    if weights is not None:
+        means = (values * weights)[drawn].sum(axis=1) / weights[drawn].sum(axis=1)
+    low, high = np.percentile(means, (tail, 100 - tail))
     return float(low), float(high)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ivfuse.benchmark.plan import digest
 from ivfuse.errors import InputError
-from ivfuse.image.write import write_bytes
+from ivfuse.runtime.files import write_atomic
 
 FORMAT = 1  # of the records; another number makes all of them void
 
@@ -29,7 +29,7 @@ class Record:
         peak: largest memory of the method's process up to this image, in MiB; 0 if unknown.
         height, width: of the image.
         notes: what was done to the inputs.
-        scores: convention -> ``{"key": ..., "values": {...}, "reasons": {...}}``.
+        scores: convention -> ``{"key": ..., "values": {...}, "reasons": {...}, "counts": {...}}``.
     """
 
     key: str = ""
@@ -69,7 +69,7 @@ class Store:
             OutputError: it cannot be written.
         """
         text = json.dumps({"format": FORMAT, "record": vars(record)}, allow_nan=False)
-        write_bytes(self._path(data, method, pair), text.encode())
+        write_atomic(self._path(data, method, pair), text.encode())
 
     def _path(self, data: str, method: str, pair: str) -> Path:
         return self.out / "records" / data / method / f"{pair}.json"

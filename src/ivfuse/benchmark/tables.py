@@ -16,8 +16,10 @@ from typing import Any
 import ivfuse
 from ivfuse.benchmark.published import Quote
 from ivfuse.benchmark.results import Board, Cost, Results
-from ivfuse.image.write import write_bytes
+from ivfuse.benchmark.seeing import SeeingTable
+from ivfuse.benchmark.statistics import Spread
 from ivfuse.metrics import get_metric
+from ivfuse.runtime.files import write_atomic
 
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -28,7 +30,7 @@ _TEX = {
 
 
 def write_tables(results: Results, folder: Path) -> list[Path]:
-    """Write all tables: three as CSV, everything as JSON, and what papers show as Markdown and LaTeX.
+    """Write all tables: four as CSV, everything as JSON, and what papers show as Markdown and LaTeX.
 
     Args:
         results: what was measured.
@@ -44,12 +46,13 @@ def write_tables(results: Results, folder: Path) -> list[Path]:
         "images.csv": _csv(_image_rows(results)),
         "summary.csv": _csv(_summary_rows(results)),
         "tests.csv": _csv(_test_rows(results)),
+        "seeing.csv": _csv(_seeing_rows(results)),
         "results.json": json.dumps(as_json(results), indent=1, allow_nan=False) + "\n",
         "tables.md": markdown(results),
         "tables.tex": latex(results),
     }
     for name, text in texts.items():
-        write_bytes(folder / name, text.encode())
+        write_atomic(folder / name, text.encode())
     return [folder / name for name in texts]
 
 
@@ -82,6 +85,7 @@ def as_json(results: Results) -> dict[str, Any]:
             for name in results.methods
         ],
         "boards": [_board_json(board) for board in results.boards],
+        "seeing": [_seeing_json(results, table) for table in results.seeing],
         "problems": [asdict(problem) for problem in results.problems],
         "remarks": results.remarks(),
     }
@@ -102,6 +106,7 @@ def markdown(results: Results) -> str:
         lines += ["", "Mean ± sd over images; **best**, *second*; † values on fewer images (count)."]
         lines += _sources(board)
         parts.append("\n".join(lines))
+    parts += [part for table in results.seeing for part in _seeing_parts(results, table)]
     parts.append("\n".join(["### Cost per image", "", *_md_table(_cost_rows(results))]))
     if results.problems:
         head = f"### {len(results.problems)} images without scores"
@@ -117,8 +122,8 @@ def latex(results: Results) -> str:
         marks = {(0, name): r"\textbf{{{}}}" for name in board.best}
         marks |= {(1, name): r"\underline{{{}}}" for name in board.best}
         heads = [
-            f"{name} $\\{'uparrow' if get_metric(name).higher_is_better else 'downarrow'}$"
-            for name in map(_tex, board.best)
+            f"{_tex(name)} $\\{'uparrow' if get_metric(name).higher_is_better else 'downarrow'}$"
+            for name in board.best
         ]
         lines = [
             f"% {board.data}: {len(board.pairs)} pairs, convention {board.convention}; mean and sd",
@@ -287,6 +292,61 @@ def _test_rows(results: Results) -> Iterable[list[Any]]:
                 best = board.best[name][0]
                 row = [board.data, board.convention, name, method, best]
                 yield [*row, test.count, test.statistic, _cell(test.p)]
+
+
+def seeing_cells(table: SeeingTable, family: str, methods: Iterable[str]) -> list[list[str]]:
+    """A head and a row per method: the measures of a family; shares in percent."""
+    names = table.family(family)
+    return [["method", *map(_headed, names)]] + [
+        [method, *(_seen(table.spreads[method][name]) for name in names)] for method in methods
+    ]
+
+
+def seeing_counts(table: SeeingTable, family: str) -> str:
+    """How many images and targets the measures of a family are over."""
+    found: dict[str, list[str]] = {}
+    for name in table.family(family):
+        spread = max((row[name] for row in table.spreads.values()), key=lambda each: each.count)
+        count = f"{spread.count or 'no'} image{'' if spread.count == 1 else 's'}"
+        if not spread.count and table.reasons[name]:
+            count += f", since {table.reasons[name].most_common(1)[0][0]}"
+        found.setdefault(f"{spread.items} targets in {count}" if spread.items else count, []).append(name)
+    return "; ".join(f"{count} ({', '.join(names)})" for count, names in found.items())
+
+
+def _seen(spread: Spread) -> str:
+    return f"{100 * spread.mean:.1f} %" if spread.items else shown(spread.mean)
+
+
+def _seeing_parts(results: Results, table: SeeingTable) -> Iterable[str]:
+    for family in ("targets", "naturalness"):
+        if table.family(family):
+            rows = _md_table(seeing_cells(table, family, results.methods))
+            counts = f"Over {seeing_counts(table, family)}."
+            yield "\n".join([f"### {table.data}: {family}", "", *rows, "", counts])
+
+
+def _seeing_json(results: Results, table: SeeingTable) -> dict[str, Any]:
+    return {
+        "set": table.data,
+        "methods": {
+            method: {
+                name: {key: _plain(value) for key, value in asdict(spread).items()}
+                for name, spread in table.spreads[method].items()
+            }
+            for method in results.methods
+        },
+        "no_value": {name: dict(reasons) for name, reasons in table.reasons.items() if reasons},
+    }
+
+
+def _seeing_rows(results: Results) -> Iterable[list[Any]]:
+    yield ["set", "method", "measure", "value", "low95", "high95", "images", "targets"]
+    for table in results.seeing:
+        for method in results.methods:
+            for name, spread in table.spreads[method].items():
+                cells = map(_cell, (spread.mean, spread.low, spread.high))
+                yield [table.data, method, name, *cells, spread.count, spread.items or ""]
 
 
 def _csv(rows: Iterable[list[Any]]) -> str:

@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 
 from ivfuse.errors import reason_of
-from ivfuse.fusion.pipeline import Fuser, write_fused
+from ivfuse.fusion.outputs import FusedImage
+from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.color import luma, resize_to
-from ivfuse.image.read import Window, read_visible
+from ivfuse.image.read import read_visible
 from ivfuse.metrics import Scorer, get_convention
 from ivfuse.metrics.evaluate import to_levels
+from ivfuse.metrics.folder import read_infrared
 from ivfuse.metrics.triple import Levels
-from ivfuse.thermal.read import read_colored
+from ivfuse.thermal.read import ThermalOptions
+from ivfuse.thermal.tone_mapping import Window
 
 
 @dataclass(frozen=True)
@@ -70,20 +73,21 @@ class ScoreJob:
 
 def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
     """Make the function that fuses pairs with one method and measures what it costs."""
-    fuser = Fuser(setup.method, ir_window=setup.ir_window, threads=setup.threads)
+    thermal = ThermalOptions() if setup.ir_window is None else ThermalOptions(setup.ir_window)
+    fuser = Fuser(setup.method, thermal=thermal, threads=setup.threads)
     warm = False
 
     def fuse(job: FuseJob) -> Fused:
         nonlocal warm
         if not warm:  # the first call loads and tunes things that no later one pays for
-            fuser.combine(fuser.load(job.ir, job.vi))
+            fuser.fuse_pair(fuser.read(job.ir, job.vi))
             warm = True
-        loaded = fuser.load(job.ir, job.vi)
+        pair = fuser.read(job.ir, job.vi)
         wall, cpu = time.perf_counter(), time.process_time()
-        fused = fuser.combine(loaded)
+        fused = fuser.fuse_pair(pair)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        written = write_fused(job.out, fused, loaded, 8, time.perf_counter())
-        return Fused(wall, cpu, peak_memory(), written.height, written.width, written.notes)
+        notes = pair.notes + FusedImage(job.out).write(job.out, pair, fused)
+        return Fused(wall, cpu, peak_memory(), fused.shape[0], fused.shape[1], notes)
 
     return fuse
 
@@ -91,15 +95,14 @@ def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
 def make_score(_: Any) -> Callable[[ScoreJob], dict[str, dict[str, dict[str, Any] | str]]]:
     """Make the function that scores the fused images of a pair.
 
-    Its answer: method -> convention -> values and reasons, or a line on why there are none.
+    Its answer: method -> convention -> values, reasons and counts, or a line on why there are none.
     """
     return score
 
 
 def score(job: ScoreJob) -> dict[str, dict[str, dict[str, Any] | str]]:
     """Score the fused images of a pair; sources are prepared once for all methods."""
-    vi = to_levels(read_visible(job.vi).pixels, job.vi.name)
-    ir = _thermal(job, (vi.shape[0], vi.shape[1]))
+    ir, vi = read_sources(job.ir, job.vi, job.ir_window)
     scorers: dict[str, Scorer] = {}
     answer: dict[str, dict[str, dict[str, Any] | str]] = {}
     for method, path in job.fused.items():
@@ -138,12 +141,13 @@ def _scores(scorer: Scorer, fused: Levels, names: Sequence[str]) -> dict[str, An
     values = {
         name: (float(value) if np.isfinite(value) else None) for name, value in found_scores.values.items()
     }
-    return {"values": values, "reasons": found_scores.reasons}
+    return {"values": values, "reasons": found_scores.reasons, "counts": found_scores.counts}
 
 
-def _thermal(job: ScoreJob, grid: tuple[int, int]) -> Levels:
-    """The thermal image in 8 bit on the visible's grid, as it was when the pair was fused."""
-    pixels = read_colored(job.ir, job.ir_window).pixels
-    if pixels.shape[:2] != grid:
-        pixels = resize_to(luma(pixels), *grid)
-    return to_levels(pixels, job.ir.name)
+def read_sources(ir: Path, vi: Path, ir_window: Window | None) -> tuple[Levels, Levels]:
+    """Read thermal and visible image in 8 bit, the thermal on the visible's grid as when they were fused."""
+    visible = to_levels(read_visible(vi).pixels, vi.name)
+    pixels = read_infrared(ir, ir_window)
+    if pixels.shape[:2] != visible.shape[:2]:
+        pixels = resize_to(luma(pixels), *visible.shape[:2])
+    return to_levels(pixels, ir.name), visible

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def build(verb: str | None = None) -> typer.Typer:
     """The application with one verb, or with all of them if ``verb`` is not the name of one."""
     app = typer.Typer(
-        add_completion=False,
+        add_completion=verb not in VERBS,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         no_args_is_help=True,

@@ -29,7 +29,9 @@ def benchmark(
     metrics: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="Names with commas between, or all; else the eight of the common tables."
+            metavar="NAMES",
+            help="Metrics to rank by: names, families or all, with commas between; else the eight of the "
+            "common tables.",
         ),
     ] = None,
     convention: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -98,10 +99,12 @@ def _table(results: Results) -> list[str]:
     from ivfuse.benchmark.tables import cost_cells
 
     metrics, sets = len(results.plan.metrics), len(results.plan.sets)
-    rows = [("method", "mean rank", "wall s", "CPU s", "peak MiB", "no image")]
+    rows = [("method", "mean rank", "wall s", "CPU s", "peak MiB", "no image", "targets lost")]
     for name in results.methods:
         wall, cpu, _, peak, _ = cost_cells(results.costs[name])
         missing = f"{results.failed[name]} of {results.pairs}" if results.failed[name] else "-"
-        rows.append((name, f"{results.overall[name]:.2f}", wall, cpu, peak, missing))
+        lost = results.targets_lost(name)
+        share = "-" if math.isnan(lost) else f"{100 * lost:.1f} %"
+        rows.append((name, f"{results.overall[name]:.2f}", wall, cpu, peak, missing, share))
     counts = f"{results.pairs} pairs, sets: {sets}, metrics: {metrics}"
     return [f"{counts}, convention {results.plan.conventions[0]}", *format_table(rows, "lr")]

@@ -11,7 +11,7 @@ import typer
 from ivfuse.errors import UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.image.read import Rgb
+    from ivfuse.image.arrays import Rgb
 
 Folder = Annotated[Path, typer.Option("-o", "--out", metavar="DIR", help="Folder to write into.")]
 TIMES: tuple[Literal["night", "day"], ...] = ("night", "day")
@@ -37,9 +37,10 @@ def demo(
     """
     width, height = _parse_size(size)
 
-    from ivfuse.fusion.batch import make_folder
     from ivfuse.fusion.pipeline import Fuser
-    from ivfuse.image.read import read_visible, write_image
+    from ivfuse.image.read import read_visible
+    from ivfuse.image.write import write_image
+    from ivfuse.runtime.files import make_folder
     from ivfuse.synthetic.street import street_scene
 
     fuser = Fuser(method)

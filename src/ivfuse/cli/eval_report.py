@@ -19,7 +19,7 @@ import typer
 from ivfuse.cli.tables import format_table
 
 if TYPE_CHECKING:
-    from ivfuse.image.pairing import Trios
+    from ivfuse.image.pairing import TriplePairing
     from ivfuse.metrics.folder import Scored
 
 _SHOWN = 5
@@ -32,13 +32,13 @@ class Report:
     Attributes:
         convention: the name of the convention that they follow.
         names: the metrics, in the order asked.
-        trios: the images and what was left over.
-        scored: what became of each image, in the order of the trios.
+        triples: the images and what was left over.
+        scored: what became of each image, in the order of the triples.
     """
 
     convention: str
     names: tuple[str, ...]
-    trios: Trios
+    triples: TriplePairing
     scored: tuple[Scored, ...]
 
     @property
@@ -52,6 +52,13 @@ class Report:
         from ivfuse.metrics.folder import means
 
         return means(self.scored, self.names)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many targets the means of their shares are over."""
+        from ivfuse.metrics.folder import counts
+
+        return counts(self.scored, self.names)
 
     def reasons(self, name: str) -> Counter[str]:
         """Why a metric has no value, and for how many images."""
@@ -67,7 +74,7 @@ class Report:
         Raises:
             OutputError: the file cannot be written.
         """
-        from ivfuse.image.write import write_bytes
+        from ivfuse.runtime.files import write_atomic
 
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
@@ -76,10 +83,10 @@ class Report:
             if each.scores is not None:
                 values = each.scores.values
                 table.writerow(
-                    [each.trio.name, self.convention, *(_cell(values[name]) for name in self.names)]
+                    [each.triple.name, self.convention, *(_cell(values[name]) for name in self.names)]
                 )
         table.writerow(["mean", self.convention, *(_cell(value) for value in self.means.values())])
-        write_bytes(path, text.getvalue().encode())
+        write_atomic(path, text.getvalue().encode())
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain values, for machines; a missing value is null."""
@@ -87,22 +94,24 @@ class Report:
             "convention": self.convention,
             "metrics": list(self.names),
             "mean": {name: _plain(value) for name, value in self.means.items()},
+            "targets": self.counts,
             "without_value": {name: dict(reasons) for name in self.names if (reasons := self.reasons(name))},
             "images": [
                 {
-                    "name": each.trio.name,
-                    "fused": str(each.trio.fused),
-                    "ir": str(each.trio.ir),
-                    "vi": str(each.trio.vi),
+                    "name": each.triple.name,
+                    "fused": str(each.triple.fused),
+                    "ir": str(each.triple.ir),
+                    "vi": str(each.triple.vi),
                     "values": {name: _plain(value) for name, value in each.scores.values.items()},
+                    "targets": each.scores.counts,
                 }
                 for each in self.scored
                 if each.scores is not None
             ],
-            "failed": [{"name": each.trio.name, "reason": each.failure} for each in self.failed],
-            "missing": list(self.trios.missing),
-            "orphans": [str(path) for path in self.trios.orphans],
-            "ambiguous": list(self.trios.ambiguous),
+            "failed": [{"name": each.triple.name, "reason": each.failure} for each in self.failed],
+            "missing": list(self.triples.missing),
+            "orphans": [str(path) for path in self.triples.orphans],
+            "ambiguous": list(self.triples.ambiguous),
         }
 
 
@@ -117,7 +126,7 @@ def say(report: Report, *, one: bool, images: bool, json: bool, quiet: bool) -> 
         quiet: leave out remarks on missing values and files.
     """
     for each in report.failed:
-        text = f"ivfuse: error: {each.failure}" if one else f"failed: {each.trio.name}: {each.failure}"
+        text = f"ivfuse: error: {each.failure}" if one else f"failed: {each.triple.name}: {each.failure}"
         typer.echo(text, err=True)
     if json:
         typer.echo(json_module.dumps(report.as_json(), indent=2))
@@ -136,12 +145,12 @@ def say(report: Report, *, one: bool, images: bool, json: bool, quiet: bool) -> 
 
 def _say_left_over(report: Report) -> None:
     """Name the pairs without a fused image and the files that fit nothing."""
-    if missing := report.trios.missing:
+    if missing := report.triples.missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         typer.echo(f"no fused image: {', '.join(missing[:_SHOWN])}{more}", err=True)
-    for path in report.trios.orphans:
+    for path in report.triples.orphans:
         typer.echo(f"no partner: {path}", err=True)
-    for group in report.trios.ambiguous:
+    for group in report.triples.ambiguous:
         typer.echo(f"ambiguous: {group}", err=True)
 
 
@@ -149,12 +158,14 @@ def _table(report: Report, count: int, one: bool) -> list[str]:
     """Name, direction and mean of each metric; for folders also how many images had no value."""
     from ivfuse.metrics import get_metric
 
-    images = report.scored[0].trio.fused if one else f"{count} image{'s' if count > 1 else ''}"
-    rows = [("metric", "better", "value" if one else "mean", "" if one else "no value")]
+    images = report.scored[0].triple.fused if one else f"{count} image{'s' if count > 1 else ''}"
+    counts = report.counts
+    heads = ("value", "") if one else ("mean", "no value")
+    rows = [("metric", "better", *heads, "targets" if counts else "")]
     for name, mean in report.means.items():
         lost = report.reasons(name).total()
         better = "higher" if get_metric(name).higher_is_better else "lower"
-        rows.append((name, better, _shown(mean), "" if one else str(lost or "-")))
+        rows.append((name, better, _shown(mean), "" if one else str(lost or "-"), str(counts.get(name, ""))))
     return [f"{images}, convention {report.convention}", *format_table(rows, "llr")]
 
 
@@ -163,15 +174,18 @@ def _rows(report: Report) -> list[str]:
     rows: list[tuple[str, ...]] = [("name", *report.names)]
     for each in report.scored:
         if each.scores is not None:
-            rows.append((each.trio.name, *(_shown(each.scores.values[name]) for name in report.names)))
+            rows.append((each.triple.name, *(_shown(each.scores.values[name]) for name in report.names)))
     return format_table(rows, "lr")
 
 
 def _say_reasons(report: Report, count: int, one: bool) -> None:
+    about: dict[tuple[str, int], list[str]] = {}
     for name in report.names:
         for reason, times in report.reasons(name).most_common():
-            said = reason if reason.startswith(name) else f"{name}: {reason}"
-            typer.echo(f"no value: {said}" + ("" if one else f" ({times} of {count})"), err=True)
+            about.setdefault((reason.removeprefix(f"{name}: "), times), []).append(name)
+    for (reason, times), names in about.items():
+        said = reason if reason.startswith(names[0]) else f"{', '.join(names)}: {reason}"
+        typer.echo(f"no value: {said}" + ("" if one else f" ({times} of {count})"), err=True)
 
 
 def _shown(value: float) -> str:

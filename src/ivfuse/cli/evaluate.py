@@ -10,7 +10,7 @@ import typer
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.image.pairing import Trios
+    from ivfuse.image.pairing import TriplePairing
 
 
 def evaluate(
@@ -24,7 +24,9 @@ def evaluate(
     metrics: Annotated[
         str | None,
         typer.Option(
-            metavar="NAMES", help="Names with commas between, or all; else the eight of the common tables."
+            metavar="NAMES",
+            help="Names, families (targets, naturalness) or all, with commas between; else the eight of the "
+            "common tables, targets and naturalness.",
         ),
     ] = None,
     convention: Annotated[
@@ -49,7 +51,8 @@ def evaluate(
 
     Pairs are found as `ivfuse fuse` finds them, their fused images by the same names. Papers compute a
     metric of one name in several ways: choose a convention to compare with their tables; `ivfuse metrics`
-    explains them. Exit code: 0 done, 1 some images failed (they are listed), 2 wrong use.
+    explains them. Shares of targets are over the targets of all images.
+    Exit code: 0 done, 1 some images failed (they are listed), 2 wrong use.
 
     \b
     Examples:
@@ -66,10 +69,10 @@ def evaluate(
 
     names = _names(metrics)
     get_convention(convention)
-    trios = _trios(fused, ir, vi, one)
-    with fuse_report.progress(len(trios.trios), shown=not (one or quiet or json)) as tell:
-        scored = score_files(trios.trios, names, convention, jobs, ir_window, tell)
-    report = eval_report.Report(convention, tuple(names), trios, tuple(scored))
+    triples = _trios(fused, ir, vi, one)
+    with fuse_report.progress(len(triples.triples), shown=not (one or quiet or json)) as tell:
+        scored = score_files(triples.triples, names, convention, jobs, ir_window, tell)
+    report = eval_report.Report(convention, tuple(names), triples, tuple(scored))
     if csv is not None:
         report.write_csv(csv)
     eval_report.say(report, one=one, images=images, json=json, quiet=quiet)
@@ -93,16 +96,14 @@ def _is_one(fused: Path, ir: Path, vi: Path | None) -> bool:
 
 def _names(text: str | None) -> list[str]:
     """The metrics asked for, in that order, each once."""
-    from ivfuse.metrics import EIGHT, METRICS, get_metric
+    from ivfuse.metrics import EIGHT, SEEING, expand_names
 
     if text is None:
-        return list(EIGHT)
-    if text.strip().lower() == "all":
-        return list(METRICS)
-    names = [get_metric(part.strip()).name for part in text.split(",") if part.strip()]
+        return [*EIGHT, *SEEING]
+    names = expand_names(part.strip() for part in text.split(",") if part.strip())
     if not names:
         raise UsageError(f"--metrics {text!r} names no metric; `ivfuse metrics` lists them")
-    return list(dict.fromkeys(names))
+    return names
 
 
 def _check_csv(path: Path | None) -> None:
@@ -111,17 +112,18 @@ def _check_csv(path: Path | None) -> None:
         raise UsageError(f"--csv {path}: expected a file in a folder that exists")
 
 
-def _trios(fused: Path, ir: Path, vi: Path | None, one: bool) -> Trios:
+def _trios(fused: Path, ir: Path, vi: Path | None, one: bool) -> TriplePairing:
     """The images that were asked for."""
-    from ivfuse.image.pairing import Trio, Trios, match_fused, pair_folder, pair_folders
+    from ivfuse.image.pairing import FileTriple, TriplePairing, match_fused, pair_folder, pair_folders
+    from ivfuse.thermal.formats.registry import holds_photo
 
     if one and vi is not None:
-        return Trios((Trio(fused.stem, ir, vi, fused),), (), (), ())
-    pairing = pair_folder(ir) if vi is None else pair_folders(ir, vi)
-    trios = match_fused(pairing, fused)
-    if not trios.trios:
+        return TriplePairing((FileTriple(fused.stem, ir, vi, fused),), (), (), ())
+    pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
+    triples = match_fused(pairing, fused)
+    if not triples.triples:
         sources = str(ir) if vi is None else f"{ir} and {vi}"
         raise InputError(
             f"{fused}: no fused image of the {len(pairing.pairs)} pairs of {sources}, expected their names"
         )
-    return trios
+    return triples

@@ -13,12 +13,23 @@ def export(
         Path, typer.Argument(help="Weights as `ivfuse train` writes them (model.safetensors).")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="The graph, such as my-net.onnx.")],
+    manifest: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Add the graph to this manifest.toml, or update its entry there."),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the method in the manifest; else the graph's stem.")
+    ] = None,
 ) -> None:
     """Write an ONNX graph for any batch and image size, checked against torch.
 
+    `ivfuse fuse --method my-net.onnx` runs it as it is. With --manifest it becomes a method with a name: put
+    the graph beside the manifest and set IVFUSE_WEIGHTS to their folder.
+
     \b
-    Example:
+    Examples:
       ivfuse export runs/cam/model.safetensors -o crossfuse-cam.onnx
+      ivfuse export runs/cam/model.safetensors -o own/my-net.onnx --manifest own/manifest.toml
     """
     from ivfuse.cli.extras import training
 
@@ -26,6 +37,11 @@ def export(
         from ivfuse.training.export import export_onnx
 
     done = export_onnx(weights, out)
-    typer.echo(f"{done.path}: {done.size:,} bytes, {done.parameters:,} parameters")
+    typer.echo(f"{done.path}: {done.facts['size']:,} bytes, {done.facts['parameters']:,} parameters")
     typer.echo(f"largest difference to torch: {done.difference:.1e}")
-    typer.echo(f"sha256: {done.sha256}")
+    typer.echo(f"sha256: {done.facts['sha256']}")
+    if manifest is not None:
+        from ivfuse.fusion.manifest import add_method
+
+        entry = add_method(manifest, name or out.stem, done.facts, f"{done.method}, exported by ivfuse")
+        typer.echo(f"{manifest}: {entry}")

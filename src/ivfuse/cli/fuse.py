@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from ivfuse.cli import align_options, method_options, thermal
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from ivfuse.fusion.outputs import FusedImage
     from ivfuse.image.pairing import Pairing
 
 SMALL = 4_000_000  # bytes of a pair's files
@@ -60,9 +61,9 @@ def fuse(
     window: thermal.Window = None,
     scale: thermal.ScaleText = None,
     temperature: thermal.Temperature = None,
-    palette: thermal.PaletteName = None,
+    colormap: thermal.ColormapName = None,
     highlight: thermal.Highlight = None,
-    bar: thermal.Bar = True,
+    colorbar: thermal.Colorbar = True,
     emissivity: thermal.Emissivity = None,
     distance: thermal.Distance = None,
     reflected: thermal.Reflected = None,
@@ -89,40 +90,34 @@ def fuse(
       ivfuse fuse ir16/ vi/ -o fused/ --scale 0.01K --window 10C..45C
       ivfuse fuse ir/ vi/ -o fused/ --rig rig.json --crop
     """
-    options = thermal.options(
+    thermal_options = thermal.options(
         window,
         ir_window,
         scale,
         parallax,
         thermal.overrides(emissivity, distance, reflected, atmospheric, humidity),
     )
-    look = thermal.look(palette, highlight, bar)
+    render = thermal.render_options(colormap, highlight, colorbar)
     method_options.check(method, weights, runtime, precision)
     one = _is_one_pair(ir, vi)
-    folder, suffix = _target(out, format_, one)
 
     from ivfuse.cli import fuse_report
     from ivfuse.fusion.batch import fuse_pairs
+    from ivfuse.fusion.outputs import TemperatureRaster
     from ivfuse.fusion.pipeline import Fuser
-    from ivfuse.image.write import check_output
 
     plain = one and not weights and runtime == precision == "auto"
     if plain and _is_small(ir, vi) and _is_learned(method):
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
-    check_output(folder / f"x{suffix}" if _names_folder(out) or not one else out, bits)
-    fuser = Fuser(
-        **method_options.choices(method, weights, runtime, precision, threads),
-        gray=gray,
-        ir_window=None if options else ir_window,
-        tile=tile,
-        look=look,
-        rig=align_options.rig(rig, register, points),
-        crop=crop,
-    )
+    image = _target(out, format_, bits, one)
+    extra = [] if temperature is None else [TemperatureRaster(temperature)]
+    choices = method_options.choices(method, weights, runtime, precision, threads)
+    align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
     pairing = pairs_of(ir, vi, out)
-    fuser.thermal = thermal.settled(options, pairing.pairs)
+    settled = thermal.with_shared_window(thermal_options, pairing.pairs)
+    fuser = Fuser(**choices, **align, gray=gray, tile=tile, thermal=settled, render=render)
     with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
-        summary = fuse_pairs(fuser, pairing.pairs, folder, suffix, bits, overwrite, tell, temperature)
+        summary = fuse_pairs(fuser, pairing.pairs, image, overwrite=overwrite, on_progress=tell, extra=extra)
     fuse_report.say(fuser.method.info.name, pairing, summary, one=one, json=json, quiet=quiet)
     raise typer.Exit(130 if summary.stopped else 1 if summary.failed else 0)
 
@@ -130,10 +125,13 @@ def fuse(
 def _is_one_pair(ir: Path, vi: Path | None) -> bool:
     """Whether two files were given (True) or folders (False)."""
     if vi is None:
-        if ir.is_file() and not thermal.is_camera_file(ir):
-            raise UsageError(
-                f"{ir} is a file: give the visible file too, or a radiometric JPEG, or one folder of both"
-            )
+        if ir.is_file():
+            from ivfuse.thermal.formats.registry import is_plain
+
+            if is_plain(ir):
+                raise UsageError(
+                    f"{ir} is a file: give the visible file too, or a radiometric JPEG, or one folder of both"
+                )
         return ir.is_file()
     if ir.is_dir() != vi.is_dir():
         names = (ir, vi) if ir.is_dir() else (vi, ir)
@@ -149,18 +147,21 @@ def _is_small(ir: Path, vi: Path | None) -> bool:
 def _is_learned(method: str | None) -> bool:
     from ivfuse.fusion.registry import default_method, method_info
 
-    return method_info(method or default_method()).kind == "learned"
+    return (method or "").lower().endswith(".onnx") or method_info(
+        method or default_method()
+    ).kind == "learned"
 
 
 def pairs_of(ir: Path, vi: Path | None, out: str) -> Pairing:
     """The pairs that were asked for."""
-    from ivfuse.image.pairing import Pair, Pairing, pair_folder, pair_folders
+    from ivfuse.image.pairing import FilePair, Pairing, pair_folder, pair_folders
+    from ivfuse.thermal.formats.registry import holds_photo
 
     if not ir.is_dir():
         vi = vi or ir  # a camera's file that holds both
         name = vi.stem if _names_folder(out) else Path(out).stem
-        return Pairing((Pair(name, ir, vi),), (), ())
-    pairing = pair_folder(ir) if vi is None else pair_folders(ir, vi)
+        return Pairing((FilePair(name, ir, vi),), (), ())
+    pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
     if not pairing.pairs:
         where = str(ir) if vi is None else f"{ir} and {vi}"
         raise InputError(
@@ -169,11 +170,13 @@ def pairs_of(ir: Path, vi: Path | None, out: str) -> Pairing:
     return pairing
 
 
-def _target(out: str, format_: str, one: bool) -> tuple[Path, str]:
-    """The folder to write into and the suffix of the outputs."""
+def _target(out: str, format_: str, bits: int, one: bool) -> FusedImage:
+    """Where the fused images go: a file, or a folder for files of a format."""
+    from ivfuse.fusion.outputs import FusedImage
+
     if not one or _names_folder(out):
-        return Path(out), "." + format_.lower().lstrip(".")
-    return Path(out).parent, Path(out).suffix
+        return FusedImage(Path(out), "." + format_.lower().lstrip("."), bits)
+    return FusedImage(Path(out), depth=bits)
 
 
 def _names_folder(out: str) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ivfuse.cli.flags import flag_of
 from ivfuse.cli.progress import bar
 
 if TYPE_CHECKING:
@@ -59,8 +60,9 @@ def say(method: str, pairing: Pairing, summary: Summary, *, one: bool, json: boo
         json: print one JSON object to standard output.
         quiet: print only what went wrong.
     """
-    for name, reason in summary.failed:
-        typer.echo(f"ivfuse: error: {reason}" if one else f"failed: {name}: {reason}", err=True)
+    for failure in summary.failed:
+        reason = failure.reason(flag_of)
+        typer.echo(f"ivfuse: error: {reason}" if one else f"failed: {failure.name}: {reason}", err=True)
     if summary.stopped:
         hint = "" if one else "; run again to go on, outputs that exist are skipped"
         typer.echo(f"ivfuse: interrupted{hint}", err=True)
@@ -87,7 +89,7 @@ def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
             "width": result.width,
             "seconds": round(result.seconds, 4),
             "notes": list(result.notes),
-            **({} if result.temperature is None else {"temperature": str(result.temperature)}),
+            **{kind: str(path) for kind, path in result.extra.items()},
         }
         for result in summary.done
     ]
@@ -95,7 +97,7 @@ def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
         "method": method,
         "done": done,
         "skipped": list(summary.skipped),
-        "failed": [{"name": name, "reason": reason} for name, reason in summary.failed],
+        "failed": [{"name": each.name, "reason": each.reason(flag_of)} for each in summary.failed],
         "orphans": [str(path) for path in pairing.orphans],
         "ambiguous": list(pairing.ambiguous),
         "stopped": summary.stopped,
@@ -119,7 +121,7 @@ def _one_line(method: str, summary: Summary) -> str:
         return ""
     result = summary.done[0]
     line = f"{result.out}: {result.width}x{result.height}, {method}, {result.seconds:.2f} s"
-    return line if result.temperature is None else f"{line}; temperatures in {result.temperature}"
+    return line + "".join(f"; {kind} in {path}" for kind, path in result.extra.items())
 
 
 def _folder_line(method: str, summary: Summary) -> str:

@@ -50,15 +50,14 @@ def info(
       ivfuse info flir.jpg --photo photo.png --json
       ivfuse info counts.png --scale 0.01K
     """
-    from ivfuse.thermal.inspect import facts_of, write_parts
-    from ivfuse.thermal.read import ThermalOptions
+    from ivfuse.thermal.inspect import describe_file, write_parts
 
     conditions = thermal.overrides(emissivity, distance, reflected, atmospheric, humidity)
-    options = thermal.options(None, None, scale, True, conditions) or ThermalOptions()
+    options = thermal.options(None, None, scale, True, conditions)
     for out in (temperature, photo):
         if out is not None and out.resolve() == file.resolve():
             raise UsageError(f"{out}: the output is the input; choose another name")
-    facts = facts_of(file, options)
+    facts = describe_file(file, options)
     write_parts(file, options, temperature, photo)
     typer.echo(json_module.dumps(facts, indent=2) if json else "\n".join(_lines(facts)))
 

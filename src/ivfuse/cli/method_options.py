@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from ivfuse.fusion.method import Method
 
 MethodName = Annotated[
-    str | None, typer.Option(help="Name of a method; `ivfuse methods` lists them and marks the default.")
+    str | None,
+    typer.Option(help="A method of `ivfuse methods`, which marks the default; or an .onnx file."),
 ]
 Weights = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Weights of a training (model.safetensors), run by PyTorch."),
+    typer.Option(
+        metavar="FILE", help="Weights of a training: model.safetensors, run by PyTorch, or an .onnx file."
+    ),
 ]
 Gray = Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of color.")]
 RuntimeName = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
@@ -29,6 +32,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but erro
 
 def check(method: str | None, weights: Path | None, runtime: str, precision: str) -> None:
     """Raise UsageError if weights are given beside what they take the place of."""
+    if weights and _is_graph(weights) and not method:
+        return
     if weights and (method or runtime != "auto" or precision != "auto"):
         raise UsageError("--weights takes the place of --method, --runtime and --precision")
 
@@ -38,9 +43,13 @@ def choices(
 ) -> dict[str, Any]:
     """What the Fuser is told of the method; limits the threads of this process as well."""
     _limit_threads(threads)
-    if weights:
+    if weights and not _is_graph(weights):
         return {"method": _torch_method(weights, threads)}
-    return {"method": method, "runtime": runtime, "precision": precision, "threads": threads}
+    return {"method": weights or method, "runtime": runtime, "precision": precision, "threads": threads}
+
+
+def _is_graph(weights: Path) -> bool:
+    return weights.suffix.lower() == ".onnx"
 
 
 def _torch_method(weights: Path, threads: int | None) -> Method:

@@ -13,7 +13,7 @@ import typer
 from ivfuse.errors import RegistrationError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.image.pairing import Pair
+    from ivfuse.image.pairing import FilePair
     from ivfuse.registration.geometry import Model
     from ivfuse.registration.register import RigResult
     from ivfuse.registration.transform import Registration
@@ -82,7 +82,7 @@ def register(
 
 
 def _check(out: Path, overlay: Path | None, style: str) -> None:
-    from ivfuse.image.write import check_output
+    from ivfuse.image.formats import check_output
     from ivfuse.registration.overlay import STYLES
 
     if out.suffix.lower() != ".json":
@@ -93,7 +93,7 @@ def _check(out: Path, overlay: Path | None, style: str) -> None:
         raise UnknownNameError("style", style, STYLES)
 
 
-def _pairs(ir: Path, vi: Path | None) -> tuple[Pair, ...]:
+def _pairs(ir: Path, vi: Path | None) -> tuple[FilePair, ...]:
     """The pairs that were asked for, one or many."""
     from ivfuse.cli.fuse import pairs_of
 
@@ -102,7 +102,7 @@ def _pairs(ir: Path, vi: Path | None) -> tuple[Pair, ...]:
     return pairs_of(ir, vi, "rig.json").pairs
 
 
-def _by_points(points: Path, pair: Pair, model: str | None) -> Registration:
+def _by_points(points: Path, pair: FilePair, model: str | None) -> Registration:
     from ivfuse.registration.control_points import read_points
     from ivfuse.registration.register import thermal_gray, visible_gray
 
@@ -110,7 +110,7 @@ def _by_points(points: Path, pair: Pair, model: str | None) -> Registration:
     return read_points(points).register((thermal[1], thermal[0]), (visible[1], visible[0]), _model(model))
 
 
-def _by_images(pairs: tuple[Pair, ...], model: str | None, *, shown: bool) -> RigResult:
+def _by_images(pairs: tuple[FilePair, ...], model: str | None, *, shown: bool) -> RigResult:
     from ivfuse.cli.progress import bar
     from ivfuse.registration.register import register_pairs
 
@@ -128,7 +128,7 @@ def _model(name: str | None) -> Model | None:
     raise UnknownNameError("model", str(name), MODELS)
 
 
-def _shown(pairs: tuple[Pair, ...], result: RigResult | None) -> Pair:
+def _shown(pairs: tuple[FilePair, ...], result: RigResult | None) -> FilePair:
     """The pair to draw: the first one that counts, else the one that was nearest to it."""
     if result is None:
         return pairs[0]
@@ -139,7 +139,7 @@ def _shown(pairs: tuple[Pair, ...], result: RigResult | None) -> Pair:
     return ranked[0][0]
 
 
-def _draw(path: Path, style: str, pair: Pair, rig: Registration) -> None:
+def _draw(path: Path, style: str, pair: FilePair, rig: Registration) -> None:
     from ivfuse.image.write import write_image
     from ivfuse.registration.overlay import overlay
     from ivfuse.registration.register import thermal_gray, visible_gray

@@ -13,10 +13,10 @@ from ivfuse.errors import IvfuseError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ivfuse.image.pairing import Pair
+    from ivfuse.image.pairing import FilePair
     from ivfuse.thermal.radiometry import Overrides
     from ivfuse.thermal.read import ThermalOptions
-    from ivfuse.thermal.render import Look
+    from ivfuse.thermal.render import RenderOptions
 
 PANEL = "Thermal"
 
@@ -46,12 +46,13 @@ Temperature = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
-PaletteName = Annotated[
+ColormapName = Annotated[
     str | None,
     typer.Option(
-        "--palette",
+        "--colormap",
         metavar="NAME",
-        help="Color by heat: iron, rainbow, lava, arctic, white-hot, black-hot, or camera (the file's own).",
+        help="Color by temperature: iron, rainbow, lava, arctic, white-hot, black-hot, or camera (the "
+        "file's own).",
         rich_help_panel=PANEL,
     ),
 ]
@@ -63,28 +64,33 @@ Highlight = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
-Bar = Annotated[
+Colorbar = Annotated[
     bool,
     typer.Option(
-        "--bar/--no-bar", help="With --palette or --highlight: a bar of temperatures.", rich_help_panel=PANEL
+        "--colorbar/--no-colorbar",
+        help="With --colormap or --highlight: a bar of temperatures.",
+        rich_help_panel=PANEL,
     ),
 ]
 Emissivity = Annotated[
-    float | None, typer.Option(help="Of the object, 0 to 1; else the file's.", rich_help_panel=PANEL)
+    float | None,
+    typer.Option(help="Emissivity of the object, 0 to 1; else the file's.", rich_help_panel=PANEL),
 ]
-Distance = Annotated[float | None, typer.Option(help="To the object, in m.", rich_help_panel=PANEL)]
+Distance = Annotated[float | None, typer.Option(help="Distance to the object, in m.", rich_help_panel=PANEL)]
 Reflected = Annotated[
-    float | None, typer.Option(help="Temperature that the object mirrors, in degC.", rich_help_panel=PANEL)
+    float | None, typer.Option(help="Reflected apparent temperature, in degC.", rich_help_panel=PANEL)
 ]
 Atmospheric = Annotated[
     float | None, typer.Option(help="Temperature of the air, in degC.", rich_help_panel=PANEL)
 ]
-Humidity = Annotated[float | None, typer.Option(help="Of the air, in per cent.", rich_help_panel=PANEL)]
+Humidity = Annotated[
+    float | None, typer.Option(help="Relative humidity of the air, in percent.", rich_help_panel=PANEL)
+]
 Parallax = Annotated[
     bool,
     typer.Option(
         "--parallax/--no-parallax",
-        help="Shift the thermal image of a camera's file by what its own parameters leave over.",
+        help="Correct the parallax that remains after the camera's own alignment of thermal and photo.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -116,60 +122,52 @@ def options(
     scale: str | None,
     parallax: bool,
     conditions: Overrides | None,
-) -> ThermalOptions | None:
-    """How thermal files are to be read; ``None`` if nothing but perhaps ``--ir-window`` was given.
+) -> ThermalOptions:
+    """How thermal files are to be read.
 
     Raises:
         UsageError: if an option makes no sense or contradicts another.
     """
-    if window is None and scale is None and conditions is None and parallax:
-        return None
-    from ivfuse.thermal.read import NONE_GIVEN, parse_options
+    from ivfuse.thermal.read import FROM_FILE, ThermalOptions
+    from ivfuse.thermal.tone_mapping import PERCENTILE
 
     if window is not None and ir_window is not None:
         raise UsageError("--window and --ir-window: give one of the two")
-    read = parse_options(window, scale, conditions or NONE_GIVEN, parallax)
-    return read if ir_window is None else read.with_window(ir_window)
+    return ThermalOptions(window or ir_window or PERCENTILE, scale, conditions or FROM_FILE, parallax)
 
 
-def look(palette: str | None, highlight: str | None, bar: bool) -> Look | None:
-    """How the fused image is to be shown; ``None`` for as it is.
+def render_options(colormap: str | None, highlight: str | None, colorbar: bool) -> RenderOptions | None:
+    """How the fused image is to be rendered; ``None`` for as it is.
 
     Raises:
-        UnknownNameError, UsageError: if a palette is unknown or a range makes no sense.
+        UnknownNameError, UsageError: if a colormap is unknown or a range makes no sense.
     """
-    if palette is None and highlight is None:
+    if colormap is None and highlight is None:
         return None
-    from ivfuse.thermal.render import parse_look
+    from ivfuse.thermal.render import parse_render_options
 
-    return parse_look(palette, highlight, bar, "--highlight")
+    return parse_render_options(colormap, highlight, colorbar)
 
 
-def settled(read: ThermalOptions | None, pairs: Sequence[Pair]) -> ThermalOptions | None:
+def with_shared_window(options: ThermalOptions, pairs: Sequence[FilePair]) -> ThermalOptions:
     """The options with one window for all pairs, if they ask for that; reads every thermal file then.
 
     Raises:
         InputError: if no file can be read, or some hold temperatures and others counts.
     """
-    if read is None or read.window.kind != "shared":
-        return read
+    if options.rule.kind != "shared":
+        return options
     from dataclasses import replace
 
-    from ivfuse.thermal.read import values_of
+    from ivfuse.thermal.read import read_raw
     from ivfuse.thermal.tone_mapping import shared_window
 
     def images() -> Iterator[tuple[NDArray[Any], bool]]:
         for path in dict.fromkeys(pair.ir for pair in pairs):
             try:
-                yield values_of(path, read)
+                raw = read_raw(path, options)
             except IvfuseError:  # it is listed when its turn comes
                 continue
+            yield raw.values, raw.degrees
 
-    return replace(read, window=shared_window(images()))
-
-
-def is_camera_file(path: Path) -> bool:
-    """Whether a file bears the marks of a thermal camera."""
-    from ivfuse.thermal.formats.jpeg_segments import maker_of
-
-    return maker_of(path) is not None
+    return replace(options, window=shared_window(images()))

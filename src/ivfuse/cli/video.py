@@ -185,7 +185,7 @@ def _sink(
     out: str | None, inputs: tuple[str, str], vi: Source, codec: str, crf: int, preset: str, overwrite: bool
 ) -> Sink | None:
     """Where the output goes."""
-    from ivfuse.fusion.pipeline import refuse_input_as_output
+    from ivfuse.runtime.files import refuse_input_as_output
     from ivfuse.video.writer import Coding, open_sink
 
     if out is None:

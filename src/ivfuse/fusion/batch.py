@@ -5,7 +5,6 @@ While one pair is fused, the next is read and the last is written, each by a thr
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,16 +12,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ivfuse.errors import OutputError, UsageError, reason_of
-from ivfuse.fusion.pipeline import Fuser, FuseResult, Loaded, refuse_input_as_output, write_fused
-from ivfuse.image.pairing import Pair
-from ivfuse.image.read import Rgb
-from ivfuse.image.write import check_output
+from ivfuse.errors import OutputError, Spell, in_python, reason_of
+from ivfuse.fusion.outputs import FusedImage, Output
+from ivfuse.fusion.pair import Pair
+from ivfuse.fusion.pipeline import Fuser, FuseResult, write_outputs
+from ivfuse.image.arrays import Pixels
+from ivfuse.image.pairing import FilePair
+from ivfuse.runtime.files import make_folder, refuse_input_as_output
 
 Outcome = Literal["done", "skipped", "failed"]
 OnProgress = Callable[[str, Outcome], None]
 
 OVERLAP_PIXELS = 4_000_000  # larger images go one after another, so that only one is in memory
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A pair that could not be fused.
+
+    Attributes:
+        name: of the pair.
+        error: why.
+    """
+
+    name: str
+    error: Exception
+
+    def reason(self, spell: Spell = in_python) -> str:
+        """The error as one line, its fields spelled as the caller's users know them."""
+        return reason_of(self.error, spell)
 
 
 @dataclass(frozen=True)
@@ -32,63 +50,60 @@ class Summary:
     Attributes:
         done: the pairs that were fused, in their order.
         skipped: names of the pairs whose output was there already.
-        failed: names of the pairs that could not be fused, each with the reason in one line.
+        failed: the pairs that could not be fused.
         stopped: the run was interrupted; the remaining pairs were not tried.
     """
 
     done: tuple[FuseResult, ...]
     skipped: tuple[str, ...]
-    failed: tuple[tuple[str, str], ...]
+    failed: tuple[Failure, ...]
     stopped: bool = False
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A pair and where its image and its temperatures go."""
+    """A pair of files and where each kind of output goes."""
 
-    pair: Pair
-    out: Path
-    temperature: Path | None = None
+    pair: FilePair
+    files: dict[str, Path]
+
+    @property
+    def out(self) -> Path:
+        """The fused image's file, which tells whether the pair is done."""
+        return self.files[FusedImage.kind]
 
 
 def fuse_pairs(
     fuser: Fuser,
-    pairs: Sequence[Pair],
-    out_dir: str | os.PathLike[str],
-    suffix: str = ".png",
-    depth: int = 8,
+    pairs: Sequence[FilePair],
+    image: FusedImage,
+    *,
     overwrite: bool = False,
     on_progress: OnProgress | None = None,
-    temperature: str | os.PathLike[str] | None = None,
+    extra: Sequence[Output] = (),
 ) -> Summary:
-    """Fuse pairs of files into a folder, one output ``<name><suffix>`` for each.
+    """Fuse pairs of files, each into an image of its own.
 
     Args:
-        fuser: the method and its choices.
+        fuser: the method and its options.
         pairs: what to fuse.
-        out_dir: made if it does not exist.
-        suffix: of the outputs, which chooses their format.
-        depth: bits per channel of the outputs, 8 or 16.
+        image: where the images go and how they are written; a folder is made if it does not exist.
         overwrite: replace outputs that exist; without it their pairs are skipped.
         on_progress: called after each pair with its name and what became of it.
-        temperature: where rasters of temperatures go: a folder, or a .tif or .tiff file for a single pair;
-            ``None`` for nowhere.
+        extra: further outputs, written before the image.
 
     Returns:
         The summary. An interrupt (Ctrl-C) ends the run after the image that is being written; the summary
-            then says ``stopped``.
+        then says ``stopped``.
 
     Raises:
-        UsageError: before any work, if the suffix is unknown or does not hold the depth, or one file of
-            temperatures is named for many pairs.
+        UsageError: before any work, if an output of many pairs names a single file.
         OutputError: before any work, if two pairs would write the same file, an output is an input, or the
             folder cannot be made.
     """
-    check_output(Path("x" + suffix), depth)
-    run = _Run(fuser, depth, on_progress or (lambda name, outcome: None))
+    run = _Run(fuser, [*extra, image], on_progress or (lambda name, outcome: None))
     todo = []
-    rasters = None if temperature is None else Path(temperature)
-    for job in _plan(pairs, Path(out_dir), suffix, rasters):
+    for job in _plan(pairs, run.outputs):
         if job.out.exists() and not overwrite:
             run.skip(job)
         else:
@@ -97,44 +112,25 @@ def fuse_pairs(
     return Summary(tuple(run.done), tuple(run.skipped), tuple(run.failed), run.stopped)
 
 
-def make_folder(folder: Path) -> None:
-    """Make an output folder, or raise OutputError if that is not possible or nothing can be written there."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot make the output folder: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"{folder}: the output folder is not writable")
-
-
-def _plan(pairs: Sequence[Pair], out_dir: Path, suffix: str, rasters: Path | None) -> list[_Job]:
+def _plan(pairs: Sequence[FilePair], outputs: Sequence[Output]) -> list[_Job]:
     """Where each pair goes; refuses collisions before any work is done."""
-    make_folder(out_dir)
     jobs = [
-        _Job(pair, out_dir / f"{pair.name}{suffix}", _raster(pair, rasters, len(pairs))) for pair in pairs
+        _Job(pair, {each.kind: each.path_for(pair.name, len(pairs)) for each in outputs}) for pair in pairs
     ]
-    taken: dict[Path, Pair] = {}
+    for folder in {job.out.parent for job in jobs}:
+        make_folder(folder)
+    taken: dict[Path, FilePair] = {}
     for job in jobs:
         if other := taken.get(job.out):
             raise OutputError(
                 f"{job.out}: two pairs would write this file: {other.vi} and {job.pair.vi}; rename one"
             )
         taken[job.out] = job.pair
-        refuse_input_as_output(job.out, job.pair.ir, job.pair.vi)
-        if job.temperature is not None:
-            refuse_input_as_output(job.temperature, job.pair.ir, job.pair.vi, job.out)
+        for path in job.files.values():
+            refuse_input_as_output(path, job.pair.ir, job.pair.vi)
+            if path != job.out:
+                refuse_input_as_output(path, job.out)
     return jobs
-
-
-def _raster(pair: Pair, rasters: Path | None, pairs: int) -> Path | None:
-    """Where the temperatures of a pair go."""
-    if rasters is None:
-        return None
-    if rasters.suffix.lower() not in (".tif", ".tiff"):
-        return rasters / f"{pair.name}.tiff"
-    if pairs > 1:
-        raise UsageError(f"{rasters}: one file of temperatures for {pairs} pairs, expected a folder")
-    return rasters
 
 
 @dataclass
@@ -142,11 +138,11 @@ class _Run:
     """The state of one run over a folder."""
 
     fuser: Fuser
-    depth: int
+    outputs: Sequence[Output]
     tell: OnProgress
     done: list[FuseResult] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
     stopped: bool = False
     writing: tuple[_Job, Future[None]] | None = None
 
@@ -160,42 +156,44 @@ class _Run:
             self._settle()
 
     def _pipeline(self, jobs: list[_Job], pool: ThreadPoolExecutor) -> None:
-        reading: Future[tuple[Loaded, float]] | None = None
+        reading: Future[tuple[Pair, float]] | None = None
         for index, job in enumerate(jobs):
             current = reading or pool.submit(self._read, job)
             reading = None
             try:
-                loaded, seconds = current.result()
-                small = loaded.ir.size <= OVERLAP_PIXELS
+                pair, seconds = current.result()
+                small = pair.thermal.pixels.size <= OVERLAP_PIXELS
                 if small and index + 1 < len(jobs):
                     reading = pool.submit(self._read, jobs[index + 1])
                 started = time.perf_counter()
-                fused = self.fuser.combine(loaded)
+                fused = self.fuser.fuse_pair(pair)
                 seconds += time.perf_counter() - started
             except Exception as error:  # a bad pair must not end the run
                 self._fail(job, error)
                 continue
             self._settle()
-            self.writing = (job, pool.submit(self._write, job, fused, loaded, seconds))
+            self.writing = (job, pool.submit(self._write, job, fused, pair, seconds))
             if not small:
                 self._settle()
-            del current, loaded, fused
+            del current, pair, fused
 
     def skip(self, job: _Job) -> None:
         """Note a pair whose output exists."""
         self.skipped.append(job.pair.name)
         self.tell(job.pair.name, "skipped")
 
-    def _read(self, job: _Job) -> tuple[Loaded, float]:
+    def _read(self, job: _Job) -> tuple[Pair, float]:
         started = time.perf_counter()
-        loaded = self.fuser.load(job.pair.ir, job.pair.vi)
-        return loaded, time.perf_counter() - started
+        pair = self.fuser.read(job.pair.ir, job.pair.vi)
+        return pair, time.perf_counter() - started
 
-    def _write(self, job: _Job, fused: Rgb, loaded: Loaded, seconds: float) -> None:
+    def _write(self, job: _Job, fused: Pixels, pair: Pair, seconds: float) -> None:
         started = time.perf_counter() - seconds
-        result = write_fused(job.out, fused, loaded, self.depth, started, job.temperature)
+        notes = write_outputs(self.outputs, job.files, pair, fused)
+        extra = {kind: path for kind, path in job.files.items() if kind != FusedImage.kind}
+        seconds = time.perf_counter() - started
         # Noted by the thread that wrote it: an interrupt can hit the other one before it holds the future.
-        self.done.append(result)
+        self.done.append(FuseResult(job.out, fused.shape[0], fused.shape[1], seconds, notes, extra))
 
     def _settle(self) -> None:
         """Wait for the write that is under way, if there is one, and note what became of it."""
@@ -212,5 +210,5 @@ class _Run:
             self.tell(job.pair.name, "done")
 
     def _fail(self, job: _Job, error: Exception) -> None:
-        self.failed.append((job.pair.name, reason_of(error)))
+        self.failed.append(Failure(job.pair.name, error))
         self.tell(job.pair.name, "failed")

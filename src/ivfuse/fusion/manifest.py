@@ -6,7 +6,9 @@ A further trained method is one more entry of ``weights/manifest.toml``; no code
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import Any
 
 from ivfuse.errors import InputError
 from ivfuse.fusion.method import MethodInfo
+from ivfuse.runtime.files import write_atomic
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ENVIRONMENT = "IVFUSE_WEIGHTS"
@@ -130,8 +133,16 @@ def read_manifest(path: Path) -> Manifest:
         InputError: if it cannot be read, is not TOML, or has an unknown, missing or mistyped key.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read the manifest of weights: {error}") from error
+    return _parse_manifest(text, path)
+
+
+def _parse_manifest(text: str, path: Path) -> Manifest:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: cannot read the manifest of weights: {error}") from error
     models = {name: _entry(name, facts, path) for name, facts in table.pop("models", {}).items()}
     default = table.pop("default", None)
@@ -191,3 +202,53 @@ def verify(path: Path, sha256: str) -> None:
         raise InputError(f"{path}: cannot read the weights: {error.strerror}") from error
     if found != sha256:
         raise InputError(f"{path}: the weights have SHA-256 {found}, expected {sha256}; fetch the file again")
+
+
+def put_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
+    """Add a trained method to a manifest, or bring its entry up to date; all other lines stay as they are.
+
+    Args:
+        path: the manifest; made if it does not exist.
+        name: of the method.
+        facts: keys of the entry; keys that an existing entry has beyond these are kept.
+
+    Raises:
+        InputError: if the manifest cannot be read, or the entry would not be well formed.
+        OutputError: if it cannot be written.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    _parse_manifest(text, path)
+    merged = {**tomllib.loads(text).get("models", {}).get(name, {}), **facts}
+    _entry(name, merged, path)
+    lines = [f"[models.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in merged.items())]
+    table = re.compile(rf"^\[models\.{re.escape(name)}\]\n(?:(?!\[|\n\[).*\n?)*", re.MULTILINE)
+    block = "\n".join(lines) + "\n"
+    if table.search(text):
+        text = table.sub(lambda _: block + "\n", text, count=1).rstrip() + "\n"
+    else:
+        text = f"{text.rstrip()}\n\n{block}".lstrip()
+    write_atomic(path, text)
+
+
+def add_method(path: Path, name: str, facts: Mapping[str, str | int], summary: str) -> str:
+    """Put an exported graph into a manifest; what is not known of a new one is said to be so.
+
+    Args:
+        path: the manifest.
+        name: of the method.
+        facts: file, digest, size, parameters, variant, alignment.
+        summary: of a new entry.
+
+    Returns:
+        One line on what was done.
+
+    Raises:
+        InputError, OutputError: as :func:`put_entry`.
+    """
+    known = read_manifest(path).models if path.is_file() else {}
+    if name in known:
+        put_entry(path, name, facts)
+        return f"the entry {name} is up to date"
+    unknown = {"summary": summary, "paper": "unknown", "license": "unknown", "version": "1"}
+    put_entry(path, name, {**unknown, **facts})
+    return f"{name} is added; please fill in paper and license"

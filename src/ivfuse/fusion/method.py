@@ -1,11 +1,15 @@
-"""The contract of a fusion method: luma in, luma out, plus the facts that a caller needs to run it."""
+"""The contract of a fusion method: luma in, luma out, plus the facts that a caller needs to run it.
+
+A classical method is a function; :func:`classical_method` registers it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
 
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.image.tiling import FuseGray
 
 
@@ -76,3 +80,41 @@ class WholeImageMethod(Method, Protocol):
 def fuse_of_parts(method: Method, ir: Gray, vi: Gray) -> FuseGray:
     """The function that fuses tiles of a pair: each by itself, unless the method looks at the whole."""
     return method.of_image(ir, vi) if isinstance(method, WholeImageMethod) else method.fuse
+
+
+ClassicalFunction = Callable[..., Gray]
+CLASSICAL: dict[str, tuple[MethodInfo, ClassicalFunction]] = {}
+
+
+def classical_method(
+    name: str, *, summary: str, paper: str, **facts: Any
+) -> Callable[[ClassicalFunction], ClassicalFunction]:
+    """Register a function ``(ir, vi, **options) -> fused`` as the classical method ``name``.
+
+    The facts hold for all options, so that large images can be cut exactly.
+
+    Args:
+        name: lower case with hyphens.
+        summary: one line.
+        paper: the source.
+        facts: further fields of :class:`MethodInfo` (``align``, ``reach``, ``tile``).
+    """
+
+    def add(function: ClassicalFunction) -> ClassicalFunction:
+        CLASSICAL[name] = (MethodInfo(name, "classical", summary, paper, **facts), function)
+        return function
+
+    return add
+
+
+@dataclass(frozen=True)
+class ClassicalMethod:
+    """A registered function as a :class:`Method`, with the options it is called with."""
+
+    info: MethodInfo
+    function: ClassicalFunction
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def fuse(self, ir: Gray, vi: Gray) -> Gray:
+        """See :meth:`Method.fuse`."""
+        return self.function(ir, vi, **self.options)

@@ -1,49 +1,40 @@
-"""From a pair of files or arrays to a fused image, around any method.
+"""From a pair of files or arrays to a fused image, around any method: read, align, fuse, render, write.
 
-The reading, sizes, luma, tiles, color and writing are done here, once, so that a method only sees two lumas.
+Sizes, luma, tiles, color and data types are handled here, once, so that a method only sees two lumas. Each
+stage returns something new and changes nothing it was given.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from ivfuse.errors import OutputError, ShapeError, UsageError
-from ivfuse.fusion.align import Placer, faded
+from ivfuse.errors import ShapeError, UsageError
+from ivfuse.fusion.align import Aligner, align_camera_file, blend
 from ivfuse.fusion.method import Method, fuse_of_parts
+from ivfuse.fusion.options import FuseOptions
+from ivfuse.fusion.outputs import FusedImage, Output
+from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.registry import create_method
-from ivfuse.image.color import luma, one_channel, recolor
-from ivfuse.image.read import (
-    Gray,
-    Visible,
-    Window,
-    check_window,
-    read_thermal,
-    read_visible,
-    thermal_window,
-    to_image_array,
-    write_image,
-)
+from ivfuse.image.arrays import Gray, Pixels, to_levels
+from ivfuse.image.color import luma, recolor
+from ivfuse.image.read import read_visible
 from ivfuse.image.tiling import run_tiled
-from ivfuse.image.write import ALPHA_SUFFIXES, check_output
-from ivfuse.thermal.formats.jpeg_segments import maker_of
+from ivfuse.runtime.files import refuse_input_as_output
+from ivfuse.thermal.formats.registry import is_plain
+from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
+from ivfuse.thermal.render import render
 
-if TYPE_CHECKING:
-    from ivfuse.fusion.onnx_method import Precision, Runtime
-    from ivfuse.registration.control_points import Correspondences
-    from ivfuse.registration.transform import Registration
-    from ivfuse.thermal.read import Thermal, ThermalOptions
-    from ivfuse.thermal.render import Look
-
-Source = str | os.PathLike[str] | NDArray[Any]
+Source = str | os.PathLike[str] | NDArray[Any] | Any  # a path, an array or a PIL image
 MARGIN = 64  # overlap of tiles, in pixels, for a method of unbounded reach
+COVERAGE_SAMPLES = 2000  # longest side, in pixels, from which global statistics are taken
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ class FuseResult:
         width: of the fused image, in pixels.
         seconds: from reading to the written file.
         notes: what a user should know: the thermal window, a change of size, an ignored page.
-        temperature: the written raster of temperatures, if one was asked for.
+        extra: further files that were written, by their kind.
     """
 
     out: Path
@@ -64,32 +55,11 @@ class FuseResult:
     width: int
     seconds: float
     notes: tuple[str, ...] = ()
-    temperature: Path | None = None
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A pair in memory: thermal and visible on one grid.
-
-    Attributes:
-        ir: thermal, (H, W) float32 in [0, 1].
-        vi: the visible; its array may be overwritten unless ``borrowed``.
-        borrowed: the visible's array belongs to the caller.
-        notes: what was done to the inputs.
-        heat: what else is known of the thermal, its temperatures above all; ``None`` for a plain image.
-        coverage: how much the thermal counts, (H, W) float32 in [0, 1]; ``None`` for everywhere.
-    """
-
-    ir: Gray
-    vi: Visible
-    borrowed: bool = False
-    notes: tuple[str, ...] = ()
-    heat: Thermal | None = None
-    coverage: Gray | None = None
+    extra: dict[str, Path] = field(default_factory=dict)
 
 
 class Fuser:
-    """Fuses pairs with one method and one set of choices.
+    """Fuses pairs with one method and one set of options.
 
     Example:
         >>> fuser = Fuser("guided-filter", gray=True)
@@ -98,79 +68,58 @@ class Fuser:
 
     def __init__(
         self,
-        method: str | Method | None = None,
+        method: str | os.PathLike[str] | Method | None = None,
         *,
-        runtime: Runtime = "auto",
-        precision: Precision = "auto",
-        threads: int | None = None,
-        gray: bool = False,
-        ir_window: Window | None = None,
-        tile: int | None = None,
-        thermal: ThermalOptions | None = None,
-        look: Look | None = None,
-        rig: Registration | Correspondences | str | os.PathLike[str] | None = None,
-        crop: bool = False,
-        **options: Any,
+        options: FuseOptions | None = None,
+        **choices: Any,
     ) -> None:
-        """Choose the method and how the images are treated.
+        """Choose the method and how images are treated.
 
         Args:
-            method: a name of ``list_methods()``, a method object, or ``None`` for the default method.
-            runtime: of a trained method: ``auto``, ``openvino`` or ``onnxruntime``.
-            precision: of a trained method: ``auto``, ``fp32`` or ``bf16``.
-            threads: CPU threads of a trained method; ``None`` leaves it to the runtime.
-            gray: give the fused luma instead of color.
-            ir_window: thermal values (counts or degC) that become black and white; ``None`` takes the 1st and
-                99th percentile of 16-bit and float thermal files.
-            tile: largest side, in pixels, that is fused in one piece; ``None`` for the method's own.
-            thermal: how thermal files are read: window, scale, conditions; takes the place of ``ir_window``.
-            look: a palette or hot areas to paint; ``None`` for the visible's colors.
-            rig: where thermal images lie on visible ones: a registration, its file, points, or ``"auto"``
-                to register each pair; ``None`` stretches them over the visible.
-            crop: with a rig, keep only the part of the visible that the thermal covers.
-            options: of a classical method.
+            method: a name of ``list_methods()``, an ``.onnx`` file, a method object, or ``None`` for the
+                default method.
+            options: all choices at once.
+            choices: fields of :class:`FuseOptions`, in place of those of ``options``.
 
         Raises:
-            UnknownNameError: if there is no such method.
-            UsageError: if an option does not fit the method, the window is empty or given twice, or the
-                tile is not positive.
+            UnknownNameError: if there is no such method or option.
+            UsageError: if an option does not fit the method or makes no sense.
             InputError: if the weights of the method are missing or damaged, or the rig's file is.
         """
-        if ir_window is not None:
-            check_window(ir_window)
-        if ir_window is not None and thermal is not None:
-            raise UsageError("ir_window: it is part of the thermal options; give one of the two")
-        if tile is not None and tile < 1:
-            raise UsageError(f"tile: found {tile}, expected 1 or more pixels")
-        if method is None or isinstance(method, str):
-            method = create_method(method, runtime=runtime, precision=precision, threads=threads, **options)
-        elif options or threads is not None or runtime != "auto" or precision != "auto":
-            raise UsageError("options of the method cannot be given together with a method object")
-        self.method: Method = method
-        self.gray = gray
-        self.ir_window = ir_window
-        self.thermal = thermal
-        self.look = look
-        self.tile = tile
-        self.placer = Placer(rig, crop)
+        if method is not None:
+            choices["method"] = method
+        self.options = (options or FuseOptions()).with_(**choices)
+        self.method: Method = create_method(
+            self.options.method,
+            method_options=self.options.method_options,
+            runtime=self.options.runtime,
+            precision=self.options.precision,
+            threads=self.options.threads,
+        )
+        self.aligner = Aligner(self.options.rig, self.options.crop)
 
-    def fuse(self, ir: Source, vi: Source | None = None) -> NDArray[np.float32]:
-        """Fuse one pair.
+    def fuse(self, ir: Source, vi: Source | None = None, *, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+        """Fuse one pair, or a batch of equally sized pairs.
 
         Args:
-            ir: thermal: a path, or an array (H, W) or (H, W, 3); integers of 16 bit are mapped by the window,
-                floats are in [0, 1] unless a window was given.
-            vi: visible: a path, or an array (H, W) or (H, W, 3) in R, G, B order; uint8, uint16 or float in
-                [0, 1]. An array is left as it is. ``None`` if ``ir`` is a camera's file that holds both.
+            ir: thermal: a path, a PIL image, or an array (H, W) or (H, W, 3). Integers of 16 bit are mapped
+                by the window, floats are in [0, 1] unless a window is given. A batch is (N, H, W).
+            vi: visible: a path, a PIL image, or an array (H, W) or (H, W, 3) in R, G, B order; uint8, uint16
+                or float in [0, 1]. A batch is (N, H, W) or (N, H, W, 3). ``None`` if ``ir`` is a camera's
+                file that holds both.
+            dtype: of the result: float32 in [0, 1], uint8 or uint16.
 
         Returns:
-            The fused image, float32 in [0, 1], of the visible's height and width: (H, W, 3) if the visible
-            has color and ``gray`` is not set, else (H, W); a look may change that.
+            The fused image of the visible's height and width: (H, W, 3) if the visible has color and ``gray``
+            is not set, else (H, W); a colormap may change that. For a batch with N in front.
 
         Raises:
             InputError, ShapeError: if an input cannot be used.
+            UsageError: if there is no visible, or the data type is another one.
         """
-        return self.combine(self.load(ir, vi))
+        if _is_batch(ir, vi):
+            return self._fuse_batch(np.asarray(ir), np.asarray(vi), dtype)
+        return _as_dtype(self.fuse_pair(self.read(ir, vi)), dtype)
 
     def fuse_files(
         self,
@@ -178,7 +127,7 @@ class Fuser:
         vi_path: str | os.PathLike[str] | None,
         out_path: str | os.PathLike[str],
         depth: int = 8,
-        temperature: str | os.PathLike[str] | None = None,
+        extra: Sequence[Output] = (),
     ) -> FuseResult:
         """Fuse one pair of files into a file, which is written whole or not at all.
 
@@ -188,7 +137,7 @@ class Fuser:
                 ``None`` if ``ir_path`` holds both.
             out_path: the suffix chooses the format; an existing file is replaced.
             depth: bits per channel of the output, 8 or 16.
-            temperature: where to write the temperatures, a float TIFF of the same size; ``None`` for nowhere.
+            extra: further outputs, such as :class:`TemperatureRaster`; written first.
 
         Raises:
             InputError, ShapeError: if an input cannot be used.
@@ -196,88 +145,54 @@ class Fuser:
             OutputError: if the output cannot be written, or is one of the inputs.
         """
         started = time.perf_counter()
-        out = Path(out_path)
-        check_output(out, depth)
-        refuse_input_as_output(out, Path(ir_path), *([] if vi_path is None else [Path(vi_path)]))
-        loaded = self.load(ir_path, vi_path)
-        fused = self.combine(loaded)
-        return write_fused(
-            out, fused, loaded, depth, started, None if temperature is None else Path(temperature)
-        )
+        image = FusedImage(Path(out_path), depth=depth)
+        files = {output.kind: output.path_for(Path(out_path).stem, 1) for output in (*extra, image)}
+        inputs = [Path(ir_path), *([] if vi_path is None else [Path(vi_path)])]
+        for path in files.values():
+            refuse_input_as_output(path, *inputs)
+        pair = self.read(ir_path, vi_path)
+        fused = self.fuse_pair(pair)
+        notes = write_outputs([*extra, image], files, pair, fused)
+        out = files.pop(image.kind)
+        seconds = time.perf_counter() - started
+        return FuseResult(out, fused.shape[0], fused.shape[1], seconds, notes, files)
 
-    def load(self, ir: Source, vi: Source | None = None) -> Loaded:
-        """Read a pair and bring the thermal onto the visible's grid.
+    def read(self, ir: Source, vi: Source | None = None) -> Pair:
+        """Read a pair and bring the thermal onto the visible's grid; the first two stages.
 
         A path given twice, or without a visible, is a camera's file that holds both.
         """
-        if not isinstance(ir, np.ndarray) and _holds_both(ir, vi):
-            from ivfuse.thermal.read import read_both
+        return self.aligner.align(read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches))
 
-            heat, visible = read_both(ir, self._thermal_options())
-            said = heat.notes
-            if not self.placer.stretches:
-                said += ("placed by the camera's own parameters, not by the rig",)
-            return Loaded(heat.pixels, visible, False, _named("thermal", said), heat)
-        if vi is None:
-            raise UsageError("vi: found none beside an array, expected the visible image")
-        visible, borrowed = _load_visible(vi)
-        gray, said, heat_or_none = self._load_thermal(ir)
-        notes = (*_named("thermal", said), *_named("visible", [visible.note]))
-        name = "thermal" if isinstance(ir, np.ndarray) else str(ir)
-        placed = self.placer.place(gray, heat_or_none, visible, name)
-        borrowed = borrowed and not placed.copied
-        return Loaded(placed.ir, placed.vi, borrowed, (*notes, *placed.notes), placed.heat, placed.coverage)
-
-    def _load_thermal(self, ir: Source) -> tuple[Gray, tuple[str, ...], Thermal | None]:
-        """The thermal in [0, 1], what was done to it, and what else is known of it, if it is read at all."""
-        if self.thermal is None and (isinstance(ir, np.ndarray) or maker_of(ir) is None):
-            plain = _plain_thermal(ir, self.ir_window)
-            return luma(plain.pixels), (plain.note,), None
-        from ivfuse.thermal.read import from_values, read
-
-        options = self._thermal_options()
-        heat = from_values(one_channel(ir), options) if isinstance(ir, np.ndarray) else read(ir, options)
-        return heat.pixels, heat.notes, heat
-
-    def _thermal_options(self) -> ThermalOptions:
-        """How thermal files are read, imported only where there are some."""
-        from ivfuse.thermal.read import ThermalOptions
-
-        if self.ir_window is not None:
-            return ThermalOptions().with_window(self.ir_window)
-        return self.thermal or ThermalOptions()
-
-    def combine(self, pair: Loaded) -> NDArray[np.float32]:
-        """Fuse a loaded pair; the visible's array is used for the result unless it is borrowed."""
-        pixels, look = pair.vi.pixels, self.look
-        fused = self.fuse_covered(
-            1 - pair.ir if look and look.inverted else pair.ir, luma(pixels), pair.coverage
-        )
-        if not (self.gray or pixels.ndim == 2 or (look and look.gray)):
-            fused = recolor(pixels, fused, out=None if pair.borrowed else pixels)
-        if look is None:
+    def fuse_pair(self, pair: Pair) -> Pixels:
+        """Fuse an aligned pair and render the result; the third and fourth stage."""
+        pixels, painting = pair.visible.pixels, self.options.render
+        thermal = pair.thermal.pixels
+        inverted = painting is not None and painting.inverted
+        fused = self.fuse_covered(1 - thermal if inverted else thermal, luma(pixels), pair.coverage)
+        if not (self.options.gray or pixels.ndim == 2 or (painting is not None and painting.gray)):
+            fused = recolor(pixels, fused)
+        if painting is None:
             return fused
-        from ivfuse.thermal.read import Thermal
-        from ivfuse.thermal.render import show
-
-        return show(look, fused, pair.heat or Thermal(pair.ir), pair.coverage)
+        return render(painting, fused, pair.thermal, pair.coverage)
 
     def fuse_covered(self, ir: Gray, vi: Gray, coverage: Gray | None) -> Gray:
-        """Fuse two lumas where the thermal counts; elsewhere the visible stays as it is.
+        """Fuse two lumas where the thermal has weight; elsewhere the visible stays as it is.
 
         Args:
             ir: thermal, (H, W) float32 in [0, 1].
             vi: luma of the visible, the same shape and range.
-            coverage: how much the thermal counts, the same shape, 0..1; ``None`` for everywhere.
+            coverage: weight of the thermal, the same shape, 0..1; ``None`` for 1 everywhere.
         """
         if coverage is None:
             return self.fuse_luma(ir, vi)
-        # The method sees the visible where there is no thermal: no border that it could take for an edge.
-        # What it is to know of the whole thermal is of the thermal alone; some of its pixels tell that.
-        some = (slice(None, None, 1 + max(ir.shape) // 2000),) * 2
-        seen = ir[some][coverage[some] > 0.5]
-        fused = self.fuse_luma(faded(ir, vi, coverage), vi, seen[np.newaxis] if seen.size else None)
-        return faded(fused, vi, coverage)
+        # Outside the coverage the method sees the visible twice, so that it takes no border for an edge.
+        # Global statistics use covered thermal pixels only, subsampled.
+        sampled = (slice(None, None, 1 + max(ir.shape) // COVERAGE_SAMPLES),) * 2
+        covered = ir[sampled][coverage[sampled] > 0.5]
+        whole = covered[np.newaxis] if covered.size else None
+        fused = self.fuse_luma(blend(ir, vi, coverage), vi, whole)
+        return blend(fused, vi, coverage)
 
     def fuse_luma(self, ir: Gray, vi: Gray, whole: Gray | None = None) -> Gray:
         """Fuse two lumas: run the method, in tiles if they are large, and make its result safe to write.
@@ -285,7 +200,8 @@ class Fuser:
         Args:
             ir: thermal, (H, W) float32 in [0, 1].
             vi: luma of the visible, the same shape and range.
-            whole: the values that the thermal's level is taken from, (h, w); ``None`` for ``ir``.
+            whole: thermal values from which the method takes its global statistics, (h, w); ``None`` for
+                ``ir``.
 
         Returns:
             (H, W) float32 in [0, 1], an array of its own.
@@ -294,7 +210,7 @@ class Fuser:
             ShapeError: if the shapes differ, or the method does not keep them.
         """
         info = self.method.info
-        tile = self.tile or info.tile
+        tile = self.options.tile or info.tile
         fused = run_tiled(
             fuse_of_parts(self.method, ir if whole is None else whole, vi),
             ir,
@@ -302,7 +218,7 @@ class Fuser:
             tile=tile,
             margin=MARGIN if info.reach is None else info.reach,
             align=info.align,
-            # Tiles that look at all of themselves differ in their levels: the wider, the less it shows.
+            # Tiles of unbounded reach differ in their levels: the wider the transition, the less it shows.
             fade=tile // 8 if info.reach is None else None,
         )
         if fused.shape != vi.shape:
@@ -313,6 +229,11 @@ class Fuser:
             np.nan_to_num(fused, copy=False)
         return np.clip(fused, 0.0, 1.0, out=fused)
 
+    def _fuse_batch(self, ir: NDArray[Any], vi: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
+        if len(ir) != len(vi):
+            raise ShapeError(f"a batch of {len(ir)} thermal and {len(vi)} visible images, expected as many")
+        return np.stack([self.fuse(a, b, dtype=dtype) for a, b in zip(ir, vi, strict=True)])
+
 
 def fuse(
     ir: Source, vi: Source | None = None, method: str | Method | None = None, **choices: Any
@@ -322,8 +243,8 @@ def fuse(
     Args:
         ir: thermal, a path or an array.
         vi: visible, a path or an array; ``None`` if ``ir`` is a camera's file that holds both.
-        method: a name of ``list_methods()``, a method object, or ``None`` for the default method.
-        choices: keyword arguments of :class:`Fuser`.
+        method: a name of ``list_methods()``, an ``.onnx`` file, a method object, or ``None`` for the default.
+        choices: fields of :class:`FuseOptions`.
 
     Returns:
         The fused image, float32 in [0, 1]; see :meth:`Fuser.fuse`.
@@ -331,70 +252,77 @@ def fuse(
     return Fuser(method, **choices).fuse(ir, vi)
 
 
-def write_fused(
-    out: Path,
-    fused: NDArray[np.float32],
-    pair: Loaded,
-    depth: int,
-    started: float,
-    temperature: Path | None = None,
-) -> FuseResult:
-    """Write a fused image with the alpha of its visible, and its temperatures if they are asked for.
+def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bool = False) -> Pair:
+    """The first stage: read a pair; of a camera's file that holds both, onto one grid.
 
     Args:
-        out: the suffix chooses the format.
-        fused: (H, W) or (H, W, 3) float32 in [0, 1].
-        pair: what it was made from.
-        depth: bits per channel, 8 or 16.
-        started: the time of ``time.perf_counter()`` from which the seconds of the result count.
-        temperature: where the temperatures go, a TIFF file; ``None`` for nowhere.
+        ir: thermal: a path, an array or a PIL image.
+        vi: visible: the same; ``None``, or the path of ``ir``, if one file holds both.
+        options: how the thermal image is read.
+        rig: a rig was given, which a camera's own geometry takes the place of; only for the notes.
 
     Raises:
-        InputError: if temperatures are to be written and are not known; nothing is written then.
+        InputError, ShapeError: if an input cannot be used.
+        UsageError: if there is no visible beside an array.
+    """
+    name = str(ir) if isinstance(ir, str | os.PathLike) else "thermal"
+    if isinstance(ir, str | os.PathLike) and _holds_both(ir, vi):
+        pair = align_camera_file(read_camera_file(ir, options), name, parallax=options.parallax)
+        notes = pair.thermal.notes
+        if rig:
+            notes += ("placed by the camera's own parameters, not by the rig",)
+        return Pair(pair.thermal, pair.visible, True, name=name, notes=_prefixed("thermal", notes))
+    if vi is None:
+        raise UsageError(field="vi", found="none beside an array", expected="the visible image")
+    thermal, visible = read_thermal(ir, options, "ir"), read_visible(vi, "vi")
+    notes = (*_prefixed("thermal", thermal.notes), *_prefixed("visible", [visible.note]))
+    return Pair(thermal, visible, name=name, notes=notes)
+
+
+def write_outputs(
+    outputs: Sequence[Output], files: dict[str, Path], pair: Pair, fused: Pixels
+) -> tuple[str, ...]:
+    """The last stage: write every output of a pair.
+
+    Args:
+        outputs: what to write, in this order.
+        files: the path of each kind.
+        pair: what the image was made from.
+        fused: (H, W) or (H, W, 3) float32 in [0, 1].
+
+    Returns:
+        All notes: of reading, aligning and writing.
     """
     notes = pair.notes
-    if temperature is not None:
-        from ivfuse.thermal.raster import write_celsius
-
-        write_celsius(temperature, pair.heat.celsius if pair.heat else None)
-    if pair.vi.alpha is not None and out.suffix.lower() not in ALPHA_SUFFIXES:
-        notes += (f"visible: its alpha is dropped, {out.suffix} has none",)
-    write_image(out, fused, depth=depth, alpha=pair.vi.alpha)
-    return FuseResult(out, fused.shape[0], fused.shape[1], time.perf_counter() - started, notes, temperature)
+    for output in outputs:
+        notes += output.write(files[output.kind], pair, fused)
+    return notes
 
 
-def refuse_input_as_output(out: Path, *inputs: Path) -> None:
-    """Raise OutputError if a file to be written is one of the files to be read."""
-    for path in inputs:
-        if out.resolve() == path.resolve():
-            raise OutputError(f"{out}: the output is one of the inputs; choose another name")
+def _is_batch(ir: Any, vi: Any) -> bool:
+    """Whether arrays hold many pairs: (N, H, W) thermal with (N, H, W) or (N, H, W, 3) visible."""
+    thermal, visible = getattr(ir, "ndim", 0), getattr(vi, "ndim", 0)
+    if visible == 4 or thermal == 4:
+        return True
+    channels = (1, 3)
+    return thermal == visible == 3 and ir.shape[2] not in channels and vi.shape[2] not in channels
+
+
+def _as_dtype(fused: Pixels, dtype: DTypeLike) -> NDArray[Any]:
+    wanted = np.dtype(dtype)
+    if wanted == np.float32:
+        return fused
+    if wanted not in (np.uint8, np.uint16):
+        raise UsageError(field="dtype", found=wanted, expected="float32, uint8 or uint16")
+    return to_levels(fused, 8 * wanted.itemsize)
 
 
 def _holds_both(ir: str | os.PathLike[str], vi: Source | None) -> bool:
     """Whether one file of a camera is to give both images."""
-    if vi is None or isinstance(vi, np.ndarray):
+    if vi is None or not isinstance(vi, str | os.PathLike):
         return vi is None
-    return Path(ir) == Path(vi) and maker_of(ir) is not None
+    return Path(ir) == Path(vi) and not is_plain(ir)
 
 
-def _load_visible(vi: Source) -> tuple[Visible, bool]:
-    """The visible and whether its array is the caller's own."""
-    if not isinstance(vi, np.ndarray):
-        return read_visible(Path(vi)), False
-    pixels = to_image_array(vi)
-    depth = 16 if vi.dtype == np.uint16 else 8
-    return Visible(pixels, None, depth, ""), np.may_share_memory(pixels, vi)
-
-
-def _plain_thermal(ir: Source, window: Window | None) -> Visible:
-    """The thermal of an image or an array, mapped to [0, 1]."""
-    if not isinstance(ir, np.ndarray):
-        return read_thermal(Path(ir), window)
-    if window is None and ir.dtype != np.uint16:
-        return Visible(to_image_array(ir), None, 8, "")
-    pixels, note = thermal_window(one_channel(ir), window)
-    return Visible(pixels, None, 16, note)
-
-
-def _named(name: str, notes: Iterable[str]) -> tuple[str, ...]:
+def _prefixed(name: str, notes: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{name}: {note}" for note in notes if note)

@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import ShapeError
-from ivfuse.image.read import Gray, Rgb
+from ivfuse.image.arrays import Gray, Rgb, strips
 
 WEIGHTS = (0.299, 0.587, 0.114)  # of R, G, B in the luma; ITU-R BT.601-7, 2.5.1
-
-_STRIP = 1 << 18  # pixels converted at a time; a few float32 planes of it fit the cache
 
 
 def luma(pixels: NDArray[np.float32]) -> Gray:
@@ -119,9 +117,3 @@ def resize_to(gray: Gray, height: int, width: int, *, bounded: bool = True) -> G
             kind = cv2.INTER_AREA if new < old else grow
             gray = np.asarray(cv2.resize(gray, size, interpolation=kind), np.float32)
     return np.clip(gray, 0, 1, out=gray) if bounded else gray
-
-
-def strips(height: int, width: int) -> list[slice]:
-    """Slices of rows that hold about a quarter of a million pixels each."""
-    rows = max(1, _STRIP // max(width, 1))
-    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]

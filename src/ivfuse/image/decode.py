@@ -18,14 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
-from ivfuse.image.headers import EXIF_ORIENTATION, BadFileError, Header, read_header, sniff
+from ivfuse.image.formats import NAMES, sniff
+from ivfuse.image.headers import EXIF_ORIENTATION, BadFileError, Header, read_header
+from ivfuse.runtime.limits import pixel_limit
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
-
-MAX_PIXELS = 400_000_000  # 400 megapixels: larger sizes in a header are taken for damage or malice
-_limit = MAX_PIXELS  # of this process
-FORMATS = "PNG, JPEG, TIFF, BMP or WebP"
 
 _ROWS_AT_A_TIME = 256
 
@@ -63,14 +61,14 @@ def decode(path: Path) -> Decoded:
     except TooLargeError as error:
         raise InputError(f"{path}: {error}") from error
     except BadFileError as error:
-        raise InputError(f"{path}: found {error}, expected a complete {FORMATS} image") from error
+        raise InputError(f"{path}: found {error}, expected a complete {NAMES} image") from error
 
 
 def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
     """Decode an image in memory.
 
     Args:
-        kind: as :func:`ivfuse.image.headers.sniff` gives it.
+        kind: as :func:`ivfuse.image.formats.sniff` gives it.
         data: the whole file.
         upright: turn it by its EXIF orientation.
 
@@ -91,7 +89,7 @@ def load(path: Path) -> tuple[str, bytes]:
     Raises:
         InputError: if the file is missing, cannot be read or is no image.
     """
-    expected = f"expected a {FORMATS} image"
+    expected = f"expected a {NAMES} image"
     try:
         with path.open("rb") as file:
             head = file.read(16)
@@ -114,22 +112,11 @@ def load(path: Path) -> tuple[str, bytes]:
         raise InputError(f"{path}: cannot be read ({reason}), {expected}") from error
 
 
-def limit_pixels(most: int) -> None:
-    """Have this process refuse images of more pixels from now on; for servers.
-
-    Args:
-        most: 1 up to ``MAX_PIXELS``.
-    """
-    global _limit
-    _limit = min(most, MAX_PIXELS)
-
-
 def _check_size(width: int, height: int) -> None:
     """Refuse a size before memory is taken for it."""
-    if width < 1 or height < 1 or width * height > _limit:
-        raise TooLargeError(
-            f"the header says {width}x{height} pixels, expected 1x1 up to {_limit / 10**6:g} megapixels"
-        )
+    if width < 1 or height < 1 or width * height > pixel_limit():
+        most = f"{pixel_limit() / 10**6:g} megapixels"
+        raise TooLargeError(f"the header says {width}x{height} pixels, expected 1x1 up to {most}")
 
 
 def _fits_opencv(header: Header) -> bool:

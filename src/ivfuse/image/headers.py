@@ -9,7 +9,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-_TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+from ivfuse.image.formats import TIFF
+
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 16: 8}  # bytes of a value, by TIFF field type
 _CODES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 16: "Q"}
@@ -55,26 +56,11 @@ class Header:
     orientation_one: tuple[int, bytes] | None = None
 
 
-def sniff(head: bytes) -> str | None:
-    """The format that the first bytes of a file announce; ``None`` if it is none that can be read."""
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if head.startswith(_TIFF_MARKS):
-        return "TIFF"
-    if head.startswith(b"BM"):
-        return "BMP"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WebP"
-    return None
-
-
 def read_header(kind: str, data: bytes) -> Header:
     """Read the header of a PNG, JPEG or TIFF file.
 
     Args:
-        kind: as :func:`sniff` gives it.
+        kind: as :func:`ivfuse.image.formats.sniff` gives it.
         data: the whole file.
 
     Raises:
@@ -180,7 +166,7 @@ def _tiff(data: bytes) -> Header:
 
 def _directory(data: bytes) -> _Directory:
     """Read the first directory of a TIFF file or of an EXIF block, classic or BigTIFF."""
-    if data[:4] not in _TIFF_MARKS:
+    if data[:4] not in TIFF.signatures:
         raise BadFileError("a damaged TIFF file")
     order = "<" if data[:2] == b"II" else ">"
     big = 0x2B in data[2:4]

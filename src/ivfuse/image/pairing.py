@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivfuse.errors import InputError
-from ivfuse.thermal.formats.jpeg_segments import maker_of
+from ivfuse.image.formats import SUFFIXES
 
 IR_WORDS = ("infrared", "thermal", "lwir", "therm", "tir", "ir")
 VI_WORDS = ("visible", "visual", "vis", "rgb", "colour", "color", "eo", "vi")
 IR_LETTERS = ("t",)  # at the very end only, as in DJI_0001_T
 VI_LETTERS = ("v", "w")
 FUSED_WORDS = ("fused", "fusion", "fuse", "result", "output", "f")
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
 _EXPECTED = "expected folders like ir/ and vi/, or names like x_ir.png and x_vi.png"
 
 
 @dataclass(frozen=True)
-class Pair:
+class FilePair:
     """One pair of files.
 
     Attributes:
@@ -50,13 +49,13 @@ class Pairing:
         ambiguous: a line for each name that fits several files, with these.
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[FilePair, ...]
     orphans: tuple[Path, ...]
     ambiguous: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Trio:
+class FileTriple:
     """One pair of files and its fused image.
 
     Attributes:
@@ -73,17 +72,17 @@ class Trio:
 
 
 @dataclass(frozen=True)
-class Trios:
+class TriplePairing:
     """What was found in the folders of a method and its sources.
 
     Attributes:
-        trios: sorted by name, numbers by their value.
+        triples: sorted by name, numbers by their value.
         missing: names of the pairs that have no fused image.
         orphans: images that belong to no pair.
         ambiguous: a line for each name that fits several files, with these.
     """
 
-    trios: tuple[Trio, ...]
+    triples: tuple[FileTriple, ...]
     missing: tuple[str, ...]
     orphans: tuple[Path, ...]
     ambiguous: tuple[str, ...]
@@ -114,13 +113,14 @@ def pair_folders(ir_dir: Path | str, vi_dir: Path | str) -> Pairing:
     return matches.result([*ir, *vi])
 
 
-def pair_folder(root: Path | str) -> Pairing:
+def pair_folder(root: Path | str, holds_both: Callable[[Path], bool] | None = None) -> Pairing:
     """Pair the images of one folder that holds a folder for each modality, or both modalities side by side.
 
     Args:
         root: with ``ir/`` and ``vi/`` (or infrared, thermal, lwir; visible, vis, rgb, ...; in any case), with
             files whose names tell the modality: ``x_ir.png`` and ``x_vi.png``, or, where these give no pair,
-            with radiometric files of a camera, each of which is a pair by itself.
+            with files of a camera, each of which is a pair by itself.
+        holds_both: tells whether a file by itself is a pair; ``None`` for no file.
 
     Raises:
         InputError: if the folder is missing, a modality is missing or there twice, or no name tells a
@@ -136,8 +136,8 @@ def pair_folder(root: Path | str) -> Pairing:
         raise InputError(f"{root}: found {found}, expected one thermal and one visible folder")
     images = list_images(root)
     named = _pair_flat(images)
-    if not named.pairs and (cameras := [x for x in images if maker_of(x) == "flir"]):
-        pairs = tuple(Pair(x.stem, x, x) for x in cameras)
+    if not named.pairs and holds_both and (cameras := [x for x in images if holds_both(x)]):
+        pairs = tuple(FilePair(x.stem, x, x) for x in cameras)
         return Pairing(pairs, tuple(x for x in images if x not in cameras), ())
     if not any(_modality(x) for x in images):
         names = [f"{x.name}/" for x in folders[:4]] + [x.name for x in images[:3]]
@@ -145,7 +145,7 @@ def pair_folder(root: Path | str) -> Pairing:
     return named
 
 
-def match_fused(pairing: Pairing, fused_dir: Path | str) -> Trios:
+def match_fused(pairing: Pairing, fused_dir: Path | str) -> TriplePairing:
     """Find the fused image of each pair in a folder.
 
     Its stem is the pair's name or that of one of its files (case and suffix may differ) or, failing that,
@@ -160,13 +160,13 @@ def match_fused(pairing: Pairing, fused_dir: Path | str) -> Trios:
         InputError: if the folder is missing or cannot be listed.
     """
     images = list_images(Path(fused_dir))
-    trios: list[Trio] = []
+    triples: list[FileTriple] = []
     ambiguous: list[str] = []
     left = list(pairing.pairs)
     for plain in (True, False):
-        left, images = _take_fused(left, images, plain, trios, ambiguous)
-    return Trios(
-        tuple(sorted(trios, key=lambda trio: (natural_key(trio.name), trio.name))),
+        left, images = _take_fused(left, images, plain, triples, ambiguous)
+    return TriplePairing(
+        tuple(sorted(triples, key=lambda triple: (natural_key(triple.name), triple.name))),
         tuple(pair.name for pair in left),
         (*pairing.orphans, *images),
         (*pairing.ambiguous, *sorted(ambiguous, key=natural_key)),
@@ -238,14 +238,14 @@ def _plain_key(path: Path) -> str:
 
 
 def _take_fused(
-    pairs: list[Pair], images: list[Path], plain: bool, trios: list[Trio], ambiguous: list[str]
-) -> tuple[list[Pair], list[Path]]:
+    pairs: list[FilePair], images: list[Path], plain: bool, triples: list[FileTriple], ambiguous: list[str]
+) -> tuple[list[FilePair], list[Path]]:
     """Match pairs and fused images that share a key one to one; gives what is left of both."""
     key = _plain_key if plain else _ANY.key
     by_key: dict[str, list[Path]] = defaultdict(list)
     for path in images:
         by_key[key(path)].append(path)
-    wanted: dict[str, list[Pair]] = defaultdict(list)
+    wanted: dict[str, list[FilePair]] = defaultdict(list)
     for pair in pairs:
         for name in dict.fromkeys((key(Path(f"{pair.name}.png")), key(pair.vi), key(pair.ir))):
             if name in by_key:
@@ -263,7 +263,7 @@ def _take_fused(
             )
     for pair in pairs:
         if len(found[pair.name]) == 1:
-            trios.append(Trio(pair.name, pair.ir, pair.vi, found[pair.name][0]))
+            triples.append(FileTriple(pair.name, pair.ir, pair.vi, found[pair.name][0]))
         elif found[pair.name]:
             ambiguous.append(f"{pair.name}: {', '.join(sorted(x.name for x in found[pair.name]))}")
     settled = {pair.name for some in wanted.values() for pair in some}
@@ -327,7 +327,7 @@ class _Matches:
         ]
         used = Counter(name.casefold() for name in names)
         pairs = [
-            Pair(name if used[name.casefold()] == 1 else vi.stem, ir, vi)
+            FilePair(name if used[name.casefold()] == 1 else vi.stem, ir, vi)
             for name, (ir, vi) in zip(names, self.pairs, strict=True)
         ]
         return Pairing(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivfuse.errors import ShapeError, UsageError
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 
 FuseGray = Callable[[Gray, Gray], Gray]
 

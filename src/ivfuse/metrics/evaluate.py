@@ -16,12 +16,19 @@ from numpy.typing import NDArray
 from ivfuse.errors import InputError, ShapeError
 from ivfuse.metrics.conventions import Convention, get_convention
 from ivfuse.metrics.metric import Function, Undefined
-from ivfuse.metrics.registry import METRICS, get_metric
+from ivfuse.metrics.registry import METRICS, expand_names, get_metric
 from ivfuse.metrics.triple import Levels, Sources, Triple
 
 Image = NDArray[np.uint8] | NDArray[np.floating[Any]]
 
 EIGHT = ("EN", "SD", "SF", "MI", "SCD", "VIF", "Qabf", "SSIM")
+
+# What the eight do not ask: is what the thermal camera saw still there, does the image look like the scene?
+SEEING = (
+    *("targets_lost", "targets_seen", "targets_kept", "targets_bright", "hidden_lost", "hidden_seen"),
+    *("tone_correlation", "tone_distance", "hue_change", "saturation_change"),
+    *("clipped", "overshoot", "local_contrast"),
+)
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,13 @@ class Scores:
         convention: the name of the convention they follow.
         values: metric name -> number; NaN where the metric has none.
         reasons: metric name -> why it has none.
+        counts: metric name -> how many things (targets) its value is a share of; of such metrics alone.
     """
 
     convention: str
     values: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def evaluate_arrays(
@@ -48,7 +57,7 @@ def evaluate_arrays(
         fused: (H, W) or (H, W, 3) RGB; uint8, or float in [0, 1], which is rounded to 8 bit first.
         ir: the infrared image, of the same height and width, in either form.
         vi: the visible image, likewise.
-        metrics: names; all if not given.
+        metrics: names, or families of metrics; all if not given.
         convention: which family of tables to follow; it also says how color becomes gray.
 
     Returns:
@@ -81,7 +90,7 @@ def score_many(
         Name -> scores, with the reason for every NaN.
     """
     chosen = get_convention(convention)
-    names = list(METRICS) if metrics is None else [get_metric(name).name for name in metrics]
+    names = list(METRICS) if metrics is None else expand_names(metrics)
     faults = {name: fault for name, what in (("ir", ir), ("vi", vi)) if (fault := _fault(what, name))}
     if faults:
         return {label: _nothing(chosen, names, faults) for label in fused}
@@ -120,7 +129,8 @@ class Scorer:
         result = Scores(self.convention.name)
         for name in names:
             variant = self.convention.variant(name)
-            layout = ("joined" if variant.joined else "channels") if by_channel else "gray"
+            apart = by_channel and METRICS[name].family == "images"
+            layout = ("joined" if variant.joined else "channels") if apart else "gray"
             if layout not in triples:
                 triples[layout] = self._triples(levels, layout)
             _measure(result, name, variant.function, triples[layout])
@@ -129,9 +139,12 @@ class Scorer:
     def _triples(self, fused: Levels, layout: str) -> list[Triple]:
         if layout not in self._sources:
             planes = zip(self._planes(self.ir, layout), self._planes(self.vi, layout), strict=True)
-            self._sources[layout] = [Sources(ir, vi) for ir, vi in planes]
+            color = _color(self.vi, layout)
+            self._sources[layout] = [Sources(ir, vi, color) for ir, vi in planes]
+        color = _color(fused, layout)
         fused_planes = self._planes(fused, layout)
-        return [Triple(pair, plane) for pair, plane in zip(self._sources[layout], fused_planes, strict=True)]
+        pairs = self._sources[layout]
+        return [Triple(pair, plane, color) for pair, plane in zip(pairs, fused_planes, strict=True)]
 
     def _planes(self, levels: Levels, layout: str) -> list[Levels]:
         if layout == "gray":
@@ -192,6 +205,10 @@ def _fault(image: Image, name: str) -> str:
     return f"{name} holds {lost} values that are not finite" if lost else ""
 
 
+def _color(levels: Levels, layout: str) -> Levels | None:
+    return levels if layout == "gray" and levels.ndim == 3 else None
+
+
 def _nothing(convention: Convention, names: Sequence[str], faults: Mapping[str, str]) -> Scores:
     why = "; ".join(faults.values())
     return Scores(convention.name, dict.fromkeys(names, math.nan), dict.fromkeys(names, why))
@@ -199,6 +216,8 @@ def _nothing(convention: Convention, names: Sequence[str], faults: Mapping[str, 
 
 def _measure(result: Scores, name: str, function: Function, triples: Sequence[Triple]) -> None:
     """Put the mean over the triples of one image into the result; NaN with a reason if any has no value."""
+    if count := METRICS[name].count:
+        result.counts[name] = sum(count(triple) for triple in triples)
     try:
         result.values[name] = sum(float(function(triple)) for triple in triples) / len(triples)
     except Undefined as reason:

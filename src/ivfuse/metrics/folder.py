@@ -7,16 +7,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from ivfuse.errors import reason_of
-from ivfuse.image.pairing import Trio
-from ivfuse.image.read import Window, read_visible
+from ivfuse.image.arrays import Pixels
+from ivfuse.image.pairing import FileTriple
+from ivfuse.image.read import read_visible
 from ivfuse.metrics.conventions import get_convention
 from ivfuse.metrics.evaluate import Scores, score_many, to_levels
-from ivfuse.metrics.registry import get_metric
+from ivfuse.metrics.registry import expand_names, get_metric
 from ivfuse.runtime.processes import Reply, ask_all, available_cpus
-from ivfuse.thermal.read import read_colored
+from ivfuse.thermal.formats.registry import is_plain
+from ivfuse.thermal.read import ThermalOptions, read_thermal
+from ivfuse.thermal.tone_mapping import Window
 
 OnProgress = Callable[[str, Literal["done", "failed"]], None]
 
@@ -28,13 +32,13 @@ _MAKE_SCORER = "ivfuse.metrics.folder:make_scorer"
 class Scored:
     """The outcome for one fused image: its scores, or why it has none."""
 
-    trio: Trio
+    triple: FileTriple
     scores: Scores | None
     failure: str = ""
 
 
 def score_files(
-    trios: Sequence[Trio],
+    triples: Sequence[FileTriple],
     metrics: Sequence[str],
     convention: str = "default",
     jobs: int | None = None,
@@ -46,80 +50,115 @@ def score_files(
     Files are brought to 8 bit: 16-bit images are divided, 16-bit thermal files mapped by the window.
 
     Args:
-        trios: what to score.
+        triples: what to score.
         metrics: names of metrics.
         convention: which family of tables to follow.
         jobs: worker processes; one per CPU if not given. Little work is done without workers.
-        ir_window: the thermal values that become black and white; see :func:`read_colored`.
+        ir_window: the thermal values that become black and white; see :func:`read_infrared`.
         on_progress: called after each image, in the order of completion, with its name and outcome.
 
     Returns:
-        One entry per trio, in their order. An image that cannot be read or whose size differs has a failure.
+        One entry per triple, in their order. An image that cannot be read or whose size differs has a
+        failure.
 
     Raises:
         UnknownNameError: before any work, no such metric or convention.
     """
-    names = [get_metric(name).name for name in metrics]
+    names = expand_names(metrics)
     convention = get_convention(convention).name
     report = on_progress or (lambda name, outcome: None)
     result: dict[int, Scored] = {}
-    for index, scored in _scored(trios, (names, convention, ir_window), jobs or available_cpus()):
+    for index, scored in _scored(triples, (names, convention, ir_window), jobs or available_cpus()):
         result[index] = scored
-        report(scored.trio.name, "failed" if scored.scores is None else "done")
-    return [result[index] for index in range(len(trios))]
+        report(scored.triple.name, "failed" if scored.scores is None else "done")
+    return [result[index] for index in range(len(triples))]
 
 
 _How = tuple[list[str], str, Window | None]
 
 
-def _scored(trios: Sequence[Trio], how: _How, processes: int) -> Iterator[tuple[int, Scored]]:
-    """Yield index and outcome of each trio on completion; the first one is timed to estimate the rest."""
+def _scored(triples: Sequence[FileTriple], how: _How, processes: int) -> Iterator[tuple[int, Scored]]:
+    """Yield index and outcome of each triple on completion; the first one is timed to estimate the rest."""
     started = time.perf_counter()
-    for index, trio in enumerate(trios[:1]):
-        yield index, _score(trio, how)
-    rest = range(1, len(trios))
+    for index, triple in enumerate(triples[:1]):
+        yield index, _score(triple, how)
+    rest = range(1, len(triples))
     if min(processes, len(rest)) > 1 and (time.perf_counter() - started) * len(rest) > WORTH_PROCESSES:
-        yield from _in_processes(trios, rest, how, min(processes, len(rest)))
+        yield from _in_processes(triples, rest, how, min(processes, len(rest)))
     else:
-        yield from ((index, _score(trios[index], how)) for index in rest)
+        yield from ((index, _score(triples[index], how)) for index in rest)
 
 
 def _in_processes(
-    trios: Sequence[Trio], indices: Sequence[int], how: _How, processes: int
+    triples: Sequence[FileTriple], indices: Sequence[int], how: _How, processes: int
 ) -> Iterator[tuple[int, Scored]]:
-    requests = [trios[index] for index in indices]
+    requests = [triples[index] for index in indices]
     for position, reply in ask_all(_MAKE_SCORER, how, requests, processes):
         yield indices[position], _outcome(reply, requests[position])
 
 
-def make_scorer(how: _How) -> Callable[[Trio], Scored]:
+def make_scorer(how: _How) -> Callable[[FileTriple], Scored]:
     """Build the function that scores one fused image, in a worker process."""
     return partial(_score, how=how)
 
 
-def _outcome(reply: Reply, trio: Trio) -> Scored:
+def _outcome(reply: Reply, triple: FileTriple) -> Scored:
     if reply.failure:
-        return Scored(trio, None, reply.failure + ("; fewer jobs need less memory" if reply.died else ""))
+        return Scored(triple, None, reply.failure + ("; fewer jobs need less memory" if reply.died else ""))
     scored: Scored = reply.value
     return scored
 
 
-def _score(trio: Trio, how: _How) -> Scored:
+def _score(triple: FileTriple, how: _How) -> Scored:
     names, convention, window = how
     try:
         # Color is kept, since conventions differ in how it becomes gray.
-        ir = to_levels(read_colored(trio.ir, window).pixels, trio.ir.name)
-        vi, fused = (to_levels(read_visible(path).pixels, path.name) for path in (trio.vi, trio.fused))
-        return Scored(trio, score_many({"fused": fused}, ir, vi, names, convention)["fused"])
+        ir = to_levels(read_infrared(triple.ir, window), triple.ir.name)
+        vi, fused = (to_levels(read_visible(path).pixels, path.name) for path in (triple.vi, triple.fused))
+        return Scored(triple, score_many({"fused": fused}, ir, vi, names, convention)["fused"])
     except Exception as error:  # a bad image must not end the run
-        return Scored(trio, None, reason_of(error))
+        return Scored(triple, None, reason_of(error))
+
+
+def read_infrared(path: Path, window: Window | None = None) -> Pixels:
+    """The infrared image of a triple, as metrics take it.
+
+    Args:
+        path: a thermal file of any known format.
+        window: the thermal values that become black and white; ``None`` for 8-bit images as they are, and the
+            1st to 99th percentile of all others.
+
+    Returns:
+        (H, W) float32 in [0, 1]; (H, W, 3) for an 8-bit color image without a window, since conventions
+        differ in how color becomes gray.
+
+    Raises:
+        InputError: if it cannot be used.
+        UsageError: if the window is empty.
+    """
+    if window is None and is_plain(path):
+        image = read_visible(path)
+        if image.depth == 8:
+            return image.pixels
+    return read_thermal(path, ThermalOptions() if window is None else ThermalOptions(window)).pixels
 
 
 def means(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, float]:
-    """Return the mean of each metric over the images that have a value; NaN if none has."""
-    rows = [each.scores.values for each in scored if each.scores is not None]
+    """Return the mean of each metric over the images that have a value; NaN if none has.
+
+    The mean of a share of targets is over the targets of all images: each image weighs as many as it has.
+    """
+    rows = [each.scores for each in scored if each.scores is not None]
     result = {}
     for name in names:
-        found = [row[name] for row in rows if not math.isnan(row[name])]
-        result[name] = math.fsum(found) / len(found) if found else math.nan
+        found = [(row.values[name], row.counts.get(name, 1)) for row in rows if name not in row.reasons]
+        found = [(value, weight) for value, weight in found if not math.isnan(value)]
+        total = sum(weight for _, weight in found)
+        result[name] = math.fsum(value * weight for value, weight in found) / total if total else math.nan
     return result
+
+
+def counts(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, int]:
+    """Return how many things (targets) the means are over, for each metric that is a share of such."""
+    rows = [each.scores for each in scored if each.scores is not None]
+    return {name: sum(row.counts.get(name, 0) for row in rows) for name in names if get_metric(name).count}

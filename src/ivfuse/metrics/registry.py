@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from inspect import getdoc
 
 from ivfuse.errors import UnknownNameError, UsageError
-from ivfuse.metrics.metric import Function, Metric, Needs
+from ivfuse.metrics.metric import Count, Family, Function, Metric, Needs
 
 METRICS: dict[str, Metric] = {}
 
 
 def metric(
-    name: str, *, higher_is_better: bool, range: tuple[float, float], needs: Needs, source: str
+    name: str,
+    *,
+    higher_is_better: bool,
+    range: tuple[float, float],
+    needs: Needs,
+    source: str,
+    family: Family = "images",
+    count: Count | None = None,
 ) -> Callable[[Function], Function]:
     """Register the function below as the metric ``name``; see :class:`Metric` for the facts."""
 
@@ -20,7 +27,7 @@ def metric(
         if name in METRICS:
             raise UsageError(f"two metrics are named {name!r}")
         doc = getdoc(function) or ""
-        METRICS[name] = Metric(name, function, higher_is_better, range, needs, source, doc)
+        METRICS[name] = Metric(name, function, higher_is_better, range, needs, source, doc, family, count)
         return function
 
     return add
@@ -41,3 +48,22 @@ def get_metric(name: str) -> Metric:
     if name.lower() not in by_lower:
         raise UnknownNameError("metric", name, METRICS)
     return METRICS[by_lower[name.lower()]]
+
+
+def expand_names(names: Iterable[str]) -> list[str]:
+    """Return the metrics that are named, each once: ``all``, a family, or names in any letter case.
+
+    Raises:
+        UnknownNameError: there is no such metric or family; the message names the nearest.
+    """
+    families = {each.family for each in METRICS.values()}
+    found: dict[str, None] = {}
+    for name in names:
+        group = name.casefold()
+        if group == "all":
+            found.update(dict.fromkeys(METRICS))
+        elif group in families:
+            found.update({each.name: None for each in METRICS.values() if each.family == group})
+        else:
+            found[get_metric(name).name] = None
+    return list(found)

@@ -108,12 +108,13 @@ class Sources:
         ShapeError: the images differ in size.
     """
 
-    def __init__(self, ir: NDArray[Any], vi: NDArray[Any]) -> None:
-        """Take two (H, W) arrays with whole numbers 0..255."""
+    def __init__(self, ir: NDArray[Any], vi: NDArray[Any], color: Levels | None = None) -> None:
+        """Take two (H, W) arrays with whole numbers 0..255, and the visible in color if it has one."""
         self.ir = CachedImage(ir)
         self.vi = CachedImage(vi)
         if self.ir.shape != self.vi.shape:
             raise ShapeError(f"sources differ in size: ir {self.ir.size}, vi {self.vi.size}")
+        self.color = color  # (H, W, 3) RGB
         self.pair = Pair(self.ir, self.vi)
         self.memory: dict[Hashable, Any] = {}
 
@@ -125,14 +126,15 @@ class Triple:
         ShapeError: the fused image is not of the sources' size.
     """
 
-    def __init__(self, sources: Sources, fused: NDArray[Any]) -> None:
-        """Take the sources and an (H, W) array with whole numbers 0..255."""
+    def __init__(self, sources: Sources, fused: NDArray[Any], color: Levels | None = None) -> None:
+        """Take the sources, an (H, W) array with whole numbers 0..255, and it in color if it has one."""
         self.sources = sources
         self.ir = sources.ir
         self.vi = sources.vi
         self.fused = CachedImage(fused)
         if self.fused.shape != self.ir.shape:
             raise ShapeError(f"fused is {self.fused.size}, its sources are {self.ir.size}")
+        self.color = color  # (H, W, 3) RGB
         self.ir_fused = Pair(self.ir, self.fused)
         self.vi_fused = Pair(self.vi, self.fused)
         self.memory: dict[Hashable, Any] = {}

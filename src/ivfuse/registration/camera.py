@@ -6,17 +6,35 @@ The grid is the photo's own, cut out and not resampled, or as fine as the therma
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.image.headers import BadFileError
-from ivfuse.thermal.formats.flir_records import Alignment
 
 _BLACK = 24  # levels of 8 bit; a black frame is no brighter, the rests of JPEG blocks beside it included
 _LEAST_PHOTO = 0.25  # of the photo must be left without its frame, else the whole photo is dark
 _LEAST_THERMAL = 0.05  # of the thermal image must lie on the photo
+
+
+class Alignment(Protocol):
+    """How a photo lies to its thermal image; see :class:`ivfuse.thermal.formats.base.PhotoGeometry`."""
+
+    @property
+    def real_to_ir(self) -> float:
+        """Width of the photo in widths of the thermal image."""
+        ...
+
+    @property
+    def offset_x(self) -> float:
+        """Offset of the centers, in pixels of the photo, to the right."""
+        ...
+
+    @property
+    def offset_y(self) -> float:
+        """The same, downwards."""
+        ...
 
 
 @dataclass(frozen=True)

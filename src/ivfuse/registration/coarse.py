@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.registration.features import Features, describe, fast_length, shrunk
 from ivfuse.registration.geometry import Matrix, corners_of, moved, scaling
 

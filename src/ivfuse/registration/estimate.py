@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.registration.coarse import search
 from ivfuse.registration.features import frame_mask, shrunk
 from ivfuse.registration.geometry import (

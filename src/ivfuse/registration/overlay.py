@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.image.read import Gray, Rgb
+from ivfuse.image.arrays import Gray, Rgb
 from ivfuse.registration.features import shrunk
 from ivfuse.registration.geometry import corners_of, moved, scaling, to_centers, to_corners
 from ivfuse.registration.transform import Registration, rows_of

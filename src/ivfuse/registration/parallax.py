@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 
 WIDTHS = (160, 240, 320)  # pixels; the sizes that must agree
 REACH = 0.07  # of the width: the largest shift that is sought

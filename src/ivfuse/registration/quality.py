@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.registration.estimate import SMALLEST, Reduced
 from ivfuse.registration.geometry import Matrix, Model, corners_of, fault_of, moved, stretches
 from ivfuse.registration.refine import collect_all, spread

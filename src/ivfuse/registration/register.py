@@ -12,14 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import IvfuseError, RegistrationError, UnknownNameError, reason_of
+from ivfuse.image.arrays import Gray, to_float
 from ivfuse.image.color import luma, one_channel
-from ivfuse.image.pairing import Pair
-from ivfuse.image.read import Gray, read_visible, thermal_window, to_image_array
+from ivfuse.image.pairing import FilePair
+from ivfuse.image.read import read_visible
 from ivfuse.registration.estimate import Candidate, Reduced, best_candidate, reduced, settle
 from ivfuse.registration.geometry import MODELS, Matrix, Model, Points, Size, moved
 from ivfuse.registration.quality import NOTHING, Trust, fault_of_images, judge
 from ivfuse.registration.transform import Registration, registration_of
-from ivfuse.thermal.read import read_gray
+from ivfuse.thermal.read import read_thermal
+from ivfuse.thermal.tone_mapping import thermal_window
 
 Source = str | os.PathLike[str] | NDArray[Any]
 
@@ -112,7 +114,7 @@ def register(ir: Source, vi: Source, model: Model = "homography") -> Registratio
 
 
 def register_pairs(
-    pairs: Sequence[Pair], model: Model = "homography", on_pair: Callable[[str], None] | None = None
+    pairs: Sequence[FilePair], model: Model = "homography", on_pair: Callable[[str], None] | None = None
 ) -> RigResult:
     """Find the one transform of a rig from pairs of files; see :func:`register_grays`.
 
@@ -174,16 +176,16 @@ def check_model(model: str) -> None:
 def thermal_gray(ir: Source) -> Gray:
     """A thermal image or file of any kind as (H, W) float32 in [0, 1]."""
     if not isinstance(ir, np.ndarray):
-        return read_gray(ir).pixels
+        return read_thermal(ir).pixels
     ir = one_channel(ir)
     if ir.dtype == np.uint8:
-        return to_image_array(ir)
+        return to_float(ir)
     return thermal_window(ir)[0]
 
 
 def visible_gray(vi: Source) -> Gray:
     """The luma of a visible image or file, (H, W) float32 in [0, 1]."""
-    return luma(to_image_array(vi) if isinstance(vi, np.ndarray) else read_visible(Path(vi)).pixels)
+    return luma(to_float(vi) if isinstance(vi, np.ndarray) else read_visible(Path(vi)).pixels)
 
 
 def _rank(trust: Trust) -> tuple[bool, float]:

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.image.write import write_bytes
 from ivfuse.registration.geometry import (
     MODELS,
     Matrix,
@@ -22,6 +21,7 @@ from ivfuse.registration.geometry import (
     to_centers,
     to_corners,
 )
+from ivfuse.runtime.files import write_atomic
 
 FORMAT = "ivfuse rig"
 VERSION = 1
@@ -109,7 +109,7 @@ class Registration:
             "program": self.program,
         }
         lines = ",\n".join(f"  {json.dumps(key)}: {_line(value)}" for key, value in content.items())
-        write_bytes(Path(path), f"{{\n{lines}\n}}\n".encode())
+        write_atomic(Path(path), f"{{\n{lines}\n}}\n".encode())
 
 
 def registration_of(matrix: Matrix, thermal: Size, visible: Size, model: Model, **facts: Any) -> Registration:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.registration.geometry import (
     Matrix,
     Points,

@@ -1,13 +1,89 @@
-"""ONNX graphs in ONNX Runtime, on the CPU."""
+"""ONNX graphs on the CPU, in ONNX Runtime or OpenVINO; either is imported when a graph is opened."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import MissingExtraError, UsageError
+
+Runtime = Literal["auto", "openvino", "onnxruntime"]
+Precision = Literal["auto", "fp32", "bf16"]
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph ready to run; it may be run by several threads at once.
+
+    Attributes:
+        inputs: names.
+        outputs: names.
+        run: arrays by the names of inputs -> the output of a name.
+    """
+
+    inputs: frozenset[str]
+    outputs: frozenset[str]
+    run: Callable[[Arrays, str], NDArray[np.float32]]
+
+
+def choose_runtime(runtime: Runtime, precision: Precision) -> Literal["openvino", "onnxruntime"]:
+    """Resolve ``auto``, without importing a runtime.
+
+    Raises:
+        UsageError: if there is no such runtime or precision, or the runtime does not compute in it.
+        MissingExtraError: if OpenVINO is asked for and not installed.
+    """
+    for field, value, known in (
+        ("runtime", runtime, get_args(Runtime)),
+        ("precision", precision, get_args(Precision)),
+    ):
+        if value not in known:
+            raise UsageError(field=field, found=repr(value), expected=f"one of {', '.join(known)}")
+    has_openvino = find_spec("openvino") is not None
+    if runtime == "openvino" and not has_openvino:
+        raise MissingExtraError("the runtime openvino", "fast")
+    if runtime == "auto":
+        runtime = "openvino" if has_openvino else "onnxruntime"
+    if runtime == "onnxruntime" and precision == "bf16":
+        raise UsageError("precision bf16 needs the runtime openvino; onnxruntime computes in fp32")
+    return runtime
+
+
+def open_graph(
+    path: Path, runtime: Literal["openvino", "onnxruntime"], precision: Precision, threads: int | None
+) -> Graph:
+    """Load and compile a graph.
+
+    Args:
+        path: the file.
+        runtime: which one runs it.
+        precision: of OpenVINO; ``auto`` takes bfloat16 on a processor that computes in it, else float32.
+        threads: CPU threads; ``None`` leaves it to the runtime.
+
+    Raises:
+        Exception: one of the runtime's own classes, if it cannot load the graph.
+    """
+    if runtime == "openvino":
+        return _open_openvino(path, precision, threads)
+    session = open_session(path, threads)
+
+    def run(arrays: Arrays, output: str) -> NDArray[np.float32]:
+        return np.asarray(session.run([output], dict(arrays))[0], dtype=np.float32)
+
+    inputs = frozenset(each.name for each in session.get_inputs())
+    return Graph(inputs, frozenset(each.name for each in session.get_outputs()), run)
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:
-    """A session of ONNX Runtime, which is imported here.
+    """A session of ONNX Runtime.
 
     Args:
         path: the graph.
@@ -25,3 +101,37 @@ def open_session(path: Path, threads: int | None = None) -> Any:
     if threads is not None:
         options.intra_op_num_threads = threads
     return ort.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
+
+
+def _open_openvino(path: Path, precision: Precision, threads: int | None) -> Graph:
+    import openvino as ov
+
+    core = ov.Core()
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if _computes_bf16(core, precision) else "f32",
+    }
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    model = core.read_model(str(path))
+    inputs, outputs = (
+        frozenset(name for port in side for name in port.get_names())
+        for side in (model.inputs, model.outputs)
+    )
+    compiled = core.compile_model(model, "CPU", options)
+    local = threading.local()  # a request runs one inference at a time: each thread has its own
+
+    def run(arrays: Arrays, output: str) -> NDArray[np.float32]:
+        if not hasattr(local, "request"):
+            local.request = compiled.create_infer_request()
+        result = local.request.infer(dict(arrays), share_inputs=True)
+        return np.array(result[compiled.output(output)], dtype=np.float32)  # a copy: the buffer is reused
+
+    return Graph(inputs, outputs, run)
+
+
+def _computes_bf16(core: Any, precision: Precision) -> bool:
+    """Whether to compute in bfloat16: when asked, or where the processor has instructions for it."""
+    if precision == "auto":
+        return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return precision == "bf16"

@@ -49,9 +49,11 @@ def _methods() -> list[schemas.MethodFacts]:
 
 
 def _palettes() -> list[schemas.PaletteFacts]:
-    from ivfuse.thermal.colormaps import CAMERA, names, palette
+    from ivfuse.thermal.colormaps import CAMERA, colormap_names, find_colormap
 
-    own = [schemas.PaletteFacts(name=name, colors=_hex(palette(name).colors)) for name in names()]
+    own = [
+        schemas.PaletteFacts(name=name, colors=_hex(find_colormap(name).colors)) for name in colormap_names()
+    ]
     return [*own, schemas.PaletteFacts(name=CAMERA, colors=[])]
 
 

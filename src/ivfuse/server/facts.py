@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.fusion.pipeline import Loaded
-from ivfuse.image.read import window_of
-from ivfuse.thermal.read import ThermalOptions, values_of
+from ivfuse.fusion.pair import Pair
+from ivfuse.thermal.read import ThermalOptions, read_raw
+from ivfuse.thermal.tone_mapping import window_of
 
 Levels = NDArray[np.uint8]
 
@@ -43,22 +43,25 @@ def score_facts(
     }
 
 
-def thermal_range(ir: Path, options: ThermalOptions, pair: Loaded) -> dict[str, Any]:
+def thermal_range(ir: Path, options: ThermalOptions, pair: Pair) -> dict[str, Any]:
     """The range of the thermal values and the displayed window, for the sliders of the page.
 
     Returns:
         The fields of :class:`ivfuse.server.schemas.ThermalRange`.
     """
-    celsius = pair.heat.celsius if pair.heat else None
-    values, degrees = (celsius, True) if celsius is not None else values_of(ir, options)
+    if pair.thermal.celsius is not None:
+        values, degrees = pair.thermal.celsius, True
+    else:
+        raw = read_raw(ir, options)
+        values, degrees = raw.values, raw.degrees
     is_8_bit = values.dtype == np.uint8
     # a registered image is undefined outside of its own field of view
     values = values[np.isfinite(values)].reshape(1, -1)
     lowest, highest = (0.0, 255.0) if is_8_bit else (float(values.min()), float(values.max()))
-    span = options.window.span
+    span = options.rule.span
     if span is not None:
         low, high = span.low, span.high
-    elif options.window.kind == "plateau":
+    elif options.rule.kind == "plateau":
         low, high = float(values.min()), float(values.max())
     else:
         low, high = (0.0, 255.0) if is_8_bit else window_of(values)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ivfuse.image.decode import FORMATS
+from ivfuse.image import formats
 from ivfuse.server.messages import IMAGE_NAMES
 
 
@@ -106,7 +106,8 @@ def _image_field_schema(name: str, required: bool) -> dict[str, str]:
     return {
         "type": "string",
         "format": "binary",
-        "description": f"The {IMAGE_NAMES[name]} image, a {FORMATS} file" + ("." if required else optional),
+        "description": f"The {IMAGE_NAMES[name]} image, a {formats.NAMES} file"
+        + ("." if required else optional),
     }
 
 

@@ -17,15 +17,16 @@ from ivfuse.errors import InputError, IvfuseError, UsageError
 from ivfuse.fusion.method import Method
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import create_method, default_method, method_info
-from ivfuse.image.decode import limit_pixels
 from ivfuse.image.read import read_visible
 from ivfuse.image.write import write_image
+from ivfuse.runtime.limits import limit_pixels
 from ivfuse.server import messages
 from ivfuse.server.facts import score_facts, thermal_range, to_levels
 from ivfuse.server.pair_registration import NOT_REQUESTED, RegistrationCache
 from ivfuse.thermal.radiometry import overrides_of
-from ivfuse.thermal.read import ThermalOptions, parse_options
-from ivfuse.thermal.render import Look, parse_look
+from ivfuse.thermal.read import ThermalOptions
+from ivfuse.thermal.render import RenderOptions, parse_render_options
+from ivfuse.thermal.tone_mapping import PERCENTILE
 
 SAMPLE_SIZE = (480, 640)
 _SAMPLE_CELSIUS = (4.0, 38.0)  # temperatures of black and white in the synthetic thermal image
@@ -64,11 +65,11 @@ class JobOptions:
         conditions = overrides_of(
             self.emissivity, self.distance, self.reflected, self.atmospheric, self.humidity
         )
-        return parse_options(self.window, self.scale, conditions, self.parallax)
+        return ThermalOptions(self.window or PERCENTILE, self.scale, conditions, self.parallax)
 
-    def render_options(self) -> Look | None:
+    def render_options(self) -> RenderOptions | None:
         """How the fused image is rendered; ``None`` for the colors of the visible image."""
-        return parse_look(self.palette, self.highlight, self.bar, "highlight")
+        return parse_render_options(self.palette, self.highlight, self.bar)
 
 
 class JobRunner:
@@ -128,16 +129,18 @@ class JobRunner:
         found = self._registrations.get(ir, vi) if options.register else NOT_REQUESTED
         if options.register and message["require_registration"] and vi is not None and not found.accepted:
             raise InputError(f"register: {found.facts['summary']}")
-        fuser = Fuser(method, gray=options.gray, thermal=thermal, look=render, **found.fuser_options)
-        pair = fuser.load(ir, vi)
+        fuser = Fuser(method, gray=options.gray, thermal=thermal, render=render, **found.fuser_options)
+        pair = fuser.read(ir, vi)
         result: dict[str, Any] = {"method": method.info.name, "registration": found.facts or None}
         if options.previews:
-            write_image(folder / "infrared.jpg", pair.ir)
-            write_image(folder / "visible.jpg", pair.vi.pixels)
+            write_image(folder / "infrared.jpg", pair.thermal.pixels)
+            write_image(folder / "visible.jpg", pair.visible.pixels)
             result["thermal"] = thermal_range(ir, thermal, pair)
-        sources = (to_levels(pair.ir), to_levels(pair.vi.pixels)) if options.metrics else None
-        fused = fuser.combine(pair)
-        alpha = pair.vi.alpha if options.encoding == "png" else None
+        sources = (
+            (to_levels(pair.thermal.pixels), to_levels(pair.visible.pixels)) if options.metrics else None
+        )
+        fused = fuser.fuse_pair(pair)
+        alpha = pair.visible.alpha if options.encoding == "png" else None
         write_image(folder / f"fused.{_SUFFIXES[options.encoding]}", fused, options.bits, alpha)
         result["scores"] = score_facts(to_levels(fused), *sources, options.metrics) if sources else None
         result |= {"height": fused.shape[0], "width": fused.shape[1]}
@@ -157,8 +160,8 @@ class JobRunner:
         notes: list[str] = []
         if found.accepted:
             fuser = Fuser("average", thermal=thermal, **found.fuser_options)
-            pair = fuser.load(folder / "ir", folder / "vi")
-            write_image(folder / "registered.png", pair.ir)
+            pair = fuser.read(folder / "ir", folder / "vi")
+            write_image(folder / "registered.png", pair.thermal.pixels)
             notes = list(map(messages.note, pair.notes))
         return found.facts | {"notes": notes, "seconds": round(time.perf_counter() - started, 4)}
 

@@ -15,8 +15,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from ivfuse.image.decode import FORMATS
-from ivfuse.image.headers import sniff
+from ivfuse.image import formats
 from ivfuse.server.forms import Form
 from ivfuse.server.messages import IMAGE_NAMES, TOO_SLOW
 from ivfuse.server.problems import Problem, validation_message
@@ -113,9 +112,11 @@ def _check_format(name: str, file: UploadFile) -> None:
     head = file.file.read(_HEAD_BYTES)
     file.file.seek(0)
     if not head:
-        raise Problem(415, f"{IMAGE_NAMES[name]} image: found an empty file, expected a {FORMATS} image.")
-    if sniff(head) is None:
-        raise Problem(415, f"{IMAGE_NAMES[name]} image: found no image, expected a {FORMATS} file.")
+        raise Problem(
+            415, f"{IMAGE_NAMES[name]} image: found an empty file, expected a {formats.NAMES} image."
+        )
+    if formats.sniff(head) is None:
+        raise Problem(415, f"{IMAGE_NAMES[name]} image: found no image, expected a {formats.NAMES} file.")
 
 
 async def _bounded_body(request: Request, settings: Settings) -> AsyncGenerator[bytes, None]:

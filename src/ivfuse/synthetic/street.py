@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import ShapeError, UnknownNameError, UsageError
-from ivfuse.image.read import Gray, Rgb
+from ivfuse.image.arrays import Gray, Rgb
 from ivfuse.synthetic.scenery.buildings import paint_houses
 from ivfuse.synthetic.scenery.canvas import Camera, Canvas, Color, resized, vector
 from ivfuse.synthetic.scenery.cars import PAINTS, Car, paint_car

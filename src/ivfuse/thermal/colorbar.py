@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.image.read import Rgb
+from ivfuse.image.arrays import Rgb
 
 _LEAST = (48, 64)  # height and width of the smallest image that a bar is drawn into
 _STEPS = (1.0, 2.0, 5.0)

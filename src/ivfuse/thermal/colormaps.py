@@ -1,4 +1,4 @@
-"""Palettes: how a thermal value from cold to hot becomes a color."""
+"""Colormaps: how a thermal value from cold to hot becomes a color."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import UnknownNameError
-from ivfuse.image.read import Gray, Rgb
+from ivfuse.image.arrays import Gray, Rgb
 
-CAMERA = "camera"  # the palette that the file itself holds
+CAMERA = "camera"  # the colormap that the file itself holds
 LEVELS = 256
 
 # Colors from cold to hot at even distances, chosen for this project.
@@ -70,11 +70,11 @@ _STOPS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
-class Palette:
-    """A palette.
+class Colormap:
+    """A colormap.
 
     Attributes:
-        name: of :func:`names`, or of the camera's own.
+        name: of :func:`colormap_names`, or of the camera's own.
         colors: (256, 3) float32 in [0, 1], R, G, B, from cold to hot.
     """
 
@@ -87,27 +87,27 @@ class Palette:
         return self.colors[index]
 
 
-def names() -> list[str]:
-    """The palettes that can be named, sorted."""
+def colormap_names() -> list[str]:
+    """The colormaps that can be named, sorted."""
     return sorted(_STOPS)
 
 
-def palette(name: str) -> Palette:
-    """Look a palette up.
+def find_colormap(name: str) -> Colormap:
+    """Look a colormap up.
 
     Raises:
         UnknownNameError: listing the nearest.
     """
     key = name.strip().lower().replace("_", "-").replace(" ", "-")
     if key not in _STOPS:
-        raise UnknownNameError("palette", name, [*_STOPS, CAMERA])
+        raise UnknownNameError("colormap", name, [*_STOPS, CAMERA], field="colormap")
     stops = np.array([tuple(bytes.fromhex(stop)) for stop in _STOPS[key]], np.float32) / 255
     return from_colors(key, stops)
 
 
-def from_colors(name: str, colors: NDArray[Any]) -> Palette:
-    """A palette from (N, 3) colors in [0, 1] at even distances."""
+def from_colors(name: str, colors: NDArray[Any]) -> Colormap:
+    """A colormap from (N, 3) colors in [0, 1] at even distances."""
     at = np.linspace(0, 1, len(colors))
     even = np.linspace(0, 1, LEVELS)
     table = np.stack([np.interp(even, at, colors[:, channel]) for channel in range(3)], axis=1)
-    return Palette(name, table.astype(np.float32))
+    return Colormap(name, table.astype(np.float32))

@@ -1,7 +1,4 @@
-"""A thermal image from whatever file holds one, with its temperatures where they are known.
-
-Radiometric JPEG files, plain images with or without a scale, arrays: all become one kind of thing here.
-"""
+"""The one way in for thermal data: any file or array becomes a :class:`Thermal`."""
 
 from __future__ import annotations
 
@@ -14,231 +11,244 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
+from ivfuse.image.arrays import Gray, as_array, scale_to_unit, to_float
+from ivfuse.image.color import luma, one_channel
 from ivfuse.image.decode import turn
-from ivfuse.image.read import (
-    Gray,
-    Visible,
-    Window,
-    check_window,
-    read_thermal,
-    read_values,
-    read_visible,
-)
-from ivfuse.thermal.formats.jpeg_segments import Maker, maker_of, refuse_dji
+from ivfuse.thermal.formats.base import EmbeddedPhoto, RawThermal, ThermalReader
+from ivfuse.thermal.formats.registry import format_of
 from ivfuse.thermal.radiometry import Overrides
-from ivfuse.thermal.tone_mapping import ONLY_COUNTS, PERCENTILE, WindowRule, parse_window, to_gray
+from ivfuse.thermal.tone_mapping import (
+    PERCENTILE,
+    Window,
+    WindowRule,
+    check_window,
+    parse_window,
+    to_gray,
+)
 from ivfuse.thermal.units import Scale, Span, parse_scale
 
-NONE_GIVEN = Overrides()
-_DJI = "DJI's own raw temperatures are not read, the image that the camera drew is taken"
+FROM_FILE = Overrides()  # conditions: all as the file has them
 
 
 @dataclass(frozen=True)
 class ThermalOptions:
-    """How thermal files are read.
+    """How thermal images are read.
 
     Attributes:
-        window: which values become black and white.
-        scale: how counts of plain files become degrees; ``None`` if that is unknown.
-        overrides: conditions that replace those of a radiometric file.
-        parallax: shift the thermal image of a camera file by what its own parameters leave over.
-    """
-
-    window: WindowRule = PERCENTILE
-    scale: Scale | None = None
-    overrides: Overrides = NONE_GIVEN
-    parallax: bool = True
-
-    def with_window(self, window: Window) -> ThermalOptions:
-        """The same with a fixed range in the units of the file.
-
-        Raises:
-            UsageError: if the range is empty.
-        """
-        check_window(window)
-        return replace(self, window=WindowRule("range", Span(*window, False)))
-
-
-def parse_options(
-    window: str | None, scale: str | None, overrides: Overrides, parallax: bool
-) -> ThermalOptions:
-    """Options from the words of a user; ``None`` for what was left out.
+        window: the values that become black and white: a rule, or a pair of numbers in the file's units (degC
+            where it has temperatures).
+        scale: how counts of uncalibrated files become degrees, or text such as ``0.01K``; ``None`` if that is
+            unknown.
+        overrides: conditions (emissivity, distance, ...) that replace those of a radiometric file.
+        parallax: correct the parallax that remains after the camera's own alignment of thermal and photo.
 
     Raises:
-        UsageError: if a word makes no sense.
+        UsageError: if a window is empty or a text makes no sense.
     """
-    return ThermalOptions(
-        PERCENTILE if window is None else parse_window(window),
-        None if scale is None else parse_scale(scale),
-        overrides,
-        parallax,
-    )
+
+    window: WindowRule | Window | str = PERCENTILE
+    scale: Scale | str | None = None
+    overrides: Overrides = FROM_FILE
+    parallax: bool = True
+
+    def __post_init__(self) -> None:
+        """Bring window and scale to their types."""
+        if isinstance(self.scale, str):
+            object.__setattr__(self, "scale", parse_scale(self.scale))
+        if not isinstance(self.window, WindowRule):
+            object.__setattr__(self, "window", _window_rule(self.window))
+
+    @property
+    def rule(self) -> WindowRule:
+        """The window as a rule."""
+        assert isinstance(self.window, WindowRule)
+        return self.window
+
+    def celsius(self, values: NDArray[Any]) -> NDArray[np.float32] | None:
+        """Temperatures of counts by the scale; ``None`` without one."""
+        return self.scale.celsius(values) if isinstance(self.scale, Scale) else None
+
+    @property
+    def as_stored(self) -> bool:
+        """8-bit images and floats in [0, 1] stay as they are: neither a window nor a scale was given."""
+        return self.scale is None and self.rule.kind == "percentile"
+
+
+DEFAULT = ThermalOptions()
+
+
+def _window_rule(window: Window | str) -> WindowRule:
+    if isinstance(window, str):
+        return parse_window(window)
+    low, high = (float(end) for end in window)
+    check_window((low, high))
+    return WindowRule("range", Span(low, high, False))
 
 
 @dataclass(frozen=True)
 class Thermal:
-    """A thermal image.
+    """A thermal image; a plain picture is one without temperatures.
 
     Attributes:
-        pixels: (H, W) float32 in [0, 1].
+        pixels: (H, W) float32 in [0, 1], tone-mapped.
         celsius: (H, W) float32 in degC, or ``None`` if the temperatures are not known.
-        notes: what a user should know.
-        colors: the camera's own palette, (N, 3) uint8, or ``None``.
+        notes: what a user should know: the window above all.
+        colormap: the camera's own, (N, 3) uint8 from cold to hot, or ``None``.
         ends: the temperatures that became black and white; ``None`` if unknown or not evenly spread.
+        unknown: the error for those who need temperatures, where the file's format has one of its own.
     """
 
     pixels: Gray
     celsius: NDArray[np.float32] | None = None
     notes: tuple[str, ...] = ()
-    colors: NDArray[np.uint8] | None = None
+    colormap: NDArray[np.uint8] | None = None
     ends: tuple[float, float] | None = None
+    unknown: InputError | None = None
+
+    def temperatures(self) -> NDArray[np.float32]:
+        """The temperatures, (H, W) in degC.
+
+        Raises:
+            InputError: if they are not known.
+        """
+        if self.celsius is None:
+            raise self.unknown or no_temperatures()
+        return self.celsius
 
 
-def read(path: str | os.PathLike[str], options: ThermalOptions) -> Thermal:
-    """Read a thermal file of any kind.
+def no_temperatures(name: str = "thermal") -> InputError:
+    """The error for those who need temperatures of an image that has none."""
+    return InputError(
+        f"{name}: the temperatures are not known", expected="a radiometric file, or {scale} for plain ones"
+    )
+
+
+@dataclass(frozen=True)
+class CameraFile:
+    """Thermal image and visible photo of one file, as the sensors have them: not turned upright.
+
+    Attributes:
+        thermal: on the thermal sensor's grid.
+        photo: on its own grid.
+        orientation: of EXIF, 1..8; both are to be turned by it.
+    """
+
+    thermal: Thermal
+    photo: EmbeddedPhoto
+    orientation: int
+
+
+def read_thermal(
+    source: str | os.PathLike[str] | Any, options: ThermalOptions = DEFAULT, name: str = "thermal"
+) -> Thermal:
+    """Read a thermal image from a file of any known format, or from an array.
+
+    8-bit images and floats in [0, 1] stay as they are (color becomes luma) unless a window or a scale is
+    given. 16-bit counts, 32-bit integers, other floats of files, and temperatures are mapped to [0, 1] by the
+    window: 1st to 99th percentile by default; the notes state it.
 
     Args:
-        path: a radiometric JPEG, or an image.
-        options: how.
+        source: a path; or an array (H, W), (H, W, 1) or (H, W, 3).
+        options: window, scale and conditions.
+        name: of an array, for errors.
 
     Raises:
-        InputError: if it cannot be used.
+        InputError: if the source cannot be used.
+        ShapeError: if an array has another shape.
+
+    Example:
+        >>> thermal = read_thermal("flir.jpg", ThermalOptions(window="10C..45C"))  # doctest: +SKIP
+        >>> thermal.celsius.max()  # doctest: +SKIP
     """
-    path = Path(path)
-    maker = maker_of(path)
-    if maker == "flir":
-        from ivfuse.thermal.formats.flir_jpeg import read_flir
-
-        file = read_flir(path)
-        celsius = np.ascontiguousarray(turn(file.celsius(options.overrides), file.orientation))
-        thermal = of_degrees(celsius, options.window, str(path))
-        colors = file.palette.colors if file.palette else None
-        return replace(thermal, colors=colors, notes=(*thermal.notes, *_unused(options, scale=True)))
-    notes = _unused(options, scale=False) + ((_DJI,) if maker == "dji" else ())
-    if options.scale is None and options.window.kind in ("percentile", "range"):
-        image = _plain(path, options.window.span)
-        return Thermal(image.pixels, None, (*((image.note,) if image.note else ()), *notes))
-    values, note = read_values(path)
-    shown = from_values(values, options, str(path))
-    return replace(shown, notes=(*shown.notes, *((note,) if note else ()), *notes))
+    if not isinstance(source, str | os.PathLike):
+        return _from_array(source, options, name)
+    path = Path(source)
+    reader = format_of(path)
+    raw = reader.read(path, options.overrides)
+    return _upright(_tone_mapped(raw, options, reader, str(path)), raw.orientation)
 
 
-def read_gray(path: str | os.PathLike[str], window: Window | None = None) -> Visible:
-    """Read a thermal file of any kind as one channel, for whoever needs no temperatures.
-
-    Args:
-        path: a radiometric JPEG (its own temperatures, not the image that the camera drew), or an image.
-        window: the values that become 0 and 1, degC for a radiometric JPEG; ``None`` for the 1st and 99th
-            percentile, and for 8-bit images as they are.
-
-    Returns:
-        (H, W); see :func:`ivfuse.image.read.read_thermal`.
+def read_camera_file(path: str | os.PathLike[str], options: ThermalOptions = DEFAULT) -> CameraFile:
+    """Read thermal image and photo of one file.
 
     Raises:
-        InputError: if it cannot be used.
-        UsageError: if the window is empty.
+        InputError: if the file holds no thermal image or no photo, or is damaged.
     """
     path = Path(path)
-    if maker_of(path) is None:
-        return read_thermal(path, window)
-    options = ThermalOptions()
-    thermal = read(path, options.with_window(window) if window else options)
-    return Visible(thermal.pixels, None, 16, "; ".join(thermal.notes))
-
-
-def read_colored(path: str | os.PathLike[str], window: Window | None = None) -> Visible:
-    """As :func:`read_gray`, but an 8-bit image without a window keeps its color, (H, W, 3).
-
-    Metrics need that: conventions differ in how color becomes gray.
-    """
-    if window is None and maker_of(path) is None:
-        image = read_visible(path)
-        if image.depth == 8:
-            return image
-    return read_gray(path, window)
-
-
-def from_values(values: NDArray[Any], options: ThermalOptions, name: str = "thermal") -> Thermal:
-    """A thermal image from an array of counts, or of whatever the scale makes degrees of."""
-    if options.scale is not None:
-        return of_degrees(options.scale.celsius(values), options.window, name)
-    mapped = to_gray(values, options.window, name, degrees=False)
-    return Thermal(mapped.gray, notes=(mapped.note,))
-
-
-def of_degrees(celsius: NDArray[np.float32], window: WindowRule, name: str) -> Thermal:
-    """A thermal image from temperatures, (H, W) in degC."""
-    mapped = to_gray(celsius, window, name, degrees=True)
-    ends = (mapped.low, mapped.high) if mapped.even and mapped.low < mapped.high else None
-    return Thermal(mapped.gray, celsius, (mapped.note,), ends=ends)
-
-
-def read_both(path: str | os.PathLike[str], options: ThermalOptions) -> tuple[Thermal, Visible]:
-    """Read thermal image and photo of one camera file, on the grid that they share.
-
-    Raises:
-        InputError: if the file holds no raw thermal image or no photo, or is damaged.
-    """
-    from ivfuse.image.headers import BadFileError
-    from ivfuse.thermal.both import both_of
-    from ivfuse.thermal.formats.flir_jpeg import read_flir
-
-    path = Path(path)
-    refuse_single(path, maker_of(path))
-    file = read_flir(path)
-    photo = file.photo
-    if photo is None:
-        height, width = file.raster.counts.shape
+    reader = format_of(path)
+    raw = reader.read(path, options.overrides, photo=True)
+    if raw.photo is None:
+        height, width = raw.values.shape
         raise InputError(
-            f"{path}: found a thermal image of {width}x{height} without a photo, expected both; give a"
-            f" visible image as the second file, or see `ivfuse info {path.name}`"
+            f"{path}: found a thermal image of {width}x{height} without a photo",
+            expected="both",
+            hint="give a visible image as the second file",
         )
-    try:
-        return both_of(file, photo, options, _unused(options, scale=True))
-    except BadFileError as error:
-        raise InputError(f"{path}: found {error}; give a visible image as the second file") from error
+    return CameraFile(_tone_mapped(raw, options, reader, str(path)), raw.photo, raw.orientation)
 
 
-def refuse_single(path: Path, maker: Maker | None) -> None:
-    """Raise InputError unless a file can hold a thermal image and a photo."""
-    if maker == "dji":
-        raise refuse_dji(path)
-    if maker is None:
-        raise InputError(
-            f"{path}: found no radiometric data of a camera, expected a FLIR radiometric JPEG, or a visible"
-            " image as the second file"
-        )
-
-
-def values_of(path: str | os.PathLike[str], options: ThermalOptions) -> tuple[NDArray[Any], bool]:
-    """The thermal values of a file of any kind, upright, and whether they are degC.
+def read_raw(path: str | os.PathLike[str], options: ThermalOptions = DEFAULT) -> RawThermal:
+    """The thermal values of a file before tone mapping, upright; in degC where the file or a scale gives
+    them.
 
     Raises:
         InputError: if the file cannot be used.
     """
-    if maker_of(path) == "flir":
-        from ivfuse.thermal.formats.flir_jpeg import read_flir
-
-        file = read_flir(path)
-        return np.ascontiguousarray(turn(file.celsius(options.overrides), file.orientation)), True
-    values, _ = read_values(path)
-    if options.scale is not None:
-        return options.scale.celsius(values), True
-    return values, False
+    path = Path(path)
+    raw = format_of(path).read(path, options.overrides)
+    if not raw.degrees and (celsius := options.celsius(raw.values)) is not None:
+        raw = replace(raw, values=celsius, degrees=True)
+    return replace(raw, values=np.ascontiguousarray(turn(raw.values, raw.orientation)), orientation=1)
 
 
-def _plain(path: Path, span: Span | None) -> Visible:
-    """An image without temperatures."""
-    if span is not None and span.degrees:
-        raise InputError(f"{path}: {ONLY_COUNTS}")
-    return read_thermal(path, (span.low, span.high) if span else None)
+def _from_array(source: Any, options: ThermalOptions, name: str) -> Thermal:
+    """An array; only what is stored as counts needs a window."""
+    array = as_array(source, name)
+    if options.as_stored and array.dtype not in (np.uint16, np.int32, np.uint32):
+        return Thermal(luma(to_float(array, name)))
+    return _mapped(RawThermal(one_channel(array)), options, name)
 
 
-def _unused(options: ThermalOptions, *, scale: bool) -> tuple[str, ...]:
-    """Options that say nothing about a file of this kind."""
-    if scale and options.scale is not None:
-        return ("--scale is not used, the file has its own calibration",)
-    if not scale and options.overrides.given():
-        given = ", ".join(f"--{name}" for name in options.overrides.given())
-        return (f"{given} not used, the file is not radiometric",)
+def _tone_mapped(raw: RawThermal, options: ThermalOptions, reader: ThermalReader, name: str) -> Thermal:
+    """Raw values in the sensor's orientation; options that do not apply are noted."""
+    if raw.degrees or not (options.as_stored and raw.values.dtype == np.uint8):
+        thermal = _mapped(raw, options, name)
+    else:
+        thermal = Thermal(scale_to_unit(raw.values, 0, 255))
+    return replace(
+        thermal,
+        colormap=raw.colormap,
+        notes=(*thermal.notes, *raw.notes, *_unused(options, reader)),
+        unknown=raw.unknown or no_temperatures(name),
+    )
+
+
+def _mapped(raw: RawThermal, options: ThermalOptions, name: str) -> Thermal:
+    """Apply scale and window."""
+    celsius = raw.values if raw.degrees else options.celsius(raw.values)
+    if celsius is None:
+        mapped = to_gray(raw.values, options.rule, name, degrees=False)
+        return Thermal(mapped.gray, notes=(mapped.note,))
+    mapped = to_gray(celsius, options.rule, name, degrees=True)
+    ends = (mapped.low, mapped.high) if mapped.even and mapped.low < mapped.high else None
+    return Thermal(mapped.gray, celsius, (mapped.note,), ends=ends)
+
+
+def _upright(thermal: Thermal, orientation: int) -> Thermal:
+    if orientation == 1:
+        return thermal
+    celsius = thermal.celsius
+    return replace(
+        thermal,
+        pixels=np.ascontiguousarray(turn(thermal.pixels, orientation)),
+        celsius=None if celsius is None else np.ascontiguousarray(turn(celsius, orientation)),
+    )
+
+
+def _unused(options: ThermalOptions, reader: ThermalReader) -> tuple[str, ...]:
+    """Options that mean nothing to files of this format."""
+    if reader.calibrated and options.scale is not None:
+        return ("scale is not used, the file has its own calibration",)
+    if not reader.calibrated and options.overrides.given():
+        return (f"{', '.join(options.overrides.given())} not used, the file is not radiometric",)
     return ()

@@ -10,13 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import InputError, UsageError
-from ivfuse.image.read import PERCENTILES, Gray, check_thermal, mapped, thermal_window, window_of
+from ivfuse.errors import InputError, ShapeError, UsageError
+from ivfuse.image.arrays import Gray, check_finite, scale_to_unit, strips
 from ivfuse.thermal.units import Span, parse_span
+
+Window = tuple[float, float]
+PERCENTILES = (1.0, 99.0)  # of the thermal values, the window where none is given
 
 Kind = Literal["percentile", "plateau", "range", "shared"]
 
-ONLY_COUNTS = "the window is in degrees, but the file holds counts; expected a radiometric file or --scale"
 
 _BINS = 4096  # of the histogram that is equalized
 _PLATEAU = 4.0  # a bin counts at most this many times the mean of the filled ones
@@ -71,9 +73,19 @@ def parse_window(text: str) -> WindowRule:
         return WindowRule(word)  # type: ignore[arg-type]  # checked by the line above
     if ".." not in word:
         raise UsageError(
-            f"--window: found {text!r}, expected percentile, plateau, shared, or a range like 10C..45C"
+            field="window",
+            found=repr(text),
+            expected="percentile, plateau, shared, or a range like 10C..45C",
         )
-    return WindowRule("range", parse_span(text, "--window", open_ends=False))
+    return WindowRule("range", parse_span(text, "window", open_ends=False))
+
+
+def only_counts(name: str) -> InputError:
+    """The error for a window in degrees over values that are counts."""
+    return InputError(
+        f"{name}: the window is in degrees, but the file holds counts",
+        expected="a radiometric file or {scale}",
+    )
 
 
 def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool) -> Mapped:
@@ -90,7 +102,7 @@ def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool)
     """
     span = rule.span
     if span is not None and span.degrees and not degrees:
-        raise InputError(f"{name}: {ONLY_COUNTS}")
+        raise only_counts(name)
     check_thermal(values, name)
     if rule.kind == "plateau":
         return _plateau(values, degrees)
@@ -101,6 +113,77 @@ def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool)
         low, high = window_of(values)
         gray, note = mapped(values, low, high)
     return Mapped(gray, _in_degrees(note) if degrees else note, low, high)
+
+
+def thermal_window(
+    counts: NDArray[Any], window: Window | None = None, name: str = "thermal"
+) -> tuple[Gray, str]:
+    """Map thermal values to [0, 1] by a window; what lies outside is clipped.
+
+    Args:
+        counts: (H, W) integers or floats: counts of the sensor, or degC.
+        window: the values that become 0 and 1; ``None`` for the 1st and 99th percentile of the values. Where
+            these are equal the minimum and maximum are taken, and a constant image becomes 0.
+        name: what to call the image in errors.
+
+    Returns:
+        (H, W) float32 in [0, 1], and one line that states the window.
+
+    Raises:
+        InputError: if a value is NaN or infinite.
+        ShapeError: if the array is empty or not (H, W).
+        UsageError: if the window's ends are not finite or not in order.
+    """
+    check_thermal(counts, name)
+    if window is None:
+        return mapped(counts, *window_of(counts))
+    low, high = (float(end) for end in window)
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise UsageError(field="window", found=f"{low:g} to {high:g}", expected="LO below HI")
+    return mapped(counts, low, high)
+
+
+def check_thermal(values: NDArray[Any], name: str) -> None:
+    """Raise ShapeError or InputError unless values are (H, W) and finite."""
+    if values.ndim != 2 or not values.size:
+        raise ShapeError(f"{name}: found an array of shape {values.shape}, expected (H, W)")
+    check_finite(values, name)
+
+
+def check_window(window: Window) -> None:
+    """Raise UsageError unless the ends of a window that a user gave are finite and in order."""
+    if not (np.isfinite(window).all() and window[0] < window[1]):
+        raise UsageError(field="window", found=f"{window[0]:g} to {window[1]:g}", expected="LO below HI")
+
+
+def mapped(counts: NDArray[Any], low: float, high: float) -> tuple[Gray, str]:
+    """As :func:`thermal_window`, for checked values and a window that is known; zeros where it is empty."""
+    kind = "float values" if counts.dtype.kind == "f" else f"{8 * counts.dtype.itemsize}-bit counts"
+    if low >= high:
+        return np.zeros(counts.shape, np.float32), f"{kind}, constant {low:g}"
+    return scale_to_unit(counts, low, high), f"{kind}, window {low:.6g} to {high:.6g}"
+
+
+def window_of(values: NDArray[Any]) -> Window:
+    """The 1st and 99th percentile of values, their minimum and maximum where these are equal."""
+    low, high = _percentiles(values)
+    return (low, high) if low < high else (float(values.min()), float(values.max()))
+
+
+def _percentiles(values: NDArray[Any]) -> Window:
+    """The 1st and 99th percentile as ``np.percentile`` gives them; for 16-bit counts from a histogram."""
+    if values.dtype != np.uint16:
+        low, high = np.percentile(values, PERCENTILES)
+        return float(low), float(high)
+    histogram = np.zeros(65536, np.int64)
+    for rows in strips(*values.shape):
+        histogram += np.bincount(values[rows].ravel(), minlength=65536)
+    below = np.cumsum(histogram)
+    ranks = np.array(PERCENTILES) / 100 * (values.size - 1)
+    floor = np.searchsorted(below, np.floor(ranks), side="right")
+    ceil = np.searchsorted(below, np.ceil(ranks), side="right")
+    low, high = floor + (ceil - floor) * (ranks % 1)
+    return float(low), float(high)
 
 
 def shared_window(images: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
@@ -119,9 +202,13 @@ def shared_window(images: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
             samples.append(sample)
             units.add(degrees)
     if not samples:
-        raise InputError("--window shared: found no thermal image that can be read, expected one or more")
+        raise InputError(
+            "shared: found no thermal image that can be read", field="window", expected="one or more"
+        )
     if len(units) > 1:
-        raise InputError("--window shared: found files with temperatures and files with counts; give --scale")
+        raise InputError(
+            "shared: found files with temperatures and files with counts", field="window", hint="give {scale}"
+        )
     low, high = np.percentile(np.concatenate(samples), PERCENTILES)
     if not low < high:
         low, high = float(low), math.nextafter(float(low), math.inf) + 1

@@ -52,15 +52,15 @@ def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span
 
     Args:
         text: what the user wrote.
-        name: of the option, for errors.
+        name: the field, for errors.
         open_ends: whether ``>`` and ``<`` mean something.
         unit: what a number without a unit is in; "" for the units of the file.
 
     Raises:
         UsageError: saying what is expected.
     """
-    expected = "expected a range like 10C..45C" + (", or like >40C or <5C" if open_ends else "")
-    wrong = UsageError(f"{name}: found {text!r}, {expected}")
+    expected = "a range like 10C..45C" + (", or like >40C or <5C" if open_ends else "")
+    wrong = UsageError(field=name, found=repr(text), expected=expected)
     plain = text.strip()
     if open_ends and plain[:1] in ("<", ">"):
         value, degrees = _value(plain[1:].lstrip("="), unit, wrong)
@@ -74,7 +74,7 @@ def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span
     if low_degrees != degrees:
         raise wrong
     if not low < high:
-        raise UsageError(f"{name}: found {text!r}, whose first end is not below the second")
+        raise UsageError(field=name, found=f"{text!r}, whose first end is not below the second")
     return Span(low, high, degrees)
 
 
@@ -120,7 +120,9 @@ def parse_scale(text: str) -> Scale:
     factor = float(match[1]) if match else 0.0
     if match is None or not (math.isfinite(factor) and factor > 0):
         raise UsageError(
-            f"--scale: found {text!r}, expected degrees of one count, like 0.01K, 0.1C or 0.01C-100"
+            field="scale",
+            found=repr(text),
+            expected="degrees of one count, like 0.01K, 0.1C or 0.01C-100",
         )
     offset = float((match[3] or "0").replace(" ", ""))
     unit = match[2].upper()

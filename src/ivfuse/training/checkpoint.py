@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ivfuse.errors import InputError, OutputError
+from ivfuse.errors import InputError
+from ivfuse.runtime.files import replacing
 from ivfuse.training.nets import build_net, outputs_of
+
+_FAILURES = (RuntimeError, SafetensorError)  # what torch and safetensors raise if they cannot write
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a training state atomically; raises OutputError if that fails."""
-    with _replacing(path) as part:
+    with replacing(path, _FAILURES) as part:
         torch.save(state, part)
 
 
@@ -49,7 +50,7 @@ def save_model(path: Path, weights: Mapping[str, Tensor], about: Mapping[str, An
         OutputError: the file cannot be written; an old one is left as it was.
     """
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}
-    with _replacing(path) as part:
+    with replacing(path, _FAILURES) as part:
         # One entry: safetensors writes several in no fixed order, and equal weights should be equal files.
         save_file(plain, part, metadata={"ivfuse": json.dumps(dict(about))})
 
@@ -106,25 +107,6 @@ def load_fusing(path: Path) -> tuple[nn.Module, dict[str, Any]]:
             f"{path}: found the {about['method']}'s weights, expected those of a network that fuses"
         )
     return net, about
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file atomically; raises OutputError if that fails."""
-    with _replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to; takes its place at the end, unless something went wrong."""
-    part = path.with_name(path.name + ".part")
-    try:
-        yield part
-        os.replace(part, path)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise OutputError(f"{path}: cannot be written: {_first_line(error)}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _first_line(error: Exception) -> str:

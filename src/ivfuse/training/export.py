@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import nn
 
 from ivfuse.errors import IvfuseError
+from ivfuse.runtime.files import replacing
 from ivfuse.training.checkpoint import load_model
 from ivfuse.training.nets import outputs_of, takes_level
 
@@ -30,16 +30,15 @@ class Exported:
 
     Attributes:
         path: the graph.
-        sha256: of the file.
-        size: of the file, in bytes.
-        parameters: of the network, without the parts that only training needs.
+        method: the network's name.
+        facts: what a manifest says of it: file, SHA-256, size, parameters (without the parts that only
+            training needs), variant, alignment.
         difference: the largest difference to torch over :data:`SIZES`.
     """
 
     path: Path
-    sha256: str
-    size: int
-    parameters: int
+    method: str
+    facts: dict[str, str | int]
     difference: float
 
 
@@ -54,10 +53,8 @@ def export_onnx(weights: Path, out: Path) -> Exported:
         InputError: weights that cannot be read.
         IvfuseError: the graph differs from the network by more than 1e-4 somewhere; nothing is written then.
     """
-    net, _ = load_model(weights)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    try:
+    net, about = load_model(weights)
+    with replacing(out) as part:
         write_graph(net, part)
         store_halves(part)
         difference = compare(net, part)
@@ -65,11 +62,16 @@ def export_onnx(weights: Path, out: Path) -> Exported:
             raise IvfuseError(
                 f"{out}: the graph differs from torch by {difference:.1e}, expected {TOLERANCE:.0e}"
             )
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
     content = out.read_bytes()
-    return Exported(out, hashlib.sha256(content).hexdigest(), len(content), live_parameters(net), difference)
+    facts: dict[str, str | int] = {
+        "file": out.name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+        "parameters": live_parameters(net),
+        "variant": str(about.get("variant", "fixed")),
+        "align": int(getattr(net, "align", 1)),
+    }
+    return Exported(out, str(about["method"]), facts, difference)
 
 
 def live_parameters(net: nn.Module) -> int:

@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from ivfuse.training.checkpoint import replace_text
+from ivfuse.runtime.files import write_atomic
 from ivfuse.training.recipe import StageRecipe
 from ivfuse.training.validation import Score
 
@@ -105,4 +105,4 @@ class Log:
                 break  # a line cut off by a kill
             if (entry["stage"], entry["step"]) <= position:
                 lines.append(line)
-        replace_text(self.path, "".join(f"{line}\n" for line in lines))
+        write_atomic(self.path, "".join(f"{line}\n" for line in lines))

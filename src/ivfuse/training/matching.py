@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.registration.features import FLOOR, shrunk
 from ivfuse.registration.geometry import Matrix, corners_of, four_points, moved, to_centers
 from ivfuse.training.pairs import Mixture, PairImages, Sets

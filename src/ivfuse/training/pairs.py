@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ivfuse.errors import InputError
+from ivfuse.image.arrays import Gray
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import list_images
-from ivfuse.image.read import Gray, read_visible
+from ivfuse.image.read import read_visible
 from ivfuse.registration.geometry import corners_of, four_points, to_centers
-from ivfuse.thermal.read import read_gray
+from ivfuse.thermal.read import read_thermal
 from ivfuse.training.alignment import Options, align, measure_target
 from ivfuse.training.recipe import Augment, Data, External, Offset, PairSet, PhotoSet
 from ivfuse.training.scenes import Bytes, Scene, list_pairs, read_scenes, stems_of, to_bytes
@@ -50,7 +51,7 @@ def load_set(root: Path, spec: PairSet, exclude: frozenset[str] = frozenset()) -
         vi = luma(read_visible(pair.vi).pixels)
         if spec.size:
             vi = resize_to(vi, *spec.size[::-1])
-        ir = resize_to(read_gray(pair.ir).pixels, *vi.shape)
+        ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape)
         if spec.corners:
             ir = _straightened(ir, spec.corners)
         out.append(PairImages(pair.name, to_bytes(ir), to_bytes(vi)))

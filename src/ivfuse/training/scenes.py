@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.image.color import resize_to
-from ivfuse.image.pairing import Pair, pair_folder
+from ivfuse.image.pairing import FilePair, pair_folder
 from ivfuse.image.read import read_visible
-from ivfuse.thermal.read import read_gray
+from ivfuse.thermal.formats.registry import holds_photo
+from ivfuse.thermal.read import read_thermal
 
 Bytes = NDArray[np.uint8]
 
@@ -33,7 +34,9 @@ class Scene:
     vi: Bytes
 
 
-def list_pairs(folder: Path, exclude: frozenset[str] = frozenset(), limit: int | None = None) -> list[Pair]:
+def list_pairs(
+    folder: Path, exclude: frozenset[str] = frozenset(), limit: int | None = None
+) -> list[FilePair]:
     """The pairs of a folder.
 
     Args:
@@ -44,7 +47,7 @@ def list_pairs(folder: Path, exclude: frozenset[str] = frozenset(), limit: int |
     Raises:
         InputError: no such folder, or nothing left in it.
     """
-    pairs = [p for p in pair_folder(folder).pairs if p.name not in exclude]
+    pairs = [p for p in pair_folder(folder, holds_photo).pairs if p.name not in exclude]
     if not pairs:
         raise InputError(f"{folder}: no pairs to use")
     if limit is not None and limit < len(pairs):
@@ -54,14 +57,14 @@ def list_pairs(folder: Path, exclude: frozenset[str] = frozenset(), limit: int |
 
 def stems_of(folders: Sequence[Path]) -> frozenset[str]:
     """The names of all pairs of these folders."""
-    return frozenset(pair.name for folder in folders for pair in pair_folder(folder).pairs)
+    return frozenset(pair.name for folder in folders for pair in pair_folder(folder, holds_photo).pairs)
 
 
-def read_scenes(pairs: Sequence[Pair]) -> Iterator[Scene]:
+def read_scenes(pairs: Sequence[FilePair]) -> Iterator[Scene]:
     """Read pairs one after the other; thermal images are brought to the visible's grid."""
     for pair in pairs:
         vi = read_visible(pair.vi).pixels
-        ir = resize_to(read_gray(pair.ir).pixels, *vi.shape[:2])
+        ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape[:2])
         if vi.ndim == 2:
             vi = np.repeat(vi[..., None], 3, axis=2)
         yield Scene(pair.name, to_bytes(ir), to_bytes(vi))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ivfuse.fusion.method import MethodInfo
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.image.tiling import FuseGray
 from ivfuse.training.checkpoint import load_fusing
 from ivfuse.training.validation import run

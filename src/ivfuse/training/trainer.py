@@ -21,7 +21,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from ivfuse.errors import InputError, OutputError, UsageError
-from ivfuse.training.checkpoint import load_fusing, load_state, replace_text, save_model, save_state
+from ivfuse.runtime.files import write_atomic
+from ivfuse.training.checkpoint import load_fusing, load_state, save_model, save_state
 from ivfuse.training.log import Log
 from ivfuse.training.mae_weights import read_encoder
 from ivfuse.training.matching import MatchLoss, MatchSampler
@@ -306,7 +307,7 @@ def _claim(out: Path, recipe: Recipe) -> None:
         raise InputError(f"{file}: not a recipe; choose another folder or delete it") from None
     except OSError as error:
         raise OutputError(f"{out}: cannot be made the folder of a run: {error.strerror}") from None
-    replace_text(file, yaml.safe_dump(content, sort_keys=False))
+    write_atomic(file, yaml.safe_dump(content, sort_keys=False))
 
 
 def _encoder_weights(recipe: Recipe, out: Path) -> dict[str, Tensor]:

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from ivfuse.fusion.registry import create_method
-from ivfuse.image.read import Gray, write_image
+from ivfuse.image.arrays import Gray
+from ivfuse.image.write import write_image
 from ivfuse.metrics.evaluate import EIGHT, evaluate_arrays
 from ivfuse.training.nets import takes_level
 from ivfuse.training.pairs import PairImages, load_set

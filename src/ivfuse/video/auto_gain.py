@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import UsageError
-from ivfuse.image.read import Gray, Window, check_window, window_of
+from ivfuse.image.arrays import Gray
+from ivfuse.thermal.tone_mapping import Window, check_window, window_of
 from ivfuse.video.frame import Frame, luma_of
 
 SECONDS = 1.0  # after which a step of the scene is followed to 63 %

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import ShapeError
+from ivfuse.image.arrays import Gray
 from ivfuse.image.color import WEIGHTS
-from ivfuse.image.read import Gray
 
 Plane = NDArray[Any]
 

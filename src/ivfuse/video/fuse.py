@@ -17,7 +17,7 @@ import numpy as np
 
 from ivfuse.errors import InputError
 from ivfuse.fusion.pipeline import Fuser
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 from ivfuse.video.auto_gain import SteadyWindow
 from ivfuse.video.frame import Frame, beside, gray_frame, luma_of, with_luma
 from ivfuse.video.queues import Empty, Lane, StoppedError, Worker
@@ -123,7 +123,7 @@ class FrameFuser:
         """The thermal image on the visible's grid, and how much it counts there."""
         if self._last and ir is self._last[0] and self._last[2][0].shape == (vi.height, vi.width):
             return self._last[2]
-        return self.fuser.placer.place_frame(self.window.apply(ir), vi.height, vi.width)
+        return self.fuser.aligner.align_frame(self.window.apply(ir), vi.height, vi.width)
 
 
 def fuse_video(
@@ -304,7 +304,7 @@ class _Run:
             low, high = window.seen
             notes.insert(0, f"thermal: window between {low:.6g} and {high:.6g}, {window.cuts} cuts")
         ir, vi = self.ir.info, self.vi.info
-        if not self.frames.fuser.placer.stretches:
+        if not self.frames.fuser.aligner.stretches:
             notes.append("thermal placed by the rig")
         elif (ir.width, ir.height) != (vi.width, vi.height):
             notes.append(f"thermal resampled from {ir.width}x{ir.height} to {vi.width}x{vi.height}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.image.pairing import list_images
-from ivfuse.thermal.read import ThermalOptions, values_of
+from ivfuse.thermal.read import read_raw
 from ivfuse.video.frame import Frame, Plane
 from ivfuse.video.source import Clock, Health, Role, SourceInfo
 
@@ -103,7 +103,7 @@ def _planes(path: Path, role: Role) -> tuple[Plane, ...]:
     from ivfuse.image.decode import decode
 
     if role == "ir":
-        pixels, _ = values_of(path, ThermalOptions())
+        pixels = read_raw(path).values
         if pixels.dtype.kind == "i":
             pixels = pixels.astype(np.float32)
         if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():

@@ -268,14 +268,14 @@ class ImageSink:
         """See :meth:`Sink.write`."""
         import cv2
 
-        from ivfuse.image.write import write_bytes
+        from ivfuse.runtime.files import write_atomic
 
         pixels = to_pixels(frame)
         path = self._pattern.with_name(self._pattern.name % self._count)
         done, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 1])
         if not done:
             raise OutputError(f"{path}: the encoder failed on {pixels.shape}")
-        write_bytes(path, np.ascontiguousarray(data).data)
+        write_atomic(path, np.ascontiguousarray(data).data)
         self._count += 1
 
     def sound(self, packet: Packet) -> None:

@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.benchmark.plan import Plan
+from ivfuse.benchmark.report.outlines import OutlineJob, Outlines
 from ivfuse.benchmark.results import Results
 from ivfuse.benchmark.store import Store
 from ivfuse.benchmark.tables import relative
-from ivfuse.image.read import Window, read_visible
+from ivfuse.image.read import read_visible
 from ivfuse.metrics.evaluate import to_levels
+from ivfuse.metrics.folder import read_infrared
 from ivfuse.runtime.processes import ask_all
-from ivfuse.thermal.read import read_colored
+from ivfuse.thermal.tone_mapping import Window
 
 BUDGET = 20_000_000  # bytes of all previews; in text they become a third more, and the page stays below 30 MB
 ENOUGH = 70_000  # bytes of one preview
@@ -61,6 +63,7 @@ def gallery(results: Results, jobs: int, budget: int = BUDGET) -> tuple[dict[str
         "metrics": _metrics(results),
         "sets": [_set(results, index, files) for index in range(len(plan.sets))],
     }
+    _add_targets(table, results, jobs)
     return table, _images(files, plan, jobs, budget)
 
 
@@ -94,7 +97,7 @@ def _pixels(job: PreviewJob) -> NDArray[np.float32]:
     """The image; thermal counts are mapped as they were for the fusion."""
     if not job.thermal:
         return read_visible(job.path).pixels
-    return read_colored(job.path, job.ir_window).pixels
+    return read_infrared(job.path, job.ir_window)
 
 
 def _images(files: list[tuple[Path, bool]], plan: Plan, jobs: int, budget: int) -> list[str]:
@@ -119,13 +122,16 @@ def _metrics(results: Results) -> list[dict[str, Any]]:
     from ivfuse.metrics import get_metric
 
     several = len(results.plan.conventions) > 1
-    return [
-        {
-            "name": f"{name} ({convention})" if several else name,
-            "higher": get_metric(name).higher_is_better,
-        }
+    names = [
+        (name, f"{name} ({convention})" if several else name)
         for convention in results.plan.conventions
         for name in results.plan.metrics
+    ]
+    names += [(name, name) for name in results.plan.seeing]
+    facts = [(get_metric(name), shown) for name, shown in names]
+    return [
+        {"name": shown, "higher": each.higher_is_better, "share": each.count is not None}
+        for each, shown in facts
     ]
 
 
@@ -143,16 +149,37 @@ def _set(results: Results, index: int, files: list[tuple[Path, bool]]) -> dict[s
         shown = []
         for method in results.methods:
             path = None if (method, pair.name) in unfused else _fused(plan, data.name, method, pair.name)
-            values = [
-                _rounded(float(board.values[method][name][places[pair.name]]))
-                for board in boards
-                for name in plan.metrics
-            ]
+            columns = [board.values[method][name] for board in boards for name in plan.metrics]
+            columns += [results.seeing[index].values[method][name] for name in plan.seeing]
+            values = [_rounded(float(column[places[pair.name]])) for column in columns]
             number = _add(files, path, plan, thermal=False) if path else None
             shown.append({"image": number, "values": values, "failure": reasons.get((method, pair.name), "")})
         sources = [_add(files, pair.ir, plan, thermal=True), _add(files, pair.vi, plan, thermal=False)]
         pairs.append({"name": pair.name, "sources": sources, "methods": shown})
     return {"name": data.name, "pairs": pairs}
+
+
+def _add_targets(table: dict[str, Any], results: Results, jobs: int) -> None:
+    """Add the outlines of its targets to each pair, and to each image which of them it shows."""
+    plan = results.plan
+    requests, places = [], []
+    for data, rows in zip(plan.sets, table["sets"], strict=True):
+        for pair, row in zip(data.pairs, rows["pairs"], strict=True):
+            paths = {name: _fused(plan, data.name, name, pair.name) for name in results.methods}
+            fused = {name: path for name, path in paths.items() if path is not None}
+            row["targets"] = {"size": [1, 1], "polygons": [], "states": ["", ""]}
+            requests.append(OutlineJob(pair.ir, pair.vi, fused, plan.ir_window, plan.conventions[0]))
+            places.append(row)
+    for index, reply in ask_all("ivfuse.benchmark.report.outlines:make_outlines", None, requests, jobs):
+        if reply.failure:
+            continue
+        found: Outlines = reply.value
+        states = [found.states[name] for name in ("ir", "vi")]
+        size = [found.width, found.height]
+        places[index]["targets"] = {"size": size, "polygons": found.polygons, "states": states}
+        for name, each in zip(results.methods, places[index]["methods"], strict=True):
+            if name in found.states:
+                each["states"] = found.states[name]
 
 
 def _fused(plan: Plan, data: str, method: str, pair: str) -> Path | None:

@@ -129,8 +129,8 @@ function keys(card, look) {
 /* What a card can show: the sources, then every method. */
 function views(pair) {
   return [
-    { name: "infrared", image: pair.sources[0], failure: "" },
-    { name: "visible", image: pair.sources[1], failure: "" },
+    { name: "infrared", image: pair.sources[0], failure: "", states: pair.targets.states[0] },
+    { name: "visible", image: pair.sources[1], failure: "", states: pair.targets.states[1] },
     ...pair.methods.map((each, index) => ({ name: data.methods[index], method: index, ...each })),
   ];
 }
@@ -139,6 +139,26 @@ function image(each, alt) {
   const source = each.image ? images[each.image.number] : "";
   return source ? make("img", { src: source, alt, draggable: false, decoding: "async" }) : null;
 }
+
+/* The thermal targets of a pair, drawn over an image of it: each in the color of how it shows there. */
+const STATES = { l: "lost", s: "seen", u: "unsure" };
+function outlines(pair, states) {
+  const [width, height] = pair.targets.size;
+  const polygons = pair.targets.polygons.map((points, index) =>
+    `<polygon points="${points}" class="${STATES[states[index]]}"/>`);
+  const holder = make("template");
+  holder.innerHTML = `<svg class="targets" viewBox="0 0 ${width} ${height}" preserveAspectRatio="none">`
+    + polygons.join("") + "</svg>";
+  return holder.content.firstChild;
+}
+
+/* A preview and over it the targets; nothing where there is no preview. */
+function outlined(each, pair, alt) {
+  const preview = image(each, alt);
+  return preview && each.states ? [preview, outlines(pair, each.states)] : preview ? [preview] : [];
+}
+
+function lost(states) { return [...states].filter((each) => each === "l").length; }
 
 function compare(pair, look) {
   const all = views(pair).filter((each) => each.image && images[each.image.number]);
@@ -158,8 +178,8 @@ function compare(pair, look) {
   slider.addEventListener("input", () => stage.style.setProperty("--cut", slider.value + "%"));
   function draw() {
     const [left, right] = sides.map((select) => all[select.value]);
-    const over = make("div", { className: "over" }, image(right, right.name));
-    stage.replaceChildren(image(left, left.name), over);
+    const over = make("div", { className: "over" }, ...outlined(right, pair, right.name));
+    stage.replaceChildren(...outlined(left, pair, left.name), over);
   }
   draw();
   zoomable(stage, look);
@@ -173,23 +193,29 @@ function best(pair, metric) {
 
 function figure(each, pair, metric, look) {
   const frame = make("div", { className: "frame" });
-  const image = image(each, each.name + " of " + pair.name);
-  const gone = each.failure || "no preview";
-  frame.append(image ?? make("div", { className: "failure", textContent: gone }));
-  if (image) zoomable(frame, look);
+  const shownAs = outlined(each, pair, each.name + " of " + pair.name);
+  const preview = shownAs.length > 0;
+  if (preview) zoomable(frame, look);
+  else shownAs.push(make("div", { className: "failure", textContent: each.failure || "no preview" }));
+  frame.append(...shownAs);
   const name = each.image && each.image.link
     ? make("a", { href: each.image.link, textContent: each.name, title: "open the file" })
     : make("span", { textContent: each.name });
   const caption = make("figcaption", {}, name);
-  const node = make("figure", { tabIndex: image ? 0 : -1 }, frame, caption);
+  const node = make("figure", { tabIndex: preview ? 0 : -1 }, frame, caption);
   if (each.method !== undefined) {
     node.classList.add("m" + each.method);
-    const value = each.values[metric];
-    const said = value === null ? each.failure || "no value" : data.metrics[metric].name + " " + shown(value);
+    const value = metric === "lost" ? null : each.values[metric];
+    const said = metric === "lost" ? lostText(each) : value === null ? each.failure || "no value" : data.metrics[metric].name + " " + shown(value);
     caption.append(" ", make("span", { className: "value", textContent: said }));
     if (value !== null && value === best(pair, metric)) node.classList.add("top");
   }
   return node;
+}
+
+function lostText(each) {
+  if (each.failure || each.states === undefined) return each.failure || "no image";
+  return each.states ? lost(each.states) + " of " + each.states.length + " targets lost" : "no target";
 }
 
 function fill(card, pair, metric) {
@@ -213,9 +239,11 @@ function fill(card, pair, metric) {
 
 /* The value that a pair is sorted by: of one method, or the worst of all. Pairs without one come first: they failed. */
 function sortValue(pair, metric, method) {
-  const sign = data.metrics[metric].higher ? 1 : -1;
   const chosen = method < 0 ? pair.methods : [pair.methods[method]];
+  if (metric === "lost") return -Math.max(...chosen.map((each) => lost(each.states ?? "")));
+  const sign = data.metrics[metric].higher ? 1 : -1;
   const values = chosen.map((each) => each.values[metric]);
+  if (data.metrics[metric].share && !pair.targets.polygons.length) return Infinity; // nothing to lose
   return values.includes(null) ? -Infinity : Math.min(...values.map((value) => sign * value));
 }
 
@@ -223,7 +251,7 @@ let watcher = null;
 function render() {
   const set = data.sets[$("set").value];
   const byName = $("metric").value === "name";
-  const metric = byName ? 0 : Number($("metric").value);
+  const metric = byName ? 0 : $("metric").value === "lost" ? "lost" : Number($("metric").value);
   const method = Number($("method").value);
   let pairs = [...set.pairs];
   if (!byName) {
@@ -254,6 +282,14 @@ function render() {
 $("set").append(...data.sets.map((set, index) => make("option", { value: index }, set.name)));
 $("metric").append(make("option", { value: "name" }, "name"),
   ...data.metrics.map((metric, index) => make("option", { value: index }, metric.name)));
+const anyTargets = data.sets.some((set) => set.pairs.some((pair) => pair.targets.polygons.length));
+if (anyTargets) {
+  $("metric").prepend(make("option", { value: "lost" }, "lost targets"));
+  $("metric").value = "lost";
+}
+$("outlines").parentNode.hidden = $("targets-note").hidden = !anyTargets;
+$("outlines").addEventListener("change", () =>
+  document.body.classList.toggle("no-outlines", !$("outlines").checked));
 $("method").append(make("option", { value: -1 }, "the worst method"),
   ...data.methods.map((name, index) => make("option", { value: index }, name)));
 for (const id of ["set", "metric", "method", "order"]) $(id).addEventListener("change", render);

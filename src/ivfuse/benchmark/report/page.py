@@ -14,9 +14,10 @@ from ivfuse.benchmark.report import plots
 from ivfuse.benchmark.report.gallery import BUDGET, gallery
 from ivfuse.benchmark.report.svg import COLORS
 from ivfuse.benchmark.results import Board, Results
-from ivfuse.benchmark.tables import cost_cells, shown
-from ivfuse.image.write import write_bytes
+from ivfuse.benchmark.seeing import SeeingTable
+from ivfuse.benchmark.tables import cost_cells, seeing_cells, seeing_counts, shown
 from ivfuse.metrics import get_convention, get_metric
+from ivfuse.runtime.files import write_atomic
 
 _HERE = Path(__file__).parent
 _ALIKE = 0.05
@@ -35,7 +36,7 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
         OutputError: it cannot be written; it is written whole or not at all.
     """
     index = {name: number for number, name in enumerate(results.methods)}
-    table, images = gallery(results, jobs, budget)
+    found, images = gallery(results, jobs, budget)
     sets = ", ".join(data.name for data in results.plan.sets)
     parts = [
         f"<header><h1>Fusion benchmark</h1><p>{escape(_count(len(index), 'method'))} on "
@@ -44,6 +45,7 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
         "<main>",
         _summary(results, index),
         *(_board(board, results, index) for board in results.boards),
+        *(_seeing(table, results, index) for table in results.seeing if table.names),
         _asset("gallery.html"),
         _about(results),
         "</main>",
@@ -54,10 +56,10 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Fusion benchmark: {escape(sets)}</title>"
         f"<style>{_asset('page.css')}{hidden}</style></head><body>{''.join(parts)}"
-        f"{_json('data', table)}{_json('images', images)}"
+        f"{_json('data', found)}{_json('images', images)}"
         f"<script>{_asset('page.js')}</script></body></html>\n"
     )
-    write_bytes(path, page.encode())
+    write_atomic(path, page.encode())
 
 
 def _summary(results: Results, index: dict[str, int]) -> str:
@@ -218,6 +220,27 @@ def _value(board: Board, method: str, name: str) -> str:
     return f'<span title="{escape("; ".join(hints))}">{mean}{sd}{alike}{fewer}</span>'
 
 
+def _seeing(table: SeeingTable, results: Results, index: dict[str, int]) -> str:
+    """Targets and naturalness of a set, which are not ranked."""
+    parts = []
+    for family in ("targets", "naturalness"):
+        (_, *heads), *rows = seeing_cells(table, family, results.methods)
+        if not heads:
+            continue
+        cells = [(method, [escape(cell) for cell in row]) for method, *row in rows]
+        parts.append(_table(["method", *heads], cells, index))
+        parts.append(f"<p class=note>Over {escape(seeing_counts(table, family))}.</p>")
+    note = (
+        "Targets are found in the infrared alone. Lost: not to be told from their surroundings in the fused"
+        " image; seen: told from them; hidden: those that the visible does not show. Painting targets white"
+        " over anything scores well, so read naturalness beside it: tones are compared by daylight alone."
+    )
+    return (
+        f"<section class=seeing><h2>{escape(table.data)}: what can be seen</h2>{''.join(parts)}"
+        f"<p class=note>{note}</p></section>"
+    )
+
+
 def _quotes(board: Board) -> str:
     """Where quoted rows come from, and those that cannot be compared."""
     if not board.quotes:
@@ -239,7 +262,15 @@ def _about(results: Results) -> str:
     texts = "".join(
         f"<dt>{escape(name)}</dt><dd>{escape(get_convention(name).text)}</dd>" for name in plan.conventions
     )
-    files = ("summary.csv", "images.csv", "tests.csv", "results.json", "tables.md", "tables.tex")
+    files = (
+        "summary.csv",
+        "images.csv",
+        "tests.csv",
+        "seeing.csv",
+        "results.json",
+        "tables.md",
+        "tables.tex",
+    )
     links = ", ".join(f'<a href="tables/{name}">{name}</a>' for name in files)
     threads = f"{plan.threads} threads" if plan.threads else "threads left to the runtime"
     return (

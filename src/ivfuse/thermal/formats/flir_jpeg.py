@@ -1,14 +1,16 @@
 """FLIR's radiometric JPEG files, whole: counts, calibration, photo and how the two lie to each other.
 
-Nothing in a file is believed: what is missing, cut off or contradicts itself ends in one line that says so.
+All file contents are validated: what is missing, cut off or contradicts itself ends in one line that says so.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,12 @@ from ivfuse.image.decode import load
 from ivfuse.image.headers import BadFileError, read_header
 from ivfuse.thermal.formats import flir_payload as payload
 from ivfuse.thermal.formats import flir_records as records
-from ivfuse.thermal.formats.jpeg_segments import flir_block
+from ivfuse.thermal.formats.base import EmbeddedPhoto, PhotoGeometry, RawThermal, thermal_format
+from ivfuse.thermal.formats.facts import rounded, value_range
+from ivfuse.thermal.formats.jpeg_segments import APP1, Segment, walk
 from ivfuse.thermal.radiometry import Conditions, Overrides, celsius
+
+_MARK = b"FLIR\0"
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,43 @@ class FlirFile:
             raise _bad(self.path, error) from error
 
 
+@thermal_format("flir-jpeg")
+class FlirJpeg:
+    """The format of radiometric JPEG files of FLIR and of cameras built on its cores (DJI XT2, XTR)."""
+
+    name = "FLIR radiometric JPEG"
+    calibrated = True
+
+    def recognize(self, file: BinaryIO) -> bool:
+        """FLIR's mark at the beginning of an APP1 segment."""
+        return any(_is_chunk(segment) for segment in walk(file))
+
+    def describe(self, path: Path, conditions: Overrides) -> dict[str, Any]:
+        """See :class:`ThermalReader`."""
+        return _describe(read_flir(path), conditions)
+
+    def read(self, path: Path, conditions: Overrides, *, photo: bool = False) -> RawThermal:
+        """See :class:`ThermalReader`."""
+        file = read_flir(path)
+        colormap = file.palette.colors if file.palette else None
+        return RawThermal(
+            file.celsius(conditions),
+            True,
+            file.orientation,
+            colormap=colormap,
+            photo=_embedded_photo(file) if photo else None,
+        )
+
+    def holds_photo(self, path: Path) -> bool:
+        """Most of them do."""
+        return True
+
+
 def read_flir(path: str | os.PathLike[str]) -> FlirFile:
     """Read a radiometric JPEG of FLIR, or of a camera built on a FLIR core.
 
     Args:
-        path: the file; :func:`ivfuse.thermal.formats.jpeg_segments.maker_of` says whether it is one.
+        path: the file; :class:`FlirJpeg` recognizes one.
 
     Raises:
         InputError: if the file is missing, damaged, or holds no raw thermal image.
@@ -94,7 +132,7 @@ def read_flir(path: str | os.PathLike[str]) -> FlirFile:
     path = Path(path)
     _, data = load(path)
     try:
-        found = records.split(flir_block(data))
+        found = records.split(_flir_block(data))
         for kind, name in ((records.RAW, "raw thermal image"), (records.CAMERA, "calibration")):
             if kind not in found:
                 raise BadFileError(f"a FLIR file without a {name}")
@@ -112,6 +150,15 @@ def read_flir(path: str | os.PathLike[str]) -> FlirFile:
         raise _bad(path, error) from error
 
 
+def _embedded_photo(file: FlirFile) -> EmbeddedPhoto | None:
+    """The photo with how it lies to the thermal image."""
+    if file.photo is None:
+        return None
+    found = file.alignment
+    geometry = PhotoGeometry(found.real_to_ir, found.offset_x, found.offset_y) if found else None
+    return EmbeddedPhoto(file.photo, geometry, file.camera.zoom)
+
+
 def _orientation(data: bytes) -> int:
     """How the outer image is turned; 1 where it is damaged, for only its records matter here."""
     try:
@@ -122,3 +169,77 @@ def _orientation(data: bytes) -> int:
 
 def _bad(path: Path, error: BadFileError) -> InputError:
     return InputError(f"{path}: found {error}, expected a complete radiometric JPEG")
+
+
+def _describe(file: FlirFile, overrides: Overrides) -> dict[str, Any]:
+    """Facts of a radiometric JPEG."""
+    camera, counts = file.camera, file.raster.counts
+    conditions = asdict(file.conditions(overrides))
+    conditions["humidity"] *= 100
+    photo, alignment = file.photo, file.alignment
+    return {
+        "file": str(file.path),
+        "kind": "FLIR radiometric JPEG",
+        "camera": camera.model or "unknown (a FLIR core)",
+        "part": camera.part,
+        "serial": camera.serial,
+        "lens": camera.lens,
+        "taken": camera.taken.isoformat() if camera.taken else None,
+        "width": counts.shape[1],
+        "height": counts.shape[0],
+        "payload": file.raster.payload + (", bytes swapped" if file.raster.swapped else ""),
+        "counts": value_range(counts),
+        "celsius": value_range(file.celsius(overrides)),
+        "range_of_camera": [round(end, 2) for end in camera.range_celsius],
+        "conditions": {name: rounded(value) for name, value in conditions.items()},
+        "calibration": {name: rounded(value) for name, value in asdict(camera.planck).items()},
+        "air": {name: rounded(value) for name, value in asdict(camera.atmosphere).items()},
+        "field_of_view": rounded(camera.field_of_view),
+        "focus_distance": rounded(camera.focus_distance),
+        "zoom": rounded(camera.zoom),
+        "palette": file.palette.name if file.palette else None,
+        "photo": None if photo is None else {"width": photo.shape[1], "height": photo.shape[0]},
+        "alignment": None
+        if alignment is None
+        else {
+            "real_to_ir": rounded(alignment.real_to_ir),
+            "offset_x": alignment.offset_x,
+            "offset_y": alignment.offset_y,
+        },
+        "notes": [] if photo is not None else ["no photo in the file; give a visible image to fuse"],
+    }
+
+
+def _is_chunk(segment: Segment) -> bool:
+    return segment.marker == APP1 and segment.head.startswith(_MARK)
+
+
+def _flir_block(data: bytes) -> bytes:
+    """Put the block of FLIR records together from the numbered chunks of a JPEG file.
+
+    Each chunk is an APP1 segment: ``FLIR``, 0, 1, the chunk's number, the number of the last chunk, content.
+
+    Args:
+        data: the whole file.
+
+    Raises:
+        BadFileError: if a chunk is missing, twice there, cut off, or the numbers contradict each other.
+    """
+    chunks: dict[int, bytes] = {}
+    last: int | None = None
+    for segment in walk(BytesIO(data)):
+        if not _is_chunk(segment):
+            continue
+        if segment.size < 8 or segment.at + segment.size > len(data):
+            raise BadFileError("a truncated FLIR file (a chunk is cut off)")
+        number, says = segment.head[6], segment.head[7]
+        if last not in (None, says) or number > says or number in chunks:
+            raise BadFileError("a damaged FLIR file (the numbers of its chunks contradict each other)")
+        last = says
+        chunks[number] = data[segment.at + 8 : segment.at + segment.size]
+    if last is None:
+        raise BadFileError("a file without FLIR records")
+    missing = [str(number) for number in range(last + 1) if number not in chunks]
+    if missing:
+        raise BadFileError(f"a damaged FLIR file (chunk {missing[0]} of 0 to {last} is missing)")
+    return b"".join(chunks[number] for number in range(last + 1))

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.image.decode import decode_bytes
-from ivfuse.image.headers import BadFileError, read_header, sniff
+from ivfuse.image.formats import sniff
+from ivfuse.image.headers import BadFileError, read_header
 from ivfuse.thermal.formats.flir_records import order_of, rgb_of
 
 MOST_COUNTS = 16_000_000  # pixels of a thermal raster; the largest cameras have 1.3 million

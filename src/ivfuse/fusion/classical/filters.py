@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.image.read import Gray
+from ivfuse.image.arrays import Gray
 
 Plane = NDArray[Any]  # float32 or float64
 

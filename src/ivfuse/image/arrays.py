@@ -1,0 +1,150 @@
+"""Image arrays: their types, and the one place where integers and floats are converted into each other.
+
+Inside ivfuse an image is float32 in [0, 1]; files, cameras and most other libraries hold integers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import InputError, ShapeError
+
+Gray = NDArray[np.float32]  # (H, W) in [0, 1]
+Rgb = NDArray[np.float32]  # (H, W, 3) in [0, 1]
+Pixels = NDArray[np.float32]  # either of the two
+Levels = NDArray[np.uint8]  # (H, W) or (H, W, 3)
+
+TOLERANCE = 1e-3  # floats this far outside [0, 1] are clipped silently: rounding, resampling
+
+_STRIP = 1 << 18  # pixels converted at a time, so that no second full-size copy is made
+
+
+def strips(height: int, width: int) -> list[slice]:
+    """Slices of rows that hold about a quarter of a million pixels each."""
+    rows = max(1, _STRIP // max(width, 1))
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def full_scale(dtype: np.dtype[Any]) -> int:
+    """The value that means 1.0: 255, 65535, or 1 for all types but uint8 and uint16."""
+    return {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(dtype, 1)
+
+
+def as_array(image: Any, name: str = "image") -> NDArray[Any]:
+    """An array of whatever a user gives as an image.
+
+    Args:
+        image: an array of any memory layout and byte order, a PIL image, or anything that NumPy can convert.
+        name: of the image, for errors.
+
+    Returns:
+        (H, W) or (H, W, C) in the machine's byte order, without a copy where that is possible.
+
+    Raises:
+        InputError: if it cannot be converted to an array.
+    """
+    mode = getattr(image, "mode", None)
+    if mode in ("P", "PA", "1", "CMYK", "YCbCr", "RGBX") and hasattr(image, "convert"):
+        image = image.convert({"1": "L", "PA": "RGBA"}.get(mode, "RGB"))
+    try:
+        array = np.asarray(image)
+    except (TypeError, ValueError) as error:
+        raise InputError(field=name, found=type(image).__name__, expected="an array or an image") from error
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def to_float(image: Any, name: str = "image") -> Pixels:
+    """Bring an image that a user gave to float32 in [0, 1].
+
+    Args:
+        image: (H, W), (H, W, 1) or (H, W, 3); uint8 is divided by 255, uint16 by 65535, bool becomes 0 and 1,
+            floats are in [0, 1] already (up to 0.001 outside is clipped). PIL images are taken.
+        name: of the image, for errors.
+
+    Returns:
+        (H, W) or (H, W, 3) float32; ``image`` itself where nothing needs to change.
+
+    Raises:
+        ShapeError: if the array is empty or has another shape.
+        InputError: if it has another type, holds NaN or infinity, or floats outside [0, 1].
+    """
+    x = as_array(image, name)
+    if x.ndim == 3 and x.shape[2] == 1:
+        x = x[..., 0]
+    check_shape(x, name)
+    if x.dtype in (np.uint8, np.uint16):
+        return scale_to_unit(x, 0, full_scale(x.dtype))
+    if x.dtype == bool:
+        return x.astype(np.float32)
+    if x.dtype.kind != "f":
+        raise InputError(
+            field=name, found=f"an array of {x.dtype}", expected="uint8, uint16, bool or float in [0, 1]"
+        )
+    check_finite(x, name)
+    low, high = float(x.min()), float(x.max())
+    if low < -TOLERANCE or high > 1 + TOLERANCE:
+        raise InputError(field=name, found=f"floats from {low:g} to {high:g}", expected="[0, 1]")
+    if low < 0 or high > 1:
+        x = np.clip(x, 0, 1)
+    return np.asarray(x, np.float32)
+
+
+def to_levels(pixels: NDArray[Any], depth: int = 8) -> NDArray[Any]:
+    """Round floats in [0, 1] to the nearest integer level; values outside are clipped.
+
+    Args:
+        pixels: float, any shape of two or more dimensions; integers are returned as they are.
+        depth: bits, 8 or 16.
+
+    Returns:
+        uint8 or uint16 of the same shape.
+    """
+    if pixels.dtype.kind in "ui":
+        return pixels
+    out = np.empty(pixels.shape, np.uint8 if depth == 8 else np.uint16)
+    top = pixels.dtype.type(2**depth - 1)
+    for rows in strips(pixels.shape[0], int(np.prod(pixels.shape[1:]))):
+        part = np.clip(pixels[rows], 0, 1) * top
+        out[rows] = np.rint(part, out=part)
+    return out
+
+
+def scale_to_unit(values: NDArray[Any], low: float, high: float, *, reverse: bool = False) -> Pixels:
+    """(values - low) / (high - low), clipped to [0, 1], in a new float32 array.
+
+    Args:
+        values: (H, W) or (H, W, C), any type of number.
+        low: the value that becomes 0.
+        high: the value that becomes 1; above ``low``.
+        reverse: reverse the order of the channels (B, G, R to R, G, B).
+    """
+    out = np.empty(values.shape, np.float32)
+    whole = low == 0 and values.dtype.kind == "u" and high == full_scale(values.dtype)
+    for rows in strips(*values.shape[:2]):
+        part, target = values[rows], out[rows]
+        if reverse and part.ndim == 3:
+            part = part[..., ::-1]
+        if whole:
+            np.divide(part, np.float32(high), out=target)
+        else:
+            # In float64: counts of 32 bit minus the window's lower end must not lose digits.
+            np.clip((part.astype(np.float64) - low) / (high - low), 0, 1, out=target, casting="same_kind")
+    return out
+
+
+def check_shape(x: NDArray[Any], name: str) -> None:
+    """Raise ShapeError unless ``x`` is (H, W) or (H, W, 3) and not empty."""
+    if not x.size or not (x.ndim == 2 or (x.ndim == 3 and x.shape[2] == 3)):
+        raise ShapeError(field=name, found=f"an array of shape {x.shape}", expected="(H, W) or (H, W, 3)")
+
+
+def check_finite(values: NDArray[Any], name: str) -> None:
+    """Raise InputError if there is NaN or infinity; takes a full-size mask only if there is some."""
+    if values.dtype.kind == "f" and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+        bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+        raise InputError(
+            field=name, found=f"{bad} values that are NaN or infinite", expected="finite numbers"
+        )

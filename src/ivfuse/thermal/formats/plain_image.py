@@ -1,0 +1,56 @@
+"""Plain image files as thermal images: 8-bit pictures, 16-bit counts, float temperatures; no calibration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ivfuse.errors import InputError
+from ivfuse.image.read import read_values
+from ivfuse.thermal.formats.base import RawThermal, thermal_format
+from ivfuse.thermal.radiometry import Overrides
+
+
+@thermal_format("image")
+class PlainImage:
+    """See the module."""
+
+    name = "image"
+    calibrated = False
+
+    def recognize(self, file: BinaryIO) -> bool:
+        """Everything that is of no other format; reading tells whether it is an image at all."""
+        return True
+
+    def describe(self, path: Path, conditions: Overrides) -> dict[str, Any]:
+        """See :class:`ThermalReader`."""
+        return describe_values(path, *read_values(path)) | {"kind": self.name}
+
+    def read(self, path: Path, conditions: Overrides, *, photo: bool = False) -> RawThermal:
+        """See :class:`ThermalReader`; there is never a photo."""
+        if photo:
+            raise InputError(
+                f"{path}: found no radiometric data of a camera",
+                expected="a FLIR radiometric JPEG, or a visible image as the second file",
+            )
+        values, note = read_values(path)
+        return RawThermal(values, notes=(note,) if note else ())
+
+    def holds_photo(self, path: Path) -> bool:
+        """Never."""
+        return False
+
+
+def describe_values(path: Path, values: Any, note: str) -> dict[str, Any]:
+    """Facts that can be told of any image: size, type and range of its values."""
+    from ivfuse.thermal.formats.facts import value_range
+
+    return {
+        "file": str(path),
+        "kind": "image",
+        "width": values.shape[1],
+        "height": values.shape[0],
+        "type": str(values.dtype),
+        "values": value_range(values),
+        "notes": [note] if note else [],
+    }
