@@ -17,6 +17,7 @@ from ivfuse.errors import InputError, IvfuseError, OutputError, ShapeError, Unkn
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.fusion.outputs import TemperatureRaster
 from ivfuse.fusion.pipeline import Fuser, fuse
+from ivfuse.registration.transform import Registration
 from ivfuse.thermal.read import ThermalOptions
 from ivfuse.thermal.render import RenderOptions
 from ivfuse.thermal.units import Scale
@@ -176,6 +177,8 @@ def test_an_array_with_nan_is_refused() -> None:
         {"tile": 0},
         {"method": "average", "method_options": {"levels": 3}},
         {"crop": True},
+        {"strength": 1.5},
+        {"strength": float("nan")},
         {"method": Own(lambda ir, vi: vi), "threads": 2},
         {"method": "average", "runtime": "openvino"},
     ],
@@ -280,3 +283,14 @@ def test_a_pickled_fuser_works(texture: Texture, method: str | None) -> None:
     fuser = Fuser(method, gray=True)
     fused = fuser.fuse(*pair)  # with its graph loaded
     assert np.array_equal(pickle.loads(pickle.dumps(fuser)).fuse(*pair), fused)
+
+
+@pytest.mark.parametrize("rig", [None, Registration(((1, 0, 5), (0, 1, 4), (0, 0, 1)), (40, 30), (50, 40))])
+def test_strength_leads_in_a_straight_line_from_the_visible_to_the_full_fusion(
+    texture: Texture, rig: Registration | None
+) -> None:
+    pair = texture(30, 40), texture(40, 50, seed=1)
+    none, half, full = (Fuser("laplacian", strength=s, rig=rig).fuse(*pair) for s in (0, 0.5, 1))
+    np.testing.assert_array_equal(none, pair[1])
+    np.testing.assert_allclose(half, (none + full) / 2, atol=1e-6)
+    assert np.abs(full - none).max() > 0.05

@@ -47,10 +47,25 @@ def test_the_new_luma_is_exactly_the_wanted_one_and_nothing_leaves_the_range() -
     np.testing.assert_allclose(luma(out), fused, atol=1e-6)
 
 
-def test_chroma_is_kept_where_there_is_room() -> None:
-    rgb = 0.4 + 0.2 * noise(20, 30, 3)
-    fused = np.clip(luma(rgb) + 0.1, 0, 1)
-    np.testing.assert_allclose(chroma(recolor(rgb, fused)), chroma(rgb), atol=1e-6)
+@pytest.mark.parametrize("factor", [0.6, 1.6])
+def test_chroma_grows_and_shrinks_with_the_luma_where_there_is_room(factor: float) -> None:
+    rgb = 0.4 + 0.1 * noise(20, 30, 3)
+    y = luma(rgb)
+    gain = (factor * y + 0.1) / (y + 0.1)
+    expected = chroma(rgb) * gain[..., np.newaxis]
+    np.testing.assert_allclose(chroma(recolor(rgb, factor * y)), expected, atol=1e-6)
+
+
+def test_a_red_car_stays_red_at_twice_the_luma() -> None:
+    car = np.full((4, 5, 3), (0.5, 0.12, 0.1), np.float32)
+    shown = recolor(car, 2 * luma(car))
+    assert shown[0, 0, 1] / shown[0, 0, 0] == pytest.approx(0.24, abs=0.12)  # as pink as 0.49 with one chroma
+
+
+def test_the_noise_of_dark_areas_is_not_colored_more_than_twofold() -> None:
+    dark = 0.01 * noise(20, 30, 3)
+    shown = recolor(dark, np.full((20, 30), 0.5, np.float32))
+    assert np.abs(chroma(shown)).max() <= 2 * np.abs(chroma(dark)).max() + 1e-6
 
 
 def test_hue_is_kept_where_there_is_none() -> None:
@@ -59,7 +74,7 @@ def test_hue_is_kept_where_there_is_none() -> None:
     cross = old[..., 0] * new[..., 1] - old[..., 1] * new[..., 0]
     np.testing.assert_allclose(cross, 0, atol=1e-6)
     assert (np.sum(old * new, -1) >= -1e-6).all()
-    assert (np.abs(new) <= np.abs(old) + 1e-6).all()
+    assert (np.abs(new) <= 2 * np.abs(old) + 1e-6).all()
 
 
 def test_black_and_white_luma_give_black_and_white() -> None:

@@ -33,6 +33,7 @@ def fuse(
     method: method_options.MethodName = None,
     weights: method_options.Weights = None,
     gray: method_options.Gray = False,
+    strength: method_options.Strength = 1.0,
     bits: Annotated[int, typer.Option(help="Bits per channel of the output: 8 or 16.")] = 8,
     format_: Annotated[
         str, typer.Option("--format", help="Format of outputs in a folder: png, tiff, jpg, webp, bmp.")
@@ -115,7 +116,7 @@ def fuse(
     align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
     pairing = pairs_of(ir, vi, out)
     settled = thermal.with_shared_window(thermal_options, pairing.pairs)
-    fuser = Fuser(**choices, **align, gray=gray, tile=tile, thermal=settled, render=render)
+    fuser = Fuser(**choices, **align, gray=gray, strength=strength, tile=tile, thermal=settled, render=render)
     with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
         summary = fuse_pairs(fuser, pairing.pairs, image, overwrite=overwrite, on_progress=tell, extra=extra)
     fuse_report.say(fuser.method.info.name, pairing, summary, one=one, json=json, quiet=quiet)

@@ -23,6 +23,9 @@ Weights = Annotated[
     ),
 ]
 Gray = Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of color.")]
+Strength = Annotated[
+    float, typer.Option(min=0, max=1, help="0 shows the visible, 1 the full fusion.", show_default=True)
+]
 RuntimeName = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
 PrecisionName = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; else all.")]

@@ -215,7 +215,7 @@ def _common_grid(
     return overlap(photo.pixels, celsius.shape, moved, photo.zoom), (*grid.notes, note)
 
 
-def blend(inside: Gray, outside: Gray, coverage: Gray) -> Gray:
+def blend(inside: Gray, outside: Gray, coverage: Gray | np.float32) -> Gray:
     """``inside`` where the coverage is 1, ``outside`` where it is 0; all (H, W) float32."""
     out = inside - outside
     out *= coverage

@@ -37,6 +37,7 @@ class FuseOptions:
             the name of a transform model to register each pair; ``None`` stretches the thermal over the
             visible.
         crop: with a rig, keep only the part of the visible that the thermal covers.
+        strength: 0 is the visible, 1 the full fusion, linear and the same everywhere between.
         tile: largest side, in pixels, that is fused in one piece; ``None`` for the method's own.
 
     Raises:
@@ -53,10 +54,13 @@ class FuseOptions:
     render: RenderOptions | None = None
     rig: Registration | Correspondences | str | os.PathLike[str] | None = None
     crop: bool = False
+    strength: float = 1.0
     tile: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no fusion can use."""
+        if not 0 <= self.strength <= 1:
+            raise UsageError(field="strength", found=self.strength, expected="0 to 1")
         if self.tile is not None and self.tile < 1:
             raise UsageError(field="tile", found=self.tile, expected="1 or more pixels")
         if self.crop and self.rig is None:

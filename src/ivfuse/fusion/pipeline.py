@@ -177,22 +177,26 @@ class Fuser:
         return render(painting, fused, pair.thermal, pair.coverage)
 
     def fuse_covered(self, ir: Gray, vi: Gray, coverage: Gray | None) -> Gray:
-        """Fuse two lumas where the thermal has weight; elsewhere the visible stays as it is.
+        """Fuse two lumas by the strength where the thermal has weight; elsewhere the visible stays as it is.
 
         Args:
             ir: thermal, (H, W) float32 in [0, 1].
             vi: luma of the visible, the same shape and range.
             coverage: weight of the thermal, the same shape, 0..1; ``None`` for 1 everywhere.
         """
+        strength = np.float32(self.options.strength)
+        if strength == 0:
+            return vi.copy()
         if coverage is None:
-            return self.fuse_luma(ir, vi)
+            fused = self.fuse_luma(ir, vi)
+            return fused if strength == 1 else blend(fused, vi, strength)
         # Outside the coverage the method sees the visible twice, so that it takes no border for an edge.
         # Global statistics use covered thermal pixels only, subsampled.
         sampled = (slice(None, None, 1 + max(ir.shape) // COVERAGE_SAMPLES),) * 2
         covered = ir[sampled][coverage[sampled] > 0.5]
         whole = covered[np.newaxis] if covered.size else None
         fused = self.fuse_luma(blend(ir, vi, coverage), vi, whole)
-        return blend(fused, vi, coverage)
+        return blend(fused, vi, coverage * strength)
 
     def fuse_luma(self, ir: Gray, vi: Gray, whole: Gray | None = None) -> Gray:
         """Fuse two lumas: run the method, in tiles if they are large, and make its result safe to write.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ivfuse.errors import ShapeError
 from ivfuse.image.arrays import Gray, Rgb, strips
 
+GAIN_FLOOR, MAX_GAIN = np.float32(0.1), np.float32(2)  # of the chroma; see recolor
 WEIGHTS = (0.299, 0.587, 0.114)  # of R, G, B in the luma; ITU-R BT.601-7, 2.5.1
 
 
@@ -40,11 +41,15 @@ def luma(pixels: NDArray[np.float32]) -> Gray:
 
 
 def recolor(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
-    """Give a color image a new luma; Cb and Cr stay, at full resolution.
+    """Give a color image a new luma; hue and saturation stay.
 
-    Y, Cb, Cr are linear in R, G, B, so the new image is ``rgb + (fused - luma(rgb))`` in every channel.
-    Where that leaves [0, 1], the chroma of the pixel is scaled towards gray just enough, which keeps the new
-    luma and the hue; clipping each channel would change both.
+    Y, Cb, Cr are linear in R, G, B: a color is its luma, plus a chroma that is the same in every scale of
+    brightness only if it grows and shrinks with it. So the chroma is multiplied by
+    ``(fused + eps) / (luma + eps)``, between a half and two: a red car stays red at twice the luma, where the
+    same Cb and Cr would make it pink. ``eps`` keeps the noise of dark areas from becoming colored noise.
+
+    Where the result leaves [0, 1], the chroma of the pixel is scaled towards gray just enough, which keeps the
+    new luma and the hue; clipping each channel would change both.
 
     Args:
         rgb: (H, W, 3) float32 in [0, 1].
@@ -72,7 +77,10 @@ def _recolor_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
     """:func:`recolor` for a few rows."""
     import cv2
 
-    chroma = rgb - luma(rgb)[..., np.newaxis]
+    brightness = luma(rgb)
+    chroma = rgb - brightness[..., np.newaxis]
+    gain = (fused + GAIN_FLOOR) / (brightness + GAIN_FLOOR)
+    chroma *= np.clip(gain, 1 / MAX_GAIN, MAX_GAIN, out=gain)[..., np.newaxis]
     red, green, blue = cv2.split(chroma)
     highest = cv2.max(cv2.max(red, green), blue)
     lowest = cv2.min(cv2.min(red, green), blue)
