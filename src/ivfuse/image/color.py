@@ -48,8 +48,8 @@ def recolor(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
     ``(fused + eps) / (luma + eps)``, between a half and two: a red car stays red at twice the luma, where the
     same Cb and Cr would make it pink. ``eps`` keeps the noise of dark areas from becoming colored noise.
 
-    Where the result leaves [0, 1], the chroma of the pixel is scaled towards gray just enough, which keeps the
-    new luma and the hue; clipping each channel would change both.
+    Where the result leaves [0, 1], the chroma of the pixel is scaled towards gray just enough, which keeps
+    the new luma and the hue; clipping each channel would change both.
 
     Args:
         rgb: (H, W, 3) float32 in [0, 1].
