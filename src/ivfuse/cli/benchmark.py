@@ -100,7 +100,7 @@ def benchmark(
     from ivfuse.benchmark.run import run
     from ivfuse.benchmark.tables import write_tables
     from ivfuse.cli import benchmark_report
-    from ivfuse.metrics.folder import processors
+    from ivfuse.runtime.processes import available_cpus
 
     tasks = benchmark_tasks.tasks(
         *(labels, detector, detector_format, detector_names, detector_size, class_map, classes, ignore_below),
@@ -130,6 +130,6 @@ def benchmark(
         raise typer.Exit(130) from None
     results = collect(plan, outcome)
     write_tables(results, out / "tables")
-    write_page(results, out / "index.html", jobs or processors(), sections=done.sections)
+    write_page(results, out / "index.html", jobs or available_cpus(), sections=done.sections)
     benchmark_report.say(results, outcome, done.tables, json=json, quiet=quiet)
     raise typer.Exit(1 if results.problems or done.problems else 0)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ivfuse.cli.progress import bar
+from ivfuse.cli.tables import format_table
 
 if TYPE_CHECKING:
     from ivfuse.benchmark.results import Results
@@ -116,13 +117,5 @@ def _table(results: Results) -> list[str]:
         lost = results.targets_lost(name)
         share = "-" if math.isnan(lost) else f"{100 * lost:.1f} %"
         rows.append((name, f"{results.overall[name]:.2f}", wall, cpu, peak, missing, share))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            f"{cell:<{width}}" if not column else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
     counts = f"{results.pairs} pairs, sets: {sets}, metrics: {metrics}"
-    return [f"{counts}, convention {results.plan.conventions[0]}", *lines]
+    return [f"{counts}, convention {results.plan.conventions[0]}", *format_table(rows, "lr")]
