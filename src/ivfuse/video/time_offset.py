@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
+from ivfuse.image.correlation import cross_correlation, spectrum
 from ivfuse.video.auto_gain import SteadyWindow
 from ivfuse.video.frame import Frame
 
@@ -142,16 +143,16 @@ def _sampled(times: NDArray[np.float64], changes: NDArray[np.float32]) -> Motion
 
 
 def _scores(a: NDArray[np.float32], b: NDArray[np.float32], lags: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Correlation of ``a`` shifted by each lag with ``b``, over all cells; NaN where they share too little.
+    """Correlation of ``a``, shifted by consecutive lags, with ``b``; NaN where they share too little.
 
     It weighs less where less is shared: over a few seconds chance reaches high values.
     """
-    size = 1 << int(np.ceil(np.log2(len(a) + len(b))))
+    shape = (1 << int(np.ceil(np.log2(len(a) + len(b)))),)
 
     def crossed(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64]:
         """Sum over cells and samples of x[n - lag] * y[n], for every lag."""
-        spectrum = (np.fft.rfft(x, size, axis=0).conj() * np.fft.rfft(y, size, axis=0)).sum(1)
-        return np.asarray(np.fft.irfft(spectrum, size))[lags % size]
+        sums = cross_correlation(spectrum(y.T, shape), spectrum(x.T, shape), (int(lags[0]),), (len(lags),))
+        return np.asarray(sums)
 
     ones = [np.ones((len(x), 1), np.float32) for x in (a, b)]
     power_a = crossed((a**2).sum(1, keepdims=True), ones[1])
