@@ -76,7 +76,7 @@ def test_sound_that_the_container_does_not_take_is_left_out_and_told(
     visible = write_clip(tmp_path / "vi.mkv", moving.vi, sound="wavpack")
     said = ivfuse_cli("video", clips[0], visible, "-o", tmp_path / "f.mp4", "--method", "average")
     assert said.code == 0
-    assert "the sound (wavpack) is left out" in said.err
+    assert "the audio (wavpack) is left out" in said.err
     assert streams_of(tmp_path / "f.mp4")["sound"] is None
     assert ivfuse_cli("video", clips[0], visible, "-o", tmp_path / "f.mkv", "--method", "average").code == 0
     assert streams_of(tmp_path / "f.mkv")["sound"] == "wavpack"
@@ -104,7 +104,7 @@ def test_sound_stays_with_the_image_when_the_start_is_left_out(
 def test_mpeg4_is_the_way_out_where_ffmpeg_has_no_h264(
     clips: Clips, tmp_path: Path, ivfuse_cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ivfuse.video.writer._H264", ("no-such-encoder",))
+    monkeypatch.setattr("ivfuse.video.writer._H264_ENCODERS", ("no-such-encoder",))
     said = ivfuse_cli("video", *clips, "-o", tmp_path / "f.mp4", "--method", "average")
     assert said.code == 0
     assert "no encoder for H.264" in said.err

@@ -7,7 +7,7 @@ import pytest
 
 from ivfuse.errors import InputError
 from ivfuse.video.frame import Frame
-from ivfuse.video.time_offset import estimate_offset, motion_of
+from ivfuse.video.time_offset import estimate_offset, measure_motion
 
 
 def recording(
@@ -33,14 +33,14 @@ def recording(
 @pytest.mark.parametrize("offset", [-2.0, 0.0, 0.7, 3.1])
 @pytest.mark.parametrize("rate", [9, 30])
 def test_the_offset_is_found_to_a_fraction_of_a_frame(offset: float, rate: int) -> None:
-    vi = motion_of(recording(seed=1, start=5.0))
-    ir = motion_of(recording(seed=1, start=5.0 + offset, rate=rate, invert=True, noise=4))
+    vi = measure_motion(recording(seed=1, start=5.0))
+    ir = measure_motion(recording(seed=1, start=5.0 + offset, rate=rate, invert=True, noise=4))
     found = estimate_offset(ir, vi)
     assert found.seconds == pytest.approx(offset, abs=0.05)
 
 
 def test_recordings_of_different_things_are_refused() -> None:
-    ir, vi = motion_of(recording(seed=1, start=3)), motion_of(recording(seed=2, start=3))
+    ir, vi = measure_motion(recording(seed=1, start=3)), measure_motion(recording(seed=2, start=3))
     with pytest.raises(InputError, match="unsure"):
         estimate_offset(ir, vi)
 
@@ -48,12 +48,12 @@ def test_recordings_of_different_things_are_refused() -> None:
 def test_a_scene_without_motion_is_refused() -> None:
     still = [Frame((np.full((60, 80), 90, np.uint8),), index / 25, index) for index in range(100)]
     with pytest.raises(InputError, match="nothing moves in the thermal"):
-        estimate_offset(motion_of(still), motion_of(recording(seed=1, start=3)))
+        estimate_offset(measure_motion(still), measure_motion(recording(seed=1, start=3)))
 
 
 def test_recordings_that_are_too_short_are_refused() -> None:
-    short = motion_of(recording(seed=1, start=3, seconds=1))
+    short = measure_motion(recording(seed=1, start=3, seconds=1))
     with pytest.raises(InputError, match="share less than 2 s"):
-        estimate_offset(short, motion_of(recording(seed=1, start=3)))
+        estimate_offset(short, measure_motion(recording(seed=1, start=3)))
     with pytest.raises(InputError, match="found 1 frames"):
-        motion_of(recording(seed=1, start=3)[:1])
+        measure_motion(recording(seed=1, start=3)[:1])

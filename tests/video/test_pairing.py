@@ -11,18 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivfuse.video.frame import Frame
-from ivfuse.video.sync import MAX_HOLD, Nothing, Pairer
+from ivfuse.video.queues import NoItem
+from ivfuse.video.sync import MAX_HOLD, FramePairer
 
 PLANE = (np.zeros((1, 1), np.uint8),)
 
 
-def pairer(ir_times: list[float], rates: tuple[int, int] = (10, 10), offset: float = 0.0) -> Pairer:
+def pairer(ir_times: list[float], rates: tuple[int, int] = (10, 10), offset: float = 0.0) -> FramePairer:
     left: Iterator[Frame] = iter([Frame(PLANE, time, index) for index, time in enumerate(ir_times)])
-    return Pairer(lambda: next(left, Nothing.ENDED), Fraction(rates[0]), Fraction(rates[1]), offset)
+    return FramePairer(lambda: next(left, NoItem.ENDED), Fraction(rates[0]), Fraction(rates[1]), offset)
 
 
-def partners(pairs: Pairer, times: list[float]) -> list[int | None]:
-    found = [pairs.partner(time) for time in times]
+def partners(pairs: FramePairer, times: list[float]) -> list[int | None]:
+    found = [pairs.match(time) for time in times]
     pairs.finish()
     return [frame.index if frame else None for frame in found]
 
@@ -34,7 +35,7 @@ def every(step: float, count: int, start: float = 0.0) -> list[float]:
 def test_equal_rates_pair_one_to_one() -> None:
     pairs = pairer(every(0.1, 5))
     assert partners(pairs, every(0.1, 5)) == [0, 1, 2, 3, 4]
-    assert vars(pairs.counts) == {"paired": 5, "repeated": 0, "held": 0, "alone": 0, "unused": 0}
+    assert vars(pairs.counts) == {"paired": 5, "repeated": 0, "held": 0, "unmatched": 0, "unused": 0}
 
 
 def test_a_slower_thermal_is_taken_several_times() -> None:
@@ -52,13 +53,13 @@ def test_a_faster_thermal_is_thinned() -> None:
 def test_an_offset_moves_the_thermal() -> None:
     pairs = pairer(every(0.1, 5), offset=0.2)
     assert partners(pairs, every(0.1, 5)) == [None, None, 0, 1, 2]
-    assert pairs.counts.alone == 2
+    assert pairs.counts.unmatched == 2
 
 
 def test_a_later_start_and_an_earlier_end_leave_frames_alone() -> None:
     pairs = pairer(every(0.1, 3, start=0.3))
     assert partners(pairs, every(0.1, 9)) == [None, None, None, 0, 1, 2, None, None, None]
-    assert pairs.over(0.9)
+    assert pairs.is_exhausted(0.9)
 
 
 def test_a_frame_stands_in_for_missing_ones_but_not_for_long() -> None:
@@ -68,15 +69,15 @@ def test_a_frame_stands_in_for_missing_ones_but_not_for_long() -> None:
     assert found[8:11] == [None] * 3  # more than half a second from both
     assert found[11:16] == [3] * 5
     assert pairs.counts.held == 10
-    assert pairs.counts.alone == 3
+    assert pairs.counts.unmatched == 3
 
 
 def test_a_late_live_frame_is_replaced_by_the_one_before() -> None:
-    answers: list[Frame | Nothing] = [Frame(PLANE, 0.0, 0), Nothing.LATE, Nothing.LATE, Nothing.LATE]
-    pairs = Pairer(lambda: answers.pop(0), Fraction(10), Fraction(10))
-    assert pairs.partner(0.0)
-    assert pairs.partner(0.3)
-    assert pairs.partner(0.0 + MAX_HOLD + 0.1) is None
+    answers: list[Frame | NoItem] = [Frame(PLANE, 0.0, 0), NoItem.TIMEOUT, NoItem.TIMEOUT, NoItem.TIMEOUT]
+    pairs = FramePairer(lambda: answers.pop(0), Fraction(10), Fraction(10))
+    assert pairs.match(0.0)
+    assert pairs.match(0.3)
+    assert pairs.match(0.0 + MAX_HOLD + 0.1) is None
 
 
 @settings(max_examples=60, deadline=None)
@@ -89,10 +90,10 @@ def test_nobody_is_nearer_than_the_partner(ir: list[float], vi: list[float], off
     ir_times, vi_times = np.cumsum(ir).tolist(), np.cumsum(vi).tolist()
     pairs = pairer(ir_times, (5, 5), offset)
     for time in vi_times:
-        found = pairs.partner(time)
+        found = pairs.match(time)
         if found:
             nearest = min(abs(x + offset - time) for x in ir_times)
             assert abs(found.time + offset - time) == pytest.approx(nearest, abs=1e-9)
     pairs.finish()
     counts = pairs.counts
-    assert counts.paired + counts.alone == len(vi_times)
+    assert counts.paired + counts.unmatched == len(vi_times)

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ivfuse.cli.preview import Latest, preview
 from ivfuse.errors import OutputError
 from ivfuse.video.frame import Frame
+from ivfuse.video.preview import LatestFrame, preview
 
 
 def frame(level: int, size: tuple[int, int] = (48, 64)) -> Frame:
@@ -75,16 +75,16 @@ def test_nobody_watching_costs_no_image(monkeypatch: pytest.MonkeyPatch) -> None
     def fail(frame: Frame) -> bytes:
         raise AssertionError("nobody asked")
 
-    monkeypatch.setattr("ivfuse.cli.preview._jpeg", fail)
-    latest = Latest()
+    monkeypatch.setattr("ivfuse.video.preview._encode_jpeg", fail)
+    latest = LatestFrame()
     for level in range(100):
-        latest.show(frame(level))
+        latest.update(frame(level))
 
 
 def test_large_frames_are_shown_smaller() -> None:
-    latest = Latest()
-    latest.show(frame(9, (40, 4000)))
-    found = latest.after(0)
+    latest = LatestFrame()
+    latest.update(frame(9, (40, 4000)))
+    found = latest.wait_for_jpeg(0)
     assert found is not None
     assert cv2.imdecode(np.frombuffer(found[1], np.uint8), cv2.IMREAD_GRAYSCALE).shape[1] == 1920
 

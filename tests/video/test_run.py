@@ -19,7 +19,7 @@ from ivfuse.fusion.method import MethodInfo
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.video.frame import Frame
 from ivfuse.video.fuse import FrameFuser, fuse_video
-from ivfuse.video.source import Health, SourceInfo
+from ivfuse.video.source import SourceInfo, SourceStats
 
 
 class Rows:
@@ -27,7 +27,7 @@ class Rows:
 
     def __init__(self, count: int, *, live: float = 0.0, color: bool = False, same: bool = False) -> None:
         self.info = SourceInfo("made", 32, 24, Fraction(25), None if live else count, live=bool(live))
-        self.health = Health()
+        self.stats = SourceStats()
         self.made = 0
         self.closed = False
         self._count, self._pause, self._color, self._same = count, live, color, same
@@ -36,7 +36,7 @@ class Rows:
         for index in range(self._count):
             time.sleep(self._pause)
             self.made += 1
-            self.health.frames += 1
+            self.stats.frames += 1
             planes = [np.full((24, 32), 0 if self._same else index % 200, np.uint8)]
             planes += [np.full((12, 16), 128, np.uint8)] * 2 if self._color else []
             yield Frame(tuple(planes), time.monotonic() if self._pause else index / 25, index)
@@ -60,7 +60,7 @@ class Kept:
             raise OutputError("the disk is full")
         self.frames.append(frame)
 
-    def sound(self, packet: Any) -> None: ...
+    def write_audio(self, packet: Any) -> None: ...
 
     def close(self) -> Path:
         self.closed = True
@@ -153,7 +153,7 @@ def test_a_reader_that_fails_unexpectedly_is_told_as_a_broken_source() -> None:
 
     summary = fuse_video(FrameFuser(Fuser("average")), Rows(50), Failing(50), Kept())
     assert summary.frames == 9
-    assert "bad luck" in summary.broken[0]
+    assert "bad luck" in summary.failures[0]
 
 
 def test_live_frames_are_dropped_when_fusing_is_slow() -> None:
@@ -164,7 +164,7 @@ def test_live_frames_are_dropped_when_fusing_is_slow() -> None:
 
     sink = Kept()
     summary = fuse_video(FrameFuser(Fuser(Slow())), Rows(100, live=0.004), Rows(100, live=0.004), sink)
-    assert summary.skipped > 20
+    assert summary.dropped > 20
     assert 5 < summary.frames < 80
     times = [frame.time for frame in sink.frames]
     assert times == sorted(times)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.video.frame import Frame, luma_of
-from ivfuse.video.source import open_source
+from ivfuse.video.frame import Frame, decode_luma
+from ivfuse.video.open import open_source
 
 WriteClip = Callable[..., Path]
 EVEN = {
@@ -38,8 +38,8 @@ def test_a_file_gives_its_frames_with_their_times(clips: tuple[Path, Path], movi
     assert [frame.time for frame in frames] == pytest.approx([i / 12 for i in range(12)], abs=1e-3)
     for frame, expected in zip(frames, moving.ir, strict=True):
         np.testing.assert_array_equal(frame.planes[0], expected)
-    assert source.health.frames == 12
-    assert not source.health.broken
+    assert source.stats.frames == 12
+    assert not source.stats.failure
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
@@ -63,7 +63,7 @@ def test_black_and_white_are_found_in_either_range(
     path = write_clip(tmp_path / "vi.mkv", [image] * 3, codec=codec, pixels=pixels)
     frame = frames_of(open_source(str(path), "vi"))[0]
     assert frame.limited is limited
-    luma = luma_of(frame)
+    luma = decode_luma(frame)
     assert luma[:, :12].max() < 0.02
     assert luma[:, 20:].min() > 0.98
 
@@ -78,7 +78,7 @@ def test_visible_frames_of_any_format_have_the_luma_of_their_colors(pixels: str)
     image[:] = (180, 90, 40)
     given = av.VideoFrame.from_ndarray(image, format="rgb24")
     planes, limited = visible_planes(given.reformat(format=pixels) if pixels != "rgb24" else given)
-    luma = luma_of(Frame(planes, 0, 0, limited))
+    luma = decode_luma(Frame(planes, 0, 0, limited))
     expected = (0.299 * 180 + 0.587 * 90 + 0.114 * 40) / 255
     assert luma.mean() == pytest.approx(expected, abs=0.012)
 
@@ -90,7 +90,7 @@ def test_a_folder_and_a_pattern_give_images_at_a_rate(tmp_path: Path, moving: An
     assert [frame.time for frame in frames_of(folder)] == pytest.approx([0, 0.1, 0.2])
     pattern = open_source(str(tmp_path / "f_%03d.png"), "ir", rate=Fraction(10))
     assert [frame.time for frame in frames_of(pattern)] == pytest.approx([0, 0.1, 0.3])
-    assert pattern.health.missing == 1
+    assert pattern.stats.missing == 1
 
 
 def test_a_row_of_images_goes_on_past_a_bad_one_and_names_it(tmp_path: Path, moving: Any) -> None:
@@ -99,8 +99,8 @@ def test_a_row_of_images_goes_on_past_a_bad_one_and_names_it(tmp_path: Path, mov
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:200])
     source = open_source(str(tmp_path), "vi")
     assert [frame.index for frame in frames_of(source)] == [0, 2]
-    assert "broken at frame 1 (0.04 s)" in source.health.broken
-    assert "1.png" in source.health.broken
+    assert "broken at frame 1 (0.04 s)" in source.stats.failure
+    assert "1.png" in source.stats.failure
 
 
 def test_frames_that_are_there_twice_are_left_out_and_gaps_counted(
@@ -110,8 +110,8 @@ def test_frames_that_are_there_twice_are_left_out_and_gaps_counted(
     path = write_clip(tmp_path / "ir.mkv", moving.ir[:6], times=times)  # Matroska rounds to milliseconds
     source = open_source(str(path), "ir")
     assert len(frames_of(source)) == 5
-    assert source.health.duplicates == 1
-    assert source.health.missing == 2
+    assert source.stats.duplicates == 1
+    assert source.stats.missing == 2
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
@@ -126,7 +126,7 @@ def test_a_truncated_file_gives_what_is_there_and_says_where_it_broke(
     source = open_source(str(path), "vi")
     count = len(frames_of(source))
     assert 4 <= count < 9
-    assert source.health.broken.startswith(f"{path}: broken at frame {count} ({count / 12:.2f} s): ")
+    assert source.stats.failure.startswith(f"{path}: broken at frame {count} ({count / 12:.2f} s): ")
 
 
 def test_damage_in_the_middle_is_passed_over_and_told(
@@ -138,8 +138,8 @@ def test_damage_in_the_middle_is_passed_over_and_told(
     path.write_bytes(data)
     source = open_source(str(path), "vi")
     assert len(frames_of(source)) >= 11
-    assert source.health.damaged == 1
-    assert 4 <= int(source.health.broken.split("broken at frame ")[1].split()[0]) <= 7
+    assert source.stats.damaged == 1
+    assert 4 <= int(source.stats.failure.split("broken at frame ")[1].split()[0]) <= 7
 
 
 @pytest.mark.parametrize(("pixels", "codec"), [("yuv420p", "mpeg4"), ("yuvj422p", "mjpeg")])
@@ -155,7 +155,7 @@ def test_frames_of_a_turned_camera_are_upright(
     path.write_bytes(head + b"tkhd" + track.replace(plain, clockwise, 1))
     frame = frames_of(open_source(str(path), "vi"))[0]
     assert (frame.height, frame.width) == (64, 32)
-    luma = luma_of(frame)
+    luma = decode_luma(frame)
     assert luma[:, -6:].min() > 0.9  # the top has become the right
     assert luma[:, :20].max() < 0.1
     assert {plane.shape for plane in frame.planes[1:]} <= {(32, 16), (64, 32)}

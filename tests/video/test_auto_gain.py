@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ivfuse.errors import UsageError
-from ivfuse.video.auto_gain import SteadyWindow
+from ivfuse.video.auto_gain import AutoGain
 from ivfuse.video.frame import Frame
 
 
@@ -22,26 +22,26 @@ def at(values: NDArray[np.uint16], index: int) -> Frame:
 
 def test_one_frame_is_mapped_from_its_own_percentiles() -> None:
     values = counts(0, 7000, 9000)
-    gray = SteadyWindow().apply(at(values, 0))
+    gray = AutoGain().apply(at(values, 0))
     low, high = np.percentile(values, [1, 99])
     np.testing.assert_allclose(gray, np.clip((values - low) / (high - low), 0, 1), atol=1e-4)
 
 
 def test_a_step_of_the_scene_is_followed_in_about_a_second() -> None:
-    steady = SteadyWindow(seconds=1.0)
+    steady = AutoGain(time_constant=1.0)
     base = counts(0, 7000, 9000)
-    first = steady.follow(base, 0.0)
-    after_one_frame = steady.follow(base + 200, 1 / 30)
+    first = steady.update(base, 0.0)
+    after_one_frame = steady.update(base + 200, 1 / 30)
     assert after_one_frame[0] - first[0] == pytest.approx(200 * (1 - np.exp(-1 / 30)), rel=0.01)
     for index in range(2, 32):
-        window = steady.follow(base + 200, index / 30)
+        window = steady.update(base + 200, index / 30)
     assert window[0] - first[0] == pytest.approx(200 * (1 - np.exp(-31 / 30)), rel=0.01)
-    assert steady.cuts == 0
+    assert steady.scene_cuts == 0
 
 
 def test_a_flickering_sensor_makes_a_tenth_of_the_flicker() -> None:
     rng = np.random.default_rng(5)
-    own, steady = SteadyWindow(seconds=0), SteadyWindow()
+    own, steady = AutoGain(time_constant=0), AutoGain()
     means: dict[str, list[float]] = {"own": [], "steady": []}
     base = counts(1, 7000, 9000)
     for index in range(60):
@@ -54,38 +54,36 @@ def test_a_flickering_sensor_makes_a_tenth_of_the_flicker() -> None:
 
 
 def test_a_cut_begins_anew() -> None:
-    steady = SteadyWindow()
-    steady.follow(counts(0, 7000, 9000), 0.0)
-    window = steady.follow(counts(1, 12_000, 12_500), 1 / 30)
-    assert steady.cuts == 1
+    steady = AutoGain()
+    steady.update(counts(0, 7000, 9000), 0.0)
+    window = steady.update(counts(1, 12_000, 12_500), 1 / 30)
+    assert steady.scene_cuts == 1
     assert window == pytest.approx((12_005, 12_495), abs=5)
 
 
 def test_something_hot_that_comes_in_is_no_cut() -> None:
-    steady = SteadyWindow()
+    steady = AutoGain()
     base = counts(0, 7200, 7300)
-    steady.follow(base, 0.0)
+    steady.update(base, 0.0)
     hot = base.copy()
     hot[:12, :20] = 8500  # 5 % of the image
-    window = steady.follow(hot, 1 / 30)
-    assert steady.cuts == 0
+    window = steady.update(hot, 1 / 30)
+    assert steady.scene_cuts == 0
     assert window[1] < 7400
 
 
 def test_8_bit_frames_keep_their_range_unless_a_window_is_given() -> None:
     levels = np.array([[0, 51, 102, 255]], np.uint8)
-    np.testing.assert_allclose(SteadyWindow().apply(Frame((levels,), 0, 0)), levels / 255, atol=1e-6)
-    np.testing.assert_allclose(
-        SteadyWindow((51, 102)).apply(Frame((levels,), 0, 0)), [[0, 0, 1, 1]], atol=1e-6
-    )
+    np.testing.assert_allclose(AutoGain().apply(Frame((levels,), 0, 0)), levels / 255, atol=1e-6)
+    np.testing.assert_allclose(AutoGain((51, 102)).apply(Frame((levels,), 0, 0)), [[0, 0, 1, 1]], atol=1e-6)
 
 
 @pytest.mark.parametrize("value", [0, 5000, 65535])
 def test_a_constant_frame_is_black_and_finite(value: int) -> None:
-    gray = SteadyWindow().apply(Frame((np.full((8, 8), value, np.uint16),), 0, 0))
+    gray = AutoGain().apply(Frame((np.full((8, 8), value, np.uint16),), 0, 0))
     assert gray.max() == 0
 
 
 def test_an_empty_window_is_refused() -> None:
     with pytest.raises(UsageError, match="LO below HI"):
-        SteadyWindow((5, 5))
+        AutoGain((5, 5))
