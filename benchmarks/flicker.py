@@ -3,9 +3,9 @@
     python benchmarks/flicker.py DATA/m3svd_video [--frames 150] [--methods a,b]
 
 Two measures, in gray levels of 255, averaged over frames and clips. "mean": change of the mean of the image.
-"static patches": change of the means of those 16x16 patches in which both sources change least, a fifth of all;
-what changes there is noise, coding artifacts and flicker. "ratio": the fused divided by the source that changes
-more; up to 1, fusion adds no flicker.
+"static patches": change of the means of those 16x16 patches in which both sources change least, a fifth of
+all; what changes there is noise, coding artifacts and flicker. "ratio": the fused divided by the source that
+changes more; up to 1, fusion adds no flicker.
 
 The second table is about automatic gain: the thermal clips as 14-bit counts, mapped by each frame's own
 percentiles, by the smoothed window of `ivfuse video`, or by a fixed window.

@@ -2,8 +2,8 @@
 
     python benchmarks/offset.py DATA/m3svd_video
 
-Each clip with 30 and with 10 thermal frames per second; and the thermal of one clip with the visible of another,
-which must be rejected.
+Each clip with 30 and with 10 thermal frames per second; and the thermal of one clip with the visible of
+another, which must be rejected.
 """
 
 from __future__ import annotations

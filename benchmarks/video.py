@@ -2,12 +2,12 @@
 
     python benchmarks/video.py DATA/m3svd_video/ir/CLIP.mp4 DATA/m3svd_video/vi/CLIP.mp4 [--runs 3]
 
-"fps" and "CPU ms per frame" come from runs with the threads of `ivfuse video`. fps is the best of several runs,
-because other load on the machine only slows a run down. CPU ms is the processor time of the whole process,
-which other load changes little; two idle cores reach up to 2000 / CPU ms frames per second, as far as the
-parts overlap. The times of the parts come from a run with one thread per codec, so that the time of a codec is
-counted in its own thread; the method's part is what remains of the total. Methods are warmed up first; files
-are read from and written to disk.
+"fps" and "CPU ms per frame" come from runs with the threads of `ivfuse video`. fps is the best of several
+runs, because other load on the machine only slows a run down. CPU ms is the processor time of the whole
+process, which other load changes little; two idle cores reach up to 2000 / CPU ms frames per second, as far
+as the parts overlap. The times of the parts come from a run with one thread per codec, so that the time of a
+codec is counted in its own thread; the method's part is what remains of the total. Methods are warmed up
+first; files are read from and written to disk.
 """
 
 from __future__ import annotations
