@@ -28,7 +28,7 @@ def test_one_frame_is_mapped_from_its_own_percentiles() -> None:
 
 
 def test_a_step_of_the_scene_is_followed_in_about_a_second() -> None:
-    steady = AutoGain(time_constant=1.0)
+    steady = AutoGain()
     base = counts(0, 7000, 9000)
     first = steady.update(base, 0.0)
     after_one_frame = steady.update(base + 200, 1 / 30)
@@ -70,6 +70,37 @@ def test_something_hot_that_comes_in_is_no_cut() -> None:
     window = steady.update(hot, 1 / 30)
     assert steady.scene_cuts == 0
     assert window[1] < 7400
+
+
+@pytest.mark.parametrize(("shift", "cuts"), [(500, 0), (800, 1)])
+def test_a_cut_needs_windows_that_overlap_by_less_than_half(shift: int, cuts: int) -> None:
+    gain = AutoGain()
+    gain.update(counts(0, 7000, 9000), 0.0)
+    gain.update(counts(1, 7000 + shift, 9000 + shift), 1 / 30)  # intersection over union: 0.6 and 0.43
+    assert gain.scene_cuts == cuts
+
+
+@pytest.mark.parametrize(("change", "cuts"), [(10, 0), (20, 1)])
+def test_a_cut_needs_a_change_of_most_pixels_by_a_seventh_of_the_window(change: int, cuts: int) -> None:
+    gain = AutoGain()
+    base = counts(0, 7200, 7300)
+    gain.update(base, 0.0)
+    after = base + np.uint16(change)
+    after[:12, :20] = 8500  # 5 % of the image, so that the window is another one
+    gain.update(after, 1 / 30)
+    assert gain.scene_cuts == cuts
+
+
+def test_the_extent_covers_every_window() -> None:
+    gain = AutoGain(time_constant=0)
+    assert gain.extent is None
+    windows = [gain.update(counts(seed, low, low + 1000), seed / 30) for seed, low in ((0, 7000), (1, 6500))]
+    assert gain.extent == (windows[1][0], windows[0][1])
+
+
+def test_a_negative_time_constant_is_refused() -> None:
+    with pytest.raises(UsageError, match="time_constant: found -1 s, expected 0 or more"):
+        AutoGain(time_constant=-1)
 
 
 def test_8_bit_frames_keep_their_range_unless_a_window_is_given() -> None:

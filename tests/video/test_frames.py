@@ -8,7 +8,7 @@ import pytest
 from ivfuse.errors import ShapeError
 from ivfuse.image.color import luma, recolor
 from ivfuse.video.frame import Frame, concatenate_frames, decode_luma, encode_luma, gray_frame, replace_luma
-from ivfuse.video.frame_conversion import to_bgr
+from ivfuse.video.frame_conversion import to_av_frame, to_bgr
 
 
 def frame_of(y: int, u: int, v: int, *, limited: bool = False, matrix: int = 6) -> Frame:
@@ -49,6 +49,35 @@ def test_colors_without_room_lose_saturation_as_in_a_fused_image(target: float, 
     out = replace_luma(frame, fused)
     shown = cv2.cvtColor(to_bgr(out), cv2.COLOR_BGR2RGB) / 255
     np.testing.assert_allclose(shown, recolor(rgb, fused), atol=0.02)  # 8-bit chroma
+
+
+@pytest.mark.parametrize("limited", [True, False])
+@pytest.mark.parametrize(
+    ("matrix", "red", "blue"), [(6, 0.299, 0.114), (1, 0.2126, 0.0722), (9, 0.2627, 0.0593)]
+)
+def test_chroma_shrinks_by_the_weights_of_the_frames_matrix(
+    matrix: int, red: float, blue: float, limited: bool
+) -> None:
+    rgb, target = np.array([0.9, 0.1, 0.15]), 0.8
+    y = float(rgb @ [red, 1 - red - blue, blue])
+    foot, luma_span, chroma_span = (16, 219, 224) if limited else (0, 255, 255)
+    u = chroma_span * (rgb[2] - y) / (2 * (1 - blue))
+    v = chroma_span * (rgb[0] - y) / (2 * (1 - red))
+    level = round(foot + luma_span * y)
+    frame = frame_of(level, 128 + round(u), 128 + round(v), limited=limited, matrix=matrix)
+    np.testing.assert_allclose(to_bgr(frame)[0, 0, ::-1] / 255, rgb, atol=0.015)  # rounding to 8 bit
+
+    out = replace_luma(frame, np.full((8, 12), target, np.float32))
+    scale = (1 - target) / (rgb[0] - y)  # red would leave the gamut first
+    assert int(out.planes[1][0, 0]) == pytest.approx(128 + scale * u, abs=1)
+    assert int(out.planes[2][0, 0]) == pytest.approx(128 + scale * v, abs=1)
+
+
+def test_a_gray_frame_is_neutral_in_yuv() -> None:
+    pytest.importorskip("av", reason="video needs PyAV (the extra video)")
+    image = to_av_frame(Frame((np.full((8, 12), 40, np.uint8),), 0, 0), "yuv420p").to_ndarray()
+    assert set(image[:8].ravel()) == {40}
+    assert set(image[8:].ravel()) == {128}
 
 
 def test_a_gray_frame_stays_gray() -> None:

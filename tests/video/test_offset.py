@@ -57,3 +57,40 @@ def test_recordings_that_are_too_short_are_refused() -> None:
         estimate_offset(short, measure_motion(recording(seed=1, start=3)))
     with pytest.raises(InputError, match="found 1 frames"):
         measure_motion(recording(seed=1, start=3)[:1])
+
+
+def test_offsets_up_to_ten_seconds_are_searched() -> None:
+    vi = measure_motion(recording(seed=1, start=0, seconds=16, rate=12))
+    ir = measure_motion(recording(seed=1, start=9, seconds=16, rate=12))
+    assert estimate_offset(ir, vi).seconds == pytest.approx(9, abs=0.05)
+    with pytest.raises(InputError, match="offset auto"):
+        estimate_offset(ir, vi, max_offset=8)
+
+
+def test_a_minute_of_each_recording_is_read() -> None:
+    motion = measure_motion(recording(seed=1, start=0, seconds=70, rate=2))
+    assert motion.times[-1] - motion.times[0] == pytest.approx(60, abs=1)
+
+
+def flashing(frames: list[Frame], period: int) -> list[Frame]:
+    """Every so many frames the whole image changes, as where an encoder refreshes it."""
+    changed = []
+    for index, frame in enumerate(frames):
+        shift = 25 if index // period % 2 else 0
+        plane = np.clip(frame.planes[0].astype(np.int16) + shift, 0, 255).astype(np.uint8)
+        changed.append(Frame((plane,), frame.time, index))
+    return changed
+
+
+def test_changes_of_the_whole_image_are_no_motion() -> None:
+    vi = measure_motion(flashing(recording(seed=1, start=5.0), 13))
+    ir = measure_motion(flashing(recording(seed=1, start=5.7), 13))
+    assert estimate_offset(ir, vi).seconds == pytest.approx(0.7, abs=0.05)
+
+
+def test_a_scene_that_repeats_itself_is_refused() -> None:
+    """A second best offset that fits as well as the best must not be guessed away."""
+    once = recording(seed=1, start=3, seconds=4)
+    twice = [Frame(frame.planes, frame.time + 4 * part, frame.index) for part in range(2) for frame in once]
+    with pytest.raises(InputError, match=r"unsure: .* fits nearly as well"):
+        estimate_offset(measure_motion(once), measure_motion(twice))

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ivfuse.errors import InputError
 from ivfuse.video.frame import Frame
 from ivfuse.video.queues import NoItem
-from ivfuse.video.sync import MAX_HOLD, FramePairer
+from ivfuse.video.source import SourceInfo
+from ivfuse.video.sync import MAX_HOLD, FramePairer, expected_frames
 
 PLANE = (np.zeros((1, 1), np.uint8),)
 
@@ -78,6 +80,53 @@ def test_a_late_live_frame_is_replaced_by_the_one_before() -> None:
     assert pairs.match(0.0)
     assert pairs.match(0.3)
     assert pairs.match(0.0 + MAX_HOLD + 0.1) is None
+
+
+@pytest.mark.parametrize(("time", "matched"), [(0.05, True), (0.052, False)])
+def test_frames_match_within_half_the_longer_period(time: float, matched: bool) -> None:
+    assert (pairer([0.0]).match(time) is not None) is matched
+    for rates in ((5, 10), (10, 5)):
+        assert (pairer([0.0], rates).match(2 * time) is not None) is matched
+
+
+@pytest.mark.parametrize(("time", "held"), [(0.45, 1), (0.55, 0)])
+def test_a_live_thermal_frame_is_held_for_half_a_second(time: float, held: int) -> None:
+    answers: list[Frame | NoItem] = [Frame(PLANE, 0.0, 0), NoItem.TIMEOUT, NoItem.TIMEOUT]
+    pairs = FramePairer(lambda: answers.pop(0), Fraction(10), Fraction(10))
+    pairs.match(0.0)
+    pairs.match(time)
+    assert pairs.counts.held == held
+
+
+def info(start: float, frames: int | None, *, live: bool = False) -> SourceInfo:
+    return SourceInfo("x.mp4", 4, 4, Fraction(10), frames, start, live)
+
+
+@pytest.mark.parametrize(
+    ("ir", "vi", "offset", "duration", "expected"),
+    [
+        (info(0, 50), info(0, 30), 0, None, 30),
+        (info(0, 50), info(0, 30), 3, None, None),  # refused
+        (info(1, 50), info(0, 30), 0, None, 20),
+        (info(0, 50), info(0, 30), -4, None, 10),
+        (info(0, 50), info(0, 30), 0, 1.5, 15),
+        (info(0, None), info(0, 30), 0, None, 30),
+        (info(0, None, live=True), info(0, None, live=True), 0, 2, 20),
+    ],
+)
+def test_the_length_of_the_output_follows_from_the_headers(
+    ir: SourceInfo, vi: SourceInfo, offset: float, duration: float | None, expected: int | None
+) -> None:
+    if expected is None:
+        with pytest.raises(InputError, match=r"do not overlap .* offset of 3 s; offset start"):
+            expected_frames(ir, vi, offset, duration)
+    else:
+        assert expected_frames(ir, vi, offset, duration) == expected
+
+
+def test_an_unknown_length_is_unknown() -> None:
+    assert expected_frames(info(0, None), info(0, None)) is None
+    assert expected_frames(info(0, None, live=True), info(0, None, live=True)) is None
 
 
 @settings(max_examples=60, deadline=None)

@@ -89,6 +89,16 @@ def test_large_frames_are_shown_smaller() -> None:
     assert cv2.imdecode(np.frombuffer(found[1], np.uint8), cv2.IMREAD_GRAYSCALE).shape[1] == 1920
 
 
+def test_images_show_the_frame_without_visible_artifacts() -> None:
+    latest = LatestFrame()
+    gradient = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
+    latest.update(Frame((gradient,), 0, 0))
+    found = latest.wait_for_jpeg(0)
+    assert found is not None
+    image = cv2.imdecode(np.frombuffer(found[1], np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert np.abs(image.astype(int) - gradient).max() <= 4
+
+
 def test_a_port_that_is_taken_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

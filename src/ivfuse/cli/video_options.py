@@ -34,8 +34,8 @@ IrWindow = Annotated[
     tuple[float, float] | None,
     typer.Option(
         metavar="LO HI",
-        help="Thermal values that are mapped to black and white; by default the 1st and 99th percentile, "
-        "smoothed over time.",
+        help="Thermal values to map to black and white; by default 8-bit video keeps its range, and deeper "
+        "video follows the scene slowly.",
     ),
 ]
 Fps = Annotated[
