@@ -101,6 +101,22 @@ def test_sound_stays_with_the_image_when_the_start_is_left_out(
     assert ends["audio"] == pytest.approx(0.45, abs=0.2)
 
 
+@pytest.mark.parametrize("name", ["f.mp4", "f.mkv"])
+def test_audio_and_video_begin_together(name: str, clips: Clips, tmp_path: Path, ivfuse_cli: Cli) -> None:
+    import av
+
+    out = tmp_path / name
+    assert ivfuse_cli("video", *clips, "-o", out, "--method", "average").code == 0
+    times: dict[str, list[float]] = {"video": [], "audio": []}
+    with av.open(str(out)) as container:
+        for packet in container.demux():
+            if packet.pts is not None:
+                times[packet.stream.type].append(float(packet.pts * packet.time_base))
+    assert min(times["video"]) == pytest.approx(0, abs=1e-3)
+    assert min(times["audio"]) == pytest.approx(0, abs=0.02)
+    assert np.diff(sorted(times["audio"])) == pytest.approx(1024 / 8000, abs=2e-3)
+
+
 def test_mpeg4_is_the_way_out_where_ffmpeg_has_no_h264(
     clips: Clips, tmp_path: Path, ivfuse_cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

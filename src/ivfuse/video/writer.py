@@ -332,8 +332,9 @@ def _has_encoder(name: str) -> bool:
 def _fragment_options(suffix: str) -> dict[str, str]:
     """Container options that make each fragment playable as soon as it is written."""
     if suffix == ".mp4":
-        # Fragments while writing, one index when complete; FFmpeg before 7.1 keeps the fragments.
-        flags = "+hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof"
+        # Fragments while writing, one index when complete; FFmpeg before 7.1 keeps the fragments. Without an
+        # edit list, only negative composition offsets let reordered frames begin with the audio.
+        flags = "+hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets"
         return {"movflags": flags, "flush_packets": "1"}
     return {"cluster_time_limit": "1000", "flush_packets": "1"}
 
