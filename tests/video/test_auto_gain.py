@@ -1,4 +1,4 @@
-"""Thermal windows follow the scene slowly, and begin anew where it is cut."""
+"""Automatic gain follows the scene slowly, and starts again at a scene cut."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_flickering_sensor_makes_a_tenth_of_the_flicker() -> None:
     assert flicker["steady"] < 0.1 * flicker["own"]
 
 
-def test_a_cut_begins_anew() -> None:
+def test_a_scene_cut_starts_the_smoothing_again() -> None:
     steady = AutoGain()
     steady.update(counts(0, 7000, 9000), 0.0)
     window = steady.update(counts(1, 12_000, 12_500), 1 / 30)

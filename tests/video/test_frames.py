@@ -1,4 +1,4 @@
-"""A fused luma takes the place of the visible's, and the colors stay."""
+"""The fused luma replaces that of the visible, and the colors stay."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def frame_of(y: int, u: int, v: int, *, limited: bool = False, matrix: int = 6) 
 
 
 @pytest.mark.parametrize("limited", [True, False])
-def test_every_level_survives_the_way_to_a_luma_and_back(limited: bool) -> None:
+def test_every_level_survives_the_round_trip_through_luma(limited: bool) -> None:
     low, high = (16, 235) if limited else (0, 255)
     levels = np.arange(low, high + 1, dtype=np.uint8)[np.newaxis]
     gray = decode_luma(Frame((levels,), 0, 0, limited))
@@ -25,7 +25,7 @@ def test_every_level_survives_the_way_to_a_luma_and_back(limited: bool) -> None:
     np.testing.assert_array_equal(encode_luma(gray, limited), levels)
 
 
-def test_colors_that_have_room_are_kept_bit_for_bit() -> None:
+def test_colors_that_stay_in_gamut_are_kept_bit_for_bit() -> None:
     frame = frame_of(120, 110, 150, limited=True)
     out = replace_luma(frame, np.full((8, 12), 0.6, np.float32))
     assert out.planes[0][0, 0] == round(16 + 219 * 0.6)
@@ -36,7 +36,7 @@ def test_colors_that_have_room_are_kept_bit_for_bit() -> None:
 
 @pytest.mark.parametrize("target", [0.0, 0.05, 0.93, 1.0])
 @pytest.mark.parametrize("limited", [True, False])
-def test_colors_without_room_lose_saturation_as_in_a_fused_image(target: float, limited: bool) -> None:
+def test_colors_out_of_gamut_lose_saturation_as_in_a_fused_image(target: float, limited: bool) -> None:
     import cv2
 
     rgb = np.zeros((8, 12, 3), np.float32)

@@ -1,4 +1,4 @@
-"""How far two recordings lie apart is told by what moves in both; where nothing tells, it is not guessed."""
+"""The time offset of two recordings is estimated from the motion in both, or rejected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ivfuse.video.time_offset import estimate_offset, measure_motion
 def recording(
     *, seed: int, start: float, seconds: float = 8, rate: int = 25, invert: bool = False, noise: int = 0
 ) -> list[Frame]:
-    """A square that wanders on a path of its own before a pattern, filmed from ``start`` on."""
+    """A square that moves along a random path in front of a pattern, recorded from ``start`` on."""
     rng = np.random.default_rng(seed)
     knots = rng.uniform(0.1, 0.8, (40, 2))
     pattern = np.random.default_rng(7).integers(60, 120, (60, 80)).astype(np.int16)
@@ -39,19 +39,19 @@ def test_the_offset_is_found_to_a_fraction_of_a_frame(offset: float, rate: int) 
     assert found.seconds == pytest.approx(offset, abs=0.05)
 
 
-def test_recordings_of_different_things_are_refused() -> None:
+def test_recordings_of_different_scenes_are_rejected() -> None:
     ir, vi = measure_motion(recording(seed=1, start=3)), measure_motion(recording(seed=2, start=3))
     with pytest.raises(InputError, match="unsure"):
         estimate_offset(ir, vi)
 
 
-def test_a_scene_without_motion_is_refused() -> None:
+def test_a_scene_without_motion_is_rejected() -> None:
     still = [Frame((np.full((60, 80), 90, np.uint8),), index / 25, index) for index in range(100)]
     with pytest.raises(InputError, match="nothing moves in the thermal"):
         estimate_offset(measure_motion(still), measure_motion(recording(seed=1, start=3)))
 
 
-def test_recordings_that_are_too_short_are_refused() -> None:
+def test_recordings_that_are_too_short_are_rejected() -> None:
     short = measure_motion(recording(seed=1, start=3, seconds=1))
     with pytest.raises(InputError, match="share less than 2 s"):
         estimate_offset(short, measure_motion(recording(seed=1, start=3)))
@@ -73,7 +73,7 @@ def test_a_minute_of_each_recording_is_read() -> None:
 
 
 def flashing(frames: list[Frame], period: int) -> list[Frame]:
-    """Every so many frames the whole image changes, as where an encoder refreshes it."""
+    """Change the whole image every ``period`` frames, as an encoder does that refreshes it."""
     changed = []
     for index, frame in enumerate(frames):
         shift = 25 if index // period % 2 else 0
@@ -88,8 +88,8 @@ def test_changes_of_the_whole_image_are_no_motion() -> None:
     assert estimate_offset(ir, vi).seconds == pytest.approx(0.7, abs=0.05)
 
 
-def test_a_scene_that_repeats_itself_is_refused() -> None:
-    """A second best offset that fits as well as the best must not be guessed away."""
+def test_a_scene_that_repeats_itself_is_rejected() -> None:
+    # Two offsets fit equally well.
     once = recording(seed=1, start=3, seconds=4)
     twice = [Frame(frame.planes, frame.time + 4 * part, frame.index) for part in range(2) for frame in once]
     with pytest.raises(InputError, match=r"unsure: .* fits nearly as well"):

@@ -1,4 +1,4 @@
-"""Frames find the one nearest in time."""
+"""Visible frames are paired with the thermal frames nearest in time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pairer(ir_times: list[float], rates: tuple[int, int] = (10, 10), offset: flo
     return FramePairer(lambda: next(left, NoItem.ENDED), Fraction(rates[0]), Fraction(rates[1]), offset)
 
 
-def partners(pairs: FramePairer, times: list[float]) -> list[int | None]:
+def matches(pairs: FramePairer, times: list[float]) -> list[int | None]:
     found = [pairs.match(time) for time in times]
     pairs.finish()
     return [frame.index if frame else None for frame in found]
@@ -36,37 +36,37 @@ def every(step: float, count: int, start: float = 0.0) -> list[float]:
 
 def test_equal_rates_pair_one_to_one() -> None:
     pairs = pairer(every(0.1, 5))
-    assert partners(pairs, every(0.1, 5)) == [0, 1, 2, 3, 4]
+    assert matches(pairs, every(0.1, 5)) == [0, 1, 2, 3, 4]
     assert vars(pairs.counts) == {"paired": 5, "repeated": 0, "held": 0, "unmatched": 0, "unused": 0}
 
 
-def test_a_slower_thermal_is_taken_several_times() -> None:
+def test_frames_of_a_slower_thermal_are_repeated() -> None:
     pairs = pairer(every(0.3, 4), (3, 10))
-    assert partners(pairs, every(0.1, 10)) == [0, 0, 1, 1, 1, 2, 2, 2, 3, 3]
+    assert matches(pairs, every(0.1, 10)) == [0, 0, 1, 1, 1, 2, 2, 2, 3, 3]
     assert pairs.counts.repeated == 6
 
 
-def test_a_faster_thermal_is_thinned() -> None:
+def test_frames_of_a_faster_thermal_are_skipped() -> None:
     pairs = pairer(every(0.05, 9), (20, 10))
-    assert partners(pairs, every(0.1, 4)) == [0, 2, 4, 6]
+    assert matches(pairs, every(0.1, 4)) == [0, 2, 4, 6]
     assert pairs.counts.unused == 3 + 1  # between the pairs, and the one that was read ahead
 
 
-def test_an_offset_moves_the_thermal() -> None:
+def test_an_offset_shifts_the_thermal() -> None:
     pairs = pairer(every(0.1, 5), offset=0.2)
-    assert partners(pairs, every(0.1, 5)) == [None, None, 0, 1, 2]
+    assert matches(pairs, every(0.1, 5)) == [None, None, 0, 1, 2]
     assert pairs.counts.unmatched == 2
 
 
-def test_a_later_start_and_an_earlier_end_leave_frames_alone() -> None:
+def test_a_later_start_and_an_earlier_end_leave_frames_unmatched() -> None:
     pairs = pairer(every(0.1, 3, start=0.3))
-    assert partners(pairs, every(0.1, 9)) == [None, None, None, 0, 1, 2, None, None, None]
+    assert matches(pairs, every(0.1, 9)) == [None, None, None, 0, 1, 2, None, None, None]
     assert pairs.is_exhausted(0.9)
 
 
-def test_a_frame_stands_in_for_missing_ones_but_not_for_long() -> None:
+def test_a_frame_substitutes_for_missing_ones_for_half_a_second() -> None:
     pairs = pairer([0.0, 0.1, 0.2, 1.6, 1.7])
-    found = partners(pairs, every(0.1, 18))
+    found = matches(pairs, every(0.1, 18))
     assert found[3:8] == [2] * 5
     assert found[8:11] == [None] * 3  # more than half a second from both
     assert found[11:16] == [3] * 5
@@ -74,7 +74,7 @@ def test_a_frame_stands_in_for_missing_ones_but_not_for_long() -> None:
     assert pairs.counts.unmatched == 3
 
 
-def test_a_late_live_frame_is_replaced_by_the_one_before() -> None:
+def test_the_previous_frame_substitutes_for_a_late_live_frame() -> None:
     answers: list[Frame | NoItem] = [Frame(PLANE, 0.0, 0), NoItem.TIMEOUT, NoItem.TIMEOUT, NoItem.TIMEOUT]
     pairs = FramePairer(lambda: answers.pop(0), Fraction(10), Fraction(10))
     assert pairs.match(0.0)
@@ -135,7 +135,7 @@ def test_an_unknown_length_is_unknown() -> None:
     st.lists(st.floats(0.001, 0.4), min_size=1, max_size=40),
     st.floats(-1, 1),
 )
-def test_nobody_is_nearer_than_the_partner(ir: list[float], vi: list[float], offset: float) -> None:
+def test_no_thermal_frame_is_nearer_than_the_match(ir: list[float], vi: list[float], offset: float) -> None:
     ir_times, vi_times = np.cumsum(ir).tolist(), np.cumsum(vi).tolist()
     pairs = pairer(ir_times, (5, 5), offset)
     for time in vi_times:

@@ -1,4 +1,4 @@
-"""The page that shows a running video: on this machine only, and never a brake."""
+"""The preview page: reachable from this machine only, and never slowing the fusion down."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_page_and_the_last_frame_are_served() -> None:
     assert urls[0].startswith("http://127.0.0.1:")
 
 
-def test_a_watcher_sees_frame_after_frame() -> None:
+def test_a_viewer_sees_frame_after_frame() -> None:
     urls: list[str] = []
     with preview(0, urls.append) as show:
         show(frame(1))
@@ -56,7 +56,7 @@ def test_a_watcher_sees_frame_after_frame() -> None:
                 show(frame(level))
 
 
-def test_a_watcher_that_reads_nothing_does_not_slow_the_fusion() -> None:
+def test_a_viewer_that_reads_nothing_does_not_slow_the_fusion() -> None:
     urls: list[str] = []
     noise = np.random.default_rng(0).integers(0, 255, (480, 640)).astype(np.uint8)
     with preview(0, urls.append) as show:
@@ -71,7 +71,7 @@ def test_a_watcher_that_reads_nothing_does_not_slow_the_fusion() -> None:
             assert time.perf_counter() - started[1] < 5
 
 
-def test_nobody_watching_costs_no_image(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_viewers_no_image_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(frame: Frame) -> bytes:
         raise AssertionError("nobody asked")
 
@@ -99,7 +99,7 @@ def test_images_show_the_frame_without_visible_artifacts() -> None:
     assert np.abs(image.astype(int) - gradient).max() <= 4
 
 
-def test_a_port_that_is_taken_is_one_line() -> None:
+def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OutputError, match=f"port {port} cannot be used"), preview(port):

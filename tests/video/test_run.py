@@ -22,8 +22,8 @@ from ivfuse.video.fuse import FrameFuser, fuse_video
 from ivfuse.video.source import SourceInfo, SourceStats
 
 
-class Rows:
-    """A source of frames that are made as they are read; counts those in memory."""
+class SyntheticSource:
+    """A source that makes frames as they are read, and counts them."""
 
     def __init__(self, count: int, *, live: float = 0.0, color: bool = False, same: bool = False) -> None:
         self.info = SourceInfo("made", 32, 24, Fraction(25), None if live else count, live=bool(live))
@@ -45,8 +45,8 @@ class Rows:
         self.closed = True
 
 
-class Kept:
-    """A sink that keeps what it gets."""
+class MemoryWriter:
+    """A writer that keeps the frames."""
 
     def __init__(self, fail_at: int = -1, pause: float = 0.0) -> None:
         self.notes: list[str] = []
@@ -80,51 +80,51 @@ class Counting:
 
 @pytest.mark.parametrize("name", ivfuse.list_methods())
 def test_every_method_fuses_video(name: str) -> None:
-    sink = Kept()
-    summary = fuse_video(FrameFuser(Fuser(name)), Rows(2), Rows(2, color=True), sink)
-    assert (summary.frames, len(sink.frames)) == (2, 2)
-    assert all(len(frame.planes) == 3 for frame in sink.frames)
+    writer = MemoryWriter()
+    summary = fuse_video(FrameFuser(Fuser(name)), SyntheticSource(2), SyntheticSource(2, color=True), writer)
+    assert (summary.frames, len(writer.frames)) == (2, 2)
+    assert all(len(frame.planes) == 3 for frame in writer.frames)
 
 
-def test_frames_arrive_in_order_and_a_slow_sink_holds_the_sources_back() -> None:
-    ir, vi, sink = Rows(400), Rows(400), Kept(pause=0.001)
+def test_frames_arrive_in_order_and_a_slow_writer_holds_the_sources_back() -> None:
+    ir, vi, writer = SyntheticSource(400), SyntheticSource(400), MemoryWriter(pause=0.001)
     ahead: list[int] = []
     summary = fuse_video(
-        FrameFuser(Fuser("average")), ir, vi, sink,
-        on_frame=lambda frame: ahead.append(max(ir.made, vi.made) - len(sink.frames)),
+        FrameFuser(Fuser("average")), ir, vi, writer,
+        on_frame=lambda frame: ahead.append(max(ir.made, vi.made) - len(writer.frames)),
     )  # fmt: skip
     assert summary.frames == 400
-    assert [frame.index for frame in sink.frames] == list(range(400))
+    assert [frame.index for frame in writer.frames] == list(range(400))
     assert max(ahead) < 20  # so memory does not grow with the length
     assert ir.closed
     assert vi.closed
-    assert sink.closed
+    assert writer.closed
 
 
-def test_a_pair_that_is_equal_to_the_one_before_is_not_fused_again() -> None:
-    method, sink = Counting(), Kept()
-    slow = Rows(2)
+def test_a_pair_equal_to_the_previous_one_is_not_fused_again() -> None:
+    method, writer = Counting(), MemoryWriter()
+    slow = SyntheticSource(2)
     slow.info = SourceInfo("made", 32, 24, Fraction(1), 2)
-    summary = fuse_video(FrameFuser(Fuser(method)), slow, Rows(6, same=True), sink)
+    summary = fuse_video(FrameFuser(Fuser(method)), slow, SyntheticSource(6, same=True), writer)
     assert summary.frames == 6
     assert method.calls <= 2
 
 
 def test_a_stop_ends_the_run_with_what_was_fused() -> None:
-    stop, sink = threading.Event(), Kept()
+    stop, writer = threading.Event(), MemoryWriter()
     summary = fuse_video(
-        FrameFuser(Fuser("average")), Rows(100_000), Rows(100_000), sink, stop=stop,
+        FrameFuser(Fuser("average")), SyntheticSource(100_000), SyntheticSource(100_000), writer, stop=stop,
         on_frame=lambda frame: stop.set() if frame.index == 20 else None,
     )  # fmt: skip
     assert summary.stopped
-    assert len(sink.frames) == summary.frames == 21
-    assert sink.closed
+    assert len(writer.frames) == summary.frames == 21
+    assert writer.closed
 
 
-def test_a_sink_that_fails_ends_the_run_with_its_error() -> None:
-    ir, vi = Rows(100_000), Rows(100_000)
+def test_a_writer_that_fails_ends_the_run_with_its_error() -> None:
+    ir, vi = SyntheticSource(100_000), SyntheticSource(100_000)
     with pytest.raises(OutputError, match="the disk is full"):
-        fuse_video(FrameFuser(Fuser("average")), ir, vi, Kept(fail_at=5))
+        fuse_video(FrameFuser(Fuser("average")), ir, vi, MemoryWriter(fail_at=5))
     assert vi.closed
     assert vi.made < 100
 
@@ -136,22 +136,22 @@ def test_a_method_that_fails_leaves_what_was_fused() -> None:
                 raise RuntimeError("out of memory")
             return super().fuse(ir, vi)
 
-    sink = Kept()
+    writer = MemoryWriter()
     with pytest.raises(RuntimeError, match="out of memory"):
-        fuse_video(FrameFuser(Fuser(Failing())), Rows(50), Rows(50), sink)
-    assert len(sink.frames) == 7
-    assert sink.closed
+        fuse_video(FrameFuser(Fuser(Failing())), SyntheticSource(50), SyntheticSource(50), writer)
+    assert len(writer.frames) == 7
+    assert writer.closed
 
 
-def test_a_reader_that_fails_unexpectedly_is_told_as_a_broken_source() -> None:
-    class Failing(Rows):
+def test_a_reader_that_fails_unexpectedly_is_a_broken_source() -> None:
+    class Failing(SyntheticSource):
         def items(self) -> Iterator[Any]:
             for item in super().items():
                 if item.index == 9:
                     raise ValueError("bad luck")
                 yield item
 
-    summary = fuse_video(FrameFuser(Fuser("average")), Rows(50), Failing(50), Kept())
+    summary = fuse_video(FrameFuser(Fuser("average")), SyntheticSource(50), Failing(50), MemoryWriter())
     assert summary.frames == 9
     assert "bad luck" in summary.failures[0]
 
@@ -162,15 +162,17 @@ def test_live_frames_are_dropped_when_fusing_is_slow() -> None:
             time.sleep(0.02)
             return super().fuse(ir, vi)
 
-    sink = Kept()
-    summary = fuse_video(FrameFuser(Fuser(Slow())), Rows(100, live=0.004), Rows(100, live=0.004), sink)
+    writer = MemoryWriter()
+    summary = fuse_video(
+        FrameFuser(Fuser(Slow())), SyntheticSource(100, live=0.004), SyntheticSource(100, live=0.004), writer
+    )
     assert summary.dropped > 20
     assert 5 < summary.frames < 80
-    times = [frame.time for frame in sink.frames]
+    times = [frame.time for frame in writer.frames]
     assert times == sorted(times)
 
 
-def test_the_thermal_goes_through_one_place() -> None:
+def test_the_thermal_is_placed_by_the_fusers_placer() -> None:
     seen: list[tuple[int, int]] = []
 
     class White(Placer):
@@ -178,8 +180,8 @@ def test_the_thermal_goes_through_one_place() -> None:
             seen.append((height, width))
             return np.ones((height, width), np.float32), None
 
-    sink, fuser = Kept(), Fuser("maximum")
+    writer, fuser = MemoryWriter(), Fuser("maximum")
     fuser.placer = White()
-    fuse_video(FrameFuser(fuser), Rows(3), Rows(3), sink)
+    fuse_video(FrameFuser(fuser), SyntheticSource(3), SyntheticSource(3), writer)
     assert seen == [(24, 32)] * 3
-    assert all(frame.planes[0].min() == 255 for frame in sink.frames)
+    assert all(frame.planes[0].min() == 255 for frame in writer.frames)

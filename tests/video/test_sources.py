@@ -1,4 +1,4 @@
-"""What comes out of files, rows of images, addresses and broken things."""
+"""Frames of files, image sequences, streams and broken sources."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_folder_and_a_pattern_give_images_at_a_rate(tmp_path: Path, moving: An
     assert pattern.stats.missing == 1
 
 
-def test_a_row_of_images_goes_on_past_a_bad_one_and_names_it(tmp_path: Path, moving: Any) -> None:
+def test_an_image_sequence_continues_after_a_damaged_image_and_names_it(tmp_path: Path, moving: Any) -> None:
     for number in range(3):
         assert cv2.imwrite(str(tmp_path / f"{number}.png"), moving.vi[number])
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:200])
@@ -103,7 +103,7 @@ def test_a_row_of_images_goes_on_past_a_bad_one_and_names_it(tmp_path: Path, mov
     assert "1.png" in source.stats.failure
 
 
-def test_frames_that_are_there_twice_are_left_out_and_gaps_counted(
+def test_duplicate_frames_are_left_out_and_gaps_counted(
     tmp_path: Path, moving: Any, write_clip: WriteClip
 ) -> None:
     times = [0, 1 / 12, 1 / 12 + 1e-5, 2 / 12, 5 / 12, 6 / 12]
@@ -115,7 +115,7 @@ def test_frames_that_are_there_twice_are_left_out_and_gaps_counted(
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_truncated_file_gives_what_is_there_and_says_where_it_broke(
+def test_a_truncated_file_gives_what_is_there_and_states_where_it_broke(
     suffix: str, tmp_path: Path, moving: Any, write_clip: WriteClip
 ) -> None:
     path = write_clip(
@@ -129,7 +129,7 @@ def test_a_truncated_file_gives_what_is_there_and_says_where_it_broke(
     assert source.stats.failure.startswith(f"{path}: broken at frame {count} ({count / 12:.2f} s): ")
 
 
-def test_damage_in_the_middle_is_passed_over_and_told(
+def test_damage_in_the_middle_is_skipped_and_recorded(
     tmp_path: Path, moving: Any, write_clip: WriteClip
 ) -> None:
     path = write_clip(tmp_path / "vi.mkv", moving.vi, codec="mpeg4", pixels="yuv420p", options=EVEN)
@@ -143,7 +143,7 @@ def test_damage_in_the_middle_is_passed_over_and_told(
 
 
 @pytest.mark.parametrize(("pixels", "codec"), [("yuv420p", "mpeg4"), ("yuvj422p", "mjpeg")])
-def test_frames_of_a_turned_camera_are_upright(
+def test_frames_of_a_rotated_camera_are_upright(
     pixels: str, codec: str, tmp_path: Path, write_clip: WriteClip
 ) -> None:
     image = np.zeros((32, 64, 3), np.uint8)
@@ -162,18 +162,18 @@ def test_frames_of_a_turned_camera_are_upright(
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("location", "expected"),
     [
         ("nowhere.mp4", "no such file"),
         ("rtsp://127.0.0.1:1/x", "cannot be opened"),
         ("/dev/video99", "cannot be opened"),
     ],
 )
-def test_what_cannot_be_opened_is_one_line(words: str, expected: str) -> None:
-    with pytest.raises(InputError, match=expected) as told:
-        open_source(words, "ir")
-    assert "\n" not in str(told.value)
-    assert words in str(told.value)
+def test_what_cannot_be_opened_is_one_line(location: str, expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as raised:
+        open_source(location, "ir")
+    assert "\n" not in str(raised.value)
+    assert location in str(raised.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a video at all" * 20, bytes(4096)])
