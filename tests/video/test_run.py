@@ -172,6 +172,17 @@ def test_live_frames_are_dropped_when_fusing_is_slow() -> None:
     assert times == sorted(times)
 
 
+def test_a_burst_of_eight_live_frames_is_not_dropped() -> None:
+    class Slow(Counting):
+        def fuse(self, ir: Any, vi: Any) -> Any:
+            time.sleep(0.02)
+            return super().fuse(ir, vi)
+
+    sources = SyntheticSource(8, live=1e-9), SyntheticSource(8, live=1e-9)
+    summary = fuse_video(FrameFuser(Fuser(Slow())), *sources, MemoryWriter())
+    assert (summary.frames, summary.dropped) == (8, 0)
+
+
 def test_the_thermal_is_placed_by_the_fusers_placer() -> None:
     seen: list[tuple[int, int]] = []
 
