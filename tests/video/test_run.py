@@ -25,12 +25,16 @@ from ivfuse.video.source import SourceInfo, SourceStats
 class SyntheticSource:
     """A source that makes frames as they are read, and counts them."""
 
-    def __init__(self, count: int, *, live: float = 0.0, color: bool = False, same: bool = False) -> None:
-        self.info = SourceInfo("made", 32, 24, Fraction(25), None if live else count, live=bool(live))
+    def __init__(
+        self, count: int, *, live: float | None = None, color: bool = False, same: bool = False
+    ) -> None:
+        self.info = SourceInfo(
+            "made", 32, 24, Fraction(25), None if live is not None else count, live=live is not None
+        )
         self.stats = SourceStats()
         self.made = 0
         self.closed = False
-        self._count, self._pause, self._color, self._same = count, live, color, same
+        self._count, self._pause, self._color, self._same = count, live or 0.0, color, same
 
     def items(self) -> Iterator[Any]:
         for index in range(self._count):
@@ -178,7 +182,7 @@ def test_a_burst_of_eight_live_frames_is_not_dropped() -> None:
             time.sleep(0.02)
             return super().fuse(ir, vi)
 
-    sources = SyntheticSource(8, live=1e-9), SyntheticSource(8, live=1e-9)
+    sources = SyntheticSource(8, live=0), SyntheticSource(8, live=0)
     summary = fuse_video(FrameFuser(Fuser(Slow())), *sources, MemoryWriter())
     assert (summary.frames, summary.dropped) == (8, 0)
 
