@@ -187,6 +187,21 @@ def test_a_burst_of_eight_live_frames_is_not_dropped() -> None:
     assert (summary.frames, summary.dropped) == (8, 0)
 
 
+def test_a_live_thermal_that_stalls_does_not_stall_the_run() -> None:
+    resumed = threading.Event()
+
+    class Stalling(SyntheticSource):
+        def items(self) -> Iterator[Any]:
+            yield from super().items()
+            resumed.wait(5)
+
+    summary = fuse_video(
+        FrameFuser(Fuser("average")), Stalling(1, live=0), SyntheticSource(2, live=0), MemoryWriter(),
+        on_frame=lambda frame: resumed.set() if frame.index == 1 else None,
+    )  # fmt: skip
+    assert (summary.frames, summary.pairs.held) == (2, 1)
+
+
 def test_the_thermal_is_placed_by_the_fusers_placer() -> None:
     seen: list[tuple[int, int]] = []
 
