@@ -94,3 +94,34 @@ def test_a_scene_that_repeats_itself_is_rejected() -> None:
     twice = [Frame(frame.planes, frame.time + 4 * part, frame.index) for part in range(2) for frame in once]
     with pytest.raises(InputError, match=r"unsure: .* fits nearly as well"):
         estimate_offset(measure_motion(once), measure_motion(twice))
+
+
+@pytest.mark.parametrize("offset", [0.07, 1.23])
+def test_the_offset_is_interpolated_between_samples(offset: float) -> None:
+    vi = measure_motion(recording(seed=1, start=5.0, rate=30))
+    ir = measure_motion(recording(seed=1, start=5.0 + offset, rate=30, invert=True, noise=4))
+    assert estimate_offset(ir, vi).seconds == pytest.approx(offset, abs=0.006)
+
+
+def test_motion_is_measured_in_cells_without_slow_changes() -> None:
+    """A quarter of the image flickers, more and more strongly over ten seconds."""
+    frames = []
+    for index in range(250):
+        plane = np.full((60, 80), 100, np.uint8)
+        plane[:, :20] += np.uint8(index // 2 if index % 2 else 0)
+        frames.append(Frame((plane,), index / 25, index))
+    motion = measure_motion(frames)
+    assert motion.energy.shape == (len(motion.times), 12 * 16)
+    inner = motion.energy[120:-120]  # two seconds from either end
+    assert np.abs(inner).max() < 0.03  # the change itself is 0.3 to 0.7
+
+
+def test_motion_of_half_a_second_is_kept() -> None:
+    frames = []
+    for index in range(250):
+        plane = np.full((60, 80), 100, np.uint8)
+        plane[:, :20] += np.uint8(60 if 100 <= index < 113 and index % 2 else 0)
+        frames.append(Frame((plane,), index / 25, index))
+    motion = measure_motion(frames)
+    during = (motion.times > 4.1) & (motion.times < 4.4)
+    assert motion.energy[during].max(1).min() > 0.25  # of 0.48

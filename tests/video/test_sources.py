@@ -184,6 +184,15 @@ def test_what_is_no_video_is_refused(content: bytes, tmp_path: Path) -> None:
         open_source(str(path), "vi")
 
 
+def test_times_of_a_transport_stream_begin_at_zero(
+    tmp_path: Path, moving: Any, write_clip: WriteClip
+) -> None:
+    path = write_clip(tmp_path / "vi.ts", moving.vi, codec="mpeg4", pixels="yuv420p")  # begins at 1.4 s
+    source = open_source(str(path), "vi")
+    assert source.info.start == 0
+    assert frames_of(source)[0].time == pytest.approx(0, abs=1e-3)
+
+
 def test_a_camera_needs_a_name() -> None:
     with pytest.raises(UsageError, match="camera:0"):
         open_source("camera:", "vi")
