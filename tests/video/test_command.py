@@ -289,7 +289,8 @@ def test_a_run_that_is_stopped_or_killed_leaves_a_playable_file(
 ) -> None:
     out, part = tmp_path / f"f{suffix}", tmp_path / f"f.part{suffix}"
     slow = (
-        "import time; from ivfuse.fusion import classical, registry; from ivfuse.cli.app import main\n"
+        "import time; from ivfuse.fusion import registry; from ivfuse.cli.app import main\n"
+        "registry.list_methods()  # registers the classical methods\n"
         "info, average = registry.CLASSICAL['average']\n"
         "registry.CLASSICAL['average'] = info, lambda ir, vi: (time.sleep(0.004), average(ir, vi))[1]\n"
         f"main({['video', *map(str, long_clips), '-o', str(out), '--method', 'average', '-q']!r})"

@@ -7,7 +7,7 @@ import pytest
 
 from ivfuse.errors import InputError
 from ivfuse.video.frame import Frame
-from ivfuse.video.time_offset import estimate_offset, measure_motion
+from ivfuse.video.time_offset import MotionSignal, estimate_offset, measure_motion
 
 
 def recording(
@@ -125,3 +125,32 @@ def test_motion_of_half_a_second_is_kept() -> None:
     motion = measure_motion(frames)
     during = (motion.times > 4.1) & (motion.times < 4.4)
     assert motion.energy[during].max(1).min() > 0.25  # of 0.48
+
+
+@pytest.mark.parametrize(
+    ("similarity", "correlation", "accepted"),
+    [
+        (0.60, 1.0, True),  # the best offset correlates 1.7 times as well as another one
+        (0.75, 1.0, False),  # 1.3 times
+        (0.60, 0.3, False),  # 1.7 times, but hardly at all
+    ],
+)
+def test_the_best_offset_must_stand_out(similarity: float, correlation: float, accepted: bool) -> None:
+    """The visible contains the thermal motion, and four seconds later something similar."""
+    rng = np.random.default_rng(0)
+    motion, other, noise = rng.normal(size=(3, 240, 192))
+
+    def mixed(share: float, rest: np.ndarray) -> np.ndarray:
+        return share * motion + np.sqrt(1 - share**2) * rest
+
+    times = np.arange(480) / 60
+    ir = MotionSignal(times[:240], mixed(correlation, noise).astype(np.float32))
+    vi = MotionSignal(times, np.concatenate([motion, mixed(similarity, other)]).astype(np.float32))
+    if accepted:
+        found = estimate_offset(ir, vi)
+        assert found.seconds == pytest.approx(0, abs=0.01)
+        assert found.correlation == pytest.approx(correlation, abs=0.02)
+        assert found.peak_ratio == pytest.approx(1 / similarity, rel=0.05)
+    else:
+        with pytest.raises(InputError, match="unsure"):
+            estimate_offset(ir, vi)

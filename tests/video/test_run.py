@@ -14,7 +14,7 @@ import pytest
 
 import ivfuse
 from ivfuse.errors import OutputError
-from ivfuse.fusion.align import Placer
+from ivfuse.fusion.align import Aligner
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.video.frame import Frame
@@ -202,16 +202,16 @@ def test_a_live_thermal_that_stalls_does_not_stall_the_run() -> None:
     assert (summary.frames, summary.pairs.held) == (2, 1)
 
 
-def test_the_thermal_is_placed_by_the_fusers_placer() -> None:
+def test_the_thermal_is_aligned_by_the_fusers_aligner() -> None:
     seen: list[tuple[int, int]] = []
 
-    class White(Placer):
-        def place_frame(self, gray: Any, height: int, width: int) -> Any:
+    class White(Aligner):
+        def align_frame(self, gray: Any, height: int, width: int) -> Any:
             seen.append((height, width))
             return np.ones((height, width), np.float32), None
 
     writer, fuser = MemoryWriter(), Fuser("maximum")
-    fuser.placer = White()
+    fuser.aligner = White()
     fuse_video(FrameFuser(fuser), SyntheticSource(3), SyntheticSource(3), writer)
     assert seen == [(24, 32)] * 3
     assert all(frame.planes[0].min() == 255 for frame in writer.frames)

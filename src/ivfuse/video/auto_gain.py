@@ -113,8 +113,8 @@ class AutoGain:
 def _rescale(values: NDArray[Any], low: float, high: float) -> Gray:
     """(values - low) / (high - low), clipped to [0, 1]; zeros if the window is empty.
 
-    Computed in float32, which is precise enough for video and three times as fast as the float64 that the
-    image room uses for 32-bit counts.
+    Computed in float32, which is precise enough for video and three times as fast as
+    :func:`ivfuse.image.arrays.scale_to_unit` in float64.
     """
     if not high > low:
         return np.zeros(values.shape, np.float32)

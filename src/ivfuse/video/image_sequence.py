@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
+from ivfuse.image.arrays import check_finite
 from ivfuse.image.decode import decode
 from ivfuse.image.pairing import list_images
 from ivfuse.thermal.read import read_raw
@@ -118,8 +119,7 @@ def _read_thermal(path: Path) -> Plane:
     values = read_raw(path).values
     if values.dtype.kind == "i":
         values = values.astype(np.float32)
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise InputError(f"{path}: found values that are NaN or infinite", expected="finite numbers")
+    check_finite(values, str(path))
     return np.ascontiguousarray(values)
 
 
