@@ -96,7 +96,7 @@ def test_a_scene_that_repeats_itself_is_rejected() -> None:
         estimate_offset(measure_motion(once), measure_motion(twice))
 
 
-@pytest.mark.parametrize("offset", [0.07, 1.23])
+@pytest.mark.parametrize("offset", [0.075, 1.225])  # 4.5 and 73.5 samples
 def test_the_offset_is_interpolated_between_samples(offset: float) -> None:
     vi = measure_motion(recording(seed=1, start=5.0, rate=30))
     ir = measure_motion(recording(seed=1, start=5.0 + offset, rate=30, invert=True, noise=4))
@@ -154,3 +154,14 @@ def test_the_best_offset_must_stand_out(similarity: float, correlation: float, a
     else:
         with pytest.raises(InputError, match="unsure"):
             estimate_offset(ir, vi)
+
+
+def test_a_short_overlap_counts_less_than_a_long_one() -> None:
+    """Over two and a half seconds the recordings agree by chance, over twenty they agree well."""
+    rng = np.random.default_rng(0)
+    visible, noise = rng.normal(size=(2, 1200, 192))
+    thermal = 0.9 * visible + 0.4 * noise
+    thermal[-150:] = visible[:150]
+    times = np.arange(1200) / 60
+    ir, vi = (MotionSignal(times, energy.astype(np.float32)) for energy in (thermal, visible))
+    assert estimate_offset(ir, vi, max_offset=18).seconds == pytest.approx(0, abs=0.01)
