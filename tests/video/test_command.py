@@ -207,7 +207,7 @@ def test_offset_auto_refuses_to_guess(clips: Clips, tmp_path: Path, ivfuse_cli: 
 def test_a_broken_source_gives_what_could_be_fused_and_code_1(
     moving: Any, clips: Clips, tmp_path: Path, ivfuse_cli: Cli, write_clip: WriteClip, read_clip: ReadClip
 ) -> None:
-    options = {"g": "1", "flags": "+qscale", "global_quality": "354"}
+    options = {"g": "1", "flags": "+qscale"}
     broken = write_clip(tmp_path / "vi.mkv", moving.vi, codec="mpeg4", pixels="yuv420p", options=options)
     broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
     said = ivfuse_cli("video", clips[0], broken, "-o", tmp_path / "f.mp4", "--method", "average")

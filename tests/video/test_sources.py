@@ -18,11 +18,7 @@ from ivfuse.video.frame import Frame, decode_luma
 from ivfuse.video.open import open_source
 
 WriteClip = Callable[..., Path]
-EVEN = {
-    "g": "1",
-    "flags": "+qscale",
-    "global_quality": "354",
-}  # frames that need no other, of about equal size
+EVEN = {"g": "1", "flags": "+qscale"}  # only keyframes, of about equal size
 
 
 def frames_of(source: Any) -> list[Frame]:

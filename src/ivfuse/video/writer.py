@@ -28,8 +28,7 @@ TIME_BASE = Fraction(1, 60_000)  # seconds per tick; the finest that MPEG-4 allo
 
 _MAX_PENDING_AUDIO = 4096  # packets kept until the first frame arrives
 _KEYFRAME_INTERVAL = 2.0  # seconds; a killed run loses what follows the last keyframe or two
-_MPEG4_QUANTIZER = 3  # of 1 (best) to 31
-_QUANTIZER_SCALE = 118  # FFmpeg's FF_QP2LAMBDA
+_MPEG4_QUANTIZER = 2  # of 1 (best) to 31
 _BIT_RATE = 8_000_000  # bits per second, for H.264 encoders without a constant quality mode
 _PNG_COMPRESSION = 1  # of 0 to 9; higher levels are slower and hardly smaller
 
@@ -246,7 +245,8 @@ class VideoFileWriter:
         if self.encoder == "ffv1":
             return {"level": "3"}
         if self.encoder == "mpeg4":
-            return {"flags": "+qscale", "global_quality": str(_QUANTIZER_SCALE * _MPEG4_QUANTIZER)}
+            # FFmpeg takes the quantizer from the frame, where PyAV cannot set it; the lower limit applies.
+            return {"flags": "+qscale", "qmin": str(_MPEG4_QUANTIZER)}
         return {"b": str(_BIT_RATE)}
 
     def _crop_to_even(self, frame: Frame) -> Frame:
