@@ -124,7 +124,7 @@ def benchmark(
     try:
         with benchmark_report.progress(steps, shown=not (quiet or json)) as tell:
             outcome = run(plan, jobs, tell)
-            done = tasks.carry_out(plan, jobs or processors(), tell)
+            done = tasks.carry_out(plan, jobs or available_cpus(), tell)
     except KeyboardInterrupt:
         typer.echo("ivfuse: interrupted; run again to go on from here", err=True)
         raise typer.Exit(130) from None
