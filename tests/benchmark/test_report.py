@@ -106,9 +106,9 @@ def test_the_summary_says_who_wins_and_what_is_missing(finished: Done) -> None:
 
 def test_every_board_has_its_plots(finished: Done) -> None:
     labels = Page(finished.page).labels
-    assert labels.count("Mean ranks and the critical difference") == 2
-    assert labels.count("EN per image, a box for each method") == 2
-    assert labels.count("Means of streets, from worst to best method") == 2
+    assert labels.count("Critical difference diagram of the mean ranks") == 2
+    assert labels.count("Box plots of EN per image, by method") == 2
+    assert labels.count("Radar chart of the means on streets, scaled from the worst to the best method") == 2
     assert labels.count("Mean rank against seconds per image") == 1
 
 

@@ -74,6 +74,19 @@ def test_json_holds_image_sources_range_and_scores(
     assert any("window" in note for note in said["notes"])
 
 
+@pytest.mark.parametrize("window", ["percentile", "plateau", "29500..30500"])
+def test_counts_without_a_scale_have_a_range_in_counts(
+    server: Running, vi: bytes, encode: Callable[..., bytes], window: str
+) -> None:
+    counts = np.linspace(29_000, 31_000, 40 * 56).reshape(40, 56).astype(np.uint16)
+    fields = {"format": "json", "previews": "true", "method": "average", "window": window}
+    thermal = server.fuse(encode(".png", counts), vi, **fields).json()["thermal"]
+    low, high = {"percentile": (29_020, 30_980), "plateau": (29_000, 31_000)}.get(window, (29_500, 30_500))
+    assert thermal == pytest.approx(
+        {"min": 29_000, "max": 31_000, "low": low, "high": high, "unit": "counts"}, abs=1
+    )
+
+
 def test_one_radiometric_file_gives_both_images(server: Running, flir: Any) -> None:
     counts = flir.counts_of(np.linspace(10, 40, 48 * 64).reshape(48, 64))
     photo = np.full((96, 128, 3), 90, np.uint8)

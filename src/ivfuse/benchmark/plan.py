@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ivfuse.benchmark.datasets import DataSet, open_sets
 from ivfuse.errors import InputError, UsageError
@@ -81,7 +82,8 @@ def make_plan(
     fused: Sequence[str] = (),
     metrics: str | None = None,
     conventions: Sequence[str] = (),
-    **choices: object,
+    degrade: Sequence[str] = (),
+    **choices: Any,
 ) -> Plan:
     """Check what was asked for.
 
@@ -92,6 +94,8 @@ def make_plan(
         fused: results of other programs, ``NAME=DIR`` each. With several sets DIR holds a folder for each.
         metrics: ``all``, families or names with commas between; the eight of the common tables if not given.
         conventions: names; ``default`` if none is given.
+        degrade: degradations of the pairs, each of which makes further sets below ``out``; see
+            :func:`ivfuse.benchmark.degraded.degraded_sets`.
         choices: further fields of :class:`Plan`.
 
     Raises:
@@ -102,6 +106,11 @@ def make_plan(
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: found a file, expected a folder for the report")
     sets = tuple(open_sets(roots))
+    if degrade:
+        from ivfuse.benchmark.degraded import degraded_sets
+
+        window, seed = choices.get("ir_window"), choices.get("seed", 0)
+        sets = tuple(degraded_sets(sets, degrade, out, seed, window))
     entries = [Entry(name, _version(name)) for name in method_names(methods)]
     entries += [_brought(text, sets) for text in fused]
     if not entries:
@@ -115,7 +124,7 @@ def make_plan(
         tuple(_metric_names(metrics)),
         tuple(dict.fromkeys(get_convention(name).name for name in conventions or ("default",))),
         out,
-        **choices,  # type: ignore[arg-type]
+        **choices,
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from ivfuse.benchmark.datasets import DataSet
 from ivfuse.metrics import CONVENTIONS, get_convention
 
+TASK_MEASURES = ("AP50:95", "IoU background")  # of detection and segmentation, 0 to 1
+
 
 @dataclass(frozen=True)
 class Source:
@@ -37,8 +39,10 @@ class PublishedRow:
         method: as its authors name it.
         set: a name of a known set.
         pairs: of the test set; 0 if it is not stated.
-        values: metric -> mean.
+        values: metric, or one of :data:`TASK_MEASURES` -> mean.
         source: where it stands.
+        condition: weather of the images, where they are of one; else empty.
+        protocol: how it was measured, as far as that is known.
     """
 
     method: str
@@ -46,6 +50,8 @@ class PublishedRow:
     pairs: int
     values: dict[str, float]
     source: Source
+    condition: str = ""
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,9 @@ def comparable(metric: str, first: str, second: str) -> bool:
 
 
 def _remark(row: PublishedRow, pairs: int) -> str:
-    parts = []
+    parts = [f"{name} {row.values[name]:g}" for name in TASK_MEASURES if name in row.values]
+    parts += [f"in {row.condition}"] if row.condition else []
+    parts += [f"protocol: {row.protocol}"] if row.protocol else []
     if row.pairs != pairs:
         stated = f"{row.pairs} pairs" if row.pairs else "a number of pairs that is not stated"
         parts.append(f"on {stated}, here {pairs}")

@@ -14,20 +14,19 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ivfuse.benchmark.datasets import DataSet
+from ivfuse.benchmark.jobs import FuseJob, ScoreJob, Setup
 from ivfuse.benchmark.plan import Entry, Plan, digest
 from ivfuse.benchmark.store import Record, Store, file_digest, metrics_version
-from ivfuse.benchmark.tasks import FuseJob, ScoreJob, Setup
 from ivfuse.errors import InputError
 from ivfuse.image.pairing import FilePair
-from ivfuse.metrics.folder import processors
 from ivfuse.runtime.files import make_folder
-from ivfuse.runtime.processes import Reply, Worker, ask_all
+from ivfuse.runtime.processes import Reply, Worker, ask_all, available_cpus
 
 Stage = Literal["fuse", "score"]
 OnProgress = Callable[[str, bool], None]  # what was done, and whether it was there already
 
-_FUSE = "ivfuse.benchmark.tasks:make_fuse"
-_SCORE = "ivfuse.benchmark.tasks:make_score"
+_FUSE = "ivfuse.benchmark.jobs:make_fuse"
+_SCORE = "ivfuse.benchmark.jobs:make_score"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def run(plan: Plan, jobs: int | None = None, on_progress: OnProgress | None = No
         OutputError: the folder of the report cannot be written.
     """
     make_folder(plan.out)
-    work = _Run(plan, jobs or processors(), on_progress or (lambda what, reused: None))
+    work = _Run(plan, jobs or available_cpus(), on_progress or (lambda what, reused: None))
     work.fuse_all()
     work.score_all()
     order = {entry.name: index for index, entry in enumerate(plan.entries)}

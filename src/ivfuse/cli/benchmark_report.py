@@ -6,17 +6,19 @@ import json as json_module
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
 from ivfuse.cli.progress import bar
+from ivfuse.cli.tables import format_table
 
 if TYPE_CHECKING:
     from ivfuse.benchmark.results import Results
     from ivfuse.benchmark.run import OnProgress, Outcome
+    from ivfuse.benchmark.tasks.tables import TaskTable
 
 _SHOWN = 20
 _EVERY = 15.0  # seconds between lines where there is no terminal
@@ -62,12 +64,15 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def say(results: Results, outcome: Outcome, *, json: bool, quiet: bool) -> None:
+def say(
+    results: Results, outcome: Outcome, tasks: Sequence[TaskTable] = (), *, json: bool, quiet: bool
+) -> None:
     """Print the results.
 
     Args:
         results: what was measured.
         outcome: how the run went.
+        tasks: tables of detection and segmentation.
         json: print one JSON object to standard output.
         quiet: print only what went wrong, and the table.
     """
@@ -80,9 +85,11 @@ def say(results: Results, outcome: Outcome, *, json: bool, quiet: bool) -> None:
         typer.echo(f"and {len(results.problems) - _SHOWN} more; the report lists all", err=True)
     if json:
         from ivfuse.benchmark.tables import as_json
+        from ivfuse.benchmark.tasks.tables import as_json as table_json
 
         reused = {"fused": outcome.reused["fuse"], "scored": outcome.reused["score"]}
-        typer.echo(json_module.dumps({**as_json(results), "reused": reused}, indent=1, allow_nan=False))
+        whole = {**as_json(results), "reused": reused, "tasks": [table_json(table) for table in tasks]}
+        typer.echo(json_module.dumps(whole, indent=1, allow_nan=False))
         return
     if not quiet:
         for remark in results.remarks()[:_SHOWN]:
@@ -90,6 +97,11 @@ def say(results: Results, outcome: Outcome, *, json: bool, quiet: bool) -> None:
         if outcome.reused["fuse"]:
             typer.echo(f"{outcome.reused['fuse']} fused images were there already", err=True)
     typer.echo("\n".join(_table(results)))
+    if tasks:
+        from ivfuse.benchmark.tasks.tables import text
+
+        for table in tasks:
+            typer.echo("\n".join(["", *text(table), *(f"  {note}" for note in table.notes[1:])]))
     typer.echo(f"report: {results.plan.out / 'index.html'}")
 
 
@@ -105,13 +117,5 @@ def _table(results: Results) -> list[str]:
         lost = results.targets_lost(name)
         share = "-" if math.isnan(lost) else f"{100 * lost:.1f} %"
         rows.append((name, f"{results.overall[name]:.2f}", wall, cpu, peak, missing, share))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            f"{cell:<{width}}" if not column else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
     counts = f"{results.pairs} pairs, sets: {sets}, metrics: {metrics}"
-    return [f"{counts}, convention {results.plan.conventions[0]}", *lines]
+    return [f"{counts}, convention {results.plan.conventions[0]}", *format_table(rows, "lr")]

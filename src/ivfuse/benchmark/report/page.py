@@ -23,7 +23,9 @@ _HERE = Path(__file__).parent
 _ALIKE = 0.05
 
 
-def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET) -> None:
+def write_page(
+    results: Results, path: Path, jobs: int = 1, budget: int = BUDGET, sections: Sequence[str] = ()
+) -> None:
     """Write the report as one HTML file.
 
     Args:
@@ -31,6 +33,7 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
         path: in the folder of the report; links are relative to it.
         jobs: processes that scale images.
         budget: bytes of all previews.
+        sections: further markup, put behind the sets.
 
     Raises:
         OutputError: it cannot be written; it is written whole or not at all.
@@ -46,6 +49,7 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
         _summary(results, index),
         *(_board(board, results, index) for board in results.boards),
         *(_seeing(table, results, index) for table in results.seeing if table.names),
+        *sections,
         _asset("gallery.html"),
         _about(results),
         "</main>",

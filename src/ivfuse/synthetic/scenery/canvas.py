@@ -56,13 +56,34 @@ class Camera:
 
 
 class Canvas:
-    """Linear light (H, W, 3), heat (H, W) and the mask of warm targets (H, W), painted from far to near."""
+    """Painted from far to near: linear light (H, W, 3), heat and warm targets (H, W), and what is seen where.
+
+    Attributes:
+        owner: (H, W) uint8, which thing is seen in a pixel.
+        things: the kind of each thing by its number; 0 is nothing.
+    """
 
     def __init__(self, height: int, width: int) -> None:
         """Start black and cold."""
         self.light = np.zeros((height, width, 3), np.float32)
         self.heat = np.zeros((height, width), np.float32)
         self.target = np.zeros((height, width), np.float32)
+        self.owner = np.zeros((height, width), np.uint8)
+        self.things = ["unlabeled"]
+        self._painting: int | None = 0
+
+    def begin(self, kind: str | None) -> int:
+        """What is painted from now on belongs to a new thing of a kind; ``None`` leaves pixels as they are.
+
+        Returns:
+            The thing's number in ``owner``, which is its place in ``things``.
+        """
+        if kind is None:
+            self._painting = None
+            return 0
+        self._painting = len(self.things)
+        self.things.append(kind)
+        return self._painting
 
     def polygon(self, points: Floats) -> tuple[Box, Floats] | None:
         """The rows and columns around a polygon and its antialiased mask there; ``None`` if it is outside.
@@ -100,6 +121,8 @@ class Canvas:
         warmth += mask * (heat - warmth)
         marked = self.target[box]
         marked += mask * (float(target) - marked)
+        if self._painting is not None:
+            self.owner[box][mask >= 0.5] = self._painting
 
     def fill(
         self, points: Floats, color: Color, heat: float, target: bool = False, opacity: float = 1.0

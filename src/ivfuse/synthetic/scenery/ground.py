@@ -27,6 +27,7 @@ def paint_sky(canvas: Canvas, camera: Camera, hour: Hour, rng: np.random.Generat
     if hour.name == "night":
         _stars(light, clouds, camera, rng)
     canvas.light[:rows] = light
+    canvas.owner[:rows] = canvas.begin("sky")
     canvas.heat[:rows] = hour.heat.sky + 0.16 * (1 - up) ** 2 + 0.09 * clouds
 
 
@@ -71,6 +72,7 @@ def paint_ground(
     light += sunlit[..., np.newaxis] * lights.sun
     if hour.lamps:
         light *= (1 + 0.25 * np.clip(patches, -1, 1))[..., np.newaxis]  # damp spots reflect more
+    canvas.owner[first:] = np.where(road > 0.5, canvas.begin("road"), canvas.begin("sidewalk"))
     far = 1 - np.exp(-z / 130)
     canvas.light[first:] = albedo * light + far[..., np.newaxis] * (
         linear(hour.horizon) * 0.6 - albedo * light
@@ -157,6 +159,7 @@ def paint_shadow(
 def paint_manhole(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, x: float, z: float) -> None:
     """Paint a manhole cover, warm from the drain below; its pattern shows in the visible only."""
     light = lights.color_at(x, 0.0, z)
+    canvas.begin("road")
     t = np.linspace(0, 2 * np.pi, 40, endpoint=False, dtype=np.float32)
     for radius, shade, heat in (
         (0.42, 0.30, 0.08),
