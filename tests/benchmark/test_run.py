@@ -19,7 +19,7 @@ import pytest
 
 import ivfuse
 from ivfuse.benchmark.datasets import open_sets
-from ivfuse.benchmark.plan import make_plan
+from ivfuse.benchmark.plan import make_plan, method_entries
 from ivfuse.errors import InputError, UnknownNameError, UsageError
 from ivfuse.runtime.processes import Worker, ask_all
 
@@ -280,3 +280,15 @@ def test_a_handler_that_cannot_be_made_fails_every_request() -> None:
     assert "SyntaxError" in worker.ask(1).failure
     assert "SyntaxError" in worker.ask(2).failure
     worker.close()
+
+
+def test_a_graph_that_is_in_no_manifest_is_a_method_by_its_stem(tmp_path: Path) -> None:
+    graph = tmp_path / "mine.onnx"
+    graph.write_bytes(b"a graph")
+    average, mine = method_entries(f"average, {graph}")
+    assert (average.name, average.method) == ("average", None)
+    assert (mine.name, mine.method) == ("mine", str(graph))
+    graph.write_bytes(b"another graph")
+    assert method_entries(str(graph))[0].version != mine.version
+    with pytest.raises(InputError, match=r"absent\.onnx: no such file"):
+        method_entries(str(tmp_path / "absent.onnx"))

@@ -14,7 +14,7 @@ from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.manifest import load_manifest
 from ivfuse.fusion.registry import list_methods, method_info
 from ivfuse.image.pairing import match_fused
-from ivfuse.metrics import EIGHT, SEEING, expand_names, get_convention
+from ivfuse.metrics import DEFAULT_METRICS, SEEING, expand_names, get_convention
 from ivfuse.thermal.tone_mapping import Window
 
 _NAME = re.compile(r"\w[\w.+ -]*")
@@ -29,12 +29,14 @@ class Entry:
         version: of what fuses; empty for images that were brought.
         brought: set name -> pair name -> fused file, for results of another program; else ``None``.
         unmatched: set name -> what is missing, left over or ambiguous among brought files, a line each.
+        method: what the Fuser is given, where that is not the name: the path of an ``.onnx`` file.
     """
 
     name: str
     version: str = ""
     brought: Mapping[str, Mapping[str, Path]] | None = None
     unmatched: Mapping[str, tuple[str, ...]] | None = None
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def make_plan(
 
         window, seed = choices.get("ir_window"), choices.get("seed", 0)
         sets = tuple(degraded_sets(sets, degrade, out, seed, window))
-    entries = [Entry(name, _version(name)) for name in method_names(methods)]
+    entries = method_entries(methods)
     entries += [_brought(text, sets) for text in fused]
     if not entries:
         raise UsageError("no method: name some in --methods, or bring results with --fused NAME=DIR")
@@ -126,6 +128,27 @@ def make_plan(
         out,
         **choices,
     )
+
+
+def method_entries(text: str) -> list[Entry]:
+    """The methods that a text names: as :func:`method_names`, or ``.onnx`` files, which are named by their
+    stems.
+
+    Raises:
+        InputError: if a file is missing.
+        UnknownNameError: if there is no such method.
+    """
+    entries = []
+    for part in (part.strip() for part in text.split(",")):
+        if part.lower().endswith(".onnx"):
+            graph = Path(part)
+            if not graph.is_file():
+                raise InputError(f"{graph}: no such file, expected an ONNX graph")
+            digest = hashlib.sha256(graph.read_bytes()).hexdigest()
+            entries.append(Entry(graph.stem, digest, method=str(graph)))
+        elif part:
+            entries += [Entry(name, _version(name)) for name in method_names(part)]
+    return entries
 
 
 def method_names(text: str) -> list[str]:
@@ -144,7 +167,7 @@ def method_names(text: str) -> list[str]:
 
 def _metric_names(text: str | None) -> list[str]:
     if text is None:
-        return list(EIGHT)
+        return list(DEFAULT_METRICS)
     names = expand_names(part.strip() for part in text.split(",") if part.strip())
     if not names:
         raise UsageError(f"--metrics {text!r} names no metric; `ivfuse metrics` lists them")

@@ -40,7 +40,7 @@ class Cost:
 
 
 @dataclass
-class Board:
+class Leaderboard:
     """One set under one convention.
 
     Attributes:
@@ -94,7 +94,7 @@ class Results:
     """
 
     plan: Plan
-    boards: tuple[Board, ...]
+    boards: tuple[Leaderboard, ...]
     costs: dict[str, Cost]
     problems: tuple[Problem, ...]
     overall: dict[str, float]
@@ -115,7 +115,7 @@ class Results:
         return sum(each.mean * each.items for each in spreads) / total if total else math.nan
 
     @property
-    def leading(self) -> list[Board]:
+    def leading(self) -> list[Leaderboard]:
         """The boards of the first convention."""
         return [board for board in self.boards if board.convention == self.plan.conventions[0]]
 
@@ -153,9 +153,9 @@ def collect(plan: Plan, outcome: Outcome) -> Results:
     return Results(plan, boards, costs, tuple(outcome.problems), overall, failed, pairs, seeing)
 
 
-def _board(plan: Plan, outcome: Outcome, index: int, convention: str) -> Board:
+def _board(plan: Plan, outcome: Outcome, index: int, convention: str) -> Leaderboard:
     data = plan.sets[index]
-    board = Board(data.name, convention, tuple(pair.name for pair in data.pairs), {}, {}, {})
+    board = Leaderboard(data.name, convention, tuple(pair.name for pair in data.pairs), {}, {}, {})
     for entry in plan.entries:
         rows: list[Mapping[str, Any] | None] = []
         reasons: dict[str, Counter[str]] = {name: Counter() for name in plan.metrics}
@@ -178,7 +178,7 @@ def _board(plan: Plan, outcome: Outcome, index: int, convention: str) -> Board:
     return board
 
 
-def _describe(board: Board, plan: Plan) -> None:
+def _describe(board: Leaderboard, plan: Plan) -> None:
     """Fill in what follows from the values."""
     names = list(board.values)
     means = {method: {name: one.mean for name, one in row.items()} for method, row in board.spreads.items()}
@@ -195,12 +195,12 @@ def _describe(board: Board, plan: Plan) -> None:
     board.image_rank = statistics.friedman(names, -np.mean(np.array(ranks), axis=0))
 
 
-def _order(board: Board, means: Mapping[str, Mapping[str, float]], name: str, sign: float) -> list[str]:
+def _order(board: Leaderboard, means: Mapping[str, Mapping[str, float]], name: str, sign: float) -> list[str]:
     found = [method for method in board.values if math.isfinite(means[method][name])]
     return sorted(found, key=lambda method: (board.failed[method] > 0, -sign * means[method][name]))
 
 
-def _against_best(board: Board, name: str) -> dict[str, SignedRank]:
+def _against_best(board: Leaderboard, name: str) -> dict[str, SignedRank]:
     """Each method against the best one on the images that both have."""
     if not board.best[name]:
         return {}

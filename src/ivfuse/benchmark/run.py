@@ -125,7 +125,8 @@ class _Run:
     def _workers(self, own: list[Entry]) -> Iterator[dict[str, Worker]]:
         window, threads = self.plan.ir_window, self.plan.threads
         workers = {
-            entry.name: Worker(_FUSE, Setup(entry.name, window, threads), threads or None) for entry in own
+            entry.name: Worker(_FUSE, Setup(entry.method or entry.name, window, threads), threads or None)
+            for entry in own
         }
         try:
             yield workers

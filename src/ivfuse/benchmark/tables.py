@@ -15,7 +15,7 @@ from typing import Any
 
 import ivfuse
 from ivfuse.benchmark.published import Quote
-from ivfuse.benchmark.results import Board, Cost, Results
+from ivfuse.benchmark.results import Cost, Leaderboard, Results
 from ivfuse.benchmark.seeing import SeeingTable
 from ivfuse.benchmark.statistics import Spread
 from ivfuse.metrics import get_metric
@@ -161,7 +161,7 @@ def relative(path: Path, start: Path) -> str:
         return path.resolve().as_uri()
 
 
-def _board_json(board: Board) -> dict[str, Any]:
+def _board_json(board: Leaderboard) -> dict[str, Any]:
     friedman = asdict(board.image_rank)
     return {
         "set": board.data,
@@ -199,7 +199,7 @@ def _board_json(board: Board) -> dict[str, Any]:
     }
 
 
-def _cells(board: Board, marks: dict[tuple[int, str], str], escape: bool = False) -> list[list[str]]:
+def _cells(board: Leaderboard, marks: dict[tuple[int, str], str], escape: bool = False) -> list[list[str]]:
     """A row per method: name, values, mean rank, image rank, images that are missing."""
     rows = []
     for method in board.methods:
@@ -218,11 +218,11 @@ def _cells(board: Board, marks: dict[tuple[int, str], str], escape: bool = False
     return rows
 
 
-def _shown(board: Board) -> list[Quote]:
+def _shown(board: Leaderboard) -> list[Quote]:
     return [quote for quote in board.quotes if quote.values]
 
 
-def _quoted(board: Board, quote: Quote) -> list[str]:
+def _quoted(board: Leaderboard, quote: Quote) -> list[str]:
     return [f"{quote.values[name]:g}" if name in quote.values else "" for name in board.best]
 
 
@@ -231,7 +231,7 @@ def _source(quote: Quote) -> str:
     return f"quoted, not measured: {quote.row.method}: {quote.row.source.text}{remark}"
 
 
-def _sources(board: Board) -> list[str]:
+def _sources(board: Leaderboard) -> list[str]:
     """A line for each source and remark, with the methods that it is about."""
     about: dict[tuple[str, str], list[str]] = {}
     for quote in _shown(board):

@@ -18,7 +18,10 @@ def benchmark(
     *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="REPORT", help="Folder of the report.")],
     methods: Annotated[
-        str, typer.Option(metavar="NAMES", help="Names with commas between, all, or none (with --fused).")
+        str,
+        typer.Option(
+            metavar="NAMES", help="Names or .onnx files with commas between, all, or none (with --fused)."
+        ),
     ] = "all",
     fused: Annotated[
         list[str] | None,

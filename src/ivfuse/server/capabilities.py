@@ -11,9 +11,9 @@ from ivfuse.server import schemas
 
 def default_metrics() -> list[str]:
     """Names of the metrics that are computed where a request names none."""
-    from ivfuse.metrics.evaluate import EIGHT
+    from ivfuse.metrics.evaluate import DEFAULT_METRICS
 
-    return list(EIGHT)
+    return list(DEFAULT_METRICS)
 
 
 @cache

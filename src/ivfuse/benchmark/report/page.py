@@ -13,7 +13,7 @@ import ivfuse
 from ivfuse.benchmark.report import plots
 from ivfuse.benchmark.report.gallery import BUDGET, gallery
 from ivfuse.benchmark.report.svg import COLORS
-from ivfuse.benchmark.results import Board, Results
+from ivfuse.benchmark.results import Leaderboard, Results
 from ivfuse.benchmark.seeing import SeeingTable
 from ivfuse.benchmark.tables import cost_cells, seeing_cells, seeing_counts, shown
 from ivfuse.metrics import get_convention, get_metric
@@ -117,7 +117,7 @@ def _winner(results: Results) -> list[str]:
     return [*lines, f"Best by metric: {said}."]
 
 
-def _clear(board: Board, first: str) -> str:
+def _clear(board: Leaderboard, first: str) -> str:
     """Whether the winner's lead on a set is more than chance, by ranks within images."""
     ranks, reach = board.image_rank.ranks, board.image_rank.difference
     alike = [name for name in board.methods if name != first and abs(ranks[name] - ranks[first]) <= reach]
@@ -166,7 +166,7 @@ def _problems(results: Results) -> str:
     return f"<details class=problems open><summary>{head}</summary><ul>{items}</ul></details>"
 
 
-def _board(board: Board, results: Results, index: dict[str, int]) -> str:
+def _board(board: Leaderboard, results: Results, index: dict[str, int]) -> str:
     several = len(results.plan.conventions) > 1
     title = f"{board.data}, convention {board.convention}" if several else board.data
     recognized = next(data.recognized for data in results.plan.sets if data.name == board.data)
@@ -189,7 +189,7 @@ def _board(board: Board, results: Results, index: dict[str, int]) -> str:
     )
 
 
-def _values(board: Board, index: dict[str, int]) -> str:
+def _values(board: Leaderboard, index: dict[str, int]) -> str:
     heads = ["method", "mean rank", *(_headed(name) for name in board.best), "no image"]
     rows = []
     for method in board.methods:
@@ -208,7 +208,7 @@ def _values(board: Board, index: dict[str, int]) -> str:
     return f"{_table(heads, rows, index, quoted)}<p class=note>{note}</p>"
 
 
-def _value(board: Board, method: str, name: str) -> str:
+def _value(board: Leaderboard, method: str, name: str) -> str:
     """A cell: mean and spread, its place among the methods, its interval as a hint."""
     spread, order = board.spreads[method][name], board.best[name]
     sd = f" <small>± {shown(spread.sd, 3)}</small>" if math.isfinite(spread.sd) else ""
@@ -245,7 +245,7 @@ def _seeing(table: SeeingTable, results: Results, index: dict[str, int]) -> str:
     )
 
 
-def _quotes(board: Board) -> str:
+def _quotes(board: Leaderboard) -> str:
     """Where quoted rows come from, and those that cannot be compared."""
     if not board.quotes:
         return ""

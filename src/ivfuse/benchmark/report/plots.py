@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ivfuse.benchmark.report import svg
-from ivfuse.benchmark.results import Board, Results
+from ivfuse.benchmark.results import Leaderboard, Results
 from ivfuse.benchmark.statistics import Friedman
 from ivfuse.benchmark.tables import shown
 from ivfuse.metrics import get_metric
@@ -79,7 +79,7 @@ def _label_positions(points: dict[str, tuple[float, float]]) -> dict[str, tuple[
     return positions
 
 
-def boxes(board: Board, metric: str, index: dict[str, int]) -> str:
+def boxes(board: Leaderboard, metric: str, index: dict[str, int]) -> str:
     """Box plot per method: quartiles, whiskers up to 1.5 IQR, named outliers, and the mean as a bar.
 
     Args:
@@ -113,7 +113,7 @@ def boxes(board: Board, metric: str, index: dict[str, int]) -> str:
     return svg.image(_WIDTH, height, parts, f"Box plots of {metric} per image, by method", "boxes")
 
 
-def _box(board: Board, metric: str, name: str, middle: float, x_of: Callable[[float], float]) -> str:
+def _box(board: Leaderboard, metric: str, name: str, middle: float, x_of: Callable[[float], float]) -> str:
     values = board.values[name][metric]
     found = values[np.isfinite(values)]
     first, median, third = (float(x) for x in np.percentile(found, (25, 50, 75)))
@@ -139,7 +139,7 @@ def _box(board: Board, metric: str, name: str, middle: float, x_of: Callable[[fl
     return "".join(parts)
 
 
-def radar(board: Board, index: dict[str, int]) -> str:
+def radar(board: Leaderboard, index: dict[str, int]) -> str:
     """Radar chart of the means, each metric scaled from the worst (inner ring) to the best method (outer).
 
     Args:
@@ -177,7 +177,7 @@ def radar(board: Board, index: dict[str, int]) -> str:
     )
 
 
-def _score(board: Board, metric: str, name: str) -> float:
+def _score(board: Leaderboard, metric: str, name: str) -> float:
     """Mean of a method, scaled: 0 for the worst method, or without a value, to 1 for the best."""
     means = {each: board.spreads[each][metric].mean for each in board.best[metric]}
     if name not in means:
