@@ -117,8 +117,8 @@ def test_the_bootstrap_is_repeatable_and_near_the_textbook_interval() -> None:
 
 
 def test_a_spread_counts_what_it_describes() -> None:
-    spread = statistics.spread([1.0, math.nan, 3.0])
+    spread = statistics.summarize([1.0, math.nan, 3.0])
     assert (spread.count, spread.mean) == (2, 2)
     assert spread.sd == pytest.approx(math.sqrt(2))
-    assert statistics.spread([math.nan]).count == 0
-    assert math.isnan(statistics.spread([4.0]).sd)
+    assert statistics.summarize([math.nan]).count == 0
+    assert math.isnan(statistics.summarize([4.0]).sd)

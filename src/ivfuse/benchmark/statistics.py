@@ -20,15 +20,15 @@ RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class Spread:
-    """How values lie.
+class Summary:
+    """Summary statistics of a sample.
 
     Attributes:
-        count: finite values; all others follow from these.
-        mean: NaN without values.
-        sd: of a sample (divided by count - 1); NaN below two values.
-        low, high: 95 % bootstrap interval of the mean; NaN below two values.
-        items: the sum of the weights; 0 where all values weigh alike.
+        count: number of finite values, which all other statistics are of.
+        mean: their mean; NaN for none.
+        sd: sample standard deviation (divided by count - 1); NaN for fewer than two values.
+        low, high: 95 % bootstrap confidence interval of the mean; NaN for fewer than two values.
+        items: sum of the weights; 0 if the values are not weighted.
     """
 
     count: int
@@ -75,14 +75,14 @@ class Friedman:
     difference: float
 
 
-def spread(values: Sequence[float] | Values, seed: int = 0, weights: Values | None = None) -> Spread:
-    """Describe values; those that are not finite are left out.
+def summarize(values: Sequence[float] | Values, seed: int = 0, weights: Values | None = None) -> Summary:
+    """Summarize the finite values of a sample.
 
     Args:
-        values: any number of them.
-        seed: of the bootstrap; the same seed and values give the same interval.
-        weights: what each value counts, such as the number of targets that it is a share of. The mean is then
-            over these, and there is no deviation; the bootstrap draws whole images still.
+        values: any number of values.
+        seed: seed of the bootstrap; the interval is reproducible.
+        weights: weight of each value, such as the number of targets that it is a share of. Then the mean is
+            weighted and there is no standard deviation; the bootstrap still resamples images.
     """
     found = np.asarray(values, np.float64)
     finite = np.isfinite(found)
@@ -90,33 +90,33 @@ def spread(values: Sequence[float] | Values, seed: int = 0, weights: Values | No
         return _weighted(found[finite & (weights > 0)], weights[finite & (weights > 0)], seed)
     found = found[finite]
     if not found.size:
-        return Spread(0, math.nan, math.nan, math.nan, math.nan)
+        return Summary(0, math.nan, math.nan, math.nan, math.nan)
     low, high = bootstrap_mean(found, seed)
     sd = float(found.std(ddof=1)) if found.size > 1 else math.nan
-    return Spread(int(found.size), float(found.mean()), sd, low, high)
+    return Summary(int(found.size), float(found.mean()), sd, low, high)
 
 
-def _weighted(values: Values, weights: Values, seed: int) -> Spread:
+def _weighted(values: Values, weights: Values, seed: int) -> Summary:
     if not values.size:
-        return Spread(0, math.nan, math.nan, math.nan, math.nan)
+        return Summary(0, math.nan, math.nan, math.nan, math.nan)
     low, high = bootstrap_mean(values, seed, weights=weights)
     mean = float(np.average(values, weights=weights))
-    return Spread(int(values.size), mean, math.nan, low, high, round(float(weights.sum())))
+    return Summary(int(values.size), mean, math.nan, low, high, round(float(weights.sum())))
 
 
 def bootstrap_mean(
     values: Values, seed: int = 0, level: float = 0.95, weights: Values | None = None
 ) -> tuple[float, float]:
-    """Percentile interval of the mean over resamples of the images.
+    """Bootstrap confidence interval of the mean, by the percentile method.
 
     Args:
         values: finite values, one per image.
-        seed: of the generator.
-        level: how often the interval should hold the mean.
-        weights: positive, one per value; all alike if not given.
+        seed: seed of the random generator.
+        level: confidence level.
+        weights: positive weights, one per value; equal by default.
 
     Returns:
-        Its ends; NaN below two values.
+        The bounds; NaN for fewer than two values.
 
     Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """

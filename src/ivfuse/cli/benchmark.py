@@ -134,5 +134,5 @@ def benchmark(
     results = collect(plan, outcome)
     write_tables(results, out / "tables")
     write_page(results, out / "index.html", jobs or available_cpus(), sections=done.sections)
-    benchmark_report.say(results, outcome, done.tables, json=json, quiet=quiet)
+    benchmark_report.print_results(results, outcome, done.tables, json=json, quiet=quiet)
     raise typer.Exit(1 if results.problems or done.problems else 0)

@@ -15,9 +15,9 @@ from ivfuse.errors import UsageError
 if TYPE_CHECKING:
     from ivfuse.benchmark.plan import Plan
     from ivfuse.benchmark.run import OnProgress
-    from ivfuse.benchmark.tasks.detection import DetectionBoard, DetectionTask
+    from ivfuse.benchmark.tasks.detection import DetectionResults, DetectionTask
     from ivfuse.benchmark.tasks.labels import Labels
-    from ivfuse.benchmark.tasks.segmentation import SegmentationBoard, SegmentationTask
+    from ivfuse.benchmark.tasks.segmentation import SegmentationResults, SegmentationTask
     from ivfuse.benchmark.tasks.tables import TaskTable
 
 T = TypeVar("T")
@@ -139,8 +139,8 @@ class Tasks:
 
     def carry_out(self, plan: Plan, jobs: int, tell: OnProgress) -> TaskResults:
         """Detect, segment, export, and write the tables."""
-        detected: list[DetectionBoard] = []
-        segmented: list[SegmentationBoard] = []
+        detected: list[DetectionResults] = []
+        segmented: list[SegmentationResults] = []
         if self.detection:
             from ivfuse.benchmark.tasks.detection import measure_detection
 

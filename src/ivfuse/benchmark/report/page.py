@@ -15,7 +15,7 @@ from ivfuse.benchmark.report.gallery import BUDGET, gallery
 from ivfuse.benchmark.report.svg import COLORS
 from ivfuse.benchmark.results import Leaderboard, Results
 from ivfuse.benchmark.seeing import SeeingTable
-from ivfuse.benchmark.tables import cost_cells, seeing_cells, seeing_counts, shown
+from ivfuse.benchmark.tables import format_cost, format_value, seeing_cells, seeing_counts
 from ivfuse.metrics import get_convention, get_metric
 from ivfuse.runtime.files import write_atomic
 
@@ -47,7 +47,7 @@ def write_page(
         _legend(index),
         "<main>",
         _summary(results, index),
-        *(_board(board, results, index) for board in results.boards),
+        *(_board(board, results, index) for board in results.leaderboards),
         *(_seeing(table, results, index) for table in results.seeing if table.names),
         *sections,
         _asset("gallery.html"),
@@ -72,10 +72,10 @@ def _summary(results: Results, index: dict[str, int]) -> str:
     items = "".join(f"<li>{line}</li>" for line in lines if line)
     heads = ["method", "mean rank", "best in", *("wall s", "CPU s", "slowest s", "peak MiB", "timed")]
     heads += ["no image"]
-    wins = Counter(order[0] for board in results.leading for order in board.best.values() if order)
+    wins = Counter(order[0] for board in results.primary for order in board.best.values() if order)
     rows = []
     for name in results.methods:
-        cells = [f"{results.overall[name]:.2f}", str(wins[name]), *cost_cells(results.costs[name])]
+        cells = [f"{results.overall[name]:.2f}", str(wins[name]), *format_cost(results.costs[name])]
         rows.append((name, [*cells, f"{results.failed[name]} of {results.pairs}"]))
     speed = _figure(
         plots.quality_against_speed(results, index),
@@ -107,10 +107,10 @@ def _winner(results: Results) -> list[str]:
     elif gaps := [name for name in results.methods if results.failed[name]]:
         lines.append(f"{_names(gaps)} lack images, so they stand after all others, whatever their values.")
     if others:
-        lines += [_clear(board, first) for board in results.leading]
+        lines += [_clear(board, first) for board in results.primary]
     lead: dict[str, list[str]] = {}
     for metric in results.plan.metrics:
-        wins = Counter(board.best[metric][0] for board in results.leading if board.best[metric])
+        wins = Counter(board.best[metric][0] for board in results.primary if board.best[metric])
         for method, times in wins.most_common(1):
             lead.setdefault(method, []).append(metric if times == sets else f"{metric} ({times} of {sets})")
     said = "; ".join(f"<b>{escape(name)}</b> {', '.join(metrics)}" for name, metrics in lead.items())
@@ -210,15 +210,15 @@ def _values(board: Leaderboard, index: dict[str, int]) -> str:
 
 def _value(board: Leaderboard, method: str, name: str) -> str:
     """A cell: mean and spread, its place among the methods, its interval as a hint."""
-    spread, order = board.spreads[method][name], board.best[name]
-    sd = f" <small>± {shown(spread.sd, 3)}</small>" if math.isfinite(spread.sd) else ""
-    mean = shown(spread.mean)
+    spread, order = board.summaries[method][name], board.best[name]
+    sd = f" <small>± {format_value(spread.sd, 3)}</small>" if math.isfinite(spread.sd) else ""
+    mean = format_value(spread.mean)
     if method in order[:2]:
         mean = f"<b class=first>{mean}</b>" if order[0] == method else f"<i class=second>{mean}</i>"
     test = board.tests[name].get(method)
     alike = " ≈" if test and test.p >= _ALIKE else ""
     fewer = f" †{spread.count}" if spread.count < len(board.pairs) else ""
-    hints = [f"95 % of the mean: {shown(spread.low)} to {shown(spread.high)}"]
+    hints = [f"95 % of the mean: {format_value(spread.low)} to {format_value(spread.high)}"]
     hints += [f"p {test.p:.3g} against {order[0]}"] if test else []
     hints += [f"{times} without a value: {reason}" for reason, times in board.reasons[method][name].items()]
     return f'<span title="{escape("; ".join(hints))}">{mean}{sd}{alike}{fewer}</span>'

@@ -10,7 +10,7 @@ import numpy as np
 from ivfuse.benchmark.report import svg
 from ivfuse.benchmark.results import Leaderboard, Results
 from ivfuse.benchmark.statistics import Friedman
-from ivfuse.benchmark.tables import shown
+from ivfuse.benchmark.tables import format_value
 from ivfuse.metrics import get_metric
 
 _WIDTH = 420.0
@@ -87,7 +87,7 @@ def boxes(board: Leaderboard, metric: str, index: dict[str, int]) -> str:
         metric: name of the metric.
         index: method -> index of its color.
     """
-    methods = [name for name in board.methods if board.spreads[name][metric].count]
+    methods = [name for name in board.methods if board.summaries[name][metric].count]
     if not methods:
         return svg.image(_WIDTH, 40, [svg.text(8, 24, f"{metric}: no values")], metric, "boxes")
     all_values = np.concatenate([board.values[name][metric] for name in methods])
@@ -119,8 +119,10 @@ def _box(board: Leaderboard, metric: str, name: str, middle: float, x_of: Callab
     first, median, third = (float(x) for x in np.percentile(found, (25, 50, 75)))
     fence = 1.5 * (third - first)
     inside = found[(found >= first - fence) & (found <= third + fence)]
-    spread = board.spreads[name][metric]
-    summary = f"{name}: mean {shown(spread.mean)}, median {shown(median)}, {spread.count} images"
+    spread = board.summaries[name][metric]
+    summary = (
+        f"{name}: mean {format_value(spread.mean)}, median {format_value(median)}, {spread.count} images"
+    )
     width = max(1.0, x_of(third) - x_of(first))
     parts = [
         svg.line(x_of(float(inside.min())), middle, x_of(float(inside.max())), middle, "whisker"),
@@ -132,7 +134,7 @@ def _box(board: Leaderboard, metric: str, name: str, middle: float, x_of: Callab
     ]
     for pair, value in zip(board.pairs, values, strict=True):
         if math.isfinite(value) and not first - fence <= value <= third + fence:
-            tooltip = svg.tooltip(f"{name}, {pair}: {shown(float(value))}")
+            tooltip = svg.tooltip(f"{name}, {pair}: {format_value(float(value))}")
             parts.append(
                 svg.element("circle", tooltip, cx=x_of(float(value)), cy=middle, r=2.5, class_="dot")
             )
@@ -179,7 +181,7 @@ def radar(board: Leaderboard, index: dict[str, int]) -> str:
 
 def _score(board: Leaderboard, metric: str, name: str) -> float:
     """Mean of a method, scaled: 0 for the worst method, or without a value, to 1 for the best."""
-    means = {each: board.spreads[each][metric].mean for each in board.best[metric]}
+    means = {each: board.summaries[each][metric].mean for each in board.best[metric]}
     if name not in means:
         return 0.0
     low, high = min(means.values()), max(means.values())

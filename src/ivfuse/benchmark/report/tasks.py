@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.benchmark.plan import Plan
-from ivfuse.benchmark.tasks.detection import NOTHING, DetectedPair, DetectionBoard
+from ivfuse.benchmark.tasks.detection import NOTHING, DetectedPair, DetectionResults
 from ivfuse.benchmark.tasks.images import INFRARED, VISIBLE, Levels, image_job, load_images
 from ivfuse.benchmark.tasks.tables import TaskTable, best_rows
 
@@ -25,7 +25,7 @@ _COLORS = ((90, 220, 120), (250, 190, 60), (110, 180, 255), (255, 120, 120), (20
 
 
 def task_sections(
-    plan: Plan, tables: Sequence[TaskTable], detection: Sequence[DetectionBoard]
+    plan: Plan, tables: Sequence[TaskTable], detection: Sequence[DetectionResults]
 ) -> tuple[str, ...]:
     """Markup to be put into the page.
 
@@ -54,7 +54,7 @@ def _table(table: TaskTable) -> str:
     )
 
 
-def _gallery(plan: Plan, board: DetectionBoard) -> str:
+def _gallery(plan: Plan, board: DetectionResults) -> str:
     """Pairs on which methods differ most, with labeled boxes and what was detected."""
     methods = [name for name in board.rows if name not in (INFRARED, VISIBLE)][:_METHODS]
     names = [INFRARED, VISIBLE, *methods]
@@ -71,7 +71,7 @@ def _gallery(plan: Plan, board: DetectionBoard) -> str:
     )
 
 
-def _row(plan: Plan, board: DetectionBoard, pair: DetectedPair, names: Sequence[str]) -> str:
+def _row(plan: Plan, board: DetectionResults, pair: DetectedPair, names: Sequence[str]) -> str:
     data = next(each for each in plan.sets if each.name == board.data)
     figures = []
     for name, image in load_images(image_job(plan, data, pair.pair)):

@@ -87,7 +87,7 @@ class DetectedPair:
 
 
 @dataclass(frozen=True)
-class DetectionBoard:
+class DetectionResults:
     """One set.
 
     Attributes:
@@ -139,7 +139,7 @@ def check_detection(task: DetectionTask, sets: int) -> Detector:
 
 def measure_detection(
     plan: Plan, task: DetectionTask, jobs: int = 1, on_progress: OnProgress | None = None
-) -> list[DetectionBoard]:
+) -> list[DetectionResults]:
     """Detect in every image of every labeled pair and score each method.
 
     Args:
@@ -190,7 +190,7 @@ def _board(
     names: tuple[str, ...],
     jobs: int,
     tell: OnProgress,
-) -> DetectionBoard:
+) -> DetectionResults:
     meaning = np.array(task.meaning(labels, names), np.int64)
     known = sorted(set(meaning[meaning >= 0].tolist()))
     labeled = [(pair, boxes) for pair in data.pairs if (boxes := labels.of(pair)) is not None]
@@ -210,7 +210,7 @@ def _board(
         problems += [f"{pair.name}: {name}: {line}" for name, line in reply.value["failed"].items()]
     pairs = tuple(found[index] for index in sorted(found))
     rows = [INFRARED, VISIBLE, *(entry.name for entry in plan.entries)]
-    return DetectionBoard(
+    return DetectionResults(
         data.name,
         tuple(labels.classes[index] for index in known),
         tuple(name for index, name in enumerate(labels.classes) if index not in known),

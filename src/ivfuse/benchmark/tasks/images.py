@@ -46,8 +46,8 @@ def image_job(plan: Plan, data: DataSet, pair: FilePair) -> ImageJob:
     fused = {}
     for entry in plan.entries:
         path: Path | None = store.image(data.name, entry.name, pair.name)
-        if entry.brought is not None:
-            path = entry.brought[data.name].get(pair.name)
+        if entry.external is not None:
+            path = entry.external[data.name].get(pair.name)
         if path is not None and path.is_file():
             fused[entry.name] = path
     return ImageJob(pair.ir, pair.vi, fused, plan.ir_window)

@@ -63,7 +63,7 @@ class SegmentationTask:
 
 
 @dataclass(frozen=True)
-class SegmentationBoard:
+class SegmentationResults:
     """One set.
 
     Attributes:
@@ -197,7 +197,7 @@ def check_segmentation(task: SegmentationTask, plan: Plan) -> None:
 
 def measure_segmentation(
     plan: Plan, task: SegmentationTask, jobs: int = 1, on_progress: OnProgress | None = None
-) -> list[SegmentationBoard]:
+) -> list[SegmentationResults]:
     """Score the classes of all pixels, set by set.
 
     Args:
@@ -212,7 +212,7 @@ def measure_segmentation(
     """
     check_segmentation(task, plan)
     tell = on_progress or (lambda what, reused: None)
-    return [_board(plan, index, task, jobs, tell) for index in range(len(plan.sets))]
+    return [_results(plan, index, task, jobs, tell) for index in range(len(plan.sets))]
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,9 @@ def _predictions(
     return out
 
 
-def _board(plan: Plan, index: int, task: SegmentationTask, jobs: int, tell: OnProgress) -> SegmentationBoard:
+def _results(
+    plan: Plan, index: int, task: SegmentationTask, jobs: int, tell: OnProgress
+) -> SegmentationResults:
     data = plan.sets[index]
     maps = find_maps(task.truth[index if len(task.truth) > 1 else 0])
     labeled = [(pair, path) for pair in data.pairs if (path := map_of(pair, maps)) is not None]
@@ -294,7 +296,7 @@ def _board(plan: Plan, index: int, task: SegmentationTask, jobs: int, tell: OnPr
     iou = {row: _counted(intersection_over_union(table), task.labels) for row, table in tables.items()}
     means = {row: mean_of(values.tolist()) for row, values in iou.items()}
     unlabeled = len(data.pairs) - len(labeled)
-    return SegmentationBoard(
+    return SegmentationResults(
         data.name, task.labels, len(labeled), unlabeled, iou, means, missing, tuple(problems)
     )
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ivfuse.benchmark.tasks.detection import NOTHING, DetectionBoard
-from ivfuse.benchmark.tasks.segmentation import SegmentationBoard
+from ivfuse.benchmark.tasks.detection import NOTHING, DetectionResults
+from ivfuse.benchmark.tasks.segmentation import SegmentationResults
 from ivfuse.runtime.files import write_atomic
 
 
@@ -33,7 +33,7 @@ class TaskTable:
     notes: tuple[str, ...]
 
 
-def detection_table(board: DetectionBoard) -> TaskTable:
+def detection_table(board: DetectionResults) -> TaskTable:
     """AP50 class by class, then the means; boxes of each class in its head."""
     first = next(iter(board.precision.values()))
     heads = [f"{name} ({each.boxes})" for name, each in zip(board.classes, first.classes, strict=True)]
@@ -57,7 +57,7 @@ def detection_table(board: DetectionBoard) -> TaskTable:
     )
 
 
-def segmentation_table(board: SegmentationBoard) -> TaskTable:
+def segmentation_table(board: SegmentationResults) -> TaskTable:
     """IoU class by class, then their mean."""
     heads = [board.labels.classes[index] for index in board.labels.counted]
     rows = tuple(
@@ -77,7 +77,7 @@ def segmentation_table(board: SegmentationBoard) -> TaskTable:
 
 
 def write_tasks(
-    detection: Sequence[DetectionBoard], segmentation: Sequence[SegmentationBoard], out: Path
+    detection: Sequence[DetectionResults], segmentation: Sequence[SegmentationResults], out: Path
 ) -> list[TaskTable]:
     """Write ``tables/detection.*``, ``tables/segmentation.*`` and ``detections/SET/NAME.json``.
 
@@ -120,7 +120,8 @@ def markdown(table: TaskTable) -> str:
         "|---" * (len(table.heads) + 1) + "|",
     ]
     for name, values in table.rows:
-        cells = [f"**{_shown(x)}**" if name in best[index] else _shown(x) for index, x in enumerate(values)]
+        scores = map(format_score, values)
+        cells = [f"**{text}**" if name in best[index] else text for index, text in enumerate(scores)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", *(f"- {line}" for line in table.notes), ""])
 
@@ -149,19 +150,12 @@ def as_json(table: TaskTable) -> dict[str, Any]:
     }
 
 
-def text(table: TaskTable) -> list[str]:
-    """Lines for a terminal."""
-    rows = [("", *table.heads), *((name, *map(_shown, values)) for name, values in table.rows)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(f"{cell:<{width}}" if not column else f"{cell:>{width}}"
-                  for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    ]  # fmt: skip
-    return [table.title, *(line.rstrip() for line in lines)]
+def text_rows(table: TaskTable) -> list[tuple[str, ...]]:
+    """The cells of a table as text, the header first."""
+    return [("", *table.heads), *((name, *map(format_score, values)) for name, values in table.rows)]
 
 
-def _coco_results(board: DetectionBoard, name: str) -> list[dict[str, Any]]:
+def _coco_results(board: DetectionResults, name: str) -> list[dict[str, Any]]:
     """What evaluators of COCO read, with names in place of numbers that would mean nothing elsewhere."""
     out = []
     for pair in board.pairs:
@@ -203,5 +197,6 @@ def _pairs(count: int) -> str:
     return f"{count} pair{'' if count == 1 else 's'}"
 
 
-def _shown(value: float) -> str:
+def format_score(value: float) -> str:
+    """Format a score in 0..1; a dash if there is none."""
     return f"{value:.3f}" if math.isfinite(value) else "–"
