@@ -25,10 +25,20 @@ def test_every_level_survives_the_round_trip_through_luma(limited: bool) -> None
     np.testing.assert_array_equal(encode_luma(gray, limited), levels)
 
 
-def test_colors_that_stay_in_gamut_are_kept_bit_for_bit() -> None:
+def test_a_new_luma_is_written_in_the_range_of_the_frame() -> None:
     frame = frame_of(120, 110, 150, limited=True)
     out = replace_luma(frame, np.full((8, 12), 0.6, np.float32))
     assert out.planes[0][0, 0] == round(16 + 219 * 0.6)
+    gain = (0.6 + 0.1) / ((120 - 16) / 219 + 0.1)
+    assert [int(plane[0, 0]) for plane in out.planes[1:]] == [
+        round(128 + gain * (level - 128)) for level in (110, 150)
+    ]
+
+
+def test_colors_of_an_unchanged_luma_are_kept_bit_for_bit() -> None:
+    frame = frame_of(120, 110, 150, limited=True)
+    out = replace_luma(frame, decode_luma(frame))
+    np.testing.assert_array_equal(out.planes[0], frame.planes[0])
     np.testing.assert_array_equal(out.planes[1], frame.planes[1])
     np.testing.assert_array_equal(out.planes[2], frame.planes[2])
     assert (out.time, out.index, out.limited, out.matrix) == (0.5, 7, True, 6)

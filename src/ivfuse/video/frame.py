@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import ShapeError
 from ivfuse.image.arrays import Gray
-from ivfuse.image.color import WEIGHTS
+from ivfuse.image.color import GAIN_FLOOR, MAX_GAIN, WEIGHTS
 
 Plane = NDArray[Any]
 
@@ -83,10 +83,10 @@ def encode_luma(gray: Gray, limited: bool) -> NDArray[np.uint8]:
 
 
 def replace_luma(frame: Frame, fused: Gray) -> Frame:
-    """Replace the luma of a frame and keep its colors.
+    """Replace the luma of a frame and keep its hue and saturation.
 
-    U and V stay bit for bit except where the new luma would push a color out of the RGB gamut: there they
-    are scaled toward gray just enough, which keeps the fused luma and the hue.
+    U and V are scaled with the luma, and toward gray where the result would leave the RGB gamut, as in
+    :func:`ivfuse.image.color.recolor`. Where the luma does not change, they stay bit for bit.
 
     Args:
         frame: Y, or Y, U and V; 8 bit.
@@ -144,13 +144,10 @@ def _luma_levels(limited: bool) -> tuple[int, int]:
 
 
 def _fit_chroma(frame: Frame, fused: Gray) -> tuple[Plane, Plane]:
-    """U and V, scaled where needed to stay in gamut; see :func:`ivfuse.image.color.recolor`."""
-    import cv2
-
+    """U and V, scaled to the new luma."""
     u, v = frame.planes[1:]
     height, width = u.shape
-    if fused.shape != u.shape:
-        fused = np.asarray(cv2.resize(fused, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    luma, fused = (_resize(gray, height, width) for gray in (decode_luma(frame), fused))
     weights = _LUMA_WEIGHTS.get(frame.matrix, (WEIGHTS[0], WEIGHTS[2]))
     span = 224 if frame.limited else 255
     out = np.empty(u.shape, np.uint8), np.empty(v.shape, np.uint8)
@@ -158,14 +155,25 @@ def _fit_chroma(frame: Frame, fused: Gray) -> tuple[Plane, Plane]:
     rows = max(1, _STRIP // width)
     for top in range(0, height, rows):
         part = slice(top, top + rows)
-        scale = _gamut_scale(u[part], v[part], fused[part], weights, span)
+        gain = (fused[part] + GAIN_FLOOR) / (luma[part] + GAIN_FLOOR)
+        scale = np.clip(gain, 1 / MAX_GAIN, MAX_GAIN, out=gain)
+        np.minimum(scale, _gamut_limit(u[part], v[part], fused[part], weights, span), out=scale)
         for chroma, target in zip((u, v), out, strict=True):
-            target[part] = chroma[part] if scale is None else _desaturate(chroma[part], scale)
+            target[part] = _scale_chroma(chroma[part], scale)
     return out
 
 
-def _gamut_scale(u: Plane, v: Plane, fused: Gray, weights: tuple[float, float], span: int) -> Gray | None:
-    """The factor, 0..1, by which chroma must be scaled at each pixel; ``None`` if it is 1 everywhere.
+def _resize(gray: Gray, height: int, width: int) -> Gray:
+    """Downsample luma to the resolution of the chroma."""
+    import cv2
+
+    if gray.shape == (height, width):
+        return gray
+    return np.asarray(cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _gamut_limit(u: Plane, v: Plane, fused: Gray, weights: tuple[float, float], span: int) -> Gray:
+    """The largest factor by which chroma can be scaled at each pixel without leaving the RGB gamut.
 
     Args:
         u, v: chroma planes, uint8.
@@ -183,11 +191,10 @@ def _gamut_scale(u: Plane, v: Plane, fused: Gray, weights: tuple[float, float], 
     highest = cv2.max(cv2.max(red, green), blue)
     lowest = cv2.min(cv2.min(red, green), blue)
     above, below = np.maximum(highest, np.float32(1e-6)), np.maximum(-lowest, np.float32(1e-6))
-    scale: Gray = np.minimum((1 - fused) / above, fused / below)
-    return None if scale.min() >= 1 else np.minimum(scale, 1, out=scale)
+    return np.minimum((1 - fused) / above, fused / below)
 
 
-def _desaturate(chroma: Plane, scale: Gray) -> Plane:
+def _scale_chroma(chroma: Plane, scale: Gray) -> Plane:
     """Scale chroma about its neutral level."""
     import cv2
 
