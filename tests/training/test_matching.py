@@ -139,7 +139,7 @@ def test_the_recipe_trains_resumes_and_exports(smoke_of: Any, data: Path, tmp_pa
     a, b = read_model(whole)[0], read_model(halted)[0]
     assert all(torch.equal(a[name], b[name]) for name in a)
     done = export_onnx(whole, tmp_path / "matcher.onnx")  # compares five sizes, and raises above 1e-4
-    assert done.parameters == sum(value.numel() for value in a.values())
+    assert done.facts["parameters"] == sum(value.numel() for value in a.values())
 
 
 def test_the_shipped_recipe_can_run() -> None:
