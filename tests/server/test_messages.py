@@ -25,7 +25,7 @@ FOLDER = Path("/srv/uploads/request")
         (InputError(f"{FOLDER}/ir: found no image"), "infrared image: found no image."),
         (InputError(f"{FOLDER}/vi: found two\n lines."), "visible image: found two lines."),
         (InputError(f"cannot write into {FOLDER}"), "cannot write into the request."),
-        (UnknownNameError("palette", "irn", ["iron"]), "unknown palette 'irn'; did you mean iron?"),
+        (UnknownNameError("colormap", "irn", ["iron"]), "unknown colormap 'irn'; did you mean iron?"),
     ],
 )
 def test_an_error_is_a_sentence_in_the_client_s_terms(error: IvfuseError, sentence: str) -> None:
@@ -39,6 +39,6 @@ def test_a_note_names_form_fields() -> None:
 
 def test_parameters_with_another_name_have_a_form_field() -> None:
     fields = {field.alias or name for name, field in FuseForm.model_fields.items()}
-    renamed = {"ir_window", "colormap", "color_bar", "out", "depth", "rig", "registration"}
+    renamed = {"ir_window", "out", "depth", "rig", "registration"}
     assert {form_field_of(name) for name in renamed} <= fields
     assert {form_field_of(name) for name in fields} == fields

@@ -33,6 +33,7 @@ def video(
     method: method_options.MethodName = None,
     weights: method_options.Weights = None,
     gray: method_options.Gray = False,
+    strength: method_options.Strength = 1.0,
     side_by_side: options.SideBySide = False,
     offset: options.Offset = "0",
     ir_window: options.IrWindow = None,
@@ -81,6 +82,7 @@ def video(
     fuser = Fuser(
         **method_options.choices(method, weights, runtime, precision, threads),
         rig=align_options.rig(rig, None, points),
+        strength=strength,
     )
     frame_fuser = FrameFuser(fuser, AutoGain(ir_window), gray=gray, side_by_side=side_by_side)
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)

@@ -120,7 +120,7 @@ async def register(request: Request, state: State) -> Response:
     "/api/methods", response_model=schemas.Capabilities, responses=responses(401, 403, 500), **_guarded
 )
 async def methods(state: State) -> schemas.Capabilities:
-    """List the methods, palettes, metrics and limits of this server."""
+    """List the methods, colormaps, metrics and limits of this server."""
     settings = state.settings
     limits = schemas.Limits(
         upload_bytes=settings.max_upload, pixels=settings.max_pixels, seconds=settings.timeout

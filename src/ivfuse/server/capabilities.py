@@ -1,4 +1,4 @@
-"""The methods, palettes and metrics that this installation offers, from their registries."""
+"""The methods, colormaps and metrics that this installation offers, from their registries."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def capabilities() -> dict[str, Any]:
         "version": version("ivfuse"),
         "default": default_method(),
         "methods": _methods(),
-        "palettes": _palettes(),
+        "colormaps": _colormaps(),
         "metrics": _metrics(),
         "usual_metrics": default_metrics(),
         "conventions": list(CONVENTIONS),
@@ -48,13 +48,13 @@ def _methods() -> list[schemas.MethodFacts]:
     ]
 
 
-def _palettes() -> list[schemas.PaletteFacts]:
+def _colormaps() -> list[schemas.ColormapFacts]:
     from ivfuse.thermal.colormaps import CAMERA, colormap_names, find_colormap
 
     own = [
-        schemas.PaletteFacts(name=name, colors=_hex(find_colormap(name).colors)) for name in colormap_names()
+        schemas.ColormapFacts(name=name, colors=_hex(find_colormap(name).colors)) for name in colormap_names()
     ]
-    return [*own, schemas.PaletteFacts(name=CAMERA, colors=[])]
+    return [*own, schemas.ColormapFacts(name=CAMERA, colors=[])]
 
 
 def _metrics() -> list[schemas.MetricFacts]:
@@ -69,7 +69,7 @@ def _metrics() -> list[schemas.MetricFacts]:
 
 
 def _hex(colors: Any) -> list[str]:
-    """Sixteen evenly spaced colors of a palette, its first and last one included, as ``#rrggbb``."""
+    """Sixteen evenly spaced colors of a colormap, its first and last one included, as ``#rrggbb``."""
     return [
         f"#{bytes(round(255 * float(part)) for part in color).hex()}"
         for color in colors[:: len(colors) // 15]

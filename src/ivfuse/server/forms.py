@@ -54,10 +54,13 @@ class FuseForm(PairForm):
     """How the pair is fused and what is returned."""
 
     method: Text = Field(None, description="A method of GET /api/methods; the default method if omitted.")
+    strength: float = Field(1.0, ge=0, le=1, description="0 gives the visible, 1 the full fusion.")
     gray: bool = Field(False, description="Return the fused luma instead of color.")
-    palette: Text = Field(None, description="Color the image by temperature: a palette of GET /api/methods.")
+    colormap: Text = Field(
+        None, description="Color by temperature: a colormap of GET /api/methods."
+    )
     highlight: Text = Field(None, description='Highlight a temperature range: ">40C", "30C..37C".')
-    bar: bool = Field(True, description="Draw a color bar next to a palette or highlight.")
+    colorbar: bool = Field(True, description="Draw a color bar next to a colormap or highlight.")
     register_: bool = Field(
         False,
         alias="register",

@@ -38,12 +38,13 @@ class JobOptions:
     """Options of a fusion; :class:`ivfuse.server.forms.FuseForm` describes each."""
 
     method: str | None = None
+    strength: float = 1.0
     gray: bool = False
     window: str | None = None
     scale: str | None = None
-    palette: str | None = None
+    colormap: str | None = None
     highlight: str | None = None
-    bar: bool = True
+    colorbar: bool = True
     emissivity: float | None = None
     distance: float | None = None
     reflected: float | None = None
@@ -69,7 +70,7 @@ class JobOptions:
 
     def render_options(self) -> RenderOptions | None:
         """How the fused image is rendered; ``None`` for the colors of the visible image."""
-        return parse_render_options(self.palette, self.highlight, self.bar)
+        return parse_render_options(self.colormap, self.highlight, self.colorbar)
 
 
 class JobRunner:
@@ -129,7 +130,14 @@ class JobRunner:
         found = self._registrations.get(ir, vi) if options.register else NOT_REQUESTED
         if options.register and message["require_registration"] and vi is not None and not found.accepted:
             raise InputError(f"register: {found.facts['summary']}")
-        fuser = Fuser(method, gray=options.gray, thermal=thermal, render=render, **found.fuser_options)
+        fuser = Fuser(
+            method,
+            strength=options.strength,
+            gray=options.gray,
+            thermal=thermal,
+            render=render,
+            **found.fuser_options,
+        )
         pair = fuser.read(ir, vi)
         result: dict[str, Any] = {"method": method.info.name, "registration": found.facts or None}
         if options.previews:

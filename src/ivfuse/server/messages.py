@@ -17,8 +17,6 @@ UNEXPECTED = "The server encountered an unexpected error; see its log for detail
 # Parameters of the library whose form field has another name.
 _FORM_FIELDS: Mapping[str, str] = {
     "ir_window": "window",
-    "colormap": "palette",
-    "color_bar": "bar",
     "out": "format",
     "depth": "bits",
     "rig": "register",

@@ -25,12 +25,12 @@ class MetricFacts(BaseModel):
     higher_is_better: bool
 
 
-class PaletteFacts(BaseModel):
-    """A palette."""
+class ColormapFacts(BaseModel):
+    """A colormap."""
 
     name: str
     colors: list[str] = Field(
-        description="From cold to hot, as #rrggbb; empty for the palette stored in the camera's file."
+        description="From cold to hot, as #rrggbb; empty for the colormap stored in the camera's file."
     )
 
 
@@ -43,12 +43,12 @@ class Limits(BaseModel):
 
 
 class Capabilities(BaseModel):
-    """Methods, palettes, metrics and limits of this server."""
+    """Methods, colormaps, metrics and limits of this server."""
 
     version: str
     default: str = Field(description="Method that is used if a request names none.")
     methods: list[MethodFacts]
-    palettes: list[PaletteFacts]
+    colormaps: list[ColormapFacts]
     metrics: list[MetricFacts]
     usual_metrics: list[str] = Field(description="Metrics that are computed if a request names none.")
     conventions: list[str] = Field(description="Conventions of published tables.")

@@ -20,12 +20,13 @@ export class Controls {
       this.update();
       changed();
     });
+    find("strength").addEventListener("input", () => { this.showStrength(); changed(); });
     for (const end of ["low", "high"]) {
       find(end).addEventListener("input", () => { this.keepOrder(end); this.showEnds(); changed(); });
     }
   }
 
-  /** Fill in the methods and palettes of the server. */
+  /** Fill in the methods and colormaps of the server. */
   configure(capabilities) {
     const { find } = this;
     this.methods = Object.fromEntries(capabilities.methods.map((method) => [method.name, method]));
@@ -34,7 +35,7 @@ export class Controls {
         .map(({ name }) => make("option", { value: name, textContent: name + (name === capabilities.default ? " (default)" : "") }))));
     find("method").replaceChildren(...groups.filter((group) => group.children.length));
     find("method").value = capabilities.default;
-    const chips = [["", "Visible", "photo"], ["gray", "Gray", "gray"], ...capabilities.palettes.map(({ name, colors }) => [name, label(name), colors])];
+    const chips = [["", "Visible", "photo"], ["gray", "Gray", "gray"], ...capabilities.colormaps.map(({ name, colors }) => [name, label(name), colors])];
     find("colors").replaceChildren(...chips.map(([value, text, swatchColors]) => {
       const swatch = make("i");
       if (typeof swatchColors === "string") swatch.className = swatchColors;
@@ -64,12 +65,17 @@ export class Controls {
     const color = this.color();
     return {
       method: find("method").value,
+      strength: find("strength").value,
       gray: color === "gray" ? "true" : "",
-      palette: color === "gray" ? "" : color,
+      colormap: color === "gray" ? "" : color,
       window: find("window").value === "range" ? this.ends() : find("window").value === "plateau" ? "plateau" : "",
       scale: find("scale").value,
       register: find("register").checked ? "true" : "",
     };
+  }
+
+  showStrength() {
+    this.find("strength-value").textContent = `${Math.round(100 * this.find("strength").value)} %`;
   }
 
   /** Take the range of the thermal values from a response. */
