@@ -31,13 +31,15 @@ import numpy as np
 import torch
 import yaml
 
-from ivfuse.metrics.evaluate import EIGHT, evaluate_arrays, mean_ranks
+from ivfuse.metrics.evaluate import DEFAULT_METRICS, evaluate_arrays, mean_ranks
 from ivfuse.training.checkpoint import load_model, load_state, replace_text, save_state
 from ivfuse.training.nets import build_net
 from ivfuse.training.pairs import load_set
 from ivfuse.training.recipe import PairSet, Recipe
 from ivfuse.training.trainer import train
 from ivfuse.training.validation import run
+
+NAMES = DEFAULT_METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ("mask", "reconstruct")  # tasks of the stages that all configurations share
@@ -109,8 +111,8 @@ def judge(weights: Path, data: Path, sets: list[str]) -> Scores:
             rows = []
             for pair in pairs:
                 ir, vi = pair.as_float()
-                rows.append(evaluate_arrays(run(net, ir, vi**gamma, "cpu"), pair.ir, pair.vi, EIGHT))
-            scores[f"{name}, {gamma}"] = {m: float(np.nanmean([row[m] for row in rows])) for m in EIGHT}
+                rows.append(evaluate_arrays(run(net, ir, vi**gamma, "cpu"), pair.ir, pair.vi, NAMES))
+            scores[f"{name}, {gamma}"] = {m: float(np.nanmean([row[m] for row in rows])) for m in NAMES}
     return scores
 
 
@@ -144,11 +146,14 @@ def finished(recipe: Recipe, base: Path, data: Path, out: Path, sets: list[str])
 
 def markdown(results: dict[str, list[Scores]], name: str) -> str:
     """The table of one set and exposure: means over seeds."""
-    table = {c: {m: float(np.mean([r[name][m] for r in runs])) for m in EIGHT} for c, runs in results.items()}
+    table = {c: {m: float(np.mean([r[name][m] for r in runs])) for m in NAMES} for c, runs in results.items()}
     ranks = mean_ranks(table)
-    lines = [f"| {name} | seeds | {' | '.join(EIGHT)} | mean rank |", "|" + "---|" * (len(EIGHT) + 3)]
+    lines = [
+        f"| {name} | seeds | {' | '.join(NAMES)} | mean rank |",
+        "|" + "---|" * (len(NAMES) + 3),
+    ]
     for config, row in table.items():
-        cells = " | ".join(f"{row[m]:.3f}" for m in EIGHT)
+        cells = " | ".join(f"{row[m]:.3f}" for m in NAMES)
         lines.append(f"| {config} | {len(results[config])} | {cells} | {ranks[config]:.2f} |")
     return "\n".join(lines)
 

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.metrics import CONVENTIONS, EIGHT, METRICS, SEEING, Scorer
+from ivfuse.metrics import CONVENTIONS, DEFAULT_METRICS, METRICS, SEEING, Scorer
 
 Levels = NDArray[np.uint8]
 
@@ -64,14 +64,14 @@ def measure(width: int, height: int, repeats: int) -> dict[str, float]:
             lambda: (scorer or Scorer(ir, vi, convention)).score(fused, names), repeats
         )
 
-    timed("warm-up", EIGHT)
+    timed("warm-up", DEFAULT_METRICS)
     del rows["warm-up"]
     for name in METRICS:
         timed(name, (name,))
     known = Scorer(ir, vi, convention)
-    known.score(fused, EIGHT)
-    timed("the eight, together", EIGHT)
-    timed("the eight, next method", EIGHT, known)
+    known.score(fused, DEFAULT_METRICS)
+    timed("the eight, together", DEFAULT_METRICS)
+    timed("the eight, next method", DEFAULT_METRICS, known)
     timed("all, together", tuple(METRICS))
     vi, fused = tinted(vi), tinted(fused)
     for name in (name for name, each in METRICS.items() if each.needs == "color"):

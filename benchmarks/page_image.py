@@ -1,8 +1,8 @@
-"""The image of the page in the documentation: the synthetic sample, fused, in a headless Chromium.
+"""Renders the screenshot of the web page in the documentation, with a headless Chromium.
 
     python benchmarks/page_image.py docs/images/serve.jpg
 
-Visible and fused are compared.
+It shows the synthetic sample pair, visible and fused next to each other.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from serve import Server
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def browser() -> type:
-    """The class that the tests drive the browser with."""
+def load_page_class() -> type:
+    """The class that drives the browser in the tests."""
     spec = importlib.util.spec_from_file_location("browser", ROOT / "tests" / "server" / "browser.py")
     assert spec is not None
     assert spec.loader is not None
@@ -33,7 +33,7 @@ def main() -> None:
     out, server = Path(sys.argv[1]), Server(workers=1, queue=8)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         image = Path(folder) / "page.png"
-        with browser()(Path(folder) / "profile", 1280, 800) as page:
+        with load_page_class()(Path(folder) / "profile", 1280, 800) as page:
             page.open(f"http://127.0.0.1:{server.port}")
             page.until("document.querySelectorAll('#method option').length > 3")
             page.run("document.getElementById('sample').click()")

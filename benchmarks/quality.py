@@ -22,7 +22,9 @@ from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import pair_folder
 from ivfuse.image.read import read_thermal, read_visible
 from ivfuse.image.write import write_image
-from ivfuse.metrics.evaluate import EIGHT, mean_ranks, score_many
+from ivfuse.metrics.evaluate import DEFAULT_METRICS, mean_ranks, score_many
+
+NAMES = DEFAULT_METRICS
 
 Table = dict[str, dict[str, float]]
 
@@ -35,13 +37,13 @@ def measure(folder: Path, methods: list[str], images: Path | None = None) -> Tab
         vi = luma(read_visible(pair.vi).pixels)
         ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape)
         fused = {name: fuser.fuse(ir, vi) for name, fuser in fusers.items()}
-        for name, scores in score_many(fused, ir, vi, EIGHT).items():
+        for name, scores in score_many(fused, ir, vi, NAMES).items():
             rows[name].append(scores.values)
         if images:
             for name, image in fused.items():
                 write_image(images / name / f"{folder.name}-{pair.name}.png", np.hstack((ir, vi, image)))
     return {
-        name: {m: float(np.mean([row[m] for row in found if np.isfinite(row[m])])) for m in EIGHT}
+        name: {m: float(np.mean([row[m] for row in found if np.isfinite(row[m])])) for m in NAMES}
         for name, found in rows.items()
     }
 
@@ -52,19 +54,22 @@ def quoted_rows(file: Path, folder: Path, only: str) -> Table:
     name = ""
     for line in file.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-        if len(cells) < 2 + len(EIGHT) or not re.fullmatch(r"-?\d*\.\d+", cells[2]):
+        if len(cells) < 2 + len(NAMES) or not re.fullmatch(r"-?\d*\.\d+", cells[2]):
             continue
         name = cells[0] or name
         if folder.as_posix().endswith(name) and cells[1] == only:
-            rows[f"{only} (quoted)"] = dict(zip(EIGHT, map(float, cells[2:]), strict=False))
+            rows[f"{only} (quoted)"] = dict(zip(NAMES, map(float, cells[2:]), strict=False))
     return rows
 
 
 def markdown(name: str, table: Table) -> str:
     """One table with mean ranks, best first."""
     ranks = mean_ranks(table)
-    lines = [f"| {name} | {' | '.join(EIGHT)} | mean rank |", "|" + "---|" * (len(EIGHT) + 2)]
-    best = {m: max(row[m] for row in table.values()) for m in EIGHT}
+    lines = [
+        f"| {name} | {' | '.join(NAMES)} | mean rank |",
+        "|" + "---|" * (len(NAMES) + 2),
+    ]
+    best = {m: max(row[m] for row in table.values()) for m in NAMES}
     for method in sorted(table, key=lambda each: ranks[each]):
         cells = [f"{v:.3f}" if v < best[m] else f"**{v:.3f}**" for m, v in table[method].items()]
         lines.append(f"| {method} | {' | '.join(cells)} | {ranks[method]:.2f} |")

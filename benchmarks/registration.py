@@ -1,10 +1,10 @@
-"""How well thermal images are registered to visible ones: prints the tables of docs/registration.md.
+"""Accuracy of the registration: prints the tables of docs/results/registration.md.
 
-    python benchmarks/registration.py --data ../shared/data --overlays /tmp/overlays
+    python benchmarks/registration.py --data ../shared/data --overlays overlays
 
 Parts, chosen by --only: raw (RoadScene's raw pairs, against its own aligned thermal), warped (aligned pairs
-warped by random homographies), limits (turned, cut to a part, contrast turned over), unrelated (images of
-different scenes, all to be refused), drone (no truth: overlays to look at). Times are CPU seconds of one
+warped by random homographies), limits (rotated, cropped, inverted contrast), unrelated (images of different
+scenes, all to be rejected), drone (no truth: overlays for checking by eye). Times are CPU seconds of one
 thread.
 """
 
@@ -22,17 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.image.write import write_image
-from ivfuse.registration.estimate import reduced
 from ivfuse.registration.geometry import (
     corner_distance,
-    corners_of,
-    four_points,
-    moved,
+    four_point_homography,
+    image_corners,
     to_centers,
     to_corners,
+    transform_points,
 )
 from ivfuse.registration.overlay import overlay
-from ivfuse.registration.register import Attempt, attempt, register_grays
+from ivfuse.registration.prepare import prepare
+from ivfuse.registration.register import PairEstimate, register_grays, register_pair
 from ivfuse.registration.transform import registration_of
 from ivfuse.training.recipe import load_recipe
 from registration_truth import agreed, read_pairs
@@ -41,7 +41,7 @@ Gray = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
 PARTS = ("raw", "warped", "limits", "unrelated", "drone")
-WRONG = 5.0  # pixels of mean corner error from which on an accepted transform counts as false
+WRONG = 5.0  # pixels: an accepted transform with a larger mean corner error is counted as wrong
 RECIPE = Path(__file__).resolve().parents[1] / "recipes/matcher/cpu.yaml"
 
 
@@ -49,23 +49,20 @@ RECIPE = Path(__file__).resolve().parents[1] / "recipes/matcher/cpu.yaml"
 class Timed:
     """One registration, its full-size matrix (counting from corners) and its CPU seconds."""
 
-    attempt: Attempt
+    estimate: PairEstimate
     matrix: Matrix | None
     seconds: float
 
     @property
     def accepted(self) -> bool:
-        return self.attempt.trust.enough
+        return self.estimate.quality.accepted
 
 
 def register(ir: Gray, vi: Gray) -> Timed:
     started = time.process_time()
-    found = attempt(ir, vi, "homography")
+    found = register_pair(ir, vi, "homography")
     seconds = time.process_time() - started
-    matrix = None
-    if found.data is not None and found.matrix is not None:
-        matrix = found.data.full(found.matrix)
-    return Timed(found, matrix, seconds)
+    return Timed(found, found.original_matrix, seconds)
 
 
 def size_of(image: Gray) -> tuple[int, int]:
@@ -83,7 +80,7 @@ def table(head: list[str], rows: list[list[str]]) -> None:
 
 
 def matched(source: Gray, target: Gray) -> Matrix:
-    """The homography between two images of one band and one moment: SIFT points, then ECC."""
+    """The homography between two images of one band and one moment: SIFT matches, then ECC."""
     sift = cv2.SIFT_create(4000)
     (a, x), (b, y) = (
         sift.detectAndCompute(np.rint(p * 255).astype(np.uint8), None) for p in (source, target)
@@ -101,13 +98,13 @@ def matched(source: Gray, target: Gray) -> Matrix:
 
 
 def correlation(ir: Gray, matrix: Matrix, truth: Gray) -> float:
-    """Of the thermal, placed by a matrix that counts from centers, with the aligned one."""
+    """Correlation of the thermal, warped by a matrix of pixel centers, with the aligned one."""
     placed = cv2.warpPerspective(ir, matrix, size_of(truth))
     return float(np.corrcoef(placed.ravel(), truth.ravel())[0, 1])
 
 
 def raw(data: Path, overlays: Path | None) -> None:
-    """RoadScene's aligned visible is the raw one cut and stretched; so is the placed thermal, then."""
+    """RoadScene's aligned visible is the raw one cropped and stretched, and so is the warped thermal here."""
     rows, ratios, times = [], [], []
     known = read_pairs(data / "roadscene/val")
     for stem, (ir, vi) in read_pairs(data / "roadscene_raw").items():
@@ -132,14 +129,14 @@ def raw(data: Path, overlays: Path | None) -> None:
             [
                 stem,
                 "yes" if found.accepted else "no",
-                f"{found.attempt.trust.agreement:.2f}",
+                f"{found.estimate.quality.inlier_ratio:.2f}",
                 f"{reached:.3f}",
                 f"{reachable:.3f}",
                 f"{reached / reachable:.3f}",
                 f"{100 * np.sqrt((off**2).mean()) / vi.shape[1]:.2f}",
             ]
         )
-    head = ["pair", "accepted", "score", "correlation", "reachable", "ratio", "off, % of width"]
+    head = ["pair", "accepted", "inlier ratio", "correlation", "reachable", "ratio", "off, % of width"]
     table(head, rows)
     print(
         f"{len(ratios)} of {len(rows)} accepted; median ratio of those {np.median(ratios):.3f},"
@@ -148,35 +145,35 @@ def raw(data: Path, overlays: Path | None) -> None:
 
 
 def seen_error(truth: Matrix, found: Matrix, ir: Gray, vi: Gray) -> Matrix:
-    """Differences of the two transforms at thermal points that the visible shows, in visible pixels."""
+    """Differences of two transforms at thermal points inside the visible, in visible pixels."""
     x, y = np.meshgrid(*(np.linspace(0, side, 9) for side in size_of(ir)))
     points = np.stack([x.ravel(), y.ravel()], axis=1)
-    there = moved(truth, points)
+    there = transform_points(truth, points)
     inside = ((there >= 0) & (there <= np.array(size_of(vi)))).all(axis=1)
-    return (moved(found, points) - there)[inside]
+    return (transform_points(found, points) - there)[inside]
 
 
 # --- aligned pairs, warped
 
 
 def warped(ir: Gray, rng: np.random.Generator, size: float, framed: bool) -> tuple[Gray, Matrix]:
-    """A thermal whose corners are moved by up to ``size`` of the width in any direction; and the way back.
+    """Warp a thermal by moving its corners by up to ``size`` of the width; also return the inverse transform.
 
-    ``framed``: the whole thermal, parts of it pushed out of the frame, black where it shows nothing; else the
-    part inside of a margin, so that the frame is full of image.
+    ``framed``: the whole thermal, partly outside of the frame, with black where there is no image; otherwise
+    the part inside of a margin, so that the frame is full.
     """
     width, height = size_of(ir)
     margin = size * width
     angle, radius = rng.uniform(0, 2 * np.pi, 4), margin * np.sqrt(rng.uniform(0, 1, 4))
     offset = np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None]
     if framed:
-        corners = corners_of((width, height))
-        forth = four_points(corners, corners + offset)
+        corners = image_corners((width, height))
+        forth = four_point_homography(corners, corners + offset)
         out = cv2.warpPerspective(ir, to_centers(forth), (width, height))
         return out, np.linalg.inv(forth)
     inner = (round(width - 2 * margin), round(height - 2 * margin))
-    quad = corners_of(inner) + margin + offset
-    back = four_points(corners_of(inner), quad)
+    quad = image_corners(inner) + margin + offset
+    back = four_point_homography(image_corners(inner), quad)
     return cv2.warpPerspective(ir, to_centers(np.linalg.inv(back)), inner), back
 
 
@@ -185,19 +182,19 @@ def aligned_pairs(data: Path, name: str) -> list[tuple[str, Gray, Gray]]:
 
 
 def rig_of_msrs() -> Matrix:
-    """Where other pairs of the rig put the thermal of a 640x480 pair (benchmarks/registration_truth.py)."""
+    """The transform that other pairs of the rig determine at 640x480 (benchmarks/registration_truth.py)."""
     sets = load_recipe(RECIPE).data.train
     shifts = next(np.array(one.corners) for one in sets if one.path == "msrs128")
-    corners = corners_of((640, 480))
-    return four_points(corners, corners + shifts * 6.4)
+    corners = image_corners((640, 480))
+    return four_point_homography(corners, corners + shifts * 6.4)
 
 
 def warps(data: Path, draws: int, overlays: Path | None) -> None:
-    """Corner errors of warped pairs, against three truths."""
+    """Corner errors of warped pairs, against three kinds of truth."""
     rows = []
     for name, size in itertools.product(("msrs640", "roadscene/val"), (0.05, 0.1)):
         pairs = aligned_pairs(data, name)
-        own = {stem: agreed([reduced(ir, vi)]) for stem, ir, vi in pairs}
+        own = {stem: agreed([prepare(ir, vi)]) for stem, ir, vi in pairs}
         truths = {"set": np.eye(3)} | ({"rig": rig_of_msrs()} if name == "msrs640" else {})
         errors: dict[str, list[float]] = {"set": [], "rig": [], "own": [], "inside": []}
         times = []
@@ -228,7 +225,7 @@ def warps(data: Path, draws: int, overlays: Path | None) -> None:
 
 
 def rigs(data: Path) -> None:
-    """The pairs of msrs640 as one rig: all warped alike, registered together."""
+    """The pairs of msrs640 as one rig: all warped alike and registered together."""
     pairs, rows = aligned_pairs(data, "msrs640"), []
     for size, draw in itertools.product((0.05, 0.1), range(4)):
         shots = []
@@ -240,17 +237,17 @@ def rigs(data: Path) -> None:
             raise SystemExit("no pair of the rig was registered")
         error = corner_distance(to_corners(found.array), rig_of_msrs() @ back, found.thermal)
         rows.append([f"{size:.0%}", f"{found.pairs} of {len(pairs)}", f"{error:.2f}"])
-    table(["msrs640 as one rig, corners moved by up to", "pairs that count", "against its rig, px"], rows)
+    table(["msrs640 as one rig, corners moved by up to", "pairs used", "against its rig, px"], rows)
     print(f"median {np.median([float(row[-1]) for row in rows]):.2f}\n")
 
 
-# --- how much is borne: turns, small fields of view, contrast turned over
+# --- limits: rotation, small fields of view, inverted contrast
 
 Change = Callable[[Gray, Gray], tuple[Gray, Gray, Matrix]]  # thermal, visible, and the matrix between them
 
 
-def turned(degrees: float) -> Change:
-    """The thermal turned, and made smaller so that its corners stay."""
+def rotated(degrees: float) -> Change:
+    """Rotate the thermal, and shrink it so that its corners stay inside."""
 
     def change(ir: Gray, vi: Gray) -> tuple[Gray, Gray, Matrix]:
         width, height = size_of(ir)
@@ -260,8 +257,8 @@ def turned(degrees: float) -> Change:
     return change
 
 
-def cut(ir_share: float, vi_share: float) -> Change:
-    """Each image shows only a share of its width and height: the thermal off the middle."""
+def cropped(ir_share: float, vi_share: float) -> Change:
+    """Crop each image to a share of its width and height; the thermal off the center."""
 
     def change(ir: Gray, vi: Gray) -> tuple[Gray, Gray, Matrix]:
         (thermal, a), (visible, b) = part(ir, ir_share, (0.3, 0.7)), part(vi, vi_share, (0.5, 0.5))
@@ -280,10 +277,10 @@ def cut(ir_share: float, vi_share: float) -> Change:
 def limits(data: Path) -> None:
     """Every second pair of roadscene/val, changed in one way after the other."""
     changes: dict[str, Change] = {
-        **{f"thermal turned by {angle} degrees": turned(angle) for angle in (10, 15, 20, 25, 30)},
-        **{f"thermal shows {share:.0%} of the width": cut(share, 1) for share in (0.7, 0.5, 0.4, 0.33)},
-        **{f"visible shows {share:.0%} of the width": cut(1, share) for share in (0.7, 0.5, 0.43)},
-        "contrast of the thermal turned over": lambda ir, vi: (1 - ir, vi, np.eye(3)),
+        **{f"thermal rotated by {angle} degrees": rotated(angle) for angle in (10, 15, 20, 25, 30)},
+        **{f"thermal shows {share:.0%} of the width": cropped(share, 1) for share in (0.7, 0.5, 0.4, 0.33)},
+        **{f"visible shows {share:.0%} of the width": cropped(1, share) for share in (0.7, 0.5, 0.43)},
+        "contrast of the thermal inverted": lambda ir, vi: (1 - ir, vi, np.eye(3)),
     }
     pairs, rows = aligned_pairs(data, "roadscene/val")[::2], []
     for name, change in changes.items():
@@ -315,14 +312,14 @@ def unrelated(data: Path, count: int) -> None:
             continue
         found = register(pairs[a][1], pairs[b][2])
         accepted += found.accepted
-        scores.append((found.attempt.trust.agreement, found.attempt.trust.distinctness))
+        scores.append((found.estimate.quality.inlier_ratio, found.estimate.quality.peak_zscore))
         times.append(found.seconds)
         if found.accepted:
             print(f"accepted: thermal {pairs[a][0]} on visible {pairs[b][0]}")
-    agreement, distinctness = np.max(scores, axis=0)
+    inlier_ratio, peak_zscore = np.max(scores, axis=0)
     print(
-        f"{accepted} of {count} unrelated pairs accepted; highest agreement {agreement:.2f}, highest"
-        f" distinctness {distinctness:.2f}; median CPU {np.median(times):.2f} s\n"
+        f"{accepted} of {count} unrelated pairs accepted; highest inlier ratio {inlier_ratio:.2f}, highest"
+        f" peak z-score {peak_zscore:.2f}; median CPU {np.median(times):.2f} s\n"
     )
 
 
@@ -331,18 +328,18 @@ def drone(data: Path, overlays: Path | None) -> None:
     for name, (ir, vi) in read_pairs(data / "wisard").items():
         found = register(ir, vi)
         save(overlays, f"drone-{name}", ir, vi, found)
-        trust = found.attempt.trust
+        quality = found.estimate.quality
         rows.append(
-            [name, "yes" if found.accepted else "no", f"{trust.agreement:.2f}", f"{found.seconds:.2f}"]
+            [name, "yes" if found.accepted else "no", f"{quality.inlier_ratio:.2f}", f"{found.seconds:.2f}"]
         )
-    table(["pair", "accepted", "score", "CPU s"], rows)
+    table(["pair", "accepted", "inlier ratio", "CPU s"], rows)
 
 
 def save(overlays: Path | None, name: str, ir: Gray, vi: Gray, found: Timed) -> None:
     if overlays is None or found.matrix is None:
         return
     rig = registration_of(found.matrix, size_of(ir), size_of(vi), "homography")
-    mark = "" if found.accepted else "-refused"
+    mark = "" if found.accepted else "-rejected"
     write_image(overlays / f"{name}{mark}.jpg", overlay(ir, vi, rig))
 
 
@@ -352,7 +349,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", choices=PARTS, action="append")
-    parser.add_argument("--overlays", type=Path, help="folder for images to look at; not for publication")
+    parser.add_argument(
+        "--overlays", type=Path, help="folder for overlays, to check by eye; not for publication"
+    )
     parser.add_argument("--draws", type=int, default=2, help="random warps of each aligned pair")
     parser.add_argument("--unrelated", type=int, default=100, help="pairs of different scenes")
     options = parser.parse_args(arguments)

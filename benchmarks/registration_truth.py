@@ -1,18 +1,17 @@
-"""How far the data sets' own alignment is off, as docs/registration.md and recipes/matcher/cpu.yaml say.
+"""Errors of the data sets' own alignment, for docs/results/registration.md and recipes/matcher/cpu.yaml.
 
     python benchmarks/registration_truth.py --data ../shared/data
 
-Nothing learned takes part: blocks are compared by how edges run (the gradient's doubled angle, relative to
-the surroundings), so that the network that was trained on these sets does not judge them. A set of one rig is
-measured by groups of its pairs that vote together; RoadScene, aligned pair by pair, by each pair alone, by
-edges and by the network.
+Blocks are compared by edge orientation (the gradient's doubled angle, relative to the surroundings) and not
+by the network, which was trained on these sets. A set of one rig is measured by groups of its pairs that are
+matched together; RoadScene, aligned pair by pair, by each pair alone, by edges and by the network.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from unittest.mock import patch
 
@@ -20,12 +19,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ivfuse.fusion.register import thermal_gray, visible_gray
 from ivfuse.image.pairing import pair_folder
-from ivfuse.registration import refine
-from ivfuse.registration.estimate import Reduced, reduced
-from ivfuse.registration.geometry import corner_distance, corners_of, moved
-from ivfuse.registration.refine import Level, improve
-from ivfuse.registration.register import thermal_gray, visible_gray
+from ivfuse.registration import blocks, refine
+from ivfuse.registration.geometry import corner_distance, image_corners, transform_points
+from ivfuse.registration.prepare import PreparedPair, prepare
+from ivfuse.registration.refine import Level, refine_step
 
 Gray = NDArray[np.float32]
 Matrix = NDArray[np.float64]
@@ -54,18 +53,23 @@ def edge_features(gray: Gray, band: str) -> Gray:
     return np.stack([cv2.GaussianBlur(weight * x, (0, 0), 1.0) for x in channels]).astype(np.float32)
 
 
-def by_edges() -> AbstractContextManager[object]:
+@contextmanager
+def by_edges() -> Iterator[None]:
     """Let registration compare edges instead of the network's features."""
-    return patch.multiple(refine, describe=edge_features, SHARPNESS=12.0, FLOOR=0.05)
+    with (
+        patch.multiple(blocks, describe=edge_features, FLOOR=0.05),
+        patch.object(refine, "SHARPNESS", 12.0),
+    ):
+        yield
 
 
-def agreed(data: Sequence[Reduced]) -> Matrix:
-    """Where aligned pairs, as one rig, put the thermal, starting at where the set has it."""
-    matrix = data[0].vi_scale @ np.linalg.inv(data[0].ir_scale)
+def agreed(pairs: Sequence[PreparedPair]) -> Matrix:
+    """The transform that aligned pairs support as one rig, starting from the set's own alignment."""
+    matrix = pairs[0].vi_scale @ np.linalg.inv(pairs[0].ir_scale)
     for level in LEVELS:
-        step = improve([one.pair for one in data], matrix, level)
+        step = refine_step(pairs, matrix, level)
         matrix = matrix if step is None else step[0]
-    return data[0].full(matrix)
+    return pairs[0].to_original(matrix)
 
 
 def read_pairs(folder: Path, size: tuple[int, int] | None = None) -> dict[str, tuple[Gray, Gray]]:
@@ -81,9 +85,9 @@ def read_pairs(folder: Path, size: tuple[int, int] | None = None) -> dict[str, t
 def rig(name: str, pairs: list[tuple[Gray, Gray]]) -> None:
     size = pairs[0][0].shape[::-1]
     with by_edges():
-        matrix = agreed([reduced(*pair) for pair in pairs])
-    corners = corners_of(size)
-    shifts = 100 * (moved(matrix, corners) - corners) / size[0]
+        matrix = agreed([prepare(*pair) for pair in pairs])
+    corners = image_corners(size)
+    shifts = 100 * (transform_points(matrix, corners) - corners) / size[0]
     print(
         f"| {name} | {len(pairs)} | " + " | ".join(f"{x:+.2f}, {y:+.2f}" for x, y in shifts) + " |",
         flush=True,
@@ -97,7 +101,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    print("Where the infrared's corners belong, in % of the width to the right and down:\n")
+    print("Displacement of the infrared's corners in % of the width, to the right and down:\n")
     print("| set | pairs | upper left | upper right | lower right | lower left |\n|---|---|---|---|---|---|")
     known = {path.stem for path in (options.data / "msrs640/ir").iterdir()}
     msrs = {k: v for k, v in read_pairs(options.data / "msrs128", (320, 240)).items() if k not in known}
@@ -117,13 +121,13 @@ def main() -> None:
 
 
 def roadscene(data: Path) -> None:
-    """Three answers to one question, two by two."""
+    """Distances between the transforms of the set, of edges and of the network."""
     to_edges, to_network, between = [], [], []
     for ir, vi in read_pairs(data / "roadscene/val").values():
         size, found = ir.shape[::-1], []
         for how in (by_edges(), nullcontext()):
             with how:
-                found.append(agreed([reduced(ir, vi)]))
+                found.append(agreed([prepare(ir, vi)]))
         to_edges.append(corner_distance(found[0], np.eye(3), size))
         to_network.append(corner_distance(found[1], np.eye(3), size))
         between.append(corner_distance(*found, size))

@@ -25,6 +25,8 @@ def main() -> None:
         print(f"no folders of pairs below {data}: quality is not measured", file=sys.stderr)
     if (data.parent / "oracle" / "radiometric.csv").is_file():
         commands.append(["thermal.py", "--shared", str(data.parent)])
+    if (data / "labels").is_dir():
+        commands.append(["tasks.py", "--data", str(data), "-o", str(HERE.parent / "runs" / "tasks")])
     clips = data / "m3svd_video"
     if clips.is_dir():
         pair = [str(clips / role / "0113_1714.mp4") for role in ("ir", "vi")]

@@ -1,15 +1,15 @@
-"""Load on `ivfuse serve`: requests per second, how long they take, memory, what a killed process costs.
+"""Load test of `ivfuse serve`: throughput, latency, memory, and the cost of a killed worker.
 
-    python benchmarks/serve.py                                          # a minute, two clients, 640x480
-    python benchmarks/serve.py --seconds 1800 --clients 4 --kill 60     # half an hour, a kill each minute
+    python benchmarks/serve.py                                          # one minute, two clients, 640x480
+    python benchmarks/serve.py --seconds 1800 --clients 4 --kill 60     # half an hour, one kill per minute
     python benchmarks/serve.py --sizes 640x480 320x256 1024x768 --methods swift laplacian
 
-Starts a server of its own (`--workers`, `--queue`), renders synthetic pairs, and has clients each send one
-request after another, as PNG files, and take a PNG file back. A client that is told 429 waits.
-Times are those of the clients, sending and receiving included. "CPU ms" is processor time for an answered
-request, which other work on the machine changes little: of the server (HTTP, forms) and of its workers
-(reading, fusing, writing). Memory is resident memory as the server's own /metrics tells it. The first
-seconds, in which everything is warmed up, do not count. Clients need processor time too.
+Starts a server (`--workers`, `--queue`), renders synthetic pairs, and has each client send one request after
+another: two PNG files in, one PNG file out. A client that gets status 429 waits as long as it is told to.
+Latency is measured by the clients, transfer included. "CPU ms" is processor time per answered request, which
+other load on the machine affects little: of the server (HTTP, forms) and of its workers (decoding, fusion,
+encoding). Memory is resident memory as reported by /metrics. The first `--warm` seconds do not count.
+The clients use processor time as well.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
-class Tally:
-    """What the clients have seen: seconds of answered requests, statuses, sentences of failures."""
+class Responses:
+    """Responses that the clients got: latencies of answered requests, statuses, error messages."""
 
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -63,7 +63,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident MB at a time."""
+    """Resident memory in MB, at a time in seconds since the start."""
 
     second: float
     server: float
@@ -71,7 +71,7 @@ class Memory:
 
 
 class Server:
-    """`ivfuse serve` in a process of its own."""
+    """`ivfuse serve` as a subprocess."""
 
     def __init__(self, workers: int, queue: int) -> None:
         command = [sys.executable, "-m", "ivfuse", "serve", "--port", "0"]
@@ -106,12 +106,12 @@ class Server:
         return Memory(second, server, workers)
 
     def workers(self) -> list[int]:
-        """Process numbers of the workers."""
+        """Process IDs of the workers."""
         pid = self.process.pid
         return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def cpu(self) -> tuple[float, float]:
-        """Processor seconds of the server and of the workers that live."""
+        """Processor seconds used by the server and by its running workers."""
         return cpu_of(self.process.pid), sum(map(cpu_of, self.workers()))
 
     def close(self) -> None:
@@ -120,12 +120,13 @@ class Server:
 
 
 def cpu_of(pid: int) -> float:
+    """Processor seconds used by a process."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
 def body_of(size: str, method: str) -> bytes:
-    """A request for a pair of this size."""
+    """The body of a request with a pair of this size."""
     width, height = map(int, size.split("x"))
     scene = street_scene(height, width)
     parts = []
@@ -140,8 +141,8 @@ def body_of(size: str, method: str) -> bytes:
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
-def client(port: int, bodies: list[bytes], first: int, tally: Tally, stop: threading.Event) -> None:
-    """Send one request after another until told to stop."""
+def client(port: int, bodies: list[bytes], first: int, responses: Responses, stop: threading.Event) -> None:
+    """Send one request after another until ``stop`` is set."""
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     number = first
@@ -150,22 +151,22 @@ def client(port: int, bodies: list[bytes], first: int, tally: Tally, stop: threa
         line.request("POST", "/api/fuse", bodies[number % len(bodies)], headers)
         answer = line.getresponse()
         content = answer.read()
-        tally.add(answer.status, time.perf_counter() - started, content)
+        responses.add(answer.status, time.perf_counter() - started, content)
         if answer.status == 429:
             stop.wait(float(answer.headers["Retry-After"]))
         number += 1
     line.close()
 
 
-def watch(server: Server, seconds: float, kill: float, killed: list[float]) -> list[Memory]:
-    """Look at the memory now and then, and kill a worker now and then."""
-    begun, memory, next_kill = time.perf_counter(), [], kill
+def monitor(server: Server, seconds: float, kill: float, killed: list[float]) -> list[Memory]:
+    """Sample the memory, and kill a worker every ``kill`` seconds unless that is 0."""
+    started_at, memory, next_kill = time.perf_counter(), [], kill
     step = max(1.0, seconds / 12)
-    while (now := time.perf_counter() - begun) < seconds:
+    while (now := time.perf_counter() - started_at) < seconds:
         memory.append(server.memory(now))
-        wake = begun + min(seconds, now + step)
+        wake = started_at + min(seconds, now + step)
         while (left := wake - time.perf_counter()) > 0:
-            if kill and time.perf_counter() - begun >= next_kill:
+            if kill and time.perf_counter() - started_at >= next_kill:
                 os.kill(server.workers()[0], signal.SIGKILL)
                 killed.append(next_kill)
                 next_kill += kill
@@ -173,23 +174,27 @@ def watch(server: Server, seconds: float, kill: float, killed: list[float]) -> l
     return [*memory, server.memory(seconds)]
 
 
-def report(tally: Tally, memory: list[Memory], seconds: float, cpu: list[float], killed: list[float]) -> None:
-    done = len(tally.seconds)
-    p50, p95, p99 = np.percentile(tally.seconds, [50, 95, 99]) * 1000
-    print(f"requests      {done} answered in {seconds:.0f} s: {done / seconds:.2f} a second")
+def report(
+    responses: Responses, memory: list[Memory], seconds: float, cpu: list[float], killed: list[float]
+) -> None:
+    done = len(responses.seconds)
+    p50, p95, p99 = np.percentile(responses.seconds, [50, 95, 99]) * 1000
+    print(f"requests      {done} answered in {seconds:.0f} s: {done / seconds:.2f} per second")
     print(
-        f"ms            p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f}, longest {max(tally.seconds) * 1000:.0f}"
+        f"ms            p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f},"
+        f" longest {max(responses.seconds) * 1000:.0f}"
     )
-    if not killed:  # what a dead process has used is not told any more
+    if not killed:  # the processor time of dead processes is lost
         print(
-            f"CPU ms        server {1000 * cpu[0] / done:.1f}, workers {1000 * cpu[1] / done:.1f} a request"
+            f"CPU ms        server {1000 * cpu[0] / done:.1f}, workers {1000 * cpu[1] / done:.1f} per request"
         )
     print(
-        "statuses     ", ", ".join(f"{status}: {count}" for status, count in sorted(tally.statuses.items()))
+        "statuses     ",
+        ", ".join(f"{status}: {count}" for status, count in sorted(responses.statuses.items())),
     )
     if killed:
-        print(f"killed        {len(killed)} times; requests lost: {sum(tally.failures.values())}")
-    for sentence, count in tally.failures.items():
+        print(f"killed        {len(killed)} times; requests lost: {sum(responses.failures.values())}")
+    for sentence, count in responses.failures.items():
         print(f"  {count} x {sentence}")
     print("memory MB     second: server, workers")
     for each in memory:
@@ -201,30 +206,29 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--warm", type=float, default=10, help="seconds before anything counts")
+    parser.add_argument("--warm", type=float, default=10, help="seconds before the measurement starts")
     parser.add_argument("--clients", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--queue", type=int, default=16)
     parser.add_argument("--sizes", nargs="+", default=["640x480"])
-    parser.add_argument("--methods", nargs="+", default=[""], help="the default method if left out")
-    parser.add_argument(
-        "--kill", type=float, default=0, help="seconds after which a worker is killed, again and again"
-    )
+    parser.add_argument("--methods", nargs="+", default=[""], help="default: the default method")
+    parser.add_argument("--kill", type=float, default=0, help="kill a worker every so many seconds; 0: never")
     chosen = parser.parse_args()
     bodies = [body_of(size, method) for size in chosen.sizes for method in chosen.methods]
-    server, tally, stop, killed = Server(chosen.workers, chosen.queue), Tally(), threading.Event(), []
+    server, responses = Server(chosen.workers, chosen.queue), Responses()
+    stop, killed = threading.Event(), []
     clients = [
-        threading.Thread(target=client, args=(server.port, bodies, number, tally, stop), daemon=True)
+        threading.Thread(target=client, args=(server.port, bodies, number, responses, stop), daemon=True)
         for number in range(chosen.clients)
     ]
     try:
         for each in clients:
             each.start()
         time.sleep(chosen.warm)
-        tally.clear()
-        before, begun = server.cpu(), time.perf_counter()
-        memory = watch(server, chosen.seconds, chosen.kill, killed)
-        seconds = time.perf_counter() - begun
+        responses.clear()
+        before, started_at = server.cpu(), time.perf_counter()
+        memory = monitor(server, chosen.seconds, chosen.kill, killed)
+        seconds = time.perf_counter() - started_at
         cpu = [after - start for after, start in zip(server.cpu(), before, strict=True)]
         stop.set()
         for each in clients:
@@ -233,7 +237,7 @@ def main() -> None:
             f"{chosen.clients} clients, {chosen.workers} workers, queue {chosen.queue};"
             f" {' '.join(chosen.sizes)}; {' '.join(chosen.methods) or 'default method'}\n"
         )
-        report(tally, memory, seconds, cpu, killed)
+        report(responses, memory, seconds, cpu, killed)
     finally:
         server.close()
 

@@ -20,7 +20,7 @@ from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import pair_folder
 from ivfuse.image.read import read_thermal, read_visible
-from ivfuse.registration.parallax import find_shift
+from ivfuse.registration.camera import estimate_parallax
 from ivfuse.synthetic.street import street_scene
 from ivfuse.thermal.formats.flir_jpeg import read_flir
 from ivfuse.thermal.read import ThermalOptions
@@ -69,7 +69,7 @@ def shifts(shared: Path, repeats: int) -> None:
                 size = (width - 2 * edge, height - 2 * edge)
                 moved = cv2.warpAffine(ir, move, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
                 started = time.process_time()
-                found = find_shift(np.asarray(moved, np.float32), vi[edge:-edge, edge:-edge])
+                found = estimate_parallax(np.asarray(moved, np.float32), vi[edge:-edge, edge:-edge])
                 spent += time.process_time() - started
                 asked += 1
                 if found is not None:

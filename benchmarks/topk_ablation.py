@@ -26,12 +26,14 @@ import numpy as np
 import torch
 import yaml
 
-from ivfuse.metrics.evaluate import EIGHT, evaluate_arrays, mean_ranks
+from ivfuse.metrics.evaluate import DEFAULT_METRICS, evaluate_arrays, mean_ranks
 from ivfuse.training.checkpoint import load_model, replace_text
 from ivfuse.training.pairs import load_set
 from ivfuse.training.recipe import PairSet, Recipe
 from ivfuse.training.trainer import train
 from ivfuse.training.validation import run
+
+NAMES = DEFAULT_METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS = {
@@ -70,8 +72,8 @@ def judge(weights: Path, data: Path, sets: list[str]) -> Scores:
     for name in sets:
         rows = []
         for pair in load_set(data, PairSet(path=name)):
-            rows.append(evaluate_arrays(run(net, *pair.as_float()), pair.ir, pair.vi, EIGHT))
-        scores[name] = {m: float(np.nanmean([row[m] for row in rows])) for m in EIGHT}
+            rows.append(evaluate_arrays(run(net, *pair.as_float()), pair.ir, pair.vi, NAMES))
+        scores[name] = {m: float(np.nanmean([row[m] for row in rows])) for m in NAMES}
     return scores
 
 
@@ -90,14 +92,17 @@ def finished(recipe: Recipe, data: Path, out: Path, sets: list[str]) -> Scores:
 def markdown(results: dict[str, list[Scores]], name: str) -> str:
     """The table of one set: mean over seeds, and how far the seeds lie apart."""
     table = {
-        config: {m: float(np.mean([r[name][m] for r in runs])) for m in EIGHT}
+        config: {m: float(np.mean([r[name][m] for r in runs])) for m in NAMES}
         for config, runs in results.items()
     }
     ranks = mean_ranks(table)
-    lines = [f"| {name} | seeds | {' | '.join(EIGHT)} | mean rank |", "|" + "---|" * (len(EIGHT) + 3)]
+    lines = [
+        f"| {name} | seeds | {' | '.join(NAMES)} | mean rank |",
+        "|" + "---|" * (len(NAMES) + 3),
+    ]
     for config, row in table.items():
-        spread = {m: np.ptp([r[name][m] for r in results[config]]) for m in EIGHT}
-        cells = [f"{row[m]:.3f} ({spread[m]:.3f})" for m in EIGHT]
+        spread = {m: np.ptp([r[name][m] for r in results[config]]) for m in NAMES}
+        cells = [f"{row[m]:.3f} ({spread[m]:.3f})" for m in NAMES]
         lines.append(f"| {config} | {len(results[config])} | {' | '.join(cells)} | {ranks[config]:.2f} |")
     return "\n".join(lines)
 

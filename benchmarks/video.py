@@ -1,13 +1,13 @@
-"""Frames per second of `ivfuse video`, end to end: decode two clips, fuse in color, encode to H.264 (.mp4).
+"""Speed of `ivfuse video`, end to end: decode two clips, fuse in color, encode to H.264 (.mp4).
 
     python benchmarks/video.py DATA/m3svd_video/ir/CLIP.mp4 DATA/m3svd_video/vi/CLIP.mp4 [--runs 3]
 
-Two kinds of runs. "fps": all threads as `ivfuse video` has them, the best of some runs, because other work
-on a shared machine only takes away. "CPU ms": processor time of the whole process for a frame in these
-runs, which other work changes little; two quiet cores give up to 2000 / CPU ms frames a second, as far as
-the parts overlap. The parts are from a run in which each codec has one thread, so that its time is counted
-where it belongs; the method's part is what the others leave of the whole. Methods are warm, files come from
-and go to the disk.
+"fps" and "CPU ms per frame" come from runs with the threads of `ivfuse video`. fps is the best of several
+runs, because other load on the machine only slows a run down. CPU ms is the processor time of the whole
+process, which other load changes little; two idle cores reach up to 2000 / CPU ms frames per second, as far
+as the parts overlap. The times of the parts come from a run with one thread per codec, so that the time of a
+codec is counted in its own thread; the method's part is what remains of the total. Methods are warmed up
+first; files are read from and written to disk.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ import numpy as np
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import list_methods
 from ivfuse.video.fuse import FrameFuser, VideoSummary, fuse_video
-from ivfuse.video.source import open_source
-from ivfuse.video.writer import Coding, FileSink
+from ivfuse.video.open import open_source
+from ivfuse.video.writer import EncoderOptions, VideoFileWriter
 
 
 @dataclass(frozen=True)
 class Row:
-    """Frames per second, and milliseconds of processor time for a frame: in all, and of each part."""
+    """Frames per second, and milliseconds of processor time per frame: in total, and of each part."""
 
     method: str
     fps: float
@@ -41,42 +41,43 @@ class Row:
 
 
 def run(fuser: Fuser, ir: str, vi: str, seconds: float, threads: int) -> tuple[VideoSummary, float]:
-    """One run, ended after some seconds; its summary and processor seconds of the process."""
+    """Fuse for some seconds; returns the summary and the processor seconds of the process."""
     sources = open_source(ir, "ir", threads=threads), open_source(vi, "vi", threads=threads)
     stop = threading.Event()
-    begun = time.perf_counter()
+    started = time.perf_counter()
 
-    def end(frame: object) -> None:
-        if time.perf_counter() - begun > seconds:
+    def stop_in_time(frame: object) -> None:
+        if time.perf_counter() - started > seconds:
             stop.set()
 
     with tempfile.TemporaryDirectory() as folder:
-        sink = FileSink(Path(folder) / "out.mp4", sources[1].info.rate, Coding(threads=threads))
+        out = Path(folder) / "out.mp4"
+        writer = VideoFileWriter(out, sources[1].info.rate, EncoderOptions(threads=threads))
         cpu = time.process_time()
-        summary = fuse_video(FrameFuser(fuser), *sources, sink, on_frame=end, stop=stop)
+        summary = fuse_video(FrameFuser(fuser), *sources, writer, on_frame=stop_in_time, stop=stop)
         return summary, time.process_time() - cpu
 
 
 def measure(method: str, ir: str, vi: str, runs: int, seconds: float) -> Row:
-    """A method's row of the table."""
+    """Measure one method."""
     fuser = Fuser(method)
     info = open_source(vi, "vi").info
-    warm = np.random.default_rng(0).random((info.height, info.width), dtype=np.float32)
-    fuser.fuse_luma(warm, warm)
-    found = [run(fuser, ir, vi, seconds, threads=0) for _ in range(runs)]
-    fps = max(summary.frames / summary.seconds for summary, _ in found)
-    cpu = min(cpu / summary.frames for summary, cpu in found)
-    summary, whole = run(fuser, ir, vi, seconds, threads=1)
+    noise = np.random.default_rng(0).random((info.height, info.width), dtype=np.float32)
+    fuser.fuse_luma(noise, noise)  # warm up
+    results = [run(fuser, ir, vi, seconds, threads=0) for _ in range(runs)]
+    fps = max(summary.frames / summary.seconds for summary, _ in results)
+    cpu = min(cpu / summary.frames for summary, cpu in results)
+    summary, total = run(fuser, ir, vi, seconds, threads=1)
     parts = {name: cost / summary.frames * 1e3 for name, cost in summary.cpu.items()}
-    # The threads of a runtime are not those that are measured.
-    parts["method"] = whole / summary.frames * 1e3 - sum(v for name, v in parts.items() if name != "method")
+    # A runtime computes in threads of its own, which the summary does not measure.
+    parts["method"] = total / summary.frames * 1e3 - sum(v for name, v in parts.items() if name != "method")
     return Row(method, fps, cpu * 1e3, parts)
 
 
 def markdown(rows: list[Row]) -> str:
     """The table, fastest method first."""
     lines = [
-        "| method | fps | CPU ms per frame | decode both | luma, window, size | method | color | encode |",
+        "| method | fps | CPU ms per frame | decode both | luma, gain, resize | method | color | encode |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in sorted(rows, key=lambda row: row.cpu):
@@ -94,9 +95,9 @@ def main() -> None:
     )
     parser.add_argument("ir", help="thermal clip")
     parser.add_argument("vi", help="visible clip")
-    parser.add_argument("--methods", default="all", help="names with commas between, or all")
+    parser.add_argument("--methods", default="all", help="comma-separated names, or all")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10, help="after which a run is ended")
+    parser.add_argument("--seconds", type=float, default=10, help="maximum duration of a run")
     args = parser.parse_args()
     info = open_source(args.vi, "vi").info
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 
 import ivfuse
+from ivfuse.benchmark.tasks.detector_outputs import OUTPUT_FORMATS
+from ivfuse.benchmark.tasks.export import WRITERS
+from ivfuse.benchmark.tasks.label_maps import LABEL_SETS
 from ivfuse.fusion.registry import list_methods
 from ivfuse.image.pairing import IR_WORDS, VI_WORDS
 from ivfuse.metrics import METRICS
+from ivfuse.synthetic.degrade import DEGRADATIONS
 from ivfuse.thermal.colormaps import colormap_names
 from ivfuse.thermal.formats.registry import thermal_formats
 
@@ -84,3 +88,8 @@ def test_every_thermal_format_has_its_place_in_the_guide(name: str) -> None:
 @pytest.mark.parametrize("word", [*IR_WORDS, *VI_WORDS])
 def test_every_word_of_a_modality_has_its_place_in_the_guide(word: str) -> None:
     assert word in _text("docs/images.md", "README.md")
+
+
+@pytest.mark.parametrize("name", [*DEGRADATIONS, *OUTPUT_FORMATS, *LABEL_SETS, *WRITERS])
+def test_every_degradation_and_format_of_a_task_has_its_place_in_the_guide(name: str) -> None:
+    assert f"`{name}`" in _text("docs/tasks.md") or f"--export-detection {name}" in _text("docs/tasks.md")

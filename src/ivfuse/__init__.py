@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     )
     from ivfuse.fusion.options import FuseOptions
     from ivfuse.fusion.pipeline import Fuser, fuse
+    from ivfuse.fusion.register import register
     from ivfuse.fusion.registry import list_methods
     from ivfuse.metrics import evaluate_arrays as evaluate
     from ivfuse.metrics import list_metrics
-    from ivfuse.registration.register import register
     from ivfuse.registration.transform import Registration, load_rig
     from ivfuse.thermal.read import Thermal, ThermalOptions, read_thermal
     from ivfuse.thermal.render import RenderOptions
@@ -59,7 +59,7 @@ _HOMES = {
     "load_rig": "ivfuse.registration.transform",
     "metrics": "ivfuse.metrics:",
     "read_thermal": "ivfuse.thermal.read",
-    "register": "ivfuse.registration.register",
+    "register": "ivfuse.fusion.register",
 }
 
 __all__ = [  # noqa: RUF022  (errors together)

@@ -31,7 +31,7 @@ class IvfuseError(Exception):
 
     Args:
         message: the whole sentence, where ``found`` and ``expected`` do not say it.
-        field: the parameter that the error is about, by its name in the API.
+        field: the parameter that the error is about, by its name in the API, or the file.
         found: what was given; a string is quoted as it is.
         expected: what can be given instead. May name other fields in braces, as in ``a file, or {scale}``.
         hint: what may help; may name fields in braces.
@@ -70,7 +70,7 @@ class IvfuseError(Exception):
             parts.append(f"expected {fill_fields(self.expected, spell)}")
         text = ", ".join(parts)
         if self.field is not None:
-            text = f"{spell(self.field)}: {text}"
+            text = f"{spell(self.field) if self.field.isidentifier() else self.field}: {text}"
         if self.hint is not None:
             text += f"; {fill_fields(self.hint, spell)}"
         return " ".join(text.split())

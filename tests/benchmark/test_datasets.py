@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ivfuse.benchmark.datasets import check_set, get_set, known_sets, open_set
-from ivfuse.benchmark.published import comparable, published_rows, quotes_for
+from ivfuse.benchmark.published import TASK_MEASURES, comparable, published_rows, quotes_for
 from ivfuse.errors import InputError, UnknownNameError
 from ivfuse.image.write import write_image
 from ivfuse.metrics import CONVENTIONS, METRICS
@@ -94,12 +94,23 @@ def test_a_folder_without_pairs_is_an_error(tmp_path: Path) -> None:
 
 def test_every_published_row_is_well_formed() -> None:
     rows = published_rows()
-    assert len(rows) == 29
+    assert len(rows) == 36
     for row in rows:
         assert row.set in known_sets()
-        assert set(row.values) <= set(METRICS)
+        assert set(row.values) <= {*METRICS, *TASK_MEASURES}
         assert row.source.convention in {*CONVENTIONS, "unknown"}
         assert row.source.text
+    compared = [row for row in rows if row.source.id == "crossfuse-cam-compared"]
+    assert {(row.set, row.condition): list(row.values.values()) for row in compared} == {
+        ("roadscene", ""): [0.58],
+        ("llvip", ""): [6.47],
+        ("m3fd", ""): [0.473],
+        ("awmm-100k", "rain"): [0.4057],
+        ("awmm-100k", "snow"): [0.4090],
+        ("awmm-100k", "haze"): [0.4542],
+        ("msrs", ""): [0.9804],
+    }
+    assert all("unknown" in row.protocol for row in compared if row.protocol)
     maefuse = {row.set: row.values for row in rows if row.method == "MaeFuse"}
     assert maefuse["tno"] == {"EN": 6.978, "CC": 0.576, "SCD": 1.730}
     assert maefuse["llvip"] == {"EN": 7.362, "CC": 0.672, "SCD": 1.590}

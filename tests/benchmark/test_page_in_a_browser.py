@@ -85,8 +85,8 @@ def test_a_reader_uses_the_page(finished: Done, tmp_path: Path) -> None:
     said = used(finished, tmp_path, AFTER)
     assert said["errors"] == []
     assert said["named"] == ["s1", "s2", "s3"]
-    values = finished.results.boards[0].values["average"]["EN"]
-    rising = [finished.results.boards[0].pairs[index] for index in values.argsort()]
+    values = finished.results.leaderboards[0].values["average"]["EN"]
+    rising = [finished.results.leaderboards[0].pairs[index] for index in values.argsort()]
     assert said["worst"] == rising
     assert said["best"] == rising[::-1]
     assert said["cut"] == "inset(0px 0px 0px 20%)"

@@ -87,7 +87,7 @@ def test_scores_in_the_gallery_are_those_of_the_boards(finished: Done) -> None:
     assert names[0] == "EN (default)"
     last = names.index("Qabf (cddfuse)")
     assert names[last + 1 :] == list(finished.plan.seeing)
-    board = finished.results.boards[1]
+    board = finished.results.leaderboards[1]
     for index, pair in enumerate(data["sets"][0]["pairs"]):
         for method, shown in zip(data["methods"], pair["methods"], strict=True):
             value = board.values[method]["Qabf"][index]
@@ -106,9 +106,9 @@ def test_the_summary_says_who_wins_and_what_is_missing(finished: Done) -> None:
 
 def test_every_board_has_its_plots(finished: Done) -> None:
     labels = Page(finished.page).labels
-    assert labels.count("Mean ranks and the critical difference") == 2
-    assert labels.count("EN per image, a box for each method") == 2
-    assert labels.count("Means of streets, from worst to best method") == 2
+    assert labels.count("Critical difference diagram of the mean ranks") == 2
+    assert labels.count("Box plots of EN per image, by method") == 2
+    assert labels.count("Radar chart of the means on streets, scaled from the worst to the best method") == 2
     assert labels.count("Mean rank against seconds per image") == 1
 
 
@@ -142,14 +142,14 @@ def test_fifty_pairs_with_twelve_methods_stay_below_thirty_megabytes() -> None:
 
 
 def test_tables_mark_best_and_second(finished: Done) -> None:
-    board = finished.results.boards[0]
+    board = finished.results.leaderboards[0]
     rows = {
         line.split("|")[1].strip(): line
         for line in markdown(finished.results).splitlines()
         if "|" in line[:1]
     }
     first, second = board.best["EN"][:2]
-    means = {name: board.spreads[name]["EN"].mean for name in ("average", "maximum")}
+    means = {name: board.summaries[name]["EN"].mean for name in ("average", "maximum")}
     assert first == max(means, key=lambda name: means[name])
     board_rows = markdown(finished.results).split("###")[1]
     line = {
@@ -169,7 +169,7 @@ def test_csv_and_json_hold_full_numbers(finished: Done) -> None:
     folder = finished.plan.out / "tables"
     images = list(csv.DictReader((folder / "images.csv").open()))
     assert len(images) == 2 * 3 * 3
-    board = finished.results.boards[0]
+    board = finished.results.leaderboards[0]
     cell = next(row for row in images if row["method"] == "average" and row["pair"] == "s2")
     assert float(cell["EN"]) == board.values["average"]["EN"][1]
     assert next(row for row in images if row["method"] == "other" and row["pair"] == "s1")["EN"] == ""
@@ -194,9 +194,9 @@ def test_a_value_that_a_metric_lacks_is_counted_apart_from_failures(
     for name in ("s1", "s2"):
         Image.fromarray(np.full((48, 64), 90, np.uint8)).save(folder / f"{name}.png")
     done = benchmark([data], tmp_path / "report", "average", metrics="CC,EN", fused=[f"flat={folder}"])
-    board = done.results.boards[0]
+    board = done.results.leaderboards[0]
     assert board.failed["flat"] == 0
-    assert board.spreads["flat"]["CC"].count == 0
+    assert board.summaries["flat"]["CC"].count == 0
     assert sum(board.reasons["flat"]["CC"].values()) == 2
     assert board.by_metric["CC"].ranks == {"average": 1, "flat": 2}
     assert "2 without a value" in done.page

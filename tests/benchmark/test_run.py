@@ -19,7 +19,7 @@ import pytest
 
 import ivfuse
 from ivfuse.benchmark.datasets import open_sets
-from ivfuse.benchmark.plan import make_plan
+from ivfuse.benchmark.plan import make_plan, method_entries
 from ivfuse.errors import InputError, UnknownNameError, UsageError
 from ivfuse.runtime.processes import Worker, ask_all
 
@@ -35,7 +35,7 @@ def levels(path: Path) -> np.ndarray:
 
 def test_scores_are_those_of_the_library(finished: Done) -> None:
     plan = finished.plan
-    for board in finished.results.boards:
+    for board in finished.results.leaderboards:
         for index, pair in enumerate(plan.sets[0].pairs):
             fused = levels(plan.out / "fused" / "streets" / "average" / f"{pair.name}.png")
             expected = ivfuse.evaluate(
@@ -68,9 +68,9 @@ def test_missing_and_mis_sized_images_are_listed_and_counted(finished: Done) -> 
         ("other", "s1"): ("missing", "no fused image"),
         ("other", "s3"): ("score", "mis-sized: 30x20, expected 64x48"),
     }
-    for board in finished.results.boards:
+    for board in finished.results.leaderboards:
         assert board.failed == {"average": 0, "maximum": 0, "other": 2}
-        assert board.spreads["other"]["EN"].count == 1
+        assert board.summaries["other"]["EN"].count == 1
         assert board.methods[-1] == "other"
         assert board.best["EN"][-1] == "other"
 
@@ -95,7 +95,7 @@ def test_only_what_changed_is_done_anew(benchmark: Benchmark, data: Path, tmp_pa
     assert again.outcome.reused["fuse"] == 2  # s2 average, s3 maximum
     assert not again.outcome.problems
     fresh = benchmark([data], tmp_path / "fresh")
-    for board, other in zip(again.results.boards, fresh.results.boards, strict=True):
+    for board, other in zip(again.results.leaderboards, fresh.results.leaderboards, strict=True):
         for method in board.values:
             assert board.values[method]["SCD"] == pytest.approx(other.values[method]["SCD"], nan_ok=True)
 
@@ -104,7 +104,7 @@ def test_further_metrics_and_methods_are_added(benchmark: Benchmark, data: Path,
     benchmark([data], tmp_path / "report", "average", metrics="EN")
     more = benchmark([data], tmp_path / "report", "average,maximum", metrics="EN,SD")
     assert more.outcome.reused["fuse"] == 3
-    assert all(np.isfinite(more.results.boards[0].values["average"][name]).all() for name in ("EN", "SD"))
+    assert all(np.isfinite(more.results.leaderboards[0].values["average"][x]).all() for x in ("EN", "SD"))
 
 
 def test_a_bad_pair_fails_for_every_method_and_the_others_go_on(
@@ -138,12 +138,12 @@ def test_other_weights_or_threads_are_another_method(
     monkeypatch.setenv("IVFUSE_WEIGHTS", str(tmp_path / "weights"))
     learned(tmp_path / "weights", graph("Max"))
     first = benchmark([data], tmp_path / "report", "trial,maximum", metrics="EN")
-    board = first.results.boards[0]
+    board = first.results.leaderboards[0]
     assert board.values["trial"]["EN"] == pytest.approx(board.values["maximum"]["EN"], abs=0.01)
     learned(tmp_path / "weights", graph("Min"))
     second = benchmark([data], tmp_path / "report", "trial,maximum", metrics="EN")
     assert second.outcome.reused["fuse"] == 3
-    assert (second.results.boards[0].values["trial"]["EN"] != board.values["trial"]["EN"]).all()
+    assert (second.results.leaderboards[0].values["trial"]["EN"] != board.values["trial"]["EN"]).all()
     third = benchmark([data], tmp_path / "report", "trial,maximum", metrics="EN", threads=1)
     assert third.outcome.reused["fuse"] == 0
 
@@ -218,8 +218,8 @@ def test_brought_results_of_several_sets_lie_in_folders_of_their_names(tmp_path:
     bring(tmp_path / "other" / "one", sets[0])
     plan = make_plan(sets, tmp_path / "report", "none", fused=[f"other={tmp_path / 'other'}"])
     (entry,) = plan.entries
-    assert entry.brought is not None
-    assert {name: sorted(found) for name, found in entry.brought.items()} == {"one": ["s1", "s2"], "two": []}
+    assert entry.external is not None
+    assert {name: sorted(found) for name, found in entry.external.items()} == {"one": ["s1", "s2"], "two": []}
     assert entry.unmatched is not None
     assert entry.unmatched["two"] == ("no folder two/ in other/",)
 
@@ -237,7 +237,7 @@ def test_left_over_results_are_named(data: Path, tmp_path: Path) -> None:
         ({"methods": "averag"}, UnknownNameError, "average"),
         ({"methods": "none"}, UsageError, "no method"),
         ({"metrics": "ENN"}, UnknownNameError, "EN"),
-        ({"metrics": " , "}, UsageError, "names no metric"),
+        ({"metrics": " , "}, UsageError, "expected names of metrics"),
         ({"conventions": ["tangg"]}, UnknownNameError, "tang"),
         ({"fused": ["nothing"]}, UsageError, "NAME=DIR"),
         ({"fused": ["../x=."]}, UsageError, "NAME=DIR"),
@@ -280,3 +280,15 @@ def test_a_handler_that_cannot_be_made_fails_every_request() -> None:
     assert "SyntaxError" in worker.ask(1).failure
     assert "SyntaxError" in worker.ask(2).failure
     worker.close()
+
+
+def test_a_graph_that_is_in_no_manifest_is_a_method_by_its_stem(tmp_path: Path) -> None:
+    graph = tmp_path / "mine.onnx"
+    graph.write_bytes(b"a graph")
+    average, mine = method_entries(f"average, {graph}")
+    assert (average.name, average.method) == ("average", None)
+    assert (mine.name, mine.method) == ("mine", str(graph))
+    graph.write_bytes(b"another graph")
+    assert method_entries(str(graph))[0].version != mine.version
+    with pytest.raises(InputError, match=r"absent\.onnx: no such file"):
+        method_entries(str(tmp_path / "absent.onnx"))

@@ -13,7 +13,7 @@ import pytest
 
 from ivfuse.benchmark.report.outlines import OutlineJob, outlines
 from ivfuse.benchmark.seeing import column, weights
-from ivfuse.benchmark.statistics import spread
+from ivfuse.benchmark.statistics import summarize
 from ivfuse.metrics import SEEING
 
 from .conftest import Done, carry_out
@@ -52,25 +52,25 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Done:
 
 def test_shares_are_over_all_targets_of_the_set(seen: Done) -> None:
     (table,) = seen.results.seeing
-    lost = {method: table.spreads[method]["targets_lost"] for method in table.spreads}
+    lost = {method: table.summaries[method]["targets_lost"] for method in table.summaries}
     assert {name: each.mean for name, each in lost.items()} == {"maximum": 0, "visible": 1, "half": 0.75}
     assert {(each.items, each.count) for each in lost.values()} == {(4, 2)}
-    assert table.spreads["half"]["targets_seen"].mean == 0.25
+    assert table.summaries["half"]["targets_seen"].mean == 0.25
     assert seen.results.targets_lost("half") == 0.75
 
 
 def test_naturalness_is_a_mean_over_images_and_says_why_there_is_none(seen: Done) -> None:
     (table,) = seen.results.seeing
-    assert table.spreads["visible"]["tone_correlation"].mean == pytest.approx(1)
-    assert table.spreads["visible"]["tone_correlation"].count == 3
-    assert table.spreads["maximum"]["hue_change"].count == 0
+    assert table.summaries["visible"]["tone_correlation"].mean == pytest.approx(1)
+    assert table.summaries["visible"]["tone_correlation"].count == 3
+    assert table.summaries["maximum"]["hue_change"].count == 0
     assert table.reasons["hue_change"].most_common() == [
         ("the visible is gray: it has no color that could change", 3)
     ]
 
 
 def test_ranks_follow_from_the_metrics_asked_for_alone(seen: Done) -> None:
-    (board,) = seen.results.boards
+    (board,) = seen.results.leaderboards
     assert set(board.best) == {"EN", "SD"}
     assert set(board.values["half"]) == {"EN", "SD"}
 
@@ -100,7 +100,7 @@ def test_a_second_run_keeps_the_counts(seen: Done) -> None:
         metrics="EN,SD",
     )
     assert again.outcome.reused["score"] == 3
-    assert again.results.seeing[0].spreads["half"] == seen.results.seeing[0].spreads["half"]
+    assert again.results.seeing[0].summaries["half"] == seen.results.seeing[0].summaries["half"]
 
 
 def test_targets_among_the_ranked_metrics_are_over_targets_too(
@@ -108,8 +108,8 @@ def test_targets_among_the_ranked_metrics_are_over_targets_too(
 ) -> None:
     brought = [f"half={tmp_path / 'half'}"]
     done = benchmark([streets(tmp_path)], tmp_path / "report", "maximum", fused=brought, metrics="targets,EN")
-    (board,) = done.results.boards
-    assert board.spreads["half"]["targets_lost"].mean == 0.75
+    (board,) = done.results.leaderboards
+    assert board.summaries["half"]["targets_lost"].mean == 0.75
     assert board.best["targets_lost"] == ["maximum", "half"]
 
 
@@ -144,7 +144,7 @@ def test_the_interval_of_a_share_holds_it_and_a_value_without_targets_counts_not
         {"values": {"targets_lost": share}, "counts": {"targets_lost": count}}
         for share, count in ((0.5, 2), (0.0, 10), (1.0, 1), (None, 0))
     ]
-    found = spread(column([*rows, None], "targets_lost"), 0, weights([*rows, None], "targets_lost"))
+    found = summarize(column([*rows, None], "targets_lost"), 0, weights([*rows, None], "targets_lost"))
     assert (found.mean, found.items, found.count) == (pytest.approx(2 / 13), 13, 3)
     assert 0 <= found.low < found.mean < found.high <= 1
     assert np.isnan(found.sd)

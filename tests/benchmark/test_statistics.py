@@ -50,6 +50,15 @@ def test_the_normal_approximation_continues_the_counted_values(monkeypatch: pyte
     assert near.p == pytest.approx(exact.p, abs=0.003)  # the error of the approximation at 40 pairs
 
 
+def test_the_normal_approximation_corrects_for_continuity() -> None:
+    differences = np.arange(1, 61) * np.where(np.arange(60) < 20, -1.0, 1.0)
+    smaller_sum, mean, variance = 20 * 21 / 2, 60 * 61 / 4, 60 * 61 * 121 / 24
+    z = (mean - smaller_sum - 0.5) / math.sqrt(variance)
+    found = statistics.wilcoxon(differences, np.zeros(60))
+    assert not found.exact
+    assert found.p == pytest.approx(math.erfc(z / math.sqrt(2)), rel=1e-9)
+
+
 def test_holm_by_hand() -> None:
     assert statistics.holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx(
         {"a": 0.03, "b": 0.06, "c": 0.06}
@@ -64,7 +73,7 @@ def test_tied_values_share_their_ranks() -> None:
     ("groups", "q"), [(2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728), (8, 3.031), (10, 3.164)]
 )
 def test_critical_values_are_those_of_demsars_table(groups: int, q: float) -> None:
-    assert statistics.studentised_range(groups, 0.05) / math.sqrt(2) == pytest.approx(
+    assert statistics.studentized_range(groups, 0.05) / math.sqrt(2) == pytest.approx(
         q, abs=1e-3
     )  # the table cuts off digits
 
@@ -108,8 +117,8 @@ def test_the_bootstrap_is_repeatable_and_near_the_textbook_interval() -> None:
 
 
 def test_a_spread_counts_what_it_describes() -> None:
-    spread = statistics.spread([1.0, math.nan, 3.0])
+    spread = statistics.summarize([1.0, math.nan, 3.0])
     assert (spread.count, spread.mean) == (2, 2)
     assert spread.sd == pytest.approx(math.sqrt(2))
-    assert statistics.spread([math.nan]).count == 0
-    assert math.isnan(statistics.spread([4.0]).sd)
+    assert statistics.summarize([math.nan]).count == 0
+    assert math.isnan(statistics.summarize([4.0]).sd)

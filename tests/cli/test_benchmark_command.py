@@ -38,7 +38,7 @@ def test_a_benchmark_writes_tables_and_a_report(ivfuse_cli: Cli, roads: Path, tm
     assert names == {*tables, "results.json"}
     assert not list(out.rglob("*.part"))
     again = ivfuse_cli("benchmark", "--data", roads, "--methods", "average,maximum", "-o", out, "--jobs", 1)
-    assert "4 fused images were there already" in again.err
+    assert "4 fused images were reused" in again.err
     assert again.out == said.out
 
 
@@ -53,7 +53,7 @@ def test_brought_results_that_are_missing_end_with_one(ivfuse_cli: Cli, roads: P
     assert said.err == "missing: roads, theirs, x2: no fused image\n"
     report = json.loads(said.out)
     assert report["conventions"] == ["cddfuse"]
-    assert report["methods"][0]["brought"] is True
+    assert report["methods"][0]["external"] is True
     assert report["methods"][0]["failed"] == 1
     assert report["boards"][0]["methods"]["theirs"]["metrics"]["EN"]["count"] == 1
 
@@ -102,7 +102,7 @@ def test_progress_tells_the_time_left_by_what_was_done(capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.2, "1 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h")])
 def test_durations(seconds: float, said: str) -> None:
-    assert benchmark_report.duration(seconds) == said
+    assert benchmark_report.format_duration(seconds) == said
 
 
 def test_data_sets_are_listed_with_their_terms(ivfuse_cli: Cli) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import ivfuse
-from ivfuse.metrics import CONVENTIONS, EIGHT, METRICS, folder
+from ivfuse.metrics import CONVENTIONS, DEFAULT_METRICS, METRICS, folder
 
 Cli = Callable[..., Any]
 MakePair = Callable[..., tuple[Path, Path]]
@@ -58,7 +58,7 @@ def test_three_files_give_the_values_of_the_library(ivfuse_cli: Cli, triple: tup
     said = ivfuse_cli("eval", *triple)
     assert said.code == 0, said.err
     assert "convention default" in said.out
-    for name, value in expected(*triple, metrics=EIGHT).items():
+    for name, value in expected(*triple, metrics=DEFAULT_METRICS).items():
         assert re.search(rf"^{name} +(higher|lower) +{value:.4f}$", said.out, re.MULTILINE), said.out
 
 

@@ -62,7 +62,7 @@ def test_a_folder_becomes_one_rig_and_names_what_does_not_count(
     assert said.code == 0, said.err
     told = json.loads(said.out)
     assert told["rig"] == str(tmp_path / "rig.json")
-    assert [pair["counts"] for pair in told["pairs"]] == [True, True, False]
+    assert [pair["used"] for pair in told["pairs"]] == [True, True, False]
     assert "flat" in told["pairs"][2]["reason"]
     assert load_rig(tmp_path / "rig.json").pairs == 2
 
@@ -84,7 +84,7 @@ def test_points_are_the_way_out(ivfuse_cli: Cli, rig_folder: Path, tmp_path: Pat
     pair = rig_folder / "ir" / "c.png", rig_folder / "vi" / "c.png"
     said = ivfuse_cli("register", *pair, "-o", tmp_path / "rig.json", "--points", tmp_path / "p.csv")
     assert said.code == 0, said.err
-    assert "by points, off by 0.00 pixels" in said.out
+    assert "from points, residual 0.00 pixels" in said.out
     said = ivfuse_cli(
         "fuse", *pair, "-o", tmp_path / "f.png", "--method", "average", "--points", tmp_path / "p.csv"
     )

@@ -10,7 +10,7 @@ import pytest
 from ivfuse.errors import InputError, ShapeError, UnknownNameError
 from ivfuse.metrics import (
     CONVENTIONS,
-    EIGHT,
+    DEFAULT_METRICS,
     METRICS,
     evaluate_arrays,
     get_convention,
@@ -31,7 +31,7 @@ def color(scene) -> tuple[np.ndarray, np.ndarray]:
 def test_the_metrics_asked_for_come_back_in_that_order(scene) -> None:
     assert list(evaluate_arrays(scene.fused, scene.ir, scene.vi, ["SSIM", "EN"])) == ["SSIM", "EN"]
     assert list(evaluate_arrays(scene.fused, scene.ir, scene.vi)) == list(METRICS)
-    assert set(EIGHT) <= METRICS.keys()
+    assert set(DEFAULT_METRICS) <= METRICS.keys()
 
 
 def test_floats_are_rounded_to_eight_bit_first(scene, same) -> None:
@@ -68,7 +68,7 @@ def test_an_array_that_is_no_image_is_refused(scene) -> None:
 def test_a_image_with_nan_has_no_value_and_says_so(scene) -> None:
     broken = scene.fused / 255.0
     broken[3, 4:6] = math.nan, math.inf
-    found = score_many({"good": scene.fused, "bad": broken}, scene.ir, scene.vi, EIGHT)
+    found = score_many({"good": scene.fused, "bad": broken}, scene.ir, scene.vi, DEFAULT_METRICS)
     assert all(math.isnan(number) for number in found["bad"].values.values())
     assert found["bad"].reasons["EN"] == "bad holds 2 values that are not finite"
     assert not found["good"].reasons
@@ -78,10 +78,10 @@ def test_a_image_with_nan_has_no_value_and_says_so(scene) -> None:
 
 def test_several_fused_images_score_as_each_alone(scene) -> None:
     fused = {"one": scene.fused, "two": scene.degraded, "three": scene.ir}
-    together = score_many(fused, scene.ir, scene.vi, EIGHT)
+    together = score_many(fused, scene.ir, scene.vi, DEFAULT_METRICS)
     for label, image in fused.items():
         assert together[label].values == pytest.approx(
-            evaluate_arrays(image, scene.ir, scene.vi, EIGHT), rel=0, nan_ok=True
+            evaluate_arrays(image, scene.ir, scene.vi, DEFAULT_METRICS), rel=0, nan_ok=True
         )
 
 
@@ -97,8 +97,8 @@ def test_color_is_scored_on_the_gray_that_the_convention_names(scene) -> None:
     vi, fused = color(scene)
     for name in ("default", "tang", "li", "cddfuse"):
         to_gray = CONVENTIONS[name].to_gray
-        expected = evaluate_arrays(to_gray(fused), scene.ir, to_gray(vi), EIGHT, name)
-        assert evaluate_arrays(fused, scene.ir, vi, EIGHT, name) == expected
+        expected = evaluate_arrays(to_gray(fused), scene.ir, to_gray(vi), DEFAULT_METRICS, name)
+        assert evaluate_arrays(fused, scene.ir, vi, DEFAULT_METRICS, name) == expected
 
 
 def test_vifb_averages_over_the_channels(scene) -> None:
@@ -120,8 +120,8 @@ def test_vifb_takes_the_spatial_frequency_of_the_channels_side_by_side(scene) ->
 def test_vifb_scores_a_gray_fused_image_on_gray(scene) -> None:
     vi, _ = color(scene)
     gray = CONVENTIONS["vifb"].to_gray(vi)
-    expected = evaluate_arrays(scene.fused, scene.ir, gray, EIGHT, "vifb")
-    assert evaluate_arrays(scene.fused, scene.ir, vi, EIGHT, "vifb") == expected
+    expected = evaluate_arrays(scene.fused, scene.ir, gray, DEFAULT_METRICS, "vifb")
+    assert evaluate_arrays(scene.fused, scene.ir, vi, DEFAULT_METRICS, "vifb") == expected
 
 
 def test_gray_conversions_keep_gray_and_differ_by_a_level_at_most() -> None:

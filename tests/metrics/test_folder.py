@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,8 +12,8 @@ import pytest
 
 from ivfuse.errors import UnknownNameError
 from ivfuse.image.pairing import FileTriple
-from ivfuse.metrics import CONVENTIONS, Scores, evaluate_arrays
-from ivfuse.metrics.folder import Scored, _result, means, score_files
+from ivfuse.metrics import CONVENTIONS, Scores, evaluate_arrays, folder
+from ivfuse.metrics.folder import Scored, means, score_files
 
 
 @pytest.fixture
@@ -70,7 +70,23 @@ def test_means_leave_out_missing_values(triples: list[FileTriple]) -> None:
     assert means([*scored, Scored(triples[1], None, "lost")], ["CC"]) == {"CC": 2.5}
 
 
-def test_a_process_that_dies_is_a_failure_of_its_image(triples: list[FileTriple]) -> None:
-    future: Future[Scored] = Future()
-    future.set_exception(BrokenProcessPool())
-    assert "fewer --jobs" in _result(future, triples[0]).failure
+def make_dying_scorer(_: object) -> Callable[[FileTriple], Scored]:
+    """A handler whose process ends with the image that is called two."""
+
+    def score(triple: FileTriple) -> Scored:
+        if triple.name == "two":
+            os._exit(1)
+        return Scored(triple, Scores("default", {"EN": 1.0}))
+
+    return score
+
+
+def test_a_process_that_dies_is_a_failure_of_its_image(
+    triples: list[FileTriple], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "WORTH_PROCESSES", 0.0)
+    monkeypatch.setattr(folder, "_MAKE_SCORER", f"{__name__}:make_dying_scorer")
+    scored = score_files(triples, ["EN"], jobs=2)
+    assert "ended unexpectedly" in scored[1].failure
+    assert "fewer jobs" in scored[1].failure
+    assert scored[2].scores == Scores("default", {"EN": 1.0})

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ivfuse.metrics import (
-    EIGHT,
+    DEFAULT_METRICS,
     METRICS,
     Sources,
     Triple,
@@ -369,7 +369,9 @@ def test_the_default_convention_gives_the_baselines_of_the_validation_sets(folde
         (other,) = (SHARED / "data" / folder / "vi").glob(f"{path.stem}.*")
         ir, vi = (to_gray(array) if array.ndim == 3 else array for array in (read(path), read(other)))
         average = np.rint((ir.astype(float) + vi) / 2).astype(np.uint8)
-        found = score_many({"average": average, "maximum": np.maximum(ir, vi)}, ir, vi, (*EIGHT, "CC"))
+        found = score_many(
+            {"average": average, "maximum": np.maximum(ir, vi)}, ir, vi, (*DEFAULT_METRICS, "CC")
+        )
         for method, scores in found.items():
             rows[method].append(list(scores.values.values()))
     for method, expected in BASELINES[folder].items():

@@ -11,7 +11,7 @@ import pytest
 
 from ivfuse.fusion.registry import create_method
 from ivfuse.image.pairing import FileTriple
-from ivfuse.metrics import EIGHT, METRICS, SEEING, Scores, evaluate_arrays, naturalness, score_many
+from ivfuse.metrics import DEFAULT_METRICS, METRICS, SEEING, Scores, evaluate_arrays, naturalness, score_many
 from ivfuse.metrics.folder import Scored, counts, means
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.targets import find_targets, measure_targets, target_shares
@@ -158,7 +158,7 @@ def test_families_are_names_too() -> None:
         *(name for name in OURS if METRICS[name].family == "targets"),
     ]
     assert set(SEEING) <= set(OURS)
-    assert not set(SEEING) & set(EIGHT)
+    assert not set(SEEING) & set(DEFAULT_METRICS)
 
 
 BASELINES = {  # set -> number of targets, method -> lost, seen, kept, r, d

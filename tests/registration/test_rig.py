@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ivfuse import Registration, load_rig
 from ivfuse.errors import InputError, UsageError
-from ivfuse.registration.geometry import corners_of, moved, to_corners
+from ivfuse.registration.geometry import image_corners, to_corners, transform_points
 
 RIG = Registration(
     ((2.1, 0.02, -31.5), (-0.015, 2.08, 12.25), (1e-5, -2e-5, 1.0)), (640, 512), (1420, 1094), score=0.75,
@@ -58,8 +58,8 @@ def test_the_file_can_be_read_by_people(tmp_path: Path) -> None:
         ({"matrix": [[-1, 0, 600], [0, 1, 0], [0, 0, 1]]}, "mirrors or folds"),
         ({"matrix": [[1, 0, 0], [0, 0, 0], [0, 0, 1]]}, "mirrors or folds"),
         ({"matrix": [[1, 0, 9e5], [0, 1, 0], [0, 0, 1]]}, "outside of the visible"),
-        ({"matrix": [[1e5, 0, 0], [0, 1e5, 0], [0, 0, 1]]}, "stretches"),
-        ({"matrix": [[1, 0, 0], [0, 1, 0], [-0.01, 0, 1]]}, "tears"),
+        ({"matrix": [[1e5, 0, 0], [0, 1e5, 0], [0, 0, 1]]}, "scales the sides"),
+        ({"matrix": [[1, 0, 0], [0, 1, 0], [-0.01, 0, 1]]}, "horizon"),
         ({"thermal": {"width": 0, "height": 512}}, "width and height"),
         ({"visible": [1420, 1094]}, "width and height"),
         ({"score": 2}, "from 0 to 1"),
@@ -119,12 +119,42 @@ def test_no_value_of_a_field_breaks_the_reader(
 
 def test_frames_of_the_same_shape_are_scaled(tmp_path: Path) -> None:
     half = RIG.for_sizes((320, 256), (2840, 2188))
-    there = moved(to_corners(half.array), corners_of((320, 256)))
-    assert there == pytest.approx(2 * moved(to_corners(RIG.array), corners_of((640, 512))))
+    there = transform_points(to_corners(half.array), image_corners((320, 256)))
+    assert there == pytest.approx(2 * transform_points(to_corners(RIG.array), image_corners((640, 512))))
     assert half.for_sizes((640, 512), (1420, 1094)).array == pytest.approx(RIG.array)
 
 
 @pytest.mark.parametrize("sizes", [((640, 480), (1420, 1094)), ((640, 512), (1094, 1420))])
 def test_frames_of_another_shape_are_refused(sizes: Any) -> None:
-    with pytest.raises(UsageError, match="expected frames of the same aspect"):
+    with pytest.raises(UsageError, match=r"rig: found .* expected frames of the same aspect"):
         RIG.for_sizes(*sizes)
+
+
+@pytest.mark.parametrize(("height", "refused"), [(1031, False), (1049, False), (1052, True)])
+def test_aspect_ratios_may_differ_by_one_percent(height: int, refused: bool) -> None:
+    rig = Registration(((2, 0, 0), (0, 2, 0), (0, 0, 1)), (640, 512), (1300, 1040))
+    if refused:
+        with pytest.raises(UsageError, match="visible frames of 1300x1052 for a rig of 1300x1040"):
+            rig.for_sizes((640, 512), (1300, height))
+    else:
+        assert rig.for_sizes((640, 512), (1300, height)).visible == (1300, height)
+
+
+@pytest.mark.parametrize(("width", "refused"), [(1 << 17, False), ((1 << 17) + 1, True)])
+def test_a_side_has_131072_pixels_at_most(tmp_path: Path, width: int, refused: bool) -> None:
+    path = changed(tmp_path, visible={"width": width, "height": 1094})
+    if refused:
+        with pytest.raises(InputError, match="visible: found"):
+            load_rig(path)
+    else:
+        assert load_rig(path).visible == (width, 1094)
+
+
+def test_a_file_of_more_than_64_kibibytes_is_refused(tmp_path: Path) -> None:
+    path = changed(tmp_path, comment="")
+    text = path.read_text()
+    path.write_text(text + " " * (65536 - len(text)))
+    assert load_rig(path) == RIG
+    path.write_text(text + " " * (65537 - len(text)))
+    with pytest.raises(InputError, match="more than 65536 bytes"):
+        load_rig(path)

@@ -1,4 +1,4 @@
-"""A headless Chromium for tests, driven over a pair of pipes (no driver, no network)."""
+"""A headless Chromium for tests, driven by the DevTools protocol over pipes (no driver, no network)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-_START = (
+_FLAGS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -29,24 +29,24 @@ _START = (
 
 
 class Page:
-    """One page of one browser; what it fetches from anywhere but this computer fails."""
+    """A page in a browser of its own, which can connect to this computer only."""
 
     def __init__(self, profile: Path, width: int = 1280, height: int = 860) -> None:
-        theirs_in, self._out = os.pipe()
-        self._in, theirs_out = os.pipe()
+        browser_in, self._out = os.pipe()
+        self._in, browser_out = os.pipe()
 
         def pipes() -> None:  # the browser reads from 3 and writes to 4
-            ends = os.dup(theirs_in), os.dup(theirs_out)
+            ends = os.dup(browser_in), os.dup(browser_out)
             os.dup2(ends[0], 3)
             os.dup2(ends[1], 4)
 
-        command = [str(BROWSER), *_START, f"--user-data-dir={profile}", f"--window-size={width},{height}"]
+        command = [str(BROWSER), *_FLAGS, f"--user-data-dir={profile}", f"--window-size={width},{height}"]
         command += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "about:blank"]
         self._process = subprocess.Popen(
             command, preexec_fn=pipes, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        os.close(theirs_in)
-        os.close(theirs_out)
+        os.close(browser_in)
+        os.close(browser_out)
         self._numbers, self._rest, self._session = itertools.count(1), b"", ""
         self.events: list[dict[str, Any]] = []
         targets = self.send("Target.getTargets")["targetInfos"]
@@ -65,7 +65,7 @@ class Page:
         os.close(self._out)
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """Give a command and wait for what it gives."""
+        """Send a command and return its result."""
         number = next(self._numbers)
         message = {"id": number, "method": method, "params": params}
         if self._session:
@@ -73,18 +73,18 @@ class Page:
         os.write(self._out, json.dumps(message).encode() + b"\0")
         deadline = time.monotonic() + 60
         while True:
-            heard = self._receive(deadline)
-            if heard.get("id") == number:
-                if "error" in heard:
-                    raise RuntimeError(f"{method}: {heard['error']}")
-                return dict(heard["result"])
-            if "method" in heard:
-                self.events.append(heard)
+            reply = self._receive(deadline)
+            if reply.get("id") == number:
+                if "error" in reply:
+                    raise RuntimeError(f"{method}: {reply['error']}")
+                return dict(reply["result"])
+            if "method" in reply:
+                self.events.append(reply)
 
     def _receive(self, deadline: float) -> dict[str, Any]:
         while b"\0" not in self._rest:
             if not select.select([self._in], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise TimeoutError("the browser does not answer")
+                raise TimeoutError("the browser does not respond")
             chunk = os.read(self._in, 1 << 20)
             if not chunk:
                 raise RuntimeError("the browser ended")
@@ -97,11 +97,12 @@ class Page:
         self.until("document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
-        """The value of an expression; promises are waited for."""
-        said = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        if "exceptionDetails" in said:
-            raise RuntimeError(said["exceptionDetails"].get("exception", {}).get("description", said))
-        return said["result"].get("value")
+        """Evaluate an expression; promises are awaited."""
+        result = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in result:
+            details = result["exceptionDetails"]
+            raise RuntimeError(details.get("exception", {}).get("description", result))
+        return result["result"].get("value")
 
     def until(self, condition: str, seconds: float = 30) -> None:
         """Wait until an expression is true."""
@@ -114,14 +115,14 @@ class Page:
             time.sleep(0.05)
 
     def key(self, key: str, code: str = "", number: int = 0) -> None:
-        """Press a key, as a person would."""
+        """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
             self.send(
                 "Input.dispatchKeyEvent", type=kind, key=key, code=code or key, windowsVirtualKeyCode=number
             )
 
     def image(self, file: Path, width: int = 0, height: int = 0, mobile: bool = False) -> None:
-        """A screenshot; the whole page if no height is given."""
+        """Save a screenshot; of the whole page if no height is given."""
         if width:
             self.send(
                 "Emulation.setDeviceMetricsOverride",
@@ -134,15 +135,15 @@ class Page:
         data = self.send("Page.captureScreenshot", captureBeyondViewport=not height)["data"]
         file.write_bytes(base64.b64decode(data))
 
-    def complaints(self) -> list[str]:
-        """Errors that the page or the browser has noted."""
-        said = []
+    def errors(self) -> list[str]:
+        """Errors that the page or the browser has logged."""
+        errors = []
         for event in self.events:
             params = event["params"]
             if event["method"] == "Runtime.exceptionThrown":
-                said.append(str(params["exceptionDetails"]))
+                errors.append(str(params["exceptionDetails"]))
             elif event["method"] == "Log.entryAdded" and params["entry"]["level"] == "error":
-                said.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+                errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
             elif event["method"] == "Runtime.consoleAPICalled" and params["type"] == "error":
-                said.append(str(params["args"]))
-        return said
+                errors.append(str(params["args"]))
+        return errors

@@ -21,7 +21,7 @@ for needed in ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "h
         collect_ignore_glob = ["test_*.py"]  # the extra `serve` is not installed
 
 SLOW = Path(__file__).with_name("slow_worker.py")
-PATIENCE = 0.6  # seconds
+CLIENT_TIMEOUT = 0.6  # seconds
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Running:
 
     url: str
     client: Any
-    place: Any
+    state: Any
 
     @property
     def port(self) -> int:
@@ -50,19 +50,19 @@ class Running:
 
 @contextmanager
 def running(slow: bool = False, **choices: Any) -> Iterator[Running]:
-    """Run a server; ``slow`` gives it workers that do nothing but wait or die as they are told."""
+    """Run a server; ``slow`` gives it workers that only sleep or die, as the request says."""
     import httpx
     import uvicorn
 
     from ivfuse.server import server
     from ivfuse.server.app import create_app
-    from ivfuse.server.pool import COMMAND
+    from ivfuse.server.pool import WORKER_COMMAND
     from ivfuse.server.settings import Settings
 
-    settings = Settings(port=0, **{"workers": 1, "patience": PATIENCE} | choices)
-    app = create_app(settings, (sys.executable, str(SLOW)) if slow else COMMAND)
+    settings = Settings(port=0, **{"workers": 1, "client_timeout": CLIENT_TIMEOUT} | choices)
+    app = create_app(settings, (sys.executable, str(SLOW)) if slow else WORKER_COMMAND)
     bound = server.listen(settings)
-    config: uvicorn.Config = server.configured(app, settings)
+    config: uvicorn.Config = server.uvicorn_config(app, settings)
     runner = uvicorn.Server(config)
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
@@ -74,7 +74,7 @@ def running(slow: bool = False, **choices: Any) -> Iterator[Running]:
     token = {"Authorization": f"Bearer {settings.token}"} if settings.token else {}
     try:
         with httpx.Client(base_url=url, timeout=60, headers=token, trust_env=False) as client:
-            yield Running(url, client, app.state.place)
+            yield Running(url, client, app.state.ivfuse)
     finally:
         runner.should_exit = True
         thread.join(20)

@@ -17,7 +17,7 @@ sys.stdin.readline()
 say({"ready": True})
 for line in sys.stdin:
     message = json.loads(line)
-    word, _, number = (message["choices"]["scale"] or "").partition(" ")
+    word, _, number = (message["options"]["scale"] or "").partition(" ")
     if word == "sleep":
         time.sleep(float(number))
     elif word == "die":
@@ -26,4 +26,4 @@ for line in sys.stdin:
         print("not JSON", flush=True)
         continue
     (Path(message["folder"]) / "fused.png").write_bytes(b"an image")
-    say({"done": {"method": "slow", "seconds": 0.0}})
+    say({"result": {"method": "slow", "seconds": 0.0}})

@@ -39,8 +39,8 @@ def test_the_default_method_is_used_where_none_is_named(server: Running, ir: byt
         ({"format": "jpeg"}, "image/jpeg", np.uint8, 3),
         ({"bits": "16"}, "image/png", np.uint16, 3),
         ({"gray": "true"}, "image/png", np.uint8, 1),
-        ({"palette": "iron"}, "image/png", np.uint8, 3),
-        ({"palette": "black-hot", "window": "40..200"}, "image/png", np.uint8, 1),
+        ({"colormap": "iron"}, "image/png", np.uint8, 3),
+        ({"colormap": "black-hot", "window": "40..200"}, "image/png", np.uint8, 1),
     ],
 )
 def test_fields_choose_what_comes_back(
@@ -72,6 +72,19 @@ def test_json_holds_image_sources_range_and_scores(
     )
     assert list(said["scores"]["values"]) == ["EN", "SD"]
     assert any("window" in note for note in said["notes"])
+
+
+@pytest.mark.parametrize("window", ["percentile", "plateau", "29500..30500"])
+def test_counts_without_a_scale_have_a_range_in_counts(
+    server: Running, vi: bytes, encode: Callable[..., bytes], window: str
+) -> None:
+    counts = np.linspace(29_000, 31_000, 40 * 56).reshape(40, 56).astype(np.uint16)
+    fields = {"format": "json", "previews": "true", "method": "average", "window": window}
+    thermal = server.fuse(encode(".png", counts), vi, **fields).json()["thermal"]
+    low, high = {"percentile": (29_020, 30_980), "plateau": (29_000, 31_000)}.get(window, (29_500, 30_500))
+    assert thermal == pytest.approx(
+        {"min": 29_000, "max": 31_000, "low": low, "high": high, "unit": "counts"}, abs=1
+    )
 
 
 def test_one_radiometric_file_gives_both_images(server: Running, flir: Any) -> None:
@@ -108,7 +121,7 @@ def test_the_server_tells_what_it_can_do(server: Running) -> None:
     can = server.client.get("/api/methods").json()
     assert [method["name"] for method in can["methods"]] == ivfuse.list_methods()
     assert can["limits"] == {"upload_bytes": 3_000_000, "pixels": 1_000_000, "seconds": 30.0}
-    iron = next(each for each in can["palettes"] if each["name"] == "iron")
+    iron = next(each for each in can["colormaps"] if each["name"] == "iron")
     assert (iron["colors"][0], iron["colors"][-1]) == ("#00000a", "#ffffff")
 
 
@@ -168,3 +181,12 @@ def test_a_pair_that_cannot_be_registered_is_left_and_said_so(server: Running, i
     assert said["registration"]["summary"].endswith("the pair was left as it is.")
     alone = server.fuse(ir, vi, register="true", method="average")
     assert (alone.status_code, alone.json()["error"][:10]) == (422, "register: ")
+
+
+def test_strength_0_gives_the_visible_and_others_are_refused(server: Running, ir: bytes, vi: bytes) -> None:
+    none = decoded(server.fuse(ir, vi, method="average", strength="0").content).astype(int)
+    assert np.abs(none - decoded(vi)).max() <= 1
+    assert np.abs(decoded(server.fuse(ir, vi, method="average").content) - none).max() > 5
+    refused = server.fuse(ir, vi, strength="2")
+    assert refused.status_code == 422
+    assert "strength" in refused.json()["error"]

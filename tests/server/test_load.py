@@ -45,29 +45,29 @@ def test_over_capacity_is_429_and_says_when_to_come_again(small: Running, ir: by
 
 
 def test_a_request_over_its_time_is_504_and_its_process_is_replaced(small: Running, ir: bytes) -> None:
-    before = small.place.pool.workers[0].pid
+    before = small.state.pool.workers[0].pid
     answer = ask(small, ir, "sleep 30")
     assert (answer.status_code, "longer than the 1 s" in answer.json()["error"]) == (504, True)
     assert ask(small, ir, "").status_code == 200
-    assert small.place.pool.workers[0].pid not in (0, before)
+    assert small.state.pool.workers[0].pid not in (0, before)
 
 
 def test_waiting_for_too_long_is_503(small: Running, ir: bytes) -> None:
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(ask, small, ir, "sleep 0.97")
-        wait_until(lambda: small.place.pool.pending == 1)
-        small.place.pool.timeout = 0.1
+        wait_until(lambda: small.state.pool.pending == 1)
+        small.state.pool.timeout = 0.1
         second = threads.submit(ask, small, ir, "").result()
-        small.place.pool.timeout = 1.0
+        small.state.pool.timeout = 1.0
     assert first.result().status_code == 200
-    assert (second.status_code, "No process became free" in second.json()["error"]) == (503, True)
+    assert (second.status_code, "No worker became free" in second.json()["error"]) == (503, True)
 
 
 @pytest.mark.parametrize("order", ["die", "garble"])
 def test_a_process_that_breaks_loses_its_own_request_alone(small: Running, ir: bytes, order: str) -> None:
     with ThreadPoolExecutor(2) as threads:
         broken = threads.submit(ask, small, ir, order)
-        wait_until(lambda: small.place.pool.pending == 1 or broken.done())
+        wait_until(lambda: small.state.pool.pending == 1 or broken.done())
         waiting = threads.submit(ask, small, ir, "")
     assert (broken.result().status_code, waiting.result().status_code) == (503, 200)
 
@@ -76,11 +76,11 @@ def test_a_process_killed_in_the_middle_loses_its_own_request_alone(small: Runni
     died = small.total("ivfuse_workers_replaced_total")
     with ThreadPoolExecutor(2) as threads:
         killed = threads.submit(ask, small, ir, "sleep 0.9")
-        wait_until(lambda: small.place.pool.pending == 1)
+        wait_until(lambda: small.state.pool.pending == 1)
         time.sleep(0.1)
         waiting = threads.submit(ask, small, ir, "")
-        wait_until(lambda: small.place.pool.pending == 2)
-        os.kill(small.place.pool.workers[0].pid, signal.SIGKILL)
+        wait_until(lambda: small.state.pool.pending == 2)
+        os.kill(small.state.pool.workers[0].pid, signal.SIGKILL)
     assert killed.result().status_code == 503
     assert "other requests are not affected" in killed.result().json()["error"]
     assert waiting.result().status_code == 200
@@ -89,15 +89,15 @@ def test_a_process_killed_in_the_middle_loses_its_own_request_alone(small: Runni
 
 def test_a_process_killed_while_idle_loses_nothing(small: Running, ir: bytes) -> None:
     ask(small, ir, "")
-    os.kill(small.place.pool.workers[0].pid, signal.SIGKILL)
-    wait_until(lambda: not small.place.pool.workers[0].alive)
+    os.kill(small.state.pool.workers[0].pid, signal.SIGKILL)
+    wait_until(lambda: not small.state.pool.workers[0].alive)
     assert ask(small, ir, "").status_code == 200
 
 
 def test_the_server_answers_while_its_process_works(small: Running, ir: bytes) -> None:
     with ThreadPoolExecutor(1) as threads:
         busy = threads.submit(ask, small, ir, "sleep 0.8")
-        wait_until(lambda: small.place.pool.pending == 1)
+        wait_until(lambda: small.state.pool.pending == 1)
         started = time.perf_counter()
         assert small.client.get("/healthz").json()["pending"] == 1
         assert time.perf_counter() - started < 0.5
@@ -109,7 +109,7 @@ def test_work_that_nobody_waits_for_is_not_begun(small: Running, ir: bytes) -> N
 
     with ThreadPoolExecutor(1) as threads:
         busy = threads.submit(ask, small, ir, "sleep 0.6")
-        wait_until(lambda: small.place.pool.pending == 1)
+        wait_until(lambda: small.state.pool.pending == 1)
         with pytest.raises(httpx.TimeoutException):
             httpx.post(f"{small.url}/api/fuse", files={"ir": ir}, data={"scale": "sleep 0.9"}, timeout=0.2)
         assert busy.result().status_code == 200
@@ -144,8 +144,8 @@ def test_a_token_is_asked_for_where_there_is_one(ir: bytes) -> None:
         other = server.client.get("/healthz", headers={"Origin": "https://other.example"})
         assert other.status_code == 403
         assert "access-control-allow-origin" not in other.headers
-    assert not server.place._folder.exists()
-    assert not any(worker.alive for worker in server.place.pool.workers)
+    assert not server.state.folder.exists()
+    assert not any(worker.alive for worker in server.state.pool.workers)
 
 
 def test_origins_are_not_allowed_unless_named(small: Running) -> None:

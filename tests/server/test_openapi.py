@@ -35,6 +35,9 @@ def test_every_answer_is_one_that_is_described(server: Running, mode: str) -> No
             _try(cases)
         except Unsatisfiable:  # an address without fields has nothing that could be wrong
             continue
+        except ValueError as error:  # the generator cannot send some of its own mutations of a file
+            if "Unsupported type" not in str(error):
+                raise
         tried += 1
     assert tried >= 2
 

@@ -106,9 +106,9 @@ def test_the_name_of_a_file_is_never_used(server: Running, ir: bytes, vi: bytes,
         ({"window": "10C..45C"}, "the file contains counts"),
         ({"window": "shared"}, "shared"),
         ({"scale": "much"}, "expected degrees per count"),
-        ({"palette": "irn"}, "did you mean iron"),
-        ({"palette": "camera"}, "palette"),
-        ({"highlight": ">40C"}, "highlight"),
+        ({"colormap": "irn"}, "did you mean iron"),
+        ({"colormap": "camera"}, "colormap"),
+        ({"highlight": ">40C"}, "the temperatures are unknown, expected a radiometric file, or scale"),
         ({"emissivity": "7"}, "emissivity"),
         ({"emissivity": "nan"}, "emissivity"),
         ({"bits": "12"}, "bits"),
@@ -242,7 +242,7 @@ def test_damaged_images_never_break_the_server(
 
 
 def test_nothing_is_left_behind(server: Running) -> None:
-    folder = server.place._folder
+    folder = server.state.folder
     assert folder.stat().st_mode & 0o777 == 0o700
     deadline = time.monotonic() + 5
     while list(folder.iterdir()) and time.monotonic() < deadline:

@@ -7,7 +7,7 @@ import pytest
 
 from ivfuse.errors import ShapeError, UnknownNameError, UsageError
 from ivfuse.image.color import luma
-from ivfuse.synthetic.street import Scene, street_scene
+from ivfuse.synthetic.street import SCENE_CLASSES, Scene, street_scene
 
 TIMES = ("night", "dusk", "day")
 
@@ -86,3 +86,39 @@ def test_wrong_use_is_refused() -> None:
         street_scene(64, 64, seed=-1)
     with pytest.raises(UnknownNameError, match="did you mean night"):
         street_scene(64, 64, time="nigt")
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_every_pixel_of_a_scene_is_labeled(scenes: dict[str, Scene], time: str) -> None:
+    scene = scenes[time]
+    assert scene.labels.shape == scene.ir.shape
+    # what stands where is the same at every hour, but for far roofs: heights are drawn after windows
+    assert (scene.labels != scenes["day"].labels).mean() < 0.003
+    shares = np.bincount(scene.labels.ravel(), minlength=len(SCENE_CLASSES)) / scene.labels.size
+    found = dict(zip(SCENE_CLASSES, shares, strict=True))
+    assert found["unlabeled"] == 0
+    assert all(share > 0 for name, share in found.items() if name != "unlabeled")
+    assert found["building"] > found["vegetation"] > found["dog"]
+    assert scene.labels[0, scene.labels.shape[1] // 2] == SCENE_CLASSES.index("sky")
+    assert scene.labels[-1, scene.labels.shape[1] // 2] == SCENE_CLASSES.index("road")
+
+
+def test_warm_targets_are_people_dogs_and_cars(scenes: dict[str, Scene]) -> None:
+    kinds = [SCENE_CLASSES.index(kind) for kind in ("person", "car", "dog")]
+    scene = scenes["night"]
+    # a pixel at the edge is more than half one thing in one of the two, and less in the other
+    assert np.isin(scene.labels[scene.targets], kinds).mean() > 0.93
+
+
+def test_objects_enclose_their_pixels(scenes: dict[str, Scene]) -> None:
+    scene = scenes["day"]
+    assert len(scene.objects) >= 12
+    for kind in ("person", "car", "dog"):
+        inside = np.zeros(scene.labels.shape, bool)
+        mine = [each for each in scene.objects if each.kind == kind]
+        for each in mine:
+            inside[each.top : each.bottom, each.left : each.right] = True
+            assert each.pixels <= (each.bottom - each.top) * (each.right - each.left)
+        found = scene.labels == SCENE_CLASSES.index(kind)
+        assert not (found & ~inside).any()
+        assert sum(each.pixels for each in mine) == found.sum()

@@ -15,7 +15,7 @@ from ivfuse.image.pairing import FileTriple
 from ivfuse.metrics.folder import read_infrared, score_files
 from ivfuse.thermal.read import ThermalOptions, read_thermal
 from ivfuse.video.frame import Frame
-from ivfuse.video.image_sequence import ImageSource
+from ivfuse.video.image_sequence import ImageSequenceSource
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_scores_are_of_the_temperatures(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_row_of_them_is_a_video_in_degrees(path: Path, celsius: np.ndarray) -> None:
-    source = ImageSource("row", ((0, path), (1, path)), "ir", Fraction(10))
+    source = ImageSequenceSource("row", ((0, path), (1, path)), "ir", Fraction(10))
     frames = [item for item in source.items() if isinstance(item, Frame)]
     assert len(frames) == 2
     assert frames[0].planes[0].dtype == np.float32

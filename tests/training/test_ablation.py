@@ -76,7 +76,7 @@ def test_a_finished_run_is_judged_once_and_another_recipe_is_not_mixed_with_it(
 
 def test_the_table_holds_means_and_spreads(ablation: Any) -> None:
     def scores(value: float) -> Any:
-        return {"tno_val": dict.fromkeys(ablation.EIGHT, value)}
+        return {"tno_val": dict.fromkeys(ablation.DEFAULT_METRICS, value)}
 
     table = ablation.markdown({"low": [scores(1.0), scores(2.0)], "high": [scores(3.0)]}, "tno_val")
     head, _, low, high = table.splitlines()

@@ -16,7 +16,7 @@ pytest.importorskip("lightning_fabric")
 
 from ivfuse.errors import InputError, UsageError  # noqa: E402
 from ivfuse.registration.features import describe  # noqa: E402
-from ivfuse.registration.geometry import corners_of, four_points, to_centers  # noqa: E402
+from ivfuse.registration.geometry import four_point_homography, image_corners, to_centers  # noqa: E402
 from ivfuse.training import trainer  # noqa: E402
 from ivfuse.training.checkpoint import load_model, read_model, save_model  # noqa: E402
 from ivfuse.training.export import export_onnx  # noqa: E402
@@ -139,7 +139,7 @@ def test_the_recipe_trains_resumes_and_exports(smoke_of: Any, data: Path, tmp_pa
     a, b = read_model(whole)[0], read_model(halted)[0]
     assert all(torch.equal(a[name], b[name]) for name in a)
     done = export_onnx(whole, tmp_path / "matcher.onnx")  # compares five sizes, and raises above 1e-4
-    assert done.parameters == sum(value.numel() for value in a.values())
+    assert done.facts["parameters"] == sum(value.numel() for value in a.values())
 
 
 def test_the_shipped_recipe_can_run() -> None:
@@ -175,10 +175,10 @@ def test_sets_are_brought_to_a_size_and_their_corners_put_right(tmp_path: Path, 
     image = np.rint(texture(96, 96, seed=5) * 255).astype(np.uint8)
     corners = ((1.0, 0.5), (-2.0, 0.0), (0.0, -1.0), (0.5, 0.5))
     wide = cv2.resize(image, (128, 96), interpolation=cv2.INTER_LINEAR)
-    ends = corners_of((128, 96))
+    ends = image_corners((128, 96))
     out_of_line = cv2.warpPerspective(
         wide,
-        to_centers(four_points(ends + np.array(corners) * 1.28, ends)),
+        to_centers(four_point_homography(ends + np.array(corners) * 1.28, ends)),
         (128, 96),
         borderMode=cv2.BORDER_REPLICATE,
     )

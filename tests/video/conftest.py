@@ -1,4 +1,4 @@
-"""Small moving scenes and clips of them, made with PyAV in the codecs that the tests are about."""
+"""Small moving scenes, and clips of them in the codecs that the tests need, made with PyAV."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _needs_av() -> None:
 
 @pytest.fixture(scope="session")
 def moving() -> Moving:
-    """A street past which something warm and bright goes, unevenly so that every moment is another."""
+    """A street that a warm, bright object passes."""
     scene = street_scene(HEIGHT, WIDTH, 3, "dusk")
     ir = np.repeat(np.rint(scene.ir * 255).astype(np.uint8)[np.newaxis], FRAMES, 0)
     vi = np.repeat(np.rint(scene.vi * 255).astype(np.uint8)[np.newaxis], FRAMES, 0)
@@ -59,7 +59,7 @@ def _write_clip(
     pixels: str | None = None,
     rate: int = RATE,
     times: Sequence[float] | None = None,
-    sound: str | None = None,
+    audio: str | None = None,
     options: dict[str, str] | None = None,
     container: dict[str, str] | None = None,
     color_range: int | None = None,
@@ -73,7 +73,7 @@ def _write_clip(
         pixels: FFmpeg's pixel format; ``None`` for the one nearest to the arrays.
         rate: frames per second.
         times: of the frames, in seconds; ``None`` for even ones from 0.
-        sound: encoder of a sine beside the images.
+        audio: encoder of a sine tone.
         options, container: of the encoder and the container.
         color_range: 1 limited, 2 full.
     """
@@ -89,10 +89,8 @@ def _write_clip(
         stream.codec_context.time_base = tick
         if color_range:
             stream.codec_context.color_range = color_range
-        audio: Any = out.add_stream(sound, rate=8000) if sound else None
         if audio:
-            audio.layout = "mono"
-            _sing(out, audio, len(frames) / rate)
+            _add_tone(out, audio, len(frames) / rate)
         for index, array in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(array), format=given)
             if frame.format.name != pixels:
@@ -106,7 +104,7 @@ def _write_clip(
 
 
 def _as_counts(array: Array, pixels: str) -> Any:
-    """Counts of 10 to 14 bit as they are: FFmpeg's own conversion would scale them."""
+    """Copy counts of 10 to 14 bit: the conversion of FFmpeg would scale them."""
     import av
 
     frame = av.VideoFrame(array.shape[1], array.shape[0], pixels)
@@ -116,25 +114,27 @@ def _as_counts(array: Array, pixels: str) -> Any:
     return frame
 
 
-def _sing(out: Any, audio: Any, seconds: float) -> None:
+def _add_tone(out: Any, codec: str, seconds: float) -> None:
+    """Add an audio stream with a sine tone."""
     import av
 
-    samples = np.sin(np.arange(round(seconds * 8000)) * 2 * np.pi * 440 / 8000)
-    wave = (samples * 8000).astype(np.int16)
+    stream: Any = out.add_stream(codec, rate=8000)
+    stream.layout = "mono"
+    wave = (np.sin(np.arange(round(seconds * 8000)) * 2 * np.pi * 440 / 8000) * 8000).astype(np.int16)
     for start in range(0, len(wave), 1024):
         frame = av.AudioFrame.from_ndarray(
             wave[np.newaxis, start : start + 1024], format="s16", layout="mono"
         )
         frame.sample_rate, frame.pts, frame.time_base = 8000, start, Fraction(1, 8000)
-        out.mux(audio.encode(frame))
-    out.mux(audio.encode(None))
+        out.mux(stream.encode(frame))
+    out.mux(stream.encode(None))
 
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory, moving: Moving) -> tuple[Path, Path]:
-    """A thermal and a visible clip of the moving scene, without loss."""
+    """A thermal and a visible clip of the moving scene, lossless."""
     folder = tmp_path_factory.mktemp("clips")
-    return _write_clip(folder / "ir.mkv", moving.ir), _write_clip(folder / "vi.mkv", moving.vi, sound="aac")
+    return _write_clip(folder / "ir.mkv", moving.ir), _write_clip(folder / "vi.mkv", moving.vi, audio="aac")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A fused luma takes the place of the visible's, and the colors stay."""
+"""The fused luma replaces that of the visible, and the colors stay."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 
 from ivfuse.errors import ShapeError
 from ivfuse.image.color import luma, recolor
-from ivfuse.video.frame import Frame, beside, gray_frame, levels_of, luma_of, with_luma
-from ivfuse.video.frame_conversion import to_bgr
+from ivfuse.video.frame import Frame, concatenate_frames, decode_luma, encode_luma, gray_frame, replace_luma
+from ivfuse.video.frame_conversion import to_av_frame, to_bgr
 
 
 def frame_of(y: int, u: int, v: int, *, limited: bool = False, matrix: int = 6) -> Frame:
@@ -17,18 +17,28 @@ def frame_of(y: int, u: int, v: int, *, limited: bool = False, matrix: int = 6) 
 
 
 @pytest.mark.parametrize("limited", [True, False])
-def test_every_level_survives_the_way_to_a_luma_and_back(limited: bool) -> None:
+def test_every_level_survives_the_round_trip_through_luma(limited: bool) -> None:
     low, high = (16, 235) if limited else (0, 255)
     levels = np.arange(low, high + 1, dtype=np.uint8)[np.newaxis]
-    gray = luma_of(Frame((levels,), 0, 0, limited))
+    gray = decode_luma(Frame((levels,), 0, 0, limited))
     assert (gray.min(), gray.max()) == (0, 1)
-    np.testing.assert_array_equal(levels_of(gray, limited), levels)
+    np.testing.assert_array_equal(encode_luma(gray, limited), levels)
 
 
-def test_colors_that_have_room_are_kept_bit_for_bit() -> None:
+def test_a_new_luma_is_written_in_the_range_of_the_frame() -> None:
     frame = frame_of(120, 110, 150, limited=True)
-    out = with_luma(frame, np.full((8, 12), 0.6, np.float32))
+    out = replace_luma(frame, np.full((8, 12), 0.6, np.float32))
     assert out.planes[0][0, 0] == round(16 + 219 * 0.6)
+    gain = (0.6 + 0.1) / ((120 - 16) / 219 + 0.1)
+    assert [int(plane[0, 0]) for plane in out.planes[1:]] == [
+        round(128 + gain * (level - 128)) for level in (110, 150)
+    ]
+
+
+def test_colors_of_an_unchanged_luma_are_kept_bit_for_bit() -> None:
+    frame = frame_of(120, 110, 150, limited=True)
+    out = replace_luma(frame, decode_luma(frame))
+    np.testing.assert_array_equal(out.planes[0], frame.planes[0])
     np.testing.assert_array_equal(out.planes[1], frame.planes[1])
     np.testing.assert_array_equal(out.planes[2], frame.planes[2])
     assert (out.time, out.index, out.limited, out.matrix) == (0.5, 7, True, 6)
@@ -36,7 +46,7 @@ def test_colors_that_have_room_are_kept_bit_for_bit() -> None:
 
 @pytest.mark.parametrize("target", [0.0, 0.05, 0.93, 1.0])
 @pytest.mark.parametrize("limited", [True, False])
-def test_colors_without_room_lose_saturation_as_in_a_fused_image(target: float, limited: bool) -> None:
+def test_colors_out_of_gamut_lose_saturation_as_in_a_fused_image(target: float, limited: bool) -> None:
     import cv2
 
     rgb = np.zeros((8, 12, 3), np.float32)
@@ -46,27 +56,56 @@ def test_colors_without_room_lose_saturation_as_in_a_fused_image(target: float, 
     u, v = (round(128 + span * (x - y) / (2 * (1 - k))) for x, k in ((blue, 0.114), (red, 0.299)))
     frame = frame_of(round(16 + 219 * y) if limited else round(255 * y), u, v, limited=limited)
     fused = np.full((8, 12), target, np.float32)
-    out = with_luma(frame, fused)
+    out = replace_luma(frame, fused)
     shown = cv2.cvtColor(to_bgr(out), cv2.COLOR_BGR2RGB) / 255
     np.testing.assert_allclose(shown, recolor(rgb, fused), atol=0.02)  # 8-bit chroma
 
 
+@pytest.mark.parametrize("limited", [True, False])
+@pytest.mark.parametrize(
+    ("matrix", "red", "blue"), [(6, 0.299, 0.114), (1, 0.2126, 0.0722), (9, 0.2627, 0.0593)]
+)
+def test_chroma_shrinks_by_the_weights_of_the_frames_matrix(
+    matrix: int, red: float, blue: float, limited: bool
+) -> None:
+    rgb, target = np.array([0.9, 0.1, 0.15]), 0.8
+    y = float(rgb @ [red, 1 - red - blue, blue])
+    foot, luma_span, chroma_span = (16, 219, 224) if limited else (0, 255, 255)
+    u = chroma_span * (rgb[2] - y) / (2 * (1 - blue))
+    v = chroma_span * (rgb[0] - y) / (2 * (1 - red))
+    level = round(foot + luma_span * y)
+    frame = frame_of(level, 128 + round(u), 128 + round(v), limited=limited, matrix=matrix)
+    np.testing.assert_allclose(to_bgr(frame)[0, 0, ::-1] / 255, rgb, atol=0.015)  # rounding to 8 bit
+
+    out = replace_luma(frame, np.full((8, 12), target, np.float32))
+    scale = (1 - target) / (rgb[0] - y)  # red would leave the gamut first
+    assert int(out.planes[1][0, 0]) == pytest.approx(128 + scale * u, abs=1)
+    assert int(out.planes[2][0, 0]) == pytest.approx(128 + scale * v, abs=1)
+
+
+def test_a_gray_frame_is_neutral_in_yuv() -> None:
+    pytest.importorskip("av", reason="video needs PyAV (the extra video)")
+    image = to_av_frame(Frame((np.full((8, 12), 40, np.uint8),), 0, 0), "yuv420p").to_ndarray()
+    assert set(image[:8].ravel()) == {40}
+    assert set(image[8:].ravel()) == {128}
+
+
 def test_a_gray_frame_stays_gray() -> None:
-    out = with_luma(Frame((np.zeros((4, 4), np.uint8),), 0, 0), np.ones((4, 4), np.float32))
+    out = replace_luma(Frame((np.zeros((4, 4), np.uint8),), 0, 0), np.ones((4, 4), np.float32))
     assert len(out.planes) == 1
     assert out.planes[0].min() == 255
 
 
 def test_a_luma_of_another_size_is_refused() -> None:
     with pytest.raises(ShapeError, match="size of the frame"):
-        with_luma(frame_of(1, 2, 3), np.zeros((4, 4), np.float32))
+        replace_luma(frame_of(1, 2, 3), np.zeros((4, 4), np.float32))
 
 
 def test_frames_side_by_side_keep_their_order_and_colors() -> None:
     colored = frame_of(120, 90, 160)
     gray = gray_frame(colored, np.full((8, 12), 1, np.float32))
-    row = beside([gray, colored, gray])
+    row = concatenate_frames([gray, colored, gray])
     assert row.width == 36
     assert row.planes[0][0, [0, 12, 24]].tolist() == [255, 120, 255]
     assert row.planes[1][0, [0, 6, 12]].tolist() == [128, 90, 128]
-    assert beside([gray, gray]).planes[0].shape == (8, 24)
+    assert concatenate_frames([gray, gray]).planes[0].shape == (8, 24)

@@ -1,4 +1,4 @@
-"""The page that shows a running video: on this machine only, and never a brake."""
+"""The preview page: reachable from this machine only, and never slowing the fusion down."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ivfuse.cli.preview import Latest, preview
 from ivfuse.errors import OutputError
 from ivfuse.video.frame import Frame
+from ivfuse.video.preview import LatestFrame, preview
 
 
 def frame(level: int, size: tuple[int, int] = (48, 64)) -> Frame:
@@ -43,7 +43,7 @@ def test_the_page_and_the_last_frame_are_served() -> None:
     assert urls[0].startswith("http://127.0.0.1:")
 
 
-def test_a_watcher_sees_frame_after_frame() -> None:
+def test_a_viewer_sees_frame_after_frame() -> None:
     urls: list[str] = []
     with preview(0, urls.append) as show:
         show(frame(1))
@@ -56,7 +56,7 @@ def test_a_watcher_sees_frame_after_frame() -> None:
                 show(frame(level))
 
 
-def test_a_watcher_that_reads_nothing_does_not_slow_the_fusion() -> None:
+def test_a_viewer_that_reads_nothing_does_not_slow_the_fusion() -> None:
     urls: list[str] = []
     noise = np.random.default_rng(0).integers(0, 255, (480, 640)).astype(np.uint8)
     with preview(0, urls.append) as show:
@@ -71,25 +71,35 @@ def test_a_watcher_that_reads_nothing_does_not_slow_the_fusion() -> None:
             assert time.perf_counter() - started[1] < 5
 
 
-def test_nobody_watching_costs_no_image(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_viewers_no_image_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(frame: Frame) -> bytes:
         raise AssertionError("nobody asked")
 
-    monkeypatch.setattr("ivfuse.cli.preview._jpeg", fail)
-    latest = Latest()
+    monkeypatch.setattr("ivfuse.video.preview._encode_jpeg", fail)
+    latest = LatestFrame()
     for level in range(100):
-        latest.show(frame(level))
+        latest.update(frame(level))
 
 
 def test_large_frames_are_shown_smaller() -> None:
-    latest = Latest()
-    latest.show(frame(9, (40, 4000)))
-    found = latest.after(0)
+    latest = LatestFrame()
+    latest.update(frame(9, (40, 4000)))
+    found = latest.wait_for_jpeg(0)
     assert found is not None
     assert cv2.imdecode(np.frombuffer(found[1], np.uint8), cv2.IMREAD_GRAYSCALE).shape[1] == 1920
 
 
-def test_a_port_that_is_taken_is_one_line() -> None:
+def test_images_show_the_frame_without_visible_artifacts() -> None:
+    latest = LatestFrame()
+    gradient = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (48, 1))
+    latest.update(Frame((gradient,), 0, 0))
+    found = latest.wait_for_jpeg(0)
+    assert found is not None
+    image = cv2.imdecode(np.frombuffer(found[1], np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert np.abs(image.astype(int) - gradient).max() <= 4
+
+
+def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OutputError, match=f"port {port} cannot be used"), preview(port):

@@ -14,29 +14,33 @@ import pytest
 
 import ivfuse
 from ivfuse.errors import OutputError
-from ivfuse.fusion.align import Placer
+from ivfuse.fusion.align import Aligner
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.video.frame import Frame
 from ivfuse.video.fuse import FrameFuser, fuse_video
-from ivfuse.video.source import Health, SourceInfo
+from ivfuse.video.source import SourceInfo, SourceStats
 
 
-class Rows:
-    """A source of frames that are made as they are read; counts those in memory."""
+class SyntheticSource:
+    """A source that makes frames as they are read, and counts them."""
 
-    def __init__(self, count: int, *, live: float = 0.0, color: bool = False, same: bool = False) -> None:
-        self.info = SourceInfo("made", 32, 24, Fraction(25), None if live else count, live=bool(live))
-        self.health = Health()
+    def __init__(
+        self, count: int, *, live: float | None = None, color: bool = False, same: bool = False
+    ) -> None:
+        self.info = SourceInfo(
+            "made", 32, 24, Fraction(25), None if live is not None else count, live=live is not None
+        )
+        self.stats = SourceStats()
         self.made = 0
         self.closed = False
-        self._count, self._pause, self._color, self._same = count, live, color, same
+        self._count, self._pause, self._color, self._same = count, live or 0.0, color, same
 
     def items(self) -> Iterator[Any]:
         for index in range(self._count):
             time.sleep(self._pause)
             self.made += 1
-            self.health.frames += 1
+            self.stats.frames += 1
             planes = [np.full((24, 32), 0 if self._same else index % 200, np.uint8)]
             planes += [np.full((12, 16), 128, np.uint8)] * 2 if self._color else []
             yield Frame(tuple(planes), time.monotonic() if self._pause else index / 25, index)
@@ -45,8 +49,8 @@ class Rows:
         self.closed = True
 
 
-class Kept:
-    """A sink that keeps what it gets."""
+class MemoryWriter:
+    """A writer that keeps the frames."""
 
     def __init__(self, fail_at: int = -1, pause: float = 0.0) -> None:
         self.notes: list[str] = []
@@ -60,7 +64,7 @@ class Kept:
             raise OutputError("the disk is full")
         self.frames.append(frame)
 
-    def sound(self, packet: Any) -> None: ...
+    def write_audio(self, packet: Any) -> None: ...
 
     def close(self) -> Path:
         self.closed = True
@@ -80,51 +84,51 @@ class Counting:
 
 @pytest.mark.parametrize("name", ivfuse.list_methods())
 def test_every_method_fuses_video(name: str) -> None:
-    sink = Kept()
-    summary = fuse_video(FrameFuser(Fuser(name)), Rows(2), Rows(2, color=True), sink)
-    assert (summary.frames, len(sink.frames)) == (2, 2)
-    assert all(len(frame.planes) == 3 for frame in sink.frames)
+    writer = MemoryWriter()
+    summary = fuse_video(FrameFuser(Fuser(name)), SyntheticSource(2), SyntheticSource(2, color=True), writer)
+    assert (summary.frames, len(writer.frames)) == (2, 2)
+    assert all(len(frame.planes) == 3 for frame in writer.frames)
 
 
-def test_frames_arrive_in_order_and_a_slow_sink_holds_the_sources_back() -> None:
-    ir, vi, sink = Rows(400), Rows(400), Kept(pause=0.001)
+def test_frames_arrive_in_order_and_a_slow_writer_holds_the_sources_back() -> None:
+    ir, vi, writer = SyntheticSource(400), SyntheticSource(400), MemoryWriter(pause=0.001)
     ahead: list[int] = []
     summary = fuse_video(
-        FrameFuser(Fuser("average")), ir, vi, sink,
-        on_frame=lambda frame: ahead.append(max(ir.made, vi.made) - len(sink.frames)),
+        FrameFuser(Fuser("average")), ir, vi, writer,
+        on_frame=lambda frame: ahead.append(max(ir.made, vi.made) - len(writer.frames)),
     )  # fmt: skip
     assert summary.frames == 400
-    assert [frame.index for frame in sink.frames] == list(range(400))
+    assert [frame.index for frame in writer.frames] == list(range(400))
     assert max(ahead) < 20  # so memory does not grow with the length
     assert ir.closed
     assert vi.closed
-    assert sink.closed
+    assert writer.closed
 
 
-def test_a_pair_that_is_equal_to_the_one_before_is_not_fused_again() -> None:
-    method, sink = Counting(), Kept()
-    slow = Rows(2)
+def test_a_pair_equal_to_the_previous_one_is_not_fused_again() -> None:
+    method, writer = Counting(), MemoryWriter()
+    slow = SyntheticSource(2)
     slow.info = SourceInfo("made", 32, 24, Fraction(1), 2)
-    summary = fuse_video(FrameFuser(Fuser(method)), slow, Rows(6, same=True), sink)
+    summary = fuse_video(FrameFuser(Fuser(method)), slow, SyntheticSource(6, same=True), writer)
     assert summary.frames == 6
     assert method.calls <= 2
 
 
 def test_a_stop_ends_the_run_with_what_was_fused() -> None:
-    stop, sink = threading.Event(), Kept()
+    stop, writer = threading.Event(), MemoryWriter()
     summary = fuse_video(
-        FrameFuser(Fuser("average")), Rows(100_000), Rows(100_000), sink, stop=stop,
+        FrameFuser(Fuser("average")), SyntheticSource(100_000), SyntheticSource(100_000), writer, stop=stop,
         on_frame=lambda frame: stop.set() if frame.index == 20 else None,
     )  # fmt: skip
     assert summary.stopped
-    assert len(sink.frames) == summary.frames == 21
-    assert sink.closed
+    assert len(writer.frames) == summary.frames == 21
+    assert writer.closed
 
 
-def test_a_sink_that_fails_ends_the_run_with_its_error() -> None:
-    ir, vi = Rows(100_000), Rows(100_000)
+def test_a_writer_that_fails_ends_the_run_with_its_error() -> None:
+    ir, vi = SyntheticSource(100_000), SyntheticSource(100_000)
     with pytest.raises(OutputError, match="the disk is full"):
-        fuse_video(FrameFuser(Fuser("average")), ir, vi, Kept(fail_at=5))
+        fuse_video(FrameFuser(Fuser("average")), ir, vi, MemoryWriter(fail_at=5))
     assert vi.closed
     assert vi.made < 100
 
@@ -136,24 +140,24 @@ def test_a_method_that_fails_leaves_what_was_fused() -> None:
                 raise RuntimeError("out of memory")
             return super().fuse(ir, vi)
 
-    sink = Kept()
+    writer = MemoryWriter()
     with pytest.raises(RuntimeError, match="out of memory"):
-        fuse_video(FrameFuser(Fuser(Failing())), Rows(50), Rows(50), sink)
-    assert len(sink.frames) == 7
-    assert sink.closed
+        fuse_video(FrameFuser(Fuser(Failing())), SyntheticSource(50), SyntheticSource(50), writer)
+    assert len(writer.frames) == 7
+    assert writer.closed
 
 
-def test_a_reader_that_fails_unexpectedly_is_told_as_a_broken_source() -> None:
-    class Failing(Rows):
+def test_a_reader_that_fails_unexpectedly_is_a_broken_source() -> None:
+    class Failing(SyntheticSource):
         def items(self) -> Iterator[Any]:
             for item in super().items():
                 if item.index == 9:
                     raise ValueError("bad luck")
                 yield item
 
-    summary = fuse_video(FrameFuser(Fuser("average")), Rows(50), Failing(50), Kept())
+    summary = fuse_video(FrameFuser(Fuser("average")), SyntheticSource(50), Failing(50), MemoryWriter())
     assert summary.frames == 9
-    assert "bad luck" in summary.broken[0]
+    assert "bad luck" in summary.failures[0]
 
 
 def test_live_frames_are_dropped_when_fusing_is_slow() -> None:
@@ -162,24 +166,52 @@ def test_live_frames_are_dropped_when_fusing_is_slow() -> None:
             time.sleep(0.02)
             return super().fuse(ir, vi)
 
-    sink = Kept()
-    summary = fuse_video(FrameFuser(Fuser(Slow())), Rows(100, live=0.004), Rows(100, live=0.004), sink)
-    assert summary.skipped > 20
+    writer = MemoryWriter()
+    summary = fuse_video(
+        FrameFuser(Fuser(Slow())), SyntheticSource(100, live=0.004), SyntheticSource(100, live=0.004), writer
+    )
+    assert summary.dropped > 20
     assert 5 < summary.frames < 80
-    times = [frame.time for frame in sink.frames]
+    times = [frame.time for frame in writer.frames]
     assert times == sorted(times)
 
 
-def test_the_thermal_goes_through_one_place() -> None:
+def test_a_burst_of_eight_live_frames_is_not_dropped() -> None:
+    class Slow(Counting):
+        def fuse(self, ir: Any, vi: Any) -> Any:
+            time.sleep(0.02)
+            return super().fuse(ir, vi)
+
+    sources = SyntheticSource(8, live=0), SyntheticSource(8, live=0)
+    summary = fuse_video(FrameFuser(Fuser(Slow())), *sources, MemoryWriter())
+    assert (summary.frames, summary.dropped) == (8, 0)
+
+
+def test_a_live_thermal_that_stalls_does_not_stall_the_run() -> None:
+    resumed = threading.Event()
+
+    class Stalling(SyntheticSource):
+        def items(self) -> Iterator[Any]:
+            yield from super().items()
+            resumed.wait(5)
+
+    summary = fuse_video(
+        FrameFuser(Fuser("average")), Stalling(1, live=0), SyntheticSource(2, live=0), MemoryWriter(),
+        on_frame=lambda frame: resumed.set() if frame.index == 1 else None,
+    )  # fmt: skip
+    assert (summary.frames, summary.pairs.held) == (2, 1)
+
+
+def test_the_thermal_is_aligned_by_the_fusers_aligner() -> None:
     seen: list[tuple[int, int]] = []
 
-    class White(Placer):
-        def place_frame(self, gray: Any, height: int, width: int) -> Any:
+    class White(Aligner):
+        def align_frame(self, gray: Any, height: int, width: int) -> Any:
             seen.append((height, width))
             return np.ones((height, width), np.float32), None
 
-    sink, fuser = Kept(), Fuser("maximum")
-    fuser.placer = White()
-    fuse_video(FrameFuser(fuser), Rows(3), Rows(3), sink)
+    writer, fuser = MemoryWriter(), Fuser("maximum")
+    fuser.aligner = White()
+    fuse_video(FrameFuser(fuser), SyntheticSource(3), SyntheticSource(3), writer)
     assert seen == [(24, 32)] * 3
-    assert all(frame.planes[0].min() == 255 for frame in sink.frames)
+    assert all(frame.planes[0].min() == 255 for frame in writer.frames)

@@ -1,4 +1,4 @@
-"""What comes out of files, rows of images, addresses and broken things."""
+"""Frames of files, image sequences, streams and broken sources."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.video.frame import Frame, luma_of
-from ivfuse.video.source import open_source
+from ivfuse.video.frame import Frame, decode_luma
+from ivfuse.video.open import open_source
 
 WriteClip = Callable[..., Path]
-EVEN = {
-    "g": "1",
-    "flags": "+qscale",
-    "global_quality": "354",
-}  # frames that need no other, of about equal size
+EVEN = {"g": "1", "flags": "+qscale"}  # only keyframes, of about equal size
 
 
 def frames_of(source: Any) -> list[Frame]:
@@ -38,8 +34,8 @@ def test_a_file_gives_its_frames_with_their_times(clips: tuple[Path, Path], movi
     assert [frame.time for frame in frames] == pytest.approx([i / 12 for i in range(12)], abs=1e-3)
     for frame, expected in zip(frames, moving.ir, strict=True):
         np.testing.assert_array_equal(frame.planes[0], expected)
-    assert source.health.frames == 12
-    assert not source.health.broken
+    assert source.stats.frames == 12
+    assert not source.stats.failure
 
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
@@ -63,7 +59,7 @@ def test_black_and_white_are_found_in_either_range(
     path = write_clip(tmp_path / "vi.mkv", [image] * 3, codec=codec, pixels=pixels)
     frame = frames_of(open_source(str(path), "vi"))[0]
     assert frame.limited is limited
-    luma = luma_of(frame)
+    luma = decode_luma(frame)
     assert luma[:, :12].max() < 0.02
     assert luma[:, 20:].min() > 0.98
 
@@ -78,7 +74,7 @@ def test_visible_frames_of_any_format_have_the_luma_of_their_colors(pixels: str)
     image[:] = (180, 90, 40)
     given = av.VideoFrame.from_ndarray(image, format="rgb24")
     planes, limited = visible_planes(given.reformat(format=pixels) if pixels != "rgb24" else given)
-    luma = luma_of(Frame(planes, 0, 0, limited))
+    luma = decode_luma(Frame(planes, 0, 0, limited))
     expected = (0.299 * 180 + 0.587 * 90 + 0.114 * 40) / 255
     assert luma.mean() == pytest.approx(expected, abs=0.012)
 
@@ -90,32 +86,32 @@ def test_a_folder_and_a_pattern_give_images_at_a_rate(tmp_path: Path, moving: An
     assert [frame.time for frame in frames_of(folder)] == pytest.approx([0, 0.1, 0.2])
     pattern = open_source(str(tmp_path / "f_%03d.png"), "ir", rate=Fraction(10))
     assert [frame.time for frame in frames_of(pattern)] == pytest.approx([0, 0.1, 0.3])
-    assert pattern.health.missing == 1
+    assert pattern.stats.missing == 1
 
 
-def test_a_row_of_images_goes_on_past_a_bad_one_and_names_it(tmp_path: Path, moving: Any) -> None:
+def test_an_image_sequence_continues_after_a_damaged_image_and_names_it(tmp_path: Path, moving: Any) -> None:
     for number in range(3):
         assert cv2.imwrite(str(tmp_path / f"{number}.png"), moving.vi[number])
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:200])
     source = open_source(str(tmp_path), "vi")
     assert [frame.index for frame in frames_of(source)] == [0, 2]
-    assert "broken at frame 1 (0.04 s)" in source.health.broken
-    assert "1.png" in source.health.broken
+    assert "broken at frame 1 (0.04 s)" in source.stats.failure
+    assert "1.png" in source.stats.failure
 
 
-def test_frames_that_are_there_twice_are_left_out_and_gaps_counted(
+def test_duplicate_frames_are_left_out_and_gaps_counted(
     tmp_path: Path, moving: Any, write_clip: WriteClip
 ) -> None:
     times = [0, 1 / 12, 1 / 12 + 1e-5, 2 / 12, 5 / 12, 6 / 12]
     path = write_clip(tmp_path / "ir.mkv", moving.ir[:6], times=times)  # Matroska rounds to milliseconds
     source = open_source(str(path), "ir")
     assert len(frames_of(source)) == 5
-    assert source.health.duplicates == 1
-    assert source.health.missing == 2
+    assert source.stats.duplicates == 1
+    assert source.stats.missing == 2
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_a_truncated_file_gives_what_is_there_and_says_where_it_broke(
+def test_a_truncated_file_gives_what_is_there_and_states_where_it_broke(
     suffix: str, tmp_path: Path, moving: Any, write_clip: WriteClip
 ) -> None:
     path = write_clip(
@@ -126,10 +122,10 @@ def test_a_truncated_file_gives_what_is_there_and_says_where_it_broke(
     source = open_source(str(path), "vi")
     count = len(frames_of(source))
     assert 4 <= count < 9
-    assert source.health.broken.startswith(f"{path}: broken at frame {count} ({count / 12:.2f} s): ")
+    assert source.stats.failure.startswith(f"{path}: broken at frame {count} ({count / 12:.2f} s): ")
 
 
-def test_damage_in_the_middle_is_passed_over_and_told(
+def test_damage_in_the_middle_is_skipped_and_recorded(
     tmp_path: Path, moving: Any, write_clip: WriteClip
 ) -> None:
     path = write_clip(tmp_path / "vi.mkv", moving.vi, codec="mpeg4", pixels="yuv420p", options=EVEN)
@@ -138,12 +134,12 @@ def test_damage_in_the_middle_is_passed_over_and_told(
     path.write_bytes(data)
     source = open_source(str(path), "vi")
     assert len(frames_of(source)) >= 11
-    assert source.health.damaged == 1
-    assert 4 <= int(source.health.broken.split("broken at frame ")[1].split()[0]) <= 7
+    assert source.stats.damaged == 1
+    assert 4 <= int(source.stats.failure.split("broken at frame ")[1].split()[0]) <= 7
 
 
 @pytest.mark.parametrize(("pixels", "codec"), [("yuv420p", "mpeg4"), ("yuvj422p", "mjpeg")])
-def test_frames_of_a_turned_camera_are_upright(
+def test_frames_of_a_rotated_camera_are_upright(
     pixels: str, codec: str, tmp_path: Path, write_clip: WriteClip
 ) -> None:
     image = np.zeros((32, 64, 3), np.uint8)
@@ -155,25 +151,25 @@ def test_frames_of_a_turned_camera_are_upright(
     path.write_bytes(head + b"tkhd" + track.replace(plain, clockwise, 1))
     frame = frames_of(open_source(str(path), "vi"))[0]
     assert (frame.height, frame.width) == (64, 32)
-    luma = luma_of(frame)
+    luma = decode_luma(frame)
     assert luma[:, -6:].min() > 0.9  # the top has become the right
     assert luma[:, :20].max() < 0.1
     assert {plane.shape for plane in frame.planes[1:]} <= {(32, 16), (64, 32)}
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("location", "expected"),
     [
         ("nowhere.mp4", "no such file"),
         ("rtsp://127.0.0.1:1/x", "cannot be opened"),
         ("/dev/video99", "cannot be opened"),
     ],
 )
-def test_what_cannot_be_opened_is_one_line(words: str, expected: str) -> None:
-    with pytest.raises(InputError, match=expected) as told:
-        open_source(words, "ir")
-    assert "\n" not in str(told.value)
-    assert words in str(told.value)
+def test_what_cannot_be_opened_is_one_line(location: str, expected: str) -> None:
+    with pytest.raises(InputError, match=expected) as raised:
+        open_source(location, "ir")
+    assert "\n" not in str(raised.value)
+    assert location in str(raised.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a video at all" * 20, bytes(4096)])
@@ -182,6 +178,15 @@ def test_what_is_no_video_is_refused(content: bytes, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"x\.mp4: cannot be opened|no image"):
         open_source(str(path), "vi")
+
+
+def test_times_of_a_transport_stream_begin_at_zero(
+    tmp_path: Path, moving: Any, write_clip: WriteClip
+) -> None:
+    path = write_clip(tmp_path / "vi.ts", moving.vi, codec="mpeg4", pixels="yuv420p")  # begins at 1.4 s
+    source = open_source(str(path), "vi")
+    assert source.info.start == 0
+    assert frames_of(source)[0].time == pytest.approx(0, abs=1e-3)
 
 
 def test_a_camera_needs_a_name() -> None:

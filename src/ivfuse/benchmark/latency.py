@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ivfuse.benchmark.tasks import peak_memory
+from ivfuse.benchmark.jobs import peak_memory
 from ivfuse.image.color import resize_to
 from ivfuse.runtime.processes import Worker
 from ivfuse.synthetic.street import street_scene

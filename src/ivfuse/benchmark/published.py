@@ -1,4 +1,4 @@
-"""Results that papers state and where; shown beside measured ones only where both mean the same."""
+"""Published results with their sources; compared with measured ones only if the definitions agree."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from pathlib import Path
 from ivfuse.benchmark.datasets import DataSet
 from ivfuse.metrics import CONVENTIONS, get_convention
 
+TASK_MEASURES = ("AP50:95", "IoU background")  # of detection and segmentation, 0 to 1
+
 
 @dataclass(frozen=True)
 class Source:
-    """Where a row stands.
+    """The source of a published row.
 
     Attributes:
-        id: its name in the file.
-        text: for people.
-        convention: that it follows, or ``unknown``.
-        third_party: whether others than the method's authors state it.
+        id: identifier in the file.
+        text: citation.
+        convention: convention that it follows, or ``unknown``.
+        third_party: whether it is reported by others than the authors of the method.
     """
 
     id: str
@@ -34,11 +36,13 @@ class PublishedRow:
     """One row of a published table.
 
     Attributes:
-        method: as its authors name it.
-        set: a name of a known set.
-        pairs: of the test set; 0 if it is not stated.
-        values: metric -> mean.
-        source: where it stands.
+        method: name given by its authors.
+        set: name of a known data set.
+        pairs: number of test pairs; 0 if it is not stated.
+        values: metric, or one of :data:`TASK_MEASURES` -> mean.
+        source: source of the row.
+        condition: weather of the images, where they are of one; else empty.
+        protocol: how it was measured, as far as that is known.
     """
 
     method: str
@@ -46,16 +50,18 @@ class PublishedRow:
     pairs: int
     values: dict[str, float]
     source: Source
+    condition: str = ""
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
 class Quote:
-    """A published row as it may be shown beside a table.
+    """A published row, as far as it is comparable with a table.
 
     Attributes:
-        row: all of it.
-        values: metric -> mean, of metrics that mean the same in the table; may be empty.
-        remark: what a reader must know before comparing.
+        row: the complete row.
+        values: metric -> mean, of the comparable metrics; may be empty.
+        remark: caveats of the comparison.
     """
 
     row: PublishedRow
@@ -72,12 +78,12 @@ def published_rows() -> tuple[PublishedRow, ...]:
 
 
 def quotes_for(data: DataSet, convention: str, metrics: Sequence[str]) -> list[Quote]:
-    """The rows about a set, each with the values that can be compared.
+    """The published rows of a data set, each with its comparable values.
 
     Args:
-        data: a measured set; there are rows only for known ones.
-        convention: that the measured values follow.
-        metrics: that were measured.
+        data: a data set; there are rows for known ones only.
+        convention: convention of the measured values.
+        metrics: metrics that were measured.
     """
     if data.known is None:
         return []
@@ -95,10 +101,10 @@ def quotes_for(data: DataSet, convention: str, metrics: Sequence[str]) -> list[Q
 
 
 def comparable(metric: str, first: str, second: str) -> bool:
-    """Whether a metric is the same function under both conventions.
+    """Whether a metric has the same definition under two conventions.
 
-    How color becomes gray may differ in rounding (at most one level of 255), which tables do not show;
-    scoring channel by channel is another thing altogether.
+    Gray conversions that differ by rounding only (at most one level of 255) count as the same, since tables
+    do not show the difference; scoring per channel does not.
     """
     if first not in CONVENTIONS:
         return False
@@ -107,12 +113,14 @@ def comparable(metric: str, first: str, second: str) -> bool:
 
 
 def _remark(row: PublishedRow, pairs: int) -> str:
-    parts = []
+    parts = [f"{name} {row.values[name]:g}" for name in TASK_MEASURES if name in row.values]
+    parts += [f"in {row.condition}"] if row.condition else []
+    parts += [f"protocol: {row.protocol}"] if row.protocol else []
     if row.pairs != pairs:
         stated = f"{row.pairs} pairs" if row.pairs else "a number of pairs that is not stated"
         parts.append(f"on {stated}, here {pairs}")
     elif row.pairs:
-        parts.append(f"on {row.pairs} pairs; whether these are the same is not known")
+        parts.append(f"on {row.pairs} pairs; possibly not the same ones")
     if row.source.third_party:
-        parts.append("stated by a third party")
+        parts.append("reported by a third party")
     return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""What a run measured, arranged for tables and plots: values per image, costs, and how methods rank."""
+"""Results of a run, arranged for tables and plots: values per image, costs, and ranks of the methods."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.published import Quote, quotes_for
 from ivfuse.benchmark.run import Outcome, Problem
 from ivfuse.benchmark.seeing import SeeingTable, column, seeing_table, weights
-from ivfuse.benchmark.statistics import Friedman, SignedRank, Spread, Values
+from ivfuse.benchmark.statistics import Friedman, SignedRank, Summary, Values
 from ivfuse.metrics import get_metric, mean_ranks
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a method takes for an image.
+    """Cost of a method per image.
 
     Attributes:
-        images: how many were timed.
-        wall, cpu: median seconds of the fusion alone; NaN for images that were brought.
-        slowest: largest wall seconds.
-        peak: largest memory of the process in MiB, Python and libraries included; NaN if unknown.
-        megapixels: median size.
+        images: number of timed images.
+        wall, cpu: median time of the fusion alone, in seconds; NaN for external results, which are not timed.
+        slowest: largest wall time, in seconds.
+        peak: peak resident memory of the process in MiB, Python and libraries included; NaN if unknown.
+        megapixels: median image size.
     """
 
     images: int
@@ -40,21 +40,21 @@ class Cost:
 
 
 @dataclass
-class Board:
-    """One set under one convention.
+class Leaderboard:
+    """Results on one data set under one convention.
 
     Attributes:
-        data, convention: their names.
-        pairs: all names, scored or not.
-        values: method -> metric -> (pairs,) values; NaN where there is none.
-        failed: method -> how many images have no scores at all.
-        reasons: method -> metric -> why a scored image has no value, counted.
-        spreads: method -> metric -> how the values lie.
-        mean_rank: method -> rank by means, averaged over the metrics.
-        image_rank: Friedman's test on ranks within each image; a missing value is the last.
-        by_metric: metric -> the same for that metric alone.
-        tests: metric -> method -> test against the best method of that metric, corrected by Holm.
-        best: metric -> methods, best mean first; those with failures after all others.
+        data, convention: names of both.
+        pairs: names of all pairs, scored or not.
+        values: method -> metric -> (pairs,) values; NaN where a value is missing.
+        failed: method -> number of images without any score.
+        reasons: method -> metric -> reasons for undefined values of scored images, with their counts.
+        summaries: method -> metric -> summary statistics.
+        mean_rank: method -> rank by the means, averaged over the metrics.
+        image_rank: Friedman test on the ranks within each image; a missing value ranks last.
+        by_metric: metric -> Friedman test on that metric alone.
+        tests: metric -> method -> test against the best method of that metric, with Holm's correction.
+        best: metric -> methods by their means, best first; methods with failures last.
         quotes: published rows.
     """
 
@@ -64,7 +64,7 @@ class Board:
     values: dict[str, dict[str, Values]]
     failed: dict[str, int]
     reasons: dict[str, dict[str, Counter[str]]]
-    spreads: dict[str, dict[str, Spread]] = field(default_factory=dict)
+    summaries: dict[str, dict[str, Summary]] = field(default_factory=dict)
     mean_rank: dict[str, float] = field(default_factory=dict)
     image_rank: Friedman = field(default_factory=lambda: Friedman({}, 0, 0.0, 1.0, math.nan))
     by_metric: dict[str, Friedman] = field(default_factory=dict)
@@ -74,27 +74,27 @@ class Board:
 
     @property
     def methods(self) -> list[str]:
-        """All methods, best mean rank first; those with failures after all others."""
+        """All methods by mean rank, best first; methods with failures last."""
         return sorted(self.values, key=lambda each: (self.failed[each] > 0, self.mean_rank[each]))
 
 
 @dataclass(frozen=True)
 class Results:
-    """All that a report tells.
+    """All results of a benchmark.
 
     Attributes:
-        plan: what was asked for.
-        boards: set by set, convention by convention.
-        costs: method -> cost over all sets.
+        plan: the plan that was run.
+        leaderboards: by data set, then by convention.
+        costs: method -> cost over all data sets.
         problems: images without scores.
-        overall: method -> mean rank averaged over the sets, under the first convention.
-        failed: method -> images without scores, over all sets.
-        pairs: how many there are over all sets.
-        seeing: targets and naturalness, set by set.
+        overall: method -> mean rank averaged over the data sets, under the first convention.
+        failed: method -> number of images without scores, over all data sets.
+        pairs: number of pairs of all data sets.
+        seeing: targets and naturalness, by data set.
     """
 
     plan: Plan
-    boards: tuple[Board, ...]
+    leaderboards: tuple[Leaderboard, ...]
     costs: dict[str, Cost]
     problems: tuple[Problem, ...]
     overall: dict[str, float]
@@ -104,23 +104,23 @@ class Results:
 
     @property
     def methods(self) -> list[str]:
-        """All methods, best first; those with failures after all others."""
+        """All methods, best first; methods with failures last."""
         return sorted(self.overall, key=lambda each: (self.failed[each] > 0, self.overall[each]))
 
     def targets_lost(self, method: str) -> float:
         """Share of the targets of all sets that a method loses; NaN where there are none."""
-        found = [table.spreads[method].get("targets_lost") for table in self.seeing]
-        spreads = [each for each in found if each is not None and each.items]
-        total = sum(each.items for each in spreads)
-        return sum(each.mean * each.items for each in spreads) / total if total else math.nan
+        found = [table.summaries[method].get("targets_lost") for table in self.seeing]
+        summaries = [each for each in found if each is not None and each.items]
+        total = sum(each.items for each in summaries)
+        return sum(each.mean * each.items for each in summaries) / total if total else math.nan
 
     @property
-    def leading(self) -> list[Board]:
-        """The boards of the first convention."""
-        return [board for board in self.boards if board.convention == self.plan.conventions[0]]
+    def primary(self) -> list[Leaderboard]:
+        """The leaderboards of the first convention."""
+        return [board for board in self.leaderboards if board.convention == self.plan.conventions[0]]
 
     def remarks(self) -> list[str]:
-        """What must be said of the files: left over, ambiguous, resampled."""
+        """Remarks on the input files: unmatched and ambiguous ones."""
         lines = []
         for data in self.plan.sets:
             lines += [f"{data.name}: no partner: {path.name}" for path in data.pairing.orphans]
@@ -132,30 +132,30 @@ class Results:
 
 
 def collect(plan: Plan, outcome: Outcome) -> Results:
-    """Arrange what a run gave.
+    """Compute all statistics of a run.
 
     Args:
         plan: what was asked for.
-        outcome: what :func:`ivfuse.benchmark.run.run` gave.
+        outcome: the result of :func:`ivfuse.benchmark.run.run`.
     """
-    boards = tuple(
-        _board(plan, outcome, index, convention)
+    leaderboards = tuple(
+        _leaderboard(plan, outcome, index, convention)
         for index in range(len(plan.sets))
         for convention in plan.conventions
     )
     names = [entry.name for entry in plan.entries]
-    leading = [board for board in boards if board.convention == plan.conventions[0]]
-    overall = {name: float(np.mean([board.mean_rank[name] for board in leading])) for name in names}
-    failed = {name: sum(board.failed[name] for board in leading) for name in names}
+    primary = [board for board in leaderboards if board.convention == plan.conventions[0]]
+    overall = {name: float(np.mean([board.mean_rank[name] for board in primary])) for name in names}
+    failed = {name: sum(board.failed[name] for board in primary) for name in names}
     costs = {name: _cost(outcome, name) for name in names}
     pairs = sum(len(data.pairs) for data in plan.sets)
     seeing = tuple(seeing_table(plan, outcome, index) for index in range(len(plan.sets)))
-    return Results(plan, boards, costs, tuple(outcome.problems), overall, failed, pairs, seeing)
+    return Results(plan, leaderboards, costs, tuple(outcome.problems), overall, failed, pairs, seeing)
 
 
-def _board(plan: Plan, outcome: Outcome, index: int, convention: str) -> Board:
+def _leaderboard(plan: Plan, outcome: Outcome, index: int, convention: str) -> Leaderboard:
     data = plan.sets[index]
-    board = Board(data.name, convention, tuple(pair.name for pair in data.pairs), {}, {}, {})
+    board = Leaderboard(data.name, convention, tuple(pair.name for pair in data.pairs), {}, {}, {})
     for entry in plan.entries:
         rows: list[Mapping[str, Any] | None] = []
         reasons: dict[str, Counter[str]] = {name: Counter() for name in plan.metrics}
@@ -168,8 +168,8 @@ def _board(plan: Plan, outcome: Outcome, index: int, convention: str) -> Board:
                 if name in reasons:
                     reasons[name][reason] += 1
         board.values[entry.name] = {name: column(rows, name) for name in plan.metrics}
-        board.spreads[entry.name] = {
-            name: statistics.spread(values, plan.seed, weights(rows, name))
+        board.summaries[entry.name] = {
+            name: statistics.summarize(values, plan.seed, weights(rows, name))
             for name, values in board.values[entry.name].items()
         }
         board.failed[entry.name], board.reasons[entry.name] = failed, reasons
@@ -178,10 +178,10 @@ def _board(plan: Plan, outcome: Outcome, index: int, convention: str) -> Board:
     return board
 
 
-def _describe(board: Board, plan: Plan) -> None:
-    """Fill in what follows from the values."""
+def _describe(board: Leaderboard, plan: Plan) -> None:
+    """Compute ranks, tests and orders from the values."""
     names = list(board.values)
-    means = {method: {name: one.mean for name, one in row.items()} for method, row in board.spreads.items()}
+    means = {method: {name: one.mean for name, one in row.items()} for method, row in board.summaries.items()}
     board.mean_rank = mean_ranks(means)
     signs = {name: 1.0 if get_metric(name).higher_is_better else -1.0 for name in plan.metrics}
     ranks = []
@@ -195,13 +195,13 @@ def _describe(board: Board, plan: Plan) -> None:
     board.image_rank = statistics.friedman(names, -np.mean(np.array(ranks), axis=0))
 
 
-def _order(board: Board, means: Mapping[str, Mapping[str, float]], name: str, sign: float) -> list[str]:
+def _order(board: Leaderboard, means: Mapping[str, Mapping[str, float]], name: str, sign: float) -> list[str]:
     found = [method for method in board.values if math.isfinite(means[method][name])]
     return sorted(found, key=lambda method: (board.failed[method] > 0, -sign * means[method][name]))
 
 
-def _against_best(board: Board, name: str) -> dict[str, SignedRank]:
-    """Each method against the best one on the images that both have."""
+def _against_best(board: Leaderboard, name: str) -> dict[str, SignedRank]:
+    """Test each method against the best one on the images that both have."""
     if not board.best[name]:
         return {}
     best = board.values[board.best[name][0]][name]

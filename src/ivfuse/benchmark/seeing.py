@@ -16,7 +16,7 @@ import numpy as np
 from ivfuse.benchmark import statistics
 from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.run import Outcome
-from ivfuse.benchmark.statistics import Spread, Values
+from ivfuse.benchmark.statistics import Summary, Values
 from ivfuse.metrics import get_metric
 
 
@@ -28,14 +28,14 @@ class SeeingTable:
         data: its name.
         names: the measures.
         values: method -> measure -> (pairs,) values; NaN where there is none.
-        spreads: method -> measure -> how the values lie; of shares, over the targets.
+        summaries: method -> measure -> how the values lie; of shares, over the targets.
         reasons: measure -> why an image has no value, counted for the method that lacks most.
     """
 
     data: str
     names: tuple[str, ...]
     values: dict[str, dict[str, Values]]
-    spreads: dict[str, dict[str, Spread]]
+    summaries: dict[str, dict[str, Summary]]
     reasons: dict[str, Counter[str]]
 
     def family(self, family: str) -> list[str]:
@@ -47,20 +47,20 @@ def seeing_table(plan: Plan, outcome: Outcome, index: int) -> SeeingTable:
     """Arrange targets and naturalness of the plan's set of that number; the first convention makes gray."""
     data = plan.sets[index]
     values: dict[str, dict[str, Values]] = {}
-    spreads: dict[str, dict[str, Spread]] = {}
+    summaries: dict[str, dict[str, Summary]] = {}
     reasons: dict[str, Counter[str]] = {name: Counter() for name in plan.seeing}
     for entry in plan.entries:
         records = [outcome.records.get((data.name, entry.name, pair.name)) for pair in data.pairs]
         rows = [record.scores[plan.conventions[0]] if record else None for record in records]
         values[entry.name] = {name: column(rows, name) for name in plan.seeing}
-        spreads[entry.name] = {
-            name: statistics.spread(column, plan.seed, weights(rows, name))
+        summaries[entry.name] = {
+            name: statistics.summarize(column, plan.seed, weights(rows, name))
             for name, column in values[entry.name].items()
         }
         for name in plan.seeing:
             found = Counter(row["reasons"][name] for row in rows if row and name in row["reasons"])
             reasons[name] = max(reasons[name], found, key=Counter.total)
-    return SeeingTable(data.name, plan.seeing, values, spreads, reasons)
+    return SeeingTable(data.name, plan.seeing, values, summaries, reasons)
 
 
 def column(rows: Sequence[Mapping[str, Any] | None], name: str) -> Values:

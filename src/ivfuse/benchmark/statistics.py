@@ -1,6 +1,6 @@
-"""Statistics of paired measurements: spread, intervals, ranks and tests that assume no distribution.
+"""Statistics of paired measurements: dispersion, confidence intervals, ranks and nonparametric tests.
 
-Written for up to some thousand images and some dozen methods; NumPy alone is needed.
+Meant for up to thousands of images and dozens of methods; needs NumPy only.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
-EXACT_UP_TO = 50  # pairs whose signed-rank distribution is counted out; beyond, the normal approximation
+EXACT_UP_TO = 50  # pairs up to which the signed-rank distribution is exact; above, normal approximation
 RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class Spread:
-    """How values lie.
+class Summary:
+    """Summary statistics of a sample.
 
     Attributes:
-        count: finite values; all others follow from these.
-        mean: NaN without values.
-        sd: of a sample (divided by count - 1); NaN below two values.
-        low, high: 95 % bootstrap interval of the mean; NaN below two values.
-        items: the sum of the weights; 0 where all values weigh alike.
+        count: number of finite values, which all other statistics are of.
+        mean: their mean; NaN for none.
+        sd: sample standard deviation (divided by count - 1); NaN for fewer than two values.
+        low, high: 95 % bootstrap confidence interval of the mean; NaN for fewer than two values.
+        items: sum of the weights; 0 if the values are not weighted.
     """
 
     count: int
@@ -41,13 +41,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class SignedRank:
-    """A Wilcoxon signed-rank test, two-sided.
+    """Result of a two-sided Wilcoxon signed-rank test.
 
     Attributes:
-        p: probability of a statistic as extreme if neither is better; 1 without any difference.
-        count: pairs that differ, which alone count.
+        p: p-value; 1 if no pair differs.
+        count: number of pairs that differ; ties are discarded.
         statistic: the smaller sum of ranks.
-        exact: whether p was counted out.
+        exact: whether p is from the exact distribution rather than the normal approximation.
     """
 
     p: float
@@ -58,14 +58,14 @@ class SignedRank:
 
 @dataclass(frozen=True)
 class Friedman:
-    """A Friedman test with the critical difference of Nemenyi.
+    """Result of a Friedman test, with the critical difference of the Nemenyi post-hoc test.
 
     Attributes:
-        ranks: method -> mean rank over the blocks, 1 = best; ties share the mean of their ranks.
-        blocks: how many blocks were ranked.
-        statistic: chi-squared, corrected for ties.
-        p: probability of a statistic as large if all methods are alike.
-        difference: mean ranks that lie further apart differ at the level 0.05; NaN below two methods.
+        ranks: method -> mean rank over the blocks, 1 = best; ties get their average rank.
+        blocks: number of blocks.
+        statistic: chi-squared statistic, corrected for ties.
+        p: p-value under the null hypothesis that all methods are equivalent.
+        difference: critical difference of mean ranks at the level 0.05; NaN for fewer than two methods.
     """
 
     ranks: dict[str, float]
@@ -75,14 +75,14 @@ class Friedman:
     difference: float
 
 
-def spread(values: Sequence[float] | Values, seed: int = 0, weights: Values | None = None) -> Spread:
-    """Describe values; those that are not finite are left out.
+def summarize(values: Sequence[float] | Values, seed: int = 0, weights: Values | None = None) -> Summary:
+    """Summarize the finite values of a sample.
 
     Args:
-        values: any number of them.
-        seed: of the bootstrap; the same seed and values give the same interval.
-        weights: what each value counts, such as the number of targets that it is a share of. The mean is then
-            over these, and there is no deviation; the bootstrap draws whole images still.
+        values: any number of values.
+        seed: seed of the bootstrap; the interval is reproducible.
+        weights: weight of each value, such as the number of targets that it is a share of. Then the mean is
+            weighted and there is no standard deviation; the bootstrap still resamples images.
     """
     found = np.asarray(values, np.float64)
     finite = np.isfinite(found)
@@ -90,33 +90,33 @@ def spread(values: Sequence[float] | Values, seed: int = 0, weights: Values | No
         return _weighted(found[finite & (weights > 0)], weights[finite & (weights > 0)], seed)
     found = found[finite]
     if not found.size:
-        return Spread(0, math.nan, math.nan, math.nan, math.nan)
+        return Summary(0, math.nan, math.nan, math.nan, math.nan)
     low, high = bootstrap_mean(found, seed)
     sd = float(found.std(ddof=1)) if found.size > 1 else math.nan
-    return Spread(int(found.size), float(found.mean()), sd, low, high)
+    return Summary(int(found.size), float(found.mean()), sd, low, high)
 
 
-def _weighted(values: Values, weights: Values, seed: int) -> Spread:
+def _weighted(values: Values, weights: Values, seed: int) -> Summary:
     if not values.size:
-        return Spread(0, math.nan, math.nan, math.nan, math.nan)
+        return Summary(0, math.nan, math.nan, math.nan, math.nan)
     low, high = bootstrap_mean(values, seed, weights=weights)
     mean = float(np.average(values, weights=weights))
-    return Spread(int(values.size), mean, math.nan, low, high, round(float(weights.sum())))
+    return Summary(int(values.size), mean, math.nan, low, high, round(float(weights.sum())))
 
 
 def bootstrap_mean(
     values: Values, seed: int = 0, level: float = 0.95, weights: Values | None = None
 ) -> tuple[float, float]:
-    """Percentile interval of the mean over resamples of the images.
+    """Bootstrap confidence interval of the mean, by the percentile method.
 
     Args:
         values: finite values, one per image.
-        seed: of the generator.
-        level: how often the interval should hold the mean.
-        weights: positive, one per value; all alike if not given.
+        seed: seed of the random generator.
+        level: confidence level.
+        weights: positive weights, one per value; equal by default.
 
     Returns:
-        Its ends; NaN below two values.
+        The bounds; NaN for fewer than two values.
 
     Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
@@ -133,14 +133,14 @@ def bootstrap_mean(
 
 
 def wilcoxon(first: Sequence[float] | Values, second: Sequence[float] | Values) -> SignedRank:
-    """Test whether one of two methods is better on the same images.
+    """Test whether two methods differ on the same images.
 
-    Pairs without a difference, or with a value that is not finite, are left out; equal differences share the
-    mean of their ranks. Up to 50 pairs the distribution is counted out, ties included; beyond, it is taken as
-    normal, with corrections for ties and continuity.
+    Pairs without a difference or with a non-finite value are discarded; tied differences get their average
+    rank. Up to 50 pairs the distribution is exact, with ties; above, the normal approximation is used, with
+    corrections for ties and continuity.
 
     Args:
-        first, second: values of the same images in the same order.
+        first, second: values of the same images, in the same order.
 
     Source: Wilcoxon, Biometrics Bulletin 1(6), 1945, 80-83.
     """
@@ -150,28 +150,28 @@ def wilcoxon(first: Sequence[float] | Values, second: Sequence[float] | Values) 
     if not count:
         return SignedRank(1.0, 0, 0.0, True)
     ranks = tied_ranks(np.abs(difference))
-    above = float(ranks[difference > 0].sum())
-    statistic = min(above, float(ranks.sum()) - above)
+    positive = float(ranks[difference > 0].sum())
+    statistic = min(positive, float(ranks.sum()) - positive)
     exact = count <= EXACT_UP_TO
-    p = _counted(ranks, statistic) if exact else _normal(ranks, statistic)
+    p = _exact_p(ranks, statistic) if exact else _approximate_p(ranks, statistic)
     return SignedRank(min(1.0, p), count, statistic, exact)
 
 
 def holm(ps: Mapping[str, float]) -> dict[str, float]:
-    """Correct the p-values of several tests so that one false finding among all stays as unlikely as in one.
+    """Adjust p-values for multiple testing, so that the family-wise error rate is controlled.
 
     Source: Holm, Scandinavian Journal of Statistics 6(2), 1979, 65-70.
     """
-    corrected: dict[str, float] = {}
+    adjusted: dict[str, float] = {}
     largest = 0.0
     for index, name in enumerate(sorted(ps, key=lambda each: ps[each])):
         largest = max(largest, min(1.0, (len(ps) - index) * ps[name]))
-        corrected[name] = largest
-    return {name: corrected[name] for name in ps}
+        adjusted[name] = largest
+    return {name: adjusted[name] for name in ps}
 
 
 def tied_ranks(values: Values) -> Values:
-    """Ranks from 1 for the smallest; equal values share the mean of their ranks."""
+    """Ranks from 1 for the smallest value; ties get their average rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     ranks: Values = ((2 * last - counts + 1) / 2)[inverse]
@@ -182,55 +182,55 @@ def friedman(names: Sequence[str], goodness: Values) -> Friedman:
     """Test whether methods differ over blocks, such as images.
 
     Args:
-        names: the methods.
-        goodness: (blocks, methods), greater is better; NaN counts as worse than any number.
+        names: names of the methods.
+        goodness: (blocks, methods), greater is better; NaN ranks below any number.
 
-    Source: Demsar, Journal of Machine Learning Research 7, 2006, 1-30, section 3.2.2; the correction for ties
-        is that of Conover, Practical Nonparametric Statistics, 1999, section 5.8.
+    Source: Demsar, Journal of Machine Learning Research 7, 2006, 1-30, section 3.2.2; correction for ties
+        after Conover, Practical Nonparametric Statistics, 1999, section 5.8.
     """
     blocks, methods = goodness.shape
     if not blocks or methods < 2:
         return Friedman(dict.fromkeys(names, 1.0 if blocks else math.nan), blocks, 0.0, 1.0, math.nan)
     worst_last = np.where(np.isnan(goodness), -np.inf, goodness)
     ranks = np.stack([tied_ranks(-row) for row in worst_last])
-    spare = float((ranks**2).sum()) - blocks * methods * (methods + 1) ** 2 / 4
-    apart = float(((ranks.sum(axis=0) - blocks * (methods + 1) / 2) ** 2).sum())
-    statistic = (methods - 1) * apart / spare if spare > 0 else 0.0
+    total = float((ranks**2).sum()) - blocks * methods * (methods + 1) ** 2 / 4
+    between = float(((ranks.sum(axis=0) - blocks * (methods + 1) / 2) ** 2).sum())
+    statistic = (methods - 1) * between / total if total > 0 else 0.0
     means = {name: float(mean) for name, mean in zip(names, ranks.mean(axis=0), strict=True)}
     p = chi_squared_tail(statistic, methods - 1)
     return Friedman(means, blocks, statistic, p, critical_difference(methods, blocks))
 
 
 def critical_difference(methods: int, blocks: int, alpha: float = 0.05) -> float:
-    """How far mean ranks must lie apart to differ, by Nemenyi's test.
+    """Critical difference of mean ranks in the Nemenyi test.
 
     Source: Demsar 2006, section 3.2.2; the critical value is computed, not read from a table.
     """
     return (
-        studentised_range(methods, alpha) / math.sqrt(2) * math.sqrt(methods * (methods + 1) / (6 * blocks))
+        studentized_range(methods, alpha) / math.sqrt(2) * math.sqrt(methods * (methods + 1) / (6 * blocks))
     )
 
 
 @lru_cache
-def studentised_range(groups: int, alpha: float) -> float:
-    """Value that the range of ``groups`` standard normal numbers exceeds with probability ``alpha``."""
+def studentized_range(groups: int, alpha: float) -> float:
+    """Upper ``alpha`` quantile of the studentized range, with infinite degrees of freedom."""
     step = 0.005
     z = np.arange(-9, 9 + step, step)
     density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
 
-    def tail(reach: float) -> float:
-        inside = _normal_below(z + reach) - _normal_below(z)
+    def survival(width: float) -> float:
+        inside = _normal_cdf(z + width) - _normal_cdf(z)
         return 1 - groups * float((density * inside ** (groups - 1)).sum()) * step
 
     low, high = 0.0, 20.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if tail(middle) > alpha else (low, middle)
+        low, high = (middle, high) if survival(middle) > alpha else (low, middle)
     return (low + high) / 2
 
 
 def chi_squared_tail(x: float, degrees: int) -> float:
-    """Probability that a chi-squared number of so many degrees of freedom is above ``x``."""
+    """Survival function of the chi-squared distribution with ``degrees`` degrees of freedom."""
     if x <= 0:
         return 1.0
     half = x / 2
@@ -242,23 +242,23 @@ def chi_squared_tail(x: float, degrees: int) -> float:
     return min(1.0, total)
 
 
-def _counted(ranks: Values, statistic: float) -> float:
-    """Two-sided p from the number of sign patterns; ranks are doubled so that shared ones are whole."""
+def _exact_p(ranks: Values, statistic: float) -> float:
+    """Two-sided p-value over all sign patterns; ranks are doubled so that average ranks are integers."""
     doubled = np.rint(2 * ranks).astype(int)
-    ways = np.zeros(int(doubled.sum()) + 1)
-    ways[0] = 1.0
+    probability = np.zeros(int(doubled.sum()) + 1)
+    probability[0] = 1.0
     for rank in doubled:
-        ways[rank:] = (ways[rank:] + ways[: ways.size - rank]) / 2
-        ways[:rank] /= 2
-    return 2 * float(ways[: round(2 * statistic) + 1].sum())
+        probability[rank:] = (probability[rank:] + probability[: probability.size - rank]) / 2
+        probability[:rank] /= 2
+    return 2 * float(probability[: round(2 * statistic) + 1].sum())
 
 
-def _normal(ranks: Values, statistic: float) -> float:
-    """Two-sided p by the normal approximation; the sum of squared ranks takes care of ties."""
+def _approximate_p(ranks: Values, statistic: float) -> float:
+    """Two-sided p-value by the normal approximation; the sum of squared ranks accounts for ties."""
     sd = math.sqrt(float((ranks**2).sum()) / 4)
     distance = max(0.0, float(ranks.sum()) / 2 - statistic - 0.5)
     return math.erfc(distance / sd / math.sqrt(2))
 
 
-def _normal_below(x: Values) -> Values:
+def _normal_cdf(x: Values) -> Values:
     return np.array([0.5 * math.erfc(-each / math.sqrt(2)) for each in x])

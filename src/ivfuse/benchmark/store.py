@@ -1,6 +1,6 @@
-"""What a run has done so far, a small file per image: a run that was stopped goes on from it.
+"""Records of a run, one small file per image, from which an interrupted run resumes.
 
-Every file is written whole or not at all, and says what it was made from; what does not fit is done anew.
+Files are written atomically and contain the key of their inputs; records with another key are recomputed.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from ivfuse.benchmark.plan import digest
 from ivfuse.errors import InputError
 from ivfuse.runtime.files import write_atomic
 
-FORMAT = 1  # of the records; another number makes all of them void
+FORMAT = 1  # of the records; those of another format are ignored
 
 
 @dataclass
 class Record:
-    """What is known about one fused image.
+    """Record of one fused image.
 
     Attributes:
-        key: what it was made from.
-        digest: of the fused file.
-        wall, cpu: seconds of the fusion alone, without reading and writing.
-        peak: largest memory of the method's process up to this image, in MiB; 0 if unknown.
-        height, width: of the image.
-        notes: what was done to the inputs.
+        key: digest of its inputs and settings.
+        digest: SHA-256 of the fused file.
+        wall, cpu: time of the fusion alone, without reading and writing, in seconds.
+        peak: peak resident memory of the method's process so far, in MiB; 0 if unknown.
+        height, width: size of the image, in pixels.
+        notes: how the inputs were treated.
         scores: convention -> ``{"key": ..., "values": {...}, "reasons": {...}, "counts": {...}}``.
     """
 
@@ -44,18 +44,18 @@ class Record:
 
 
 class Store:
-    """The records and fused images below the folder of a report."""
+    """Records and fused images in the folder of a report."""
 
     def __init__(self, out: Path) -> None:
-        """Take the folder; nothing is written yet."""
+        """Store the folder; nothing is written yet."""
         self.out = out
 
     def image(self, data: str, method: str, pair: str) -> Path:
-        """Where a fused image lies."""
+        """Path of a fused image."""
         return self.out / "fused" / data / method / f"{pair}.png"
 
     def load(self, data: str, method: str, pair: str) -> Record:
-        """The record of an image; an empty one if there is none or it cannot be read."""
+        """Load the record of an image; an empty one if there is none or it cannot be read."""
         try:
             table = json.loads(self._path(data, method, pair).read_text(encoding="utf-8"))
             return Record(**table["record"]) if table["format"] == FORMAT else Record()
@@ -66,7 +66,7 @@ class Store:
         """Write the record of an image.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: if it cannot be written.
         """
         text = json.dumps({"format": FORMAT, "record": vars(record)}, allow_nan=False)
         write_atomic(self._path(data, method, pair), text.encode())
@@ -79,7 +79,7 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: if it cannot be read.
     """
     try:
         return digest(path.read_bytes())
@@ -89,7 +89,7 @@ def file_digest(path: Path) -> str:
 
 @cache
 def metrics_version() -> str:
-    """Changes with any change to the code of the metrics: old scores are then not taken for new ones."""
+    """Digest of the source code of the metrics: scores of other versions are not reused."""
     import ivfuse.metrics
 
     folder = Path(ivfuse.metrics.__file__).parent

@@ -1,4 +1,4 @@
-"""Tables of results as CSV, JSON, Markdown and LaTeX; best and second best marked, gaps and quotes said."""
+"""Tables of results as CSV, JSON, Markdown and LaTeX; best, second best and gaps are marked."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any
 
 import ivfuse
 from ivfuse.benchmark.published import Quote
-from ivfuse.benchmark.results import Board, Cost, Results
+from ivfuse.benchmark.results import Cost, Leaderboard, Results
 from ivfuse.benchmark.seeing import SeeingTable
-from ivfuse.benchmark.statistics import Spread
+from ivfuse.benchmark.statistics import Summary
 from ivfuse.metrics import get_metric
 from ivfuse.runtime.files import write_atomic
 
@@ -30,17 +30,17 @@ _TEX = {
 
 
 def write_tables(results: Results, folder: Path) -> list[Path]:
-    """Write all tables: four as CSV, everything as JSON, and what papers show as Markdown and LaTeX.
+    """Write all tables: four as CSV, everything as JSON, and tables for papers as Markdown and LaTeX.
 
     Args:
-        results: what was measured.
-        folder: made if it does not exist.
+        results: results of the benchmark.
+        folder: output folder; created if it does not exist.
 
     Returns:
         The files.
 
     Raises:
-        OutputError: a file cannot be written; each is written whole or not at all.
+        OutputError: if a file cannot be written; each is written atomically.
     """
     texts = {
         "images.csv": _csv(_image_rows(results)),
@@ -57,7 +57,7 @@ def write_tables(results: Results, folder: Path) -> list[Path]:
 
 
 def as_json(results: Results) -> dict[str, Any]:
-    """Everything as plain values, for machines; a missing value is null, paths are relative to the report."""
+    """All results as JSON-compatible values; a missing value is null, paths are relative to the report."""
     plan = results.plan
     return {
         "ivfuse": ivfuse.__version__,
@@ -77,14 +77,14 @@ def as_json(results: Results) -> dict[str, Any]:
         "methods": [
             {
                 "name": name,
-                "brought": math.isnan(results.costs[name].wall),
+                "external": math.isnan(results.costs[name].wall),
                 "mean_rank": _plain(results.overall[name]),
                 "failed": results.failed[name],
                 "cost": {key: _plain(value) for key, value in asdict(results.costs[name]).items()},
             }
             for name in results.methods
         ],
-        "boards": [_board_json(board) for board in results.boards],
+        "boards": [_leaderboard_json(board) for board in results.leaderboards],
         "seeing": [_seeing_json(results, table) for table in results.seeing],
         "problems": [asdict(problem) for problem in results.problems],
         "remarks": results.remarks(),
@@ -92,14 +92,15 @@ def as_json(results: Results) -> dict[str, Any]:
 
 
 def markdown(results: Results) -> str:
-    """A table per set and convention, then costs, problems and sources of quotes."""
+    """A table per data set and convention, then costs, problems and sources of published rows."""
     parts = []
-    for board in results.boards:
+    for board in results.leaderboards:
         marks = {(0, name): "**{}**" for name in board.best} | {(1, name): "*{}*" for name in board.best}
-        rows = [["method", *(_headed(name) for name in board.best), "mean rank", "image rank", "no image"]]
+        rows = [["method", *map(_with_arrow, board.best), "mean rank", "image rank", "no image"]]
         rows += _cells(board, marks)
         rows += [
-            [f"{quote.row.method} (quoted)", *_quoted(board, quote), "", "", ""] for quote in _shown(board)
+            [f"{quote.row.method} (quoted)", *_quoted(board, quote), "", "", ""]
+            for quote in _comparable_quotes(board)
         ]
         lines = [f"### {board.data}: {len(board.pairs)} pairs, convention {board.convention}", ""]
         lines += _md_table(rows)
@@ -116,9 +117,9 @@ def markdown(results: Results) -> str:
 
 
 def latex(results: Results) -> str:
-    """A ``tabular`` per set and convention (needs booktabs); best bold, second underlined."""
+    """A ``tabular`` per data set and convention (needs booktabs); best in bold, second underlined."""
     parts = []
-    for board in results.boards:
+    for board in results.leaderboards:
         marks = {(0, name): r"\textbf{{{}}}" for name in board.best}
         marks |= {(1, name): r"\underline{{{}}}" for name in board.best}
         heads = [
@@ -135,7 +136,7 @@ def latex(results: Results) -> str:
         for row in _cells(board, marks, escape=True):
             missing = f" ({row[-1]} missing)" if row[-1] != "0" else ""
             lines.append(" & ".join([row[0] + missing, *row[1:-2]]) + r" \\")
-        if quotes := _shown(board):
+        if quotes := _comparable_quotes(board):
             lines.append(r"\midrule")
             for quote in quotes:
                 lines.append(f"% {_source(quote)}")
@@ -145,8 +146,8 @@ def latex(results: Results) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def shown(value: float, digits: int = 4) -> str:
-    """A number for people: so many significant digits, a dash for none."""
+def format_value(value: float, digits: int = 4) -> str:
+    """Format a number with ``digits`` significant digits; a dash if it is not finite."""
     if not math.isfinite(value):
         return "–"
     whole = len(str(int(abs(value))))
@@ -154,14 +155,14 @@ def shown(value: float, digits: int = 4) -> str:
 
 
 def relative(path: Path, start: Path) -> str:
-    """A path as seen from a folder, with forward slashes; a file URI where there is no such path."""
+    """A path relative to a folder, with forward slashes; a file URI if there is no such path."""
     try:
         return Path(os.path.relpath(path.resolve(), start.resolve())).as_posix()
     except ValueError:  # on another drive
         return path.resolve().as_uri()
 
 
-def _board_json(board: Board) -> dict[str, Any]:
+def _leaderboard_json(board: Leaderboard) -> dict[str, Any]:
     friedman = asdict(board.image_rank)
     return {
         "set": board.data,
@@ -179,7 +180,7 @@ def _board_json(board: Board) -> dict[str, Any]:
                         "p_against_best": _plain(test.p) if (test := board.tests[name].get(method)) else None,
                         "values": [_plain(float(value)) for value in board.values[method][name]],
                     }
-                    for name, spread in board.spreads[method].items()
+                    for name, spread in board.summaries[method].items()
                 },
             }
             for method in board.methods
@@ -199,17 +200,18 @@ def _board_json(board: Board) -> dict[str, Any]:
     }
 
 
-def _cells(board: Board, marks: dict[tuple[int, str], str], escape: bool = False) -> list[list[str]]:
-    """A row per method: name, values, mean rank, image rank, images that are missing."""
+def _cells(board: Leaderboard, marks: dict[tuple[int, str], str], escape: bool = False) -> list[list[str]]:
+    """One row per method: name, values, mean rank, image rank, number of missing images."""
     rows = []
     for method in board.methods:
         row = [_tex(method) if escape else method]
         for name, order in board.best.items():
-            spread = board.spreads[method][name]
+            spread = board.summaries[method][name]
             mark = marks.get((order.index(method), name), "{}") if method in order else "{}"
-            text = mark.format(shown(spread.mean))
+            text = mark.format(format_value(spread.mean))
             if math.isfinite(spread.sd):
-                text += f" $\\pm$ {shown(spread.sd, 3)}" if escape else f" ± {shown(spread.sd, 3)}"
+                sign = "$\\pm$" if escape else "±"
+                text += f" {sign} {format_value(spread.sd, 3)}"
             if spread.count < len(board.pairs):
                 text += f"$^\\dagger_{{{spread.count}}}$" if escape else f" †({spread.count})"
             row.append(text)
@@ -218,11 +220,11 @@ def _cells(board: Board, marks: dict[tuple[int, str], str], escape: bool = False
     return rows
 
 
-def _shown(board: Board) -> list[Quote]:
+def _comparable_quotes(board: Leaderboard) -> list[Quote]:
     return [quote for quote in board.quotes if quote.values]
 
 
-def _quoted(board: Board, quote: Quote) -> list[str]:
+def _quoted(board: Leaderboard, quote: Quote) -> list[str]:
     return [f"{quote.values[name]:g}" if name in quote.values else "" for name in board.best]
 
 
@@ -231,10 +233,10 @@ def _source(quote: Quote) -> str:
     return f"quoted, not measured: {quote.row.method}: {quote.row.source.text}{remark}"
 
 
-def _sources(board: Board) -> list[str]:
-    """A line for each source and remark, with the methods that it is about."""
+def _sources(board: Leaderboard) -> list[str]:
+    """One line per source and remark, with the methods that it applies to."""
     about: dict[tuple[str, str], list[str]] = {}
-    for quote in _shown(board):
+    for quote in _comparable_quotes(board):
         about.setdefault((quote.row.source.text, quote.remark), []).append(quote.row.method)
     return [
         f"- quoted, not measured: {', '.join(methods)}: {text}" + (f" ({remark})" if remark else "")
@@ -244,18 +246,18 @@ def _sources(board: Board) -> list[str]:
 
 def _cost_rows(results: Results) -> list[list[str]]:
     rows = [["method", "wall s", "CPU s", "slowest s", "peak MiB", "images timed"]]
-    return rows + [[name, *cost_cells(results.costs[name])] for name in results.methods]
+    return rows + [[name, *format_cost(results.costs[name])] for name in results.methods]
 
 
-def cost_cells(cost: Cost) -> list[str]:
-    """Wall, CPU and slowest seconds, MiB and the number of images, for people."""
+def format_cost(cost: Cost) -> list[str]:
+    """Cells of a cost: wall, CPU and slowest time in seconds, peak MiB, and number of timed images."""
     seconds = ["–" if math.isnan(x) else f"{x:.4f}" for x in (cost.wall, cost.cpu, cost.slowest)]
-    return [*seconds, "–" if math.isnan(cost.peak) else f"{cost.peak:.0f}", str(cost.images or "brought")]
+    return [*seconds, "–" if math.isnan(cost.peak) else f"{cost.peak:.0f}", str(cost.images or "external")]
 
 
 def _image_rows(results: Results) -> Iterable[list[Any]]:
     yield ["set", "convention", "method", "pair", *results.plan.metrics]
-    for board in results.boards:
+    for board in results.leaderboards:
         for method in board.values:
             for index, pair in enumerate(board.pairs):
                 values = (board.values[method][name][index] for name in results.plan.metrics)
@@ -267,9 +269,9 @@ def _summary_rows(results: Results) -> Iterable[list[Any]]:
         *("set", "convention", "method", "metric", "mean", "sd", "low95", "high95"),
         *("with_value", "without_value", "failed", "pairs", "mean_rank", "image_rank", "source"),
     ]
-    for board in results.boards:
+    for board in results.leaderboards:
         for method in board.methods:
-            for name, spread in board.spreads[method].items():
+            for name, spread in board.summaries[method].items():
                 yield [
                     *(board.data, board.convention, method, name),
                     *map(_cell, (spread.mean, spread.sd, spread.low, spread.high)),
@@ -278,7 +280,7 @@ def _summary_rows(results: Results) -> Iterable[list[Any]]:
                     *(board.failed[method], len(board.pairs), _cell(board.mean_rank[method])),
                     *(_cell(board.image_rank.ranks.get(method, math.nan)), "measured"),
                 ]
-        for quote in _shown(board):
+        for quote in _comparable_quotes(board):
             for name, value in quote.values.items():
                 row = [board.data, board.convention, quote.row.method, name, value, *[""] * 9]
                 yield [*row, _source(quote)]
@@ -286,7 +288,7 @@ def _summary_rows(results: Results) -> Iterable[list[Any]]:
 
 def _test_rows(results: Results) -> Iterable[list[Any]]:
     yield ["set", "convention", "metric", "method", "against", "pairs_that_differ", "statistic", "p_holm"]
-    for board in results.boards:
+    for board in results.leaderboards:
         for name, tests in board.tests.items():
             for method, test in tests.items():
                 best = board.best[name][0]
@@ -295,18 +297,18 @@ def _test_rows(results: Results) -> Iterable[list[Any]]:
 
 
 def seeing_cells(table: SeeingTable, family: str, methods: Iterable[str]) -> list[list[str]]:
-    """A head and a row per method: the measures of a family; shares in percent."""
+    """A header and one row per method with the measures of a family; shares in percent."""
     names = table.family(family)
-    return [["method", *map(_headed, names)]] + [
-        [method, *(_seen(table.spreads[method][name]) for name in names)] for method in methods
+    return [["method", *map(_with_arrow, names)]] + [
+        [method, *(_format_share(table.summaries[method][name]) for name in names)] for method in methods
     ]
 
 
 def seeing_counts(table: SeeingTable, family: str) -> str:
-    """How many images and targets the measures of a family are over."""
+    """The numbers of images and targets that the measures of a family are computed from."""
     found: dict[str, list[str]] = {}
     for name in table.family(family):
-        spread = max((row[name] for row in table.spreads.values()), key=lambda each: each.count)
+        spread = max((row[name] for row in table.summaries.values()), key=lambda each: each.count)
         count = f"{spread.count or 'no'} image{'' if spread.count == 1 else 's'}"
         if not spread.count and table.reasons[name]:
             count += f", since {table.reasons[name].most_common(1)[0][0]}"
@@ -314,8 +316,8 @@ def seeing_counts(table: SeeingTable, family: str) -> str:
     return "; ".join(f"{count} ({', '.join(names)})" for count, names in found.items())
 
 
-def _seen(spread: Spread) -> str:
-    return f"{100 * spread.mean:.1f} %" if spread.items else shown(spread.mean)
+def _format_share(spread: Summary) -> str:
+    return f"{100 * spread.mean:.1f} %" if spread.items else format_value(spread.mean)
 
 
 def _seeing_parts(results: Results, table: SeeingTable) -> Iterable[str]:
@@ -332,7 +334,7 @@ def _seeing_json(results: Results, table: SeeingTable) -> dict[str, Any]:
         "methods": {
             method: {
                 name: {key: _plain(value) for key, value in asdict(spread).items()}
-                for name, spread in table.spreads[method].items()
+                for name, spread in table.summaries[method].items()
             }
             for method in results.methods
         },
@@ -344,7 +346,7 @@ def _seeing_rows(results: Results) -> Iterable[list[Any]]:
     yield ["set", "method", "measure", "value", "low95", "high95", "images", "targets"]
     for table in results.seeing:
         for method in results.methods:
-            for name, spread in table.spreads[method].items():
+            for name, spread in table.summaries[method].items():
                 cells = map(_cell, (spread.mean, spread.low, spread.high))
                 yield [table.data, method, name, *cells, spread.count, spread.items or ""]
 
@@ -360,7 +362,7 @@ def _md_table(rows: list[list[str]]) -> list[str]:
     return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
 
 
-def _headed(name: str) -> str:
+def _with_arrow(name: str) -> str:
     return f"{name} {'↑' if get_metric(name).higher_is_better else '↓'}"
 
 

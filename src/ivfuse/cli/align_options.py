@@ -1,4 +1,4 @@
-"""The options that say where thermal images lie on visible ones, which several verbs share."""
+"""The registration options that several verbs share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RigFile = Annotated[
     typer.Option(
         "--rig",
         metavar="FILE",
-        help="Place the thermal by a rig of `ivfuse register`.",
+        help="Warp the thermal by a registration file from `ivfuse register`.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -38,20 +38,22 @@ Points = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Place the thermal by points, CSV or JSON: ir_x,ir_y,vi_x,vi_y.",
+        help="Warp the thermal by control points, CSV or JSON: ir_x,ir_y,vi_x,vi_y.",
         rich_help_panel=PANEL,
     ),
 ]
 Crop = Annotated[
     bool,
-    typer.Option("--crop", help="Keep only what the thermal covers of the visible.", rich_help_panel=PANEL),
+    typer.Option(
+        "--crop", help="Crop to the largest rectangle that the thermal covers.", rich_help_panel=PANEL
+    ),
 ]
 
 
 def rig(
     file: Path | None, register: str | None, points: Path | None
 ) -> Registration | Correspondences | Auto | None:
-    """Where thermal images lie, by the one option that was given.
+    """Resolve the registration options into the one that was given.
 
     Raises:
         UsageError: if several were given.
@@ -77,4 +79,4 @@ def rig(
     for name in AUTO:
         if name == register.strip().lower():
             return name
-    raise UnknownNameError("model", register, AUTO)
+    raise UnknownNameError("model", register, AUTO, field="register")

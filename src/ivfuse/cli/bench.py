@@ -1,4 +1,4 @@
-"""``ivfuse bench``: latency and memory of the methods on this machine."""
+"""``ivfuse bench``: latency and peak memory of the methods on this machine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ivfuse.cli.tables import format_table
 from ivfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,27 +17,33 @@ if TYPE_CHECKING:
 
 
 def bench(
-    methods: Annotated[str, typer.Option(metavar="NAMES", help="Names with commas between, or all.")] = "all",
+    methods: Annotated[
+        str, typer.Option(metavar="NAMES", help="Methods, separated by commas; or all.")
+    ] = "all",
     sizes: Annotated[
         str,
-        typer.Option(metavar="SIZES", help="WIDTHxHEIGHT with commas between, sides of 32 to 8192 pixels."),
+        typer.Option(metavar="SIZES", help="WIDTHxHEIGHT, separated by commas; sides of 32 to 8192 pixels."),
     ] = "320x240,640x480,1280x720",
-    runs: Annotated[int, typer.Option(min=5, help="Timed runs of each, at most.")] = 100,
+    runs: Annotated[int, typer.Option(min=5, help="Maximum number of timed runs per method and size.")] = 100,
     seconds: Annotated[
         float,
-        typer.Option(min=0.0, help="After so many seconds no further run of a cell begins; 5 runs at least."),
+        typer.Option(min=0.0, help="Time limit per method and size, in seconds; at least 5 runs are timed."),
     ] = 5.0,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; else as the runtime takes them.")
+        int | None, typer.Option(min=1, help="CPU threads; default: chosen by the runtime.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="Of trained methods: auto, openvino or onnxruntime.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Of trained methods: auto, fp32 or bf16.")] = "auto",
+    runtime: Annotated[
+        str, typer.Option(help="Runtime of trained methods: auto, openvino or onnxruntime.")
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="Precision of trained methods: auto, fp32 or bf16.")
+    ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure how long each method takes for a pair of each size, and how much memory, on this machine.
+    """Measure the latency and peak memory of each method for each image size on this machine.
 
-    A pair goes from 8-bit arrays to the fused image in color; files are not read or written. Each method
-    and size runs in a process of its own, on synthetic scenes, after three runs that are not counted.
+    A run fuses a pair of 8-bit arrays into a color image; reading and writing files is not included. Each
+    method and size runs in a process of its own, on synthetic scenes, after three warm-up runs.
     Exit code: 0 done, 1 a method failed (it is listed), 2 wrong use.
 
     \b
@@ -49,22 +56,22 @@ def bench(
     from ivfuse.cli.progress import bar
 
     cells = _cells(methods, _sizes(sizes), runs, seconds, threads, runtime, precision)
-    found: list[Latency] = []
+    results: list[Latency] = []
     if sys.stderr.isatty() and not json:
         with bar(len(cells)) as advance:
             for latency in measure(cells):
-                found.append(latency)
+                results.append(latency)
                 advance(latency.cell.method)
     else:
-        found = list(measure(cells))
+        results = list(measure(cells))
     if json:
-        typer.echo(json_module.dumps([_facts(x) for x in found], indent=2))
+        typer.echo(json_module.dumps([_as_json(result) for result in results], indent=2))
     else:
-        typer.echo("\n".join(_table(found)))
-    for latency in found:
+        typer.echo("\n".join(_table(results)))
+    for latency in results:
         if latency.failure:
             typer.echo(f"failed: {_label(latency)}: {latency.failure}", err=True)
-    raise typer.Exit(1 if any(x.failure for x in found) else 0)
+    raise typer.Exit(1 if any(result.failure for result in results) else 0)
 
 
 def _cells(
@@ -83,11 +90,11 @@ def _cells(
 
     names = method_names(methods)
     if not names:
-        raise UsageError(f"--methods: found {methods!r}, expected names or all")
+        raise UsageError(field="methods", found=repr(methods), expected="names or all")
     cells = []
     for name in names:
-        chosen = (runtime, precision) if method_info(name).kind == "learned" else ("auto", "auto")
-        cells += [Cell(name, width, height, runs, seconds, threads, *chosen) for width, height in sizes]
+        settings = (runtime, precision) if method_info(name).kind == "learned" else ("auto", "auto")
+        cells += [Cell(name, width, height, runs, seconds, threads, *settings) for width, height in sizes]
     return cells
 
 
@@ -97,7 +104,7 @@ def _sizes(text: str) -> list[Size]:
         fits = re.fullmatch(r"(\d{1,5})x(\d{1,5})", word.lower())
         if not fits or not all(32 <= int(side) <= 8192 for side in fits.groups()):
             raise UsageError(
-                f"--sizes: found {word!r}, expected WIDTHxHEIGHT with sides of 32 to 8192 pixels"
+                field="sizes", found=repr(word), expected="WIDTHxHEIGHT with sides of 32 to 8192 pixels"
             )
         sizes.append((int(fits[1]), int(fits[2])))
     return sizes
@@ -107,39 +114,36 @@ def _label(latency: Latency) -> str:
     return f"{latency.cell.method} {latency.cell.width}x{latency.cell.height}"
 
 
-def _table(found: list[Latency]) -> list[str]:
-    """A row for each method and size."""
+def _table(results: list[Latency]) -> list[str]:
+    """One row per method and size."""
     rows: list[tuple[str, ...]] = [
         ("method", "size", "p50 ms", "p95 ms", "p99 ms", "CPU ms", "peak MiB", "runs")
     ]
-    for x in found:
-        size = f"{x.cell.width}x{x.cell.height}"
-        if x.failure:
-            rows.append((x.cell.method, size, *["-"] * 6))
+    for each in results:
+        size = f"{each.cell.width}x{each.cell.height}"
+        if each.failure:
+            rows.append((each.cell.method, size, *["-"] * 6))
             continue
-        times = (f"{value:.1f}" for value in (x.p50, x.p95, x.p99, x.cpu))
-        rows.append((x.cell.method, size, *times, f"{x.peak:.0f}", str(x.runs)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            f"{cell:<{width}}" if column < 2 else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+        times = (f"{value:.1f}" for value in (each.p50, each.p95, each.p99, each.cpu))
+        rows.append((each.cell.method, size, *times, f"{each.peak:.0f}", str(each.runs)))
+    return format_table(rows, "llr")
 
 
-def _facts(x: Latency) -> dict[str, object]:
-    facts: dict[str, object] = {"method": x.cell.method, "width": x.cell.width, "height": x.cell.height}
-    if x.failure:
-        return {**facts, "failure": x.failure}
+def _as_json(latency: Latency) -> dict[str, object]:
+    values: dict[str, object] = {
+        "method": latency.cell.method,
+        "width": latency.cell.width,
+        "height": latency.cell.height,
+    }
+    if latency.failure:
+        return {**values, "failure": latency.failure}
     return {
-        **facts,
-        "p50_ms": round(x.p50, 3),
-        "p95_ms": round(x.p95, 3),
-        "p99_ms": round(x.p99, 3),
-        "cpu_ms": round(x.cpu, 3),
-        "peak_mib": round(x.peak, 1),
-        "runs": x.runs,
-        "threads": x.cell.threads,
+        **values,
+        "p50_ms": round(latency.p50, 3),
+        "p95_ms": round(latency.p95, 3),
+        "p99_ms": round(latency.p99, 3),
+        "cpu_ms": round(latency.cpu, 3),
+        "peak_mib": round(latency.peak, 1),
+        "runs": latency.runs,
+        "threads": latency.cell.threads,
     }

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ivfuse.cli import benchmark_tasks
+
 
 def benchmark(
     data: Annotated[
@@ -16,7 +18,10 @@ def benchmark(
     *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="REPORT", help="Folder of the report.")],
     methods: Annotated[
-        str, typer.Option(metavar="NAMES", help="Names with commas between, all, or none (with --fused).")
+        str,
+        typer.Option(
+            metavar="NAMES", help="Names or .onnx files with commas between, all, or none (with --fused)."
+        ),
     ] = "all",
     fused: Annotated[
         list[str] | None,
@@ -38,6 +43,14 @@ def benchmark(
         list[str] | None,
         typer.Option(help="Family of tables to follow: default, tang, li, cddfuse, vifb or liu; several go."),
     ] = None,
+    degrade: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:STRENGTH",
+            help="Degrade the pairs first, as in haze:3 or rain:4,noise:2 (`ivfuse degrade --list`); may be "
+            "given several times, none stands for the clean pairs.",
+        ),
+    ] = None,
     ir_window: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -51,7 +64,21 @@ def benchmark(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes for scoring; else all processors.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap intervals and degradations.")] = 0,
+    labels: benchmark_tasks.LabelFiles = None,
+    detector: benchmark_tasks.DetectorFile = None,
+    detector_format: benchmark_tasks.DetectorFormat = None,
+    detector_names: benchmark_tasks.DetectorNames = None,
+    detector_size: benchmark_tasks.DetectorSize = None,
+    class_map: benchmark_tasks.ClassMap = None,
+    classes: benchmark_tasks.Classes = None,
+    ignore_below: benchmark_tasks.IgnoreBelow = 0,
+    export_detection: benchmark_tasks.ExportDetection = None,
+    label_maps: benchmark_tasks.LabelMaps = None,
+    label_set: benchmark_tasks.LabelSetName = "msrs",
+    segmenter: benchmark_tasks.SegmenterFile = None,
+    segmenter_scale: benchmark_tasks.SegmenterScale = "imagenet",
+    predicted: benchmark_tasks.Predicted = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
 ) -> None:
@@ -66,6 +93,8 @@ def benchmark(
     Examples:
       ivfuse benchmark --data pairs/ -o report
       ivfuse benchmark --data roads/ --data TNO/ --methods laplacian,guided-filter -o report
+      ivfuse benchmark --data roads/ --degrade none --degrade haze:3 --degrade rain:3 -o report
+      ivfuse benchmark --data roads/ --labels boxes.json --detector yolov8n.onnx -o report
       ivfuse benchmark --data TNO/ --fused CDDFuse=results/cddfuse --convention cddfuse -o report
     """
     from ivfuse.benchmark.plan import make_plan
@@ -74,8 +103,13 @@ def benchmark(
     from ivfuse.benchmark.run import run
     from ivfuse.benchmark.tables import write_tables
     from ivfuse.cli import benchmark_report
-    from ivfuse.metrics.folder import processors
+    from ivfuse.runtime.processes import available_cpus
 
+    tasks = benchmark_tasks.tasks(
+        *(labels, detector, detector_format, detector_names, detector_size, class_map, classes, ignore_below),
+        *(export_detection, label_maps, label_set, segmenter, segmenter_scale, predicted),
+        copies=max(1, len(degrade or ())),
+    )
     plan = make_plan(
         data,
         out,
@@ -83,18 +117,22 @@ def benchmark(
         fused or (),
         metrics,
         convention or (),
+        degrade or (),
         ir_window=ir_window,
         threads=threads,
         seed=seed,
     )
+    tasks.check(plan)
+    steps = plan.tasks + tasks.count(plan)
     try:
-        with benchmark_report.progress(plan.tasks, shown=not (quiet or json)) as tell:
+        with benchmark_report.progress(steps, shown=not (quiet or json)) as tell:
             outcome = run(plan, jobs, tell)
+            done = tasks.carry_out(plan, jobs or available_cpus(), tell)
     except KeyboardInterrupt:
         typer.echo("ivfuse: interrupted; run again to go on from here", err=True)
         raise typer.Exit(130) from None
     results = collect(plan, outcome)
     write_tables(results, out / "tables")
-    write_page(results, out / "index.html", jobs or processors())
-    benchmark_report.say(results, outcome, json=json, quiet=quiet)
-    raise typer.Exit(1 if results.problems else 0)
+    write_page(results, out / "index.html", jobs or available_cpus(), sections=done.sections)
+    benchmark_report.print_results(results, outcome, done.tables, json=json, quiet=quiet)
+    raise typer.Exit(1 if results.problems or done.problems else 0)

@@ -1,4 +1,4 @@
-"""``ivfuse datasets``: the known data sets, the facts of one, or a folder checked against them."""
+"""``ivfuse datasets``: lists the known data sets, describes one, or checks a folder against it."""
 
 from __future__ import annotations
 
@@ -9,25 +9,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ivfuse.cli.tables import format_table
+
 if TYPE_CHECKING:
     from ivfuse.benchmark.datasets import Check, KnownSet
 
-_SHOWN = 20
+_MAX_PROBLEMS = 20  # printed ones; JSON has all
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(help="A set: print what is known about it.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Data set to describe.")] = None,
     *,
     check: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Compare a folder with the set, or with what its name says it is."),
+        typer.Option(
+            metavar="DIR",
+            help="Check a folder against the data set, by default the one its name suggests.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the known data sets: what they hold, where each is obtained, under what terms. Nothing is fetched.
+    """List the known data sets with their sources and terms. Nothing is downloaded.
 
     Any other folder with ir/ and vi/ works as well. With --check the exit code is 0 if the folder is
-    complete, 1 if something is wrong with it, 2 for wrong use.
+    complete, 1 if it has problems, 2 for wrong use.
 
     \b
     Examples:
@@ -40,7 +45,7 @@ def datasets(
     known = get_set(name) if name else None
     if check is not None:
         found = check_set(open_set(check, known))
-        _say_check(found, json=json)
+        _print_check(found, json=json)
         raise typer.Exit(1 if found.problems else 0)
     if known:
         facts = dataclasses.asdict(known)
@@ -52,36 +57,35 @@ def datasets(
 
 
 def _list(sets: list[KnownSet]) -> list[str]:
-    """Name, published counts, terms and where to get it, a row each."""
-    rows = [("name", "test pairs", "obtained", "terms")]
+    """One row per data set: name, sizes of the test splits, source and terms."""
+    rows = [("name", "test pairs", "source", "terms")]
     for known in sets:
         counts = ", ".join(str(split.pairs) for split in known.splits) or "-"
         rows.append((known.name, counts, known.repository or known.obtained.split(",")[0], known.terms))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}".rstrip()
-        for row in rows
+    return [
+        *format_table(rows, "l"),
+        "",
+        "Any other folder with ir/ and vi/ works too; `ivfuse datasets NAME` describes a data set.",
     ]
-    return [*lines, "", "any folder with ir/ and vi/ works too; `ivfuse datasets NAME` says more"]
 
 
 def _facts(known: KnownSet) -> list[str]:
-    """All that is known about a set."""
-    sizes = ", ".join(f"{width}x{height}" for width, height in known.sizes) or "several"
+    """The description of a data set."""
+    sizes = ", ".join(f"{width}x{height}" for width, height in known.sizes) or "various"
     layouts = [f"{ir}/ + {vi}/" for ir, vi in known.layouts]
     lines = [
         f"{known.name}: {known.title}",
-        f"shows:     {known.scenes}",
+        f"scenes:    {known.scenes}",
         f"sizes:     {sizes}",
-        f"layout:    {' or '.join([*layouts, 'ir/ + vi/ and the like'])}",
-        f"obtained:  {known.obtained}",
+        f"layout:    {' or '.join([*layouts, 'ir/ + vi/ or similar'])}",
+        f"source:    {known.obtained}",
         f"terms:     {known.terms}",
         f"cite:      {known.paper}",
     ]
     return lines + [f"test split of {split.pairs}: {split.note}" for split in known.splits]
 
 
-def _say_check(found: Check, *, json: bool) -> None:
+def _print_check(found: Check, *, json: bool) -> None:
     if json:
         typer.echo(json_module.dumps(_check_facts(found), indent=2))
         return
@@ -91,12 +95,14 @@ def _say_check(found: Check, *, json: bool) -> None:
     typer.echo(f"{data.root}: {len(data.pairs)} pairs in {data.layout}")
     typer.echo(f"recognized: {data.recognized}")
     typer.echo(f"sizes: {sizes or '-'}{more}")
-    for problem in found.problems[:_SHOWN]:
+    for problem in found.problems[:_MAX_PROBLEMS]:
         typer.echo(f"problem: {problem}", err=True)
-    if len(found.problems) > _SHOWN:
-        typer.echo(f"and {len(found.problems) - _SHOWN} more problems; --json lists all", err=True)
+    if len(found.problems) > _MAX_PROBLEMS:
+        typer.echo(
+            f"and {len(found.problems) - _MAX_PROBLEMS} more problems; --json lists all of them", err=True
+        )
     if not found.problems:
-        typer.echo("nothing is missing")
+        typer.echo("complete: nothing is missing")
 
 
 def _check_facts(found: Check) -> dict[str, Any]:

@@ -10,12 +10,13 @@ import io
 import json as json_module
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from ivfuse.cli.tables import format_table
 
 if TYPE_CHECKING:
     from ivfuse.image.pairing import TriplePairing
@@ -165,7 +166,7 @@ def _table(report: Report, count: int, one: bool) -> list[str]:
         lost = report.reasons(name).total()
         better = "higher" if get_metric(name).higher_is_better else "lower"
         rows.append((name, better, _shown(mean), "" if one else str(lost or "-"), str(counts.get(name, ""))))
-    return [f"{images}, convention {report.convention}", *_aligned(rows, left=2)]
+    return [f"{images}, convention {report.convention}", *format_table(rows, "llr")]
 
 
 def _rows(report: Report) -> list[str]:
@@ -174,19 +175,7 @@ def _rows(report: Report) -> list[str]:
     for each in report.scored:
         if each.scores is not None:
             rows.append((each.triple.name, *(_shown(each.scores.values[name]) for name in report.names)))
-    return _aligned(rows, left=1)
-
-
-def _aligned(rows: Sequence[tuple[str, ...]], left: int) -> list[str]:
-    """Columns under each other, the first ``left`` of them flush left, the others flush right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            f"{cell:<{width}}" if column < left else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return format_table(rows, "lr")
 
 
 def _say_reasons(report: Report, count: int, one: bool) -> None:

@@ -96,10 +96,10 @@ def _is_one(fused: Path, ir: Path, vi: Path | None) -> bool:
 
 def _names(text: str | None) -> list[str]:
     """The metrics asked for, in that order, each once."""
-    from ivfuse.metrics import EIGHT, SEEING, expand_names
+    from ivfuse.metrics import DEFAULT_METRICS, SEEING, expand_names
 
     if text is None:
-        return [*EIGHT, *SEEING]
+        return [*DEFAULT_METRICS, *SEEING]
     names = expand_names(part.strip() for part in text.split(",") if part.strip())
     if not names:
         raise UsageError(f"--metrics {text!r} names no metric; `ivfuse metrics` lists them")

@@ -1,4 +1,4 @@
-"""Turns a missing extra into one line that says how to install it."""
+"""Reports a missing extra in one line that says how to install it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ivfuse.errors import MissingExtraError
 
 @contextmanager
 def training() -> Iterator[None]:
-    """Round imports of the learning room."""
-    with _extra("what runs networks in PyTorch", "train"):
+    """Wrap imports of ``ivfuse.training``."""
+    with _extra("training", "train"):
         yield
 
 
 @contextmanager
 def serving() -> Iterator[None]:
-    """Round imports of the serving room."""
+    """Wrap imports of ``ivfuse.server``."""
     with _extra("the web server", "serve"):
         yield
 

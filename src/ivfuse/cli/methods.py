@@ -1,4 +1,4 @@
-"""``ivfuse methods``: the table of methods, or the facts and the model card of one."""
+"""``ivfuse methods``: lists the fusion methods, or prints the properties and model card of one."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ivfuse.cli.tables import format_table
+
 if TYPE_CHECKING:
     from ivfuse.fusion.method import MethodInfo
 
 
 def methods(
-    name: Annotated[str | None, typer.Argument(help="A method: print its facts and its model card.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Method to describe, with its model card.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the methods, or print what is known about one.
+    """List the fusion methods, or describe one.
 
     \b
     Examples:
@@ -45,23 +47,18 @@ def methods(
 
 
 def _table(infos: list[MethodInfo], default: str) -> list[str]:
-    """Rows of name, kind, parameters and summary under a head."""
+    """One row per method: name, kind, parameters and summary."""
     rows = [("name", "kind", "parameters", "summary")]
     for info in infos:
         mark = " *" if info.name == default else ""
         rows.append(
             (info.name + mark, info.kind, f"{info.parameters:,}" if info.parameters else "-", info.summary)
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip()
-        for row in rows
-    ]
-    return [*lines, "", "* taken when no method is named"]
+    return [*format_table(rows, "llrl"), "", "* default method"]
 
 
 def _facts(info: MethodInfo, default: str) -> dict[str, Any]:
-    """The facts of a method, with those of its weights if it is a trained one."""
+    """The properties of a method, including those of its weights if it is a trained one."""
     from ivfuse.fusion.manifest import load_manifest
 
     facts = {**dataclasses.asdict(info), "default": info.name == default}
@@ -85,7 +82,7 @@ def _card(name: str) -> str:
 
 def _plain(value: Any) -> str:
     if value is None:
-        return "unbounded"  # only the reach of a method has no value
+        return "unbounded"  # only the reach of a method can be None
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else str(value)

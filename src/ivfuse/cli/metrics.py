@@ -1,4 +1,4 @@
-"""``ivfuse metrics``: the table of metrics, or what one is and why papers' values of it differ."""
+"""``ivfuse metrics``: lists the metrics, or explains one and its variants in published tables."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ivfuse.cli.tables import format_table
+
 if TYPE_CHECKING:
     from ivfuse.metrics import Metric
 
 
 def metrics(
     name: Annotated[
-        str | None, typer.Argument(help="A metric: print what it is and how conventions differ.")
+        str | None, typer.Argument(help="Metric to explain, with its variants by convention.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the metrics, or explain one and why two papers' values of it may differ.
+    """List the metrics, or explain one and why its values differ between papers.
 
     \b
     Examples:
@@ -46,41 +48,36 @@ def metrics(
 
 
 def _table() -> list[str]:
-    """Rows of name, direction, range, needs and summary, then the conventions."""
+    """One row per metric: name, direction, range, inputs and summary; then the conventions."""
     from ivfuse.metrics import CONVENTIONS, METRICS
 
     rows = [("name", "better", "range", "needs", "summary")]
     for each in METRICS.values():
         rows.append((each.name, _better(each), _range(each), each.needs, _summary(each)))
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = [
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]])
-        for row in rows
-    ]
-    lines += ["", "Conventions (`ivfuse eval --convention NAME`):"]
+    lines = [*format_table(rows, "l"), "", "Conventions (`ivfuse eval --convention NAME`):"]
     for convention in CONVENTIONS.values():
         lines += _wrapped(convention.name, convention.text)
     return lines
 
 
 def _page(metric: Metric) -> list[str]:
-    """What there is to know about one metric."""
+    """The explanation of a metric."""
     from ivfuse.metrics import CONVENTIONS
 
-    facts = f"{metric.name}: {_better(metric)} is better, {_range(metric)}, needs {metric.needs}"
+    facts = f"{metric.name}: {_better(metric)} is better, range {_range(metric)}, needs {metric.needs}"
     lines = [facts, "", metric.doc, "", f"Source: {metric.source}", "", "Conventions:"]
     for convention in CONVENTIONS.values():
         variant = convention.variants.get(metric.name)
         if variant is None:
-            apart = ", but each channel of a color image apart" if convention.color == "channels" else ""
-            lines += _wrapped(convention.name, f"as above{apart}")
+            channels = ", but per channel for color images" if convention.color == "channels" else ""
+            lines += _wrapped(convention.name, f"as above{channels}")
         else:
             lines += _wrapped(convention.name, f"{variant.note}. {_doc(variant.function)}")
     return lines
 
 
 def _facts(metric: Metric) -> dict[str, Any]:
-    """The facts of a metric as plain values; an unbounded end of its range is null."""
+    """The properties of a metric as plain values; an unbounded end of its range is null."""
     from ivfuse.metrics import CONVENTIONS
 
     return {
@@ -117,7 +114,7 @@ def _doc(function: Any) -> str:
 
 
 def _wrapped(label: str, text: str) -> list[str]:
-    """A paragraph beside its label."""
+    """A paragraph with a label at its left."""
     import textwrap
 
     return textwrap.wrap(text, 100, initial_indent=f"  {label:<9} ", subsequent_indent=" " * 12)

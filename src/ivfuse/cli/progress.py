@@ -1,4 +1,4 @@
-"""The bar that long work shows on a terminal, on standard error."""
+"""The progress bar of long-running commands, on standard error."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ from typing import Protocol
 
 
 class Advance(Protocol):
-    """Moves a bar."""
+    """Advances a progress bar."""
 
     def __call__(self, name: str, parts: int = 1) -> None:
-        """Show a name after so many more parts are done."""
+        """Report that ``parts`` more parts are done, and show a name."""
         ...
 
 
 @contextmanager
 def bar(total: int | None) -> Iterator[Advance]:
-    """Show a bar with the time left; call what it gives with a name after each of ``total`` parts.
+    """Show a progress bar with the remaining time.
 
-    Without a total, which is ``None`` where nobody knows when the work ends, the bar shows that it goes on.
+    Args:
+        total: number of parts; ``None`` if it is unknown, for a bar that only shows activity.
+
+    Yields:
+        The function to call after each part, with a name to show.
     """
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task("", total=total)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
 
         def advance(name: str, parts: int = 1) -> None:
-            shown.update(task, advance=parts, description=escape(name))
+            progress.update(task, advance=parts, description=escape(name))
 
         yield advance

@@ -1,4 +1,4 @@
-"""``ivfuse serve``: the web page and its API."""
+"""``ivfuse serve``: the web page and the HTTP API."""
 
 from __future__ import annotations
 
@@ -8,37 +8,44 @@ import typer
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all networks.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0 for any free one.")] = 8000,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that work on images; else one a core, 4 at most.")
+        int | None, typer.Option(min=1, help="Worker processes; default: one per CPU, at most 4.")
     ] = None,
-    queue: Annotated[int, typer.Option(min=0, help="Requests that may wait; further ones get 429.")] = 16,
+    queue: Annotated[
+        int, typer.Option(min=0, help="Requests that may wait for a worker; further ones get status 429.")
+    ] = 16,
     token: Annotated[
         str | None,
         typer.Option(
             metavar="T",
             envvar="IVFUSE_TOKEN",
-            help="Ask clients of the API for this token (or IVFUSE_TOKEN).",
+            help="Bearer token that API clients must send; or set IVFUSE_TOKEN.",
         ),
     ] = None,
     cors: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="Let pages of this origin call the API; may be repeated."),
+        typer.Option(metavar="ORIGIN", help="Allow pages of this origin to call the API; may be repeated."),
     ] = None,
     max_upload: Annotated[
-        float, typer.Option(metavar="MB", help="Largest request, all its images together, in MB.")
+        float, typer.Option(metavar="MB", help="Size limit of a request, all its images together, in MB.")
     ] = 64,
-    max_pixels: Annotated[float, typer.Option(metavar="MP", help="Largest image, in megapixels.")] = 50,
+    max_pixels: Annotated[
+        float, typer.Option(metavar="MP", help="Size limit of an image, in megapixels.")
+    ] = 50,
     timeout: Annotated[
-        float, typer.Option(metavar="S", help="Seconds that a request may wait, and then be worked on.")
+        float,
+        typer.Option(
+            metavar="S", help="Seconds that a request may wait, and again that it may be processed."
+        ),
     ] = 60,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
-    """Serve a web page that fuses images, and an API that programs call.
+    """Serve a web page and an HTTP API that fuse images.
 
-    Only this computer can reach it unless --host says otherwise. Ctrl-C ends it. Exit code: 0 ended, 1 it
-    could not start, 2 wrong use, such as a port that is taken.
+    By default only this computer can reach the server; see --host. Ctrl-C stops it. Exit code: 0 stopped,
+    1 could not start, 2 wrong use, such as a port that is taken.
 
     \b
     Examples:
@@ -65,15 +72,16 @@ def serve(
     )
     if not settings.loopback and settings.token is None:
         typer.echo(
-            "ivfuse: note: anyone who can reach this address can use it; --token asks for one", err=True
+            "ivfuse: note: anyone who can reach this address can use the server; --token restricts it",
+            err=True,
         )
 
-    def tell(url: str) -> None:
+    def announce(url: str) -> None:
         if not quiet:
-            count = settings.processes
+            count = settings.worker_count
             typer.echo(
-                f"ivfuse serves at {url} ({count} process{'es' * (count > 1)}, queue {queue};"
+                f"ivfuse serves at {url} ({count} worker{'s' * (count > 1)}, queue {queue};"
                 f" API at {url}/docs)"
             )
 
-    run(settings, tell)
+    run(settings, announce)

@@ -1,4 +1,4 @@
-"""What ``ivfuse video`` says: progress with the time left, then what became of the frames."""
+"""What ``ivfuse video`` prints: progress with the remaining time, then a summary of the frames."""
 
 from __future__ import annotations
 
@@ -15,90 +15,98 @@ from ivfuse.cli.progress import bar
 
 if TYPE_CHECKING:
     from ivfuse.video.fuse import VideoSummary
-    from ivfuse.video.source import Health
+    from ivfuse.video.source import SourceStats
 
-_EVERY = 15.0  # seconds between lines where there is no terminal
-_REFRESH = 0.1  # seconds between changes of the bar: a line for every frame would cost more than the frame
+_LINE_INTERVAL = 15.0  # seconds between lines where standard error is not a terminal
+_MIN_LINE_INTERVAL = 1.0  # seconds between lines at least
+_BAR_INTERVAL = 0.1  # seconds between updates of the bar, which cost more than fusing a small frame
 
 
 @contextmanager
 def progress(total: int | None, *, shown: bool) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, now and then a line elsewhere, nothing if not ``shown``.
+    """Show a bar on a terminal, occasional lines elsewhere.
 
     Args:
-        total: frames to come; ``None`` if nobody knows.
-        shown: say anything at all.
+        total: expected number of frames; ``None`` if it is not known.
+        shown: show anything at all.
+
+    Yields:
+        A function to call after each frame.
     """
     if not shown:
         yield lambda: None
     elif not sys.stderr.isatty():
-        yield _lines(total)
+        yield _progress_lines(total)
     else:
         with bar(total) as advance:
-            yield _paced(advance)
+            yield _throttled(advance)
 
 
-def _paced(advance: Callable[[str, int], None]) -> Callable[[], None]:
-    """Counts every frame and moves the bar now and then."""
-    started = told = time.monotonic()
-    frames = waiting = 0
+def _throttled(advance: Callable[[str, int], None]) -> Callable[[], None]:
+    """Count every frame and move the bar at intervals."""
+    started = updated = time.monotonic()
+    frames = pending = 0
 
-    def tell() -> None:
-        nonlocal told, frames, waiting
-        frames, waiting = frames + 1, waiting + 1
+    def count() -> None:
+        nonlocal updated, frames, pending
+        frames, pending = frames + 1, pending + 1
         now = time.monotonic()
-        if now - told >= _REFRESH:
-            advance(f"{frames / (now - started):.0f} fps", waiting)
-            told, waiting = now, 0
+        if now - updated >= _BAR_INTERVAL:
+            advance(f"{frames / (now - started):.0f} fps", pending)
+            updated, pending = now, 0
 
-    return tell
+    return count
 
 
-def _lines(total: int | None) -> Callable[[], None]:
-    """A line at the tenths of the work and after long silence, but not more than one a second."""
-    started = said = time.monotonic()
+def _progress_lines(total: int | None) -> Callable[[], None]:
+    """Print a line at each tenth of the frames and after a long time, at most once a second."""
+    started = printed = time.monotonic()
     frames = tenth = 0
 
-    def tell() -> None:
-        nonlocal frames, said, tenth
+    def count() -> None:
+        nonlocal frames, printed, tenth
         frames += 1
         now = time.monotonic()
         reached = frames * 10 // total if total else 0
-        if now - said < 1 or (reached == tenth and now - said < _EVERY):
+        if now - printed < _MIN_LINE_INTERVAL or (reached == tenth and now - printed < _LINE_INTERVAL):
             return
-        said, tenth = now, reached
+        printed, tenth = now, reached
         speed = frames / (now - started)
         left = f" of {total}, about {(total - frames) / speed:.0f} s left" if total and total > frames else ""
         typer.echo(f"{frames} frames{left} ({speed:.0f} fps)", err=True)
 
-    return tell
+    return count
 
 
-def say(method: str, summary: VideoSummary, *, offset: float, how: str, json: bool, quiet: bool) -> None:
+def report(
+    method: str, summary: VideoSummary, *, offset: float, origin: str, json: bool, quiet: bool
+) -> None:
     """Print the summary.
 
     Args:
         method: name of the method.
-        summary: what became of the frames.
+        summary: the outcome of the run.
         offset: seconds that were added to the thermal times.
-        how: a word on where the offset comes from.
+        origin: how the offset was determined; "" if the user gave it.
         json: print one JSON object to standard output.
-        quiet: print only what went wrong.
+        quiet: print failures only.
     """
-    for line in summary.broken:
+    for line in summary.failures:
         typer.echo(f"ivfuse: error: {line}", err=True)
     if summary.stopped:
-        typer.echo("ivfuse: stopped; the output holds what was fused", err=True)
+        typer.echo("ivfuse: stopped; the output contains what was fused", err=True)
     if json:
         typer.echo(json_module.dumps(as_json(method, summary, offset), indent=2))
-        return
-    if quiet:
-        return
+    elif not quiet:
+        _print_text(method, summary, offset, origin)
+
+
+def _print_text(method: str, summary: VideoSummary, offset: float, origin: str) -> None:
     for note in summary.notes:
         typer.echo(f"note: {note}", err=True)
     if offset:
-        typer.echo(f"thermal moved by {offset:+.3f} s{f' ({how})' if how else ''}", err=True)
-    for line in counts(summary):
+        typer.echo(f"thermal shifted by {offset:+.3f} s{f' ({origin})' if origin else ''}", err=True)
+    for line in irregularities(summary):
         typer.echo(line, err=True)
     speed = summary.frames / summary.seconds if summary.seconds else 0
     typer.echo(
@@ -107,41 +115,38 @@ def say(method: str, summary: VideoSummary, *, offset: float, how: str, json: bo
     )
 
 
-def counts(summary: VideoSummary) -> list[str]:
-    """What was out of the ordinary about the frames, a line for each source and one for the pairs."""
+def irregularities(summary: VideoSummary) -> list[str]:
+    """Counts of frames that were not fused one to one, in a line for each source and for the pairs."""
     pairs = summary.pairs
-    lines = [
-        _counted("thermal", [*_wrong(summary.ir), (pairs.unused, "not needed")]),
-        _counted(
-            "visible", [*_wrong(summary.vi), (pairs.alone, "without a thermal frame near in time, left out")]
-        ),
-        _counted(
-            "pairs",
-            [
-                (pairs.repeated, "with the thermal frame of the pair before"),
-                (pairs.held, "with a thermal frame that stands in for a missing one"),
-            ],
-        ),
-        _counted("live", [(summary.skipped, "dropped to keep up")]),
-    ]
-    return [line for line in lines if line]
+    counts = {
+        "thermal": [*_faults(summary.ir), (pairs.unused, "not needed")],
+        "visible": [
+            *_faults(summary.vi),
+            (pairs.unmatched, "without a thermal frame near in time, left out"),
+        ],
+        "pairs": [
+            (pairs.repeated, "with the thermal frame of the pair before"),
+            (pairs.held, "with a thermal frame that substitutes for a missing one"),
+        ],
+        "live": [(summary.dropped, "dropped to keep up")],
+    }
+    lines = {
+        name: ", ".join(f"{count} {text}" for count, text in parts if count) for name, parts in counts.items()
+    }
+    return [f"{name}: {text}" for name, text in lines.items() if text]
 
 
-def _wrong(health: Health) -> list[tuple[int, str]]:
+def _faults(stats: SourceStats) -> list[tuple[int, str]]:
     return [
-        (health.missing, "missing"),
-        (health.duplicates, "there twice, left out"),
-        (health.damaged, "damaged"),
+        (stats.missing, "missing"),
+        (stats.duplicates, "duplicates, left out"),
+        (stats.damaged, "damaged"),
     ]
-
-
-def _counted(what: str, parts: list[tuple[int, str]]) -> str:
-    said = ", ".join(f"{count} {text}" for count, text in parts if count)
-    return f"{what}: {said}" if said else ""
 
 
 def as_json(method: str, summary: VideoSummary, offset: float) -> dict[str, Any]:
     """The summary as plain values, for machines."""
+    pairs = summary.pairs
     return {
         "method": method,
         "out": None if summary.out is None else str(summary.out),
@@ -150,11 +155,27 @@ def as_json(method: str, summary: VideoSummary, offset: float) -> dict[str, Any]
         "width": summary.width,
         "seconds": round(summary.seconds, 3),
         "offset": round(offset, 4),
-        "thermal": vars(summary.ir),
-        "visible": vars(summary.vi),
-        "pairs": vars(summary.pairs),
-        "skipped": summary.skipped,
+        "thermal": _source_json(summary.ir),
+        "visible": _source_json(summary.vi),
+        "pairs": {
+            "paired": pairs.paired,
+            "repeated": pairs.repeated,
+            "held": pairs.held,
+            "alone": pairs.unmatched,
+            "unused": pairs.unused,
+        },
+        "skipped": summary.dropped,
         "notes": list(summary.notes),
         "stopped": summary.stopped,
         "cpu_seconds": {part: round(seconds, 3) for part, seconds in summary.cpu.items()},
+    }
+
+
+def _source_json(stats: SourceStats) -> dict[str, Any]:
+    return {
+        "frames": stats.frames,
+        "duplicates": stats.duplicates,
+        "missing": stats.missing,
+        "damaged": stats.damaged,
+        "broken": stats.failure,
     }

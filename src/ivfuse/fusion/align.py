@@ -18,15 +18,15 @@ from ivfuse.image.arrays import Gray
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.decode import turn
 from ivfuse.image.read import Visible
-from ivfuse.thermal.formats.base import EmbeddedPhoto, PhotoGeometry
+from ivfuse.thermal.formats.base import EmbeddedPhoto
 from ivfuse.thermal.read import CameraFile
 
 if TYPE_CHECKING:
-    from ivfuse.registration.camera import Overlap
+    from ivfuse.registration.camera import CommonGrid
     from ivfuse.registration.control_points import Correspondences
     from ivfuse.registration.geometry import Size
     from ivfuse.registration.transform import Registration
-    from ivfuse.registration.warp import Placement
+    from ivfuse.registration.warp import Warper
 
 Auto = Literal["auto", "translation", "similarity", "affine", "homography"]
 AUTO: tuple[Auto, ...] = get_args(Auto)
@@ -48,7 +48,7 @@ class Aligner:
     rig: Registration | Correspondences | str | os.PathLike[str] | None = None
     crop: bool = False
     model: Auto | None = field(init=False, default=None)
-    _warps: dict[tuple[Size, Size], Placement] = field(init=False, default_factory=dict, repr=False)
+    _warps: dict[tuple[Size, Size], Warper] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Load the rig if it is given as a file."""
@@ -87,8 +87,8 @@ class Aligner:
         thermal = replace(thermal, pixels=np.clip(warp.apply(thermal.pixels), 0, 1), celsius=celsius)
         notes = (*pair.notes, _describe(warp))
         if self.crop:
-            alpha = None if visible.alpha is None else np.ascontiguousarray(warp.cut(visible.alpha))
-            visible = replace(visible, pixels=warp.cut(visible.pixels).copy(), alpha=alpha)
+            alpha = None if visible.alpha is None else np.ascontiguousarray(warp.crop_visible(visible.alpha))
+            visible = replace(visible, pixels=warp.crop_visible(visible.pixels).copy(), alpha=alpha)
             coverage = None
         return replace(pair, thermal=thermal, visible=visible, aligned=True, coverage=coverage, notes=notes)
 
@@ -108,7 +108,7 @@ class Aligner:
         warp = self.warp((thermal.shape[1], thermal.shape[0]), (width, height))
         return np.asarray(warp.apply(thermal)), warp.coverage
 
-    def warp(self, thermal: Size, visible: Size) -> Placement:
+    def warp(self, thermal: Size, visible: Size) -> Warper:
         """Return the warp between frames of two sizes, computed once; requires a rig or control points.
 
         Raises:
@@ -116,7 +116,7 @@ class Aligner:
         """
         from ivfuse.registration.control_points import Correspondences
         from ivfuse.registration.transform import Registration
-        from ivfuse.registration.warp import Placement
+        from ivfuse.registration.warp import Warper
 
         if (thermal, visible) not in self._warps:
             if isinstance(self.rig, Correspondences):
@@ -125,17 +125,17 @@ class Aligner:
                 rig = self.rig.for_sizes(thermal, visible)
             else:
                 raise UsageError(field="rig", found=self.rig, expected="a registration or control points")
-            self._warps[thermal, visible] = Placement(rig, self.crop)
+            self._warps[thermal, visible] = Warper(rig, self.crop)
         return self._warps[thermal, visible]
 
-    def _registered(self, pair: Pair) -> Placement:
+    def _registered(self, pair: Pair) -> Warper:
         """Register a pair and return its warp."""
         from ivfuse.registration.register import register_grays
-        from ivfuse.registration.warp import Placement
+        from ivfuse.registration.warp import Warper
 
         model = "homography" if self.model is None or self.model == "auto" else self.model
         images = (pair.name, pair.thermal.pixels, luma(pair.visible.pixels))
-        return Placement(register_grays([images], model).sure(pair.name), self.crop)
+        return Warper(register_grays([images], model).require(pair.name), self.crop)
 
 
 def sizes_of(pair: Pair) -> tuple[Size, Size]:
@@ -171,7 +171,7 @@ def align_camera_file(file: CameraFile, name: str, *, parallax: bool) -> Pair:
         InputError: if the two images hardly overlap according to the file.
     """
     from ivfuse.image.headers import BadFileError
-    from ivfuse.registration.camera import cut, onto
+    from ivfuse.registration.camera import crop_photo, warp_thermal
 
     thermal, photo = file.thermal, file.photo
     try:
@@ -187,33 +187,38 @@ def align_camera_file(file: CameraFile, name: str, *, parallax: bool) -> Pair:
     first, *rest = thermal.notes
     thermal = replace(
         thermal,
-        pixels=upright(np.clip(onto(thermal.pixels, grid, smooth=True), 0, 1)),
-        celsius=upright(onto(thermal.temperatures(), grid, smooth=False)),
+        pixels=upright(np.clip(warp_thermal(thermal.pixels, grid, smooth=True), 0, 1)),
+        celsius=upright(warp_thermal(thermal.temperatures(), grid, smooth=False)),
         notes=(first, size, *notes, *rest),
     )
-    return Pair(thermal, Visible(upright(cut(photo.pixels, grid))), aligned=True, name=name)
+    return Pair(thermal, Visible(upright(crop_photo(photo.pixels, grid))), aligned=True, name=name)
 
 
 def _common_grid(
     photo: EmbeddedPhoto, celsius: NDArray[np.float32], parallax: bool
-) -> tuple[Overlap, tuple[str, ...]]:
+) -> tuple[CommonGrid, tuple[str, ...]]:
     """Determine the common grid from the file, shifted by the parallax measured between the images."""
-    from ivfuse.registration.camera import cut, onto, overlap
-    from ivfuse.registration.parallax import find_shift
+    from ivfuse.registration.camera import (
+        CameraGeometry,
+        common_grid,
+        crop_photo,
+        estimate_parallax,
+        warp_thermal,
+    )
 
-    grid = overlap(photo.pixels, celsius.shape, photo.geometry, photo.zoom)
+    stated, geometry = photo.geometry, None
+    if stated is not None:
+        geometry = CameraGeometry(stated.real_to_ir, stated.offset_x, stated.offset_y, photo.zoom)
+    grid = common_grid(photo.pixels, celsius.shape, geometry)
     if not parallax:
         return grid, grid.notes
-    shift = find_shift(onto(celsius, grid, smooth=False), luma(cut(photo.pixels, grid)))
+    shift = estimate_parallax(warp_thermal(celsius, grid, smooth=False), luma(crop_photo(photo.pixels, grid)))
     if shift is None:
         return grid, (*grid.notes, "no parallax was measured with confidence, the camera geometry is used")
-    pixel = (grid.box.right - grid.box.left) / grid.width  # photo pixels per grid pixel
-    known = photo.geometry or PhotoGeometry(photo.zoom, 0, 0)
-    moved = replace(
-        known, offset_x=known.offset_x + shift.x * pixel, offset_y=known.offset_y + shift.y * pixel
-    )
+    known, step = geometry or CameraGeometry(), grid.photo_pixels
+    moved = replace(known, offset_x=known.offset_x + shift.x * step, offset_y=known.offset_y + shift.y * step)
     note = f"shifted by {shift.x:+.0f}, {shift.y:+.0f} pixels for parallax"
-    return overlap(photo.pixels, celsius.shape, moved, photo.zoom), (*grid.notes, note)
+    return common_grid(photo.pixels, celsius.shape, moved), (*grid.notes, note)
 
 
 def blend(inside: Gray, outside: Gray, coverage: Gray | np.float32) -> Gray:
@@ -224,10 +229,10 @@ def blend(inside: Gray, outside: Gray, coverage: Gray | np.float32) -> Gray:
     return out
 
 
-def _describe(warp: Placement) -> str:
+def _describe(warp: Warper) -> str:
     rig = warp.registration
     score = f", score {rig.score:.2f}" if rig.origin == "images" else ""
-    covered = f"the thermal covers {warp.share:.0%} of the visible"
+    covered = f"the thermal covers {warp.covered_fraction:.0%} of the visible"
     if warp.crop:
         covered += f", cut to {warp.size[0]}x{warp.size[1]}"
     return f"thermal placed by {rig.origin} ({rig.model}{score}); {covered}"

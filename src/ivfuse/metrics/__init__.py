@@ -26,7 +26,15 @@ from ivfuse.metrics import (  # noqa: F401  (they register)
 
 # isort: on
 from ivfuse.metrics.conventions import CONVENTIONS, Convention, get_convention
-from ivfuse.metrics.evaluate import EIGHT, SEEING, Scorer, Scores, evaluate_arrays, mean_ranks, score_many
+from ivfuse.metrics.evaluate import (
+    DEFAULT_METRICS,
+    SEEING,
+    Scorer,
+    Scores,
+    evaluate_arrays,
+    mean_ranks,
+    score_many,
+)
 from ivfuse.metrics.functional import ArrayMetric, array_metric, function_names
 from ivfuse.metrics.metric import Metric, Undefined
 from ivfuse.metrics.registry import METRICS, expand_names, get_metric, list_metrics
@@ -34,7 +42,7 @@ from ivfuse.metrics.triple import Sources, Triple
 
 __all__ = [
     "CONVENTIONS",
-    "EIGHT",
+    "DEFAULT_METRICS",
     "METRICS",
     "SEEING",
     "Convention",

@@ -21,7 +21,7 @@ from ivfuse.metrics.triple import Levels, Sources, Triple
 
 Image = NDArray[np.uint8] | NDArray[np.floating[Any]]
 
-EIGHT = ("EN", "SD", "SF", "MI", "SCD", "VIF", "Qabf", "SSIM")
+DEFAULT_METRICS = ("EN", "SD", "SF", "MI", "SCD", "VIF", "Qabf", "SSIM")
 
 # What the eight do not ask: is what the thermal camera saw still there, does the image look like the scene?
 SEEING = (

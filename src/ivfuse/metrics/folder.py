@@ -1,21 +1,14 @@
-"""Many fused images from files to scores: goes on past a bad file, on all processors, in a fixed order."""
+"""Scores of many fused images, read from files: in parallel, in a fixed order, past files that fail."""
 
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
-
-import cv2
 
 from ivfuse.errors import reason_of
 from ivfuse.image.arrays import Pixels
@@ -24,19 +17,20 @@ from ivfuse.image.read import read_visible
 from ivfuse.metrics.conventions import get_convention
 from ivfuse.metrics.evaluate import Scores, score_many, to_levels
 from ivfuse.metrics.registry import expand_names, get_metric
+from ivfuse.runtime.processes import Reply, ask_all, available_cpus
 from ivfuse.thermal.formats.registry import is_plain
 from ivfuse.thermal.read import ThermalOptions, read_thermal
 from ivfuse.thermal.tone_mapping import Window
 
 OnProgress = Callable[[str, Literal["done", "failed"]], None]
 
-WORTH_PROCESSES = 2.0  # seconds of work below which the start of processes costs more than it saves
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+WORTH_PROCESSES = 2.0  # seconds of work below which starting workers costs more than it saves
+_MAKE_SCORER = "ivfuse.metrics.folder:make_scorer"
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What became of one fused image: its scores, or why it has none."""
+    """The outcome for one fused image: its scores, or why it has none."""
 
     triple: FileTriple
     scores: Scores | None
@@ -59,9 +53,9 @@ def score_files(
         triples: what to score.
         metrics: names of metrics.
         convention: which family of tables to follow.
-        jobs: processes; all processors if not given. Little work is done in this process.
+        jobs: worker processes; one per CPU if not given. Little work is done without workers.
         ir_window: the thermal values that become black and white; see :func:`read_infrared`.
-        on_progress: called after each image, as it is done, with its name and what became of it.
+        on_progress: called after each image, in the order of completion, with its name and outcome.
 
     Returns:
         One entry per triple, in their order. An image that cannot be read or whose size differs has a
@@ -72,24 +66,19 @@ def score_files(
     """
     names = expand_names(metrics)
     convention = get_convention(convention).name
-    tell = on_progress or (lambda name, outcome: None)
+    report = on_progress or (lambda name, outcome: None)
     result: dict[int, Scored] = {}
-    for index, scored in _scored(triples, (names, convention, ir_window), jobs or processors()):
+    for index, scored in _scored(triples, (names, convention, ir_window), jobs or available_cpus()):
         result[index] = scored
-        tell(scored.triple.name, "failed" if scored.scores is None else "done")
+        report(scored.triple.name, "failed" if scored.scores is None else "done")
     return [result[index] for index in range(len(triples))]
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _How = tuple[list[str], str, Window | None]
 
 
 def _scored(triples: Sequence[FileTriple], how: _How, processes: int) -> Iterator[tuple[int, Scored]]:
-    """Yield index and outcome of each triple as they are done; the first tells how long the others take."""
+    """Yield index and outcome of each triple on completion; the first one is timed to estimate the rest."""
     started = time.perf_counter()
     for index, triple in enumerate(triples[:1]):
         yield index, _score(triple, how)
@@ -101,49 +90,23 @@ def _scored(triples: Sequence[FileTriple], how: _How, processes: int) -> Iterato
 
 
 def _in_processes(
-    triples: Sequence[FileTriple], indices: Iterable[int], how: _How, processes: int
+    triples: Sequence[FileTriple], indices: Sequence[int], how: _How, processes: int
 ) -> Iterator[tuple[int, Scored]]:
-    # started afresh, not forked: OpenCV's threads do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_process)
-    try:
-        with _one_thread_each():
-            futures = {pool.submit(_score, triples[index], how): index for index in indices}
-        for future in as_completed(futures):
-            index = futures[future]
-            yield index, _result(future, triples[index])
-    finally:
-        pool.shutdown(cancel_futures=True)
+    requests = [triples[index] for index in indices]
+    for position, reply in ask_all(_MAKE_SCORER, how, requests, processes):
+        yield indices[position], _outcome(reply, requests[position])
 
 
-def _start_process() -> None:
-    """Use one thread, and leave an interrupt to the process that waits for the results."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
+def make_scorer(how: _How) -> Callable[[FileTriple], Scored]:
+    """Build the function that scores one fused image, in a worker process."""
+    return partial(_score, how=how)
 
 
-def _result(future: Future[Scored], triple: FileTriple) -> Scored:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        return Scored(
-            triple, None, "a process ended unexpectedly, perhaps for want of memory; try fewer --jobs"
-        )
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Let the processes that start now use one thread each in linear algebra."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _outcome(reply: Reply, triple: FileTriple) -> Scored:
+    if reply.failure:
+        return Scored(triple, None, reply.failure + ("; fewer jobs need less memory" if reply.died else ""))
+    scored: Scored = reply.value
+    return scored
 
 
 def _score(triple: FileTriple, how: _How) -> Scored:

@@ -1,6 +1,6 @@
-"""The coarse search over all scales and shifts: parts of the smaller image are sought in the larger one.
+"""Coarse search over scales and translations: tiles of the smaller image are correlated with the larger one.
 
-Each part may lie a little off its place, so that turns, shear, perspective and depth do not hide the match.
+Each tile may be displaced a little on its own, which tolerates rotation, shear, perspective and parallax.
 """
 
 from __future__ import annotations
@@ -13,194 +13,202 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.image.arrays import Gray
-from ivfuse.registration.features import Features, describe, fast_length, shrunk
-from ivfuse.registration.geometry import Matrix, corners_of, moved, scaling
+from ivfuse.image.correlation import Spectrum, cross_correlation, fft_shape, spectrum
+from ivfuse.registration.features import Features, describe
+from ivfuse.registration.geometry import Matrix, image_corners, scale_matrix, transform_points
+from ivfuse.registration.prepare import PreparedPair, rescale
 
-SIDE = 128  # root of the area that the visible is searched at, in pixels
-ZOOMS = (0.3, 2.35)  # diagonal of the thermal in diagonals of the visible: what is searched
-STEP = 1.15  # from one zoom to the next
-PARTS = (2, 3)  # rows and columns
-SLACK = (0.02, 0.05)  # how far a part may be off, in parts of the smaller side; the nearer, the better
-OVERLAP = 0.35  # of the smaller image, at least
-CHANNELS = 3  # of the features, the strongest ones: Fourier transforms are what takes the time
-_APART = 0.06  # places nearer than this part of the visible's width are one
+SEARCH_SIDE = 128  # square root of the visible's pixel count during the search
+SCALES = (0.3, 2.35)  # searched range: diagonal of the thermal field over that of the visible
+SCALE_STEP = 1.15  # ratio of neighboring scales
+TILES = (2, 3)  # rows and columns
+TOLERANCES = (0.02, 0.05)  # displacements of a tile, relative to the smaller width; their scores are averaged
+MIN_OVERLAP = 0.35  # of the smaller image
+CHANNELS = 3  # principal components of the features; Fourier transforms dominate the run time
+_MIN_TILE_SHARE = 0.3  # of a tile must lie inside the searched image
+_MIN_POWER = 0.25  # of the mean power: a tile with less structure does not count as much as the others
+_PEAK_RADIUS = 8  # pixels around a peak that a second peak cannot lie in
+_MIN_SEPARATION = 0.06  # of the visible's width: nearer results are one
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the thermal may lie.
+class CoarseMatch:
+    """A candidate location of the thermal image on the visible one.
 
     Attributes:
-        matrix: thermal to visible: a scale, a shift and perhaps a turn.
-        evidence: comparable within one search only.
-        zoom: diagonal of the thermal in diagonals of the visible.
+        matrix: thermal to visible: a scale, a translation and possibly a rotation.
+        score: comparable within one search only; higher is better.
+        scale: diagonal of the thermal field over that of the visible.
     """
 
     matrix: Matrix
-    evidence: float
-    zoom: float
+    score: float
+    scale: float
 
 
 @dataclass
-class _Searched:
-    """Features of the image that is searched, with the transforms that searches share."""
+class _Target:
+    """Features of the image that is searched, with spectra that successive searches share."""
 
     features: Features
-    spectra: dict[tuple[int, int], NDArray[np.complexfloating]] = field(default_factory=dict)
+    spectra: dict[tuple[int, ...], Spectrum] = field(default_factory=dict)
 
-    def spectrum(self, shape: tuple[int, int]) -> NDArray[np.complexfloating]:
+    def spectrum(self, shape: tuple[int, ...]) -> Spectrum:
         if shape not in self.spectra:
-            self.spectra[shape] = np.fft.rfft2(self.features, s=shape)
+            self.spectra[shape] = spectrum(self.features, shape)
         return self.spectra[shape]
 
 
-def search(ir: Gray, vi: Gray, mask: Gray, wanted: int = 6, turn: float = 0.0) -> list[Place]:
-    """The most likely places of the thermal on the visible, best first.
+def coarse_search(pair: PreparedPair, count: int = 6, rotation: float = 0.0) -> list[CoarseMatch]:
+    """Find the most likely locations of the thermal on the visible, best first.
 
     Args:
-        ir: thermal, (H, W) float32.
-        vi: visible luma, (H, W) float32.
-        mask: where the thermal holds an image, (H, W).
-        wanted: how many places.
-        turn: degrees the thermal is turned by before it is sought.
+        pair: the images.
+        count: how many locations to return at most.
+        rotation: angle in degrees by which the thermal is rotated before it is searched.
     """
-    found: list[Place] = []
-    ready: dict[float, tuple[_Searched, Features]] = {}
+    ir, vi = pair.ir, pair.vi
+    found: list[CoarseMatch] = []
+    ready: dict[float, tuple[_Target, Features]] = {}
     diagonals = float(np.hypot(*vi.shape) / np.hypot(*ir.shape))
-    for zoom in np.exp(np.arange(np.log(ZOOMS[0]), np.log(ZOOMS[1]), np.log(STEP))):
-        # A small thermal is sought in a finer visible, so that enough of it is left to see.
-        factor = SIDE / np.sqrt(vi.size) * (1 if zoom > 0.75 else 1.5 if zoom > 0.5 else 2)
+    for scale in np.exp(np.arange(np.log(SCALES[0]), np.log(SCALES[1]), np.log(SCALE_STEP))):
+        factor = SEARCH_SIDE / np.sqrt(vi.size) * _oversampling(scale)
         if factor not in ready:
-            features = describe(shrunk(vi, factor), "vi")
+            features = describe(rescale(vi, factor), "vi")
             axes = _principal_axes(features)
-            ready[factor] = _Searched(_along(axes, features)), axes
-        visible, axes = ready[factor]
-        small = shrunk(ir, zoom * diagonals * factor)
-        around = _turned(small.shape, turn)
-        thermal = _along(axes, _thermal_features(small, mask, around))
-        steps = (small.shape[1] / ir.shape[1], small.shape[0] / ir.shape[0])
-        shape = visible.features.shape[1:]
-        back = scaling(vi.shape[1] / shape[1], vi.shape[0] / shape[0])
-        for x, y, evidence in _best_shifts(visible, thermal):
+            ready[factor] = _Target(_project(axes, features)), axes
+        target, axes = ready[factor]
+        small = rescale(ir, scale * diagonals * factor)
+        rotate = _rotation(small.shape, rotation)
+        template = _project(axes, _thermal_features(small, pair.mask, rotate))
+        shape = target.features.shape[1:]
+        to_visible = scale_matrix(vi.shape[1] / shape[1], vi.shape[0] / shape[0])
+        from_thermal = rotate @ scale_matrix(small.shape[1] / ir.shape[1], small.shape[0] / ir.shape[0])
+        for x, y, score in _best_translations(target, template):
             shift = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
-            found.append(Place(back @ shift @ around @ scaling(*steps), evidence, float(zoom)))
-    return _distinct(found, ir, vi, wanted)
+            found.append(CoarseMatch(to_visible @ shift @ from_thermal, score, float(scale)))
+    return _suppress_duplicates(found, pair, count)
+
+
+def _oversampling(scale: float) -> float:
+    """A small thermal field is searched at a finer visible, so that enough pixels of it are left."""
+    return 1 if scale > 0.75 else 1.5 if scale > 0.5 else 2
 
 
 def _principal_axes(features: Features) -> Features:
-    """The directions in which features (C, H, W) vary most, (:data:`CHANNELS`, C)."""
+    """The :data:`CHANNELS` principal axes of features (C, H, W), as (CHANNELS, C)."""
     flat = features.reshape(len(features), -1).astype(np.float64)
     return np.asarray(np.linalg.eigh(flat @ flat.T)[1][:, -CHANNELS:].T, np.float32)
 
 
-def _along(axes: Features, features: Features) -> Features:
+def _project(axes: Features, features: Features) -> Features:
     return np.ascontiguousarray(np.tensordot(axes, features, 1))
 
 
-def _turned(shape: tuple[int, ...], degrees: float) -> Matrix:
-    """A turn around the middle of an image."""
-    turn = cv2.getRotationMatrix2D((shape[1] / 2, shape[0] / 2), degrees, 1)
-    return np.vstack([turn, [0, 0, 1]])
+def _rotation(shape: tuple[int, ...], degrees: float) -> Matrix:
+    """Rotation about the center of an image."""
+    rotation = cv2.getRotationMatrix2D((shape[1] / 2, shape[0] / 2), degrees, 1)
+    return np.vstack([rotation, [0, 0, 1]])
 
 
-def _thermal_features(small: Gray, mask: Gray, around: Matrix) -> Features:
-    """Features of the turned thermal, zero where it holds no image."""
+def _thermal_features(small: Gray, mask: Gray, rotate: Matrix) -> Features:
+    """Features of the rotated thermal, zero where it holds no image."""
     inside = np.asarray(cv2.resize(mask, small.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
-    if not np.allclose(around, np.eye(3)):
+    if not np.allclose(rotate, np.eye(3)):
         size = small.shape[::-1]
         small = np.asarray(
-            cv2.warpAffine(small, around[:2], size, borderMode=cv2.BORDER_REPLICATE), np.float32
+            cv2.warpAffine(small, rotate[:2], size, borderMode=cv2.BORDER_REPLICATE), np.float32
         )
-        inside = np.asarray(cv2.warpAffine(inside, around[:2], size), np.float32)
+        inside = np.asarray(cv2.warpAffine(inside, rotate[:2], size), np.float32)
     features = describe(small, "ir")
     if inside.min() < 1:
         features *= cv2.erode((inside > 0.999).astype(np.float32), np.ones((3, 3), np.uint8))
     return features
 
 
-def _best_shifts(visible: _Searched, thermal: Features) -> Iterator[tuple[int, int, float]]:
-    """The two best shifts (x, y) of the thermal over the visible, with their evidence."""
-    height, width = visible.features.shape[1:]
-    rows, columns = thermal.shape[1:]
+def _best_translations(target: _Target, template: Features) -> Iterator[tuple[int, int, float]]:
+    """The two best translations (x, y) of the thermal over the visible, with their scores."""
+    height, width = target.features.shape[1:]
+    rows, columns = template.shape[1:]
     if rows * columns <= height * width:
-        evidence = _sum_of_parts(visible, thermal)
+        scores = _sum_of_tiles(target, template)
     else:
-        evidence = _sum_of_parts(_Searched(thermal), visible.features)[::-1, ::-1]
+        scores = _sum_of_tiles(_Target(template), target.features)[::-1, ::-1]
     down, right = np.arange(height + rows + 1) - rows, np.arange(width + columns + 1) - columns
     common_rows = np.clip(np.minimum(down + rows, height) - np.maximum(down, 0), 0, None)
     common_columns = np.clip(np.minimum(right + columns, width) - np.maximum(right, 0), 0, None)
-    least = OVERLAP * min(rows * columns, height * width)
-    evidence = np.where(np.outer(common_rows, common_columns) < least, -1, evidence).astype(np.float32)
-    evidence = np.array(cv2.GaussianBlur(evidence, (0, 0), 1), np.float32)
+    least = MIN_OVERLAP * min(rows * columns, height * width)
+    scores = np.where(np.outer(common_rows, common_columns) < least, -1, scores).astype(np.float32)
+    scores = np.array(cv2.GaussianBlur(scores, (0, 0), 1), np.float32)
+    reach = _PEAK_RADIUS
     for _ in range(2):
-        y, x = np.unravel_index(int(np.argmax(evidence)), evidence.shape)
-        yield int(x) - columns, int(y) - rows, float(evidence[y, x])
-        evidence[max(0, y - 8) : y + 9, max(0, x - 8) : x + 9] = -1
+        y, x = np.unravel_index(int(np.argmax(scores)), scores.shape)
+        yield int(x) - columns, int(y) - rows, float(scores[y, x])
+        scores[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1] = -1
 
 
-def _sum_of_parts(searched: _Searched, sought: Features) -> NDArray[np.float32]:
-    """How well the parts fit, for every shift of the whole: (x, y) is at index (y + rows, x + columns)."""
-    height, width = searched.features.shape[1:]
-    rows, columns = sought.shape[1:]
-    part = (rows // PARTS[0], columns // PARTS[1])
-    shape = (fast_length(height + part[0] + 1), fast_length(width + part[1] + 1))
-    spectrum = searched.spectrum(shape)
-    scale = _inverse_norms(searched.features, part)
-    slacks = [max(1, round(slack * min(columns, width))) for slack in SLACK]
-    typical = float((sought * sought).sum()) / (PARTS[0] * PARTS[1])
+def _sum_of_tiles(target: _Target, template: Features) -> NDArray[np.float32]:
+    """Sum of the tiles' scores for every translation (x, y), at index (y + rows, x + columns)."""
+    height, width = target.features.shape[1:]
+    rows, columns = template.shape[1:]
+    tile = (rows // TILES[0], columns // TILES[1])
+    shape = fft_shape(height + tile[0] + 1, width + tile[1] + 1)
+    searched = target.spectrum(shape)
+    scale = _inverse_norms(target.features, tile)
+    reaches = [max(1, round(tolerance * min(columns, width))) for tolerance in TOLERANCES]
+    typical = float((template * template).sum()) / (TILES[0] * TILES[1])
     total = np.zeros((height + rows + 1, width + columns + 1), np.float32)
-    for i, j in np.ndindex(*PARTS):
-        piece = sought[:, i * part[0] : (i + 1) * part[0], j * part[1] : (j + 1) * part[1]]
-        product = (spectrum * np.conj(np.fft.rfft2(piece, s=shape))).sum(axis=0)
-        fit = np.roll(np.fft.irfft2(product, s=shape), part, (0, 1))[: scale.shape[0], : scale.shape[1]]
-        # A part with little in it must not count as much as the others.
-        power = max(float((piece * piece).sum()), 0.25 * typical, 1e-12)
-        fit = np.maximum(fit * scale / np.sqrt(power), 0).astype(np.float32)
-        y, x = rows - (i + 1) * part[0], columns - (j + 1) * part[1]
-        total[y : y + fit.shape[0], x : x + fit.shape[1]] += sum(_loosened(fit, slack) for slack in slacks)
-    return np.asarray(total * np.float32(np.sqrt(part[0] * part[1]) / len(slacks)))
+    for i, j in np.ndindex(*TILES):
+        piece = template[:, i * tile[0] : (i + 1) * tile[0], j * tile[1] : (j + 1) * tile[1]]
+        first, counts = (-tile[0], -tile[1]), (scale.shape[0], scale.shape[1])
+        score = cross_correlation(searched, spectrum(piece, shape), first, counts)
+        power = max(float((piece * piece).sum()), _MIN_POWER * typical, 1e-12)
+        score = np.maximum(score * scale / np.sqrt(power), 0).astype(np.float32)
+        y, x = rows - (i + 1) * tile[0], columns - (j + 1) * tile[1]
+        total[y : y + score.shape[0], x : x + score.shape[1]] += sum(_dilated(score, r) for r in reaches)
+    return np.asarray(total * np.float32(np.sqrt(tile[0] * tile[1]) / len(reaches)))
 
 
-def _loosened(fit: NDArray[np.float32], slack: int) -> NDArray[np.float32]:
-    """The best fit within ``slack`` pixels."""
-    return np.asarray(cv2.dilate(fit, np.ones((2 * slack + 1, 2 * slack + 1), np.uint8)))
+def _dilated(score: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
+    """Best score within ``reach`` pixels."""
+    return np.asarray(cv2.dilate(score, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)))
 
 
-def _inverse_norms(features: Features, part: tuple[int, int]) -> NDArray[np.float32]:
-    """One over the norm of the features under a part, for each of its places, those half outside included."""
+def _inverse_norms(features: Features, tile: tuple[int, int]) -> NDArray[np.float32]:
+    """Reciprocal norm of the features under a tile at each of its positions, also partly outside."""
     height, width = features.shape[1:]
-    power = np.pad((features * features).sum(axis=0), ((part[0],) * 2, (part[1],) * 2))
-    sums = _window_sums(power, part)
-    shares = np.outer(_covered(height, part[0]), _covered(width, part[1]))
-    mean = float(power.sum()) / (height * width) * part[0] * part[1]
-    norms = np.sqrt(np.maximum(sums, 0.25 * mean + 1e-12))
-    return np.where(shares > 0.3, np.sqrt(shares) / norms, 0).astype(np.float32)
+    power = np.pad((features * features).sum(axis=0), ((tile[0],) * 2, (tile[1],) * 2))
+    sums = _box_sums(power, tile)
+    shares = np.outer(_covered_share(height, tile[0]), _covered_share(width, tile[1]))
+    mean = float(power.sum()) / (height * width) * tile[0] * tile[1]
+    norms = np.sqrt(np.maximum(sums, _MIN_POWER * mean + 1e-12))
+    return np.where(shares > _MIN_TILE_SHARE, np.sqrt(shares) / norms, 0).astype(np.float32)
 
 
-def _covered(length: int, part: int) -> NDArray[np.float64]:
-    """Share of a part inside a line of ``length``, for its places from just before to just after."""
-    start = np.arange(length + part + 1) - part
-    return (np.minimum(start + part, length) - np.maximum(start, 0)) / max(part, 1)
+def _covered_share(length: int, tile: int) -> NDArray[np.float64]:
+    """Share of a tile that lies inside a line of ``length``, for its starts from -tile to length."""
+    start = np.arange(length + tile + 1) - tile
+    return (np.minimum(start + tile, length) - np.maximum(start, 0)) / max(tile, 1)
 
 
-def _window_sums(values: NDArray[np.float32], part: tuple[int, int]) -> NDArray[np.float64]:
-    """Sums over windows of a size, by their upper left corner."""
+def _box_sums(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float64]:
+    """Sums over boxes of a size, indexed by their upper left corner."""
     sums = cv2.integral(values, sdepth=cv2.CV_64F)
-    rows, columns = part
+    rows, columns = size
     return np.asarray(
         sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
     )
 
 
-def _distinct(found: list[Place], ir: Gray, vi: Gray, wanted: int) -> list[Place]:
-    """The best of those that put the inner part of the thermal in different places."""
-    size = (ir.shape[1], ir.shape[0])
-    inner = corners_of(size) * 0.6 + np.array(size) * 0.2
-    kept: list[tuple[Place, NDArray[np.float64]]] = []
-    for place in sorted(found, key=lambda place: -place.evidence):
-        corners = moved(place.matrix, inner)
-        if all(np.abs(corners - other).max() > _APART * vi.shape[1] for _, other in kept):
-            kept.append((place, corners))
-        if len(kept) == wanted:
+def _suppress_duplicates(found: list[CoarseMatch], pair: PreparedPair, count: int) -> list[CoarseMatch]:
+    """The best matches that map the inner part of the thermal to different places (greedy suppression)."""
+    size = pair.sizes[0]
+    inner = image_corners(size) * 0.6 + np.array(size) * 0.2
+    kept: list[tuple[CoarseMatch, NDArray[np.float64]]] = []
+    for match in sorted(found, key=lambda match: -match.score):
+        corners = transform_points(match.matrix, inner)
+        if all(np.abs(corners - other).max() > _MIN_SEPARATION * pair.vi.shape[1] for _, other in kept):
+            kept.append((match, corners))
+        if len(kept) == count:
             break
-    return [place for place, _ in kept]
+    return [match for match, _ in kept]

@@ -1,4 +1,4 @@
-"""Corresponding points that a person has marked, from CSV or JSON, and the transform that fits them."""
+"""Registration from control points that a user has marked, read from CSV or JSON."""
 
 from __future__ import annotations
 
@@ -13,34 +13,32 @@ import numpy as np
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.registration.geometry import (
-    FEWEST,
+    MIN_POINTS,
     MODELS,
     Model,
     Points,
     Size,
-    fault_of,
-    fit,
-    moved,
-    scaling,
+    find_implausibility,
+    fit_transform,
+    scale_matrix,
+    transform_points,
 )
 from ivfuse.registration.transform import Registration, registration_of
 
 COLUMNS = ("ir_x", "ir_y", "vi_x", "vi_y")
-LARGEST = 1 << 20  # bytes of a file
-WORST = (
-    0.05  # root mean square distance, in diagonals of the visible, from which on points contradict each other
-)
-_OUTSIDE = 0.25  # of a frame's size, how far beyond its borders a point may lie
+MAX_BYTES = 1 << 20  # of a file
+MAX_RESIDUAL = 0.05  # root mean square distance, relative to the visible's diagonal
+_MARGIN = 0.25  # how far outside of a frame a point may lie, relative to its size
 
 
 @dataclass(frozen=True)
 class Correspondences:
-    """Points that show the same thing.
+    """Corresponding points of a thermal and a visible image.
 
     Attributes:
-        thermal: (N, 2) columns and rows in the thermal image, counted from the center of the first pixel.
-        visible: (N, 2) in the visible one.
-        name: where they come from, for messages.
+        thermal: (N, 2) columns and rows in the thermal image; 0, 0 is the center of the first pixel.
+        visible: (N, 2) in the visible image.
+        name: their source, for messages.
     """
 
     thermal: Points
@@ -48,67 +46,69 @@ class Correspondences:
     name: str = "points"
 
     def register(self, thermal: Size, visible: Size, model: Model | None = None) -> Registration:
-        """The transform that fits the points best.
+        """Fit a transform to the points, by least squares.
 
         Args:
             thermal: width and height of the thermal frame.
             visible: width and height of the visible frame.
-            model: what it may do; ``None`` for the most that the points determine.
+            model: the family of transforms; ``None`` for the largest that the points determine.
 
         Raises:
             UsageError: if there are too few points for the model.
-            InputError: if points lie outside of their frame, on one line, or contradict each other.
+            InputError: if points lie outside of their frame or on one line, or contradict each other.
         """
         count = len(self.thermal)
-        chosen: Model = model or [name for name in MODELS if FEWEST[name] <= count][-1]
-        if count < FEWEST[chosen]:
+        chosen: Model = model or [name for name in MODELS if MIN_POINTS[name] <= count][-1]
+        if count < MIN_POINTS[chosen]:
             raise UsageError(
-                f"{self.name}: found {count} points, expected {FEWEST[chosen]} or more for {chosen}"
+                f"{self.name}: found {count} points, expected {MIN_POINTS[chosen]} or more for {chosen}"
             )
         self._check_inside(thermal, visible)
-        base = scaling(visible[0] / thermal[0], visible[1] / thermal[1])
-        matrix = fit(self.thermal + 0.5, self.visible + 0.5, chosen, base)
-        fault = fault_of(matrix, thermal, visible)
+        base = scale_matrix(visible[0] / thermal[0], visible[1] / thermal[1])
+        matrix = fit_transform(self.thermal + 0.5, self.visible + 0.5, chosen, base)
+        fault = find_implausibility(matrix, thermal, visible)
         if fault and not np.isfinite(matrix).all():
             fault = "the points lie on a line or on each other"
         if fault:
             raise InputError(f"{self.name}: the points give no usable {chosen}: {fault}")
-        distances = np.linalg.norm(moved(matrix, self.thermal + 0.5) - self.visible - 0.5, axis=1)
+        distances = np.linalg.norm(transform_points(matrix, self.thermal + 0.5) - self.visible - 0.5, axis=1)
         residual = float(np.sqrt((distances**2).mean()))
-        if residual > WORST * float(np.hypot(*visible)):
+        if residual > MAX_RESIDUAL * float(np.hypot(*visible)):
             worst = int(distances.argmax()) + 1
             raise InputError(
-                f"{self.name}: the points contradict each other by {residual:.1f} pixels, most of all point"
-                f" {worst}"
+                f"{self.name}: the points contradict each other by {residual:.1f} pixels;"
+                f" point {worst} deviates most"
             )
         return registration_of(matrix, thermal, visible, chosen, pairs=0, origin="points", residual=residual)
 
     def _check_inside(self, thermal: Size, visible: Size) -> None:
         for kind, points, size in (("ir", self.thermal, thermal), ("vi", self.visible, visible)):
-            margin = np.array(size) * _OUTSIDE
+            margin = np.array(size) * _MARGIN
             bad = np.flatnonzero(((points < -margin) | (points > np.array(size) + margin)).any(axis=1))
             if bad.size:
                 x, y = points[bad[0]]
                 raise InputError(
-                    f"{self.name}: point {bad[0] + 1}: found {kind} at {x:g}, {y:g}, expected it inside of"
-                    f" the {size[0]}x{size[1]} frame"
+                    f"{self.name}: point {bad[0] + 1}: found {kind} at {x:g}, {y:g}, expected it inside the"
+                    f" {size[0]}x{size[1]} frame"
                 )
 
 
 def read_points(path: str | os.PathLike[str]) -> Correspondences:
-    """Read points.
+    """Read control points.
 
     Args:
-        path: a .json file, a list of objects with ir_x, ir_y, vi_x, vi_y or of lists of four numbers; else
-            CSV with these columns, the header being optional.
+        path: a .json file with a list of objects with ir_x, ir_y, vi_x, vi_y or of lists of four numbers;
+            otherwise CSV with these columns and an optional header.
 
     Raises:
-        InputError: if the file is missing, holds no point, or something that is no number.
+        InputError: if the file is missing, holds no point, or holds a value that is not a number.
     """
     path = Path(path)
     try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{path}: found a file of more than {LARGEST} bytes, expected a list of points")
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(
+                f"{path}: found a file of more than {MAX_BYTES} bytes, expected a list of points"
+            )
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot read the points: {error.strerror or error}") from error

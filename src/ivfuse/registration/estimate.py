@@ -1,4 +1,4 @@
-"""The transform of one pair: search, refine the likely places, keep the one for which most speaks."""
+"""Estimation of a transform: a coarse search, then refinement of its best candidates, coarse to fine."""
 
 from __future__ import annotations
 
@@ -7,125 +7,99 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ivfuse.image.arrays import Gray
-from ivfuse.registration.coarse import search
-from ivfuse.registration.features import frame_mask, shrunk
+from ivfuse.registration.coarse import coarse_search
 from ivfuse.registration.geometry import (
     MODELS,
     Matrix,
     Model,
-    Size,
     corner_distance,
-    fault_of,
-    normalized,
-    scaling,
+    find_implausibility,
+    scale_matrix,
 )
-from ivfuse.registration.refine import Level, Pair, improve
+from ivfuse.registration.prepare import PreparedPair
+from ivfuse.registration.refine import Level, refine_step
 
-LARGEST = 900  # root of the area, in pixels, that images are registered at
-SMALLEST = 48  # pixels of a side
-PLACES = 6
-KEPT = 3
-STILL = 0.3  # pixels of a level: nearer corners have come to rest
+COARSE_CANDIDATES = 6
+KEPT_CANDIDATES = 3  # after the first stage; one after the second
+CONVERGED = 0.3  # mean corner movement, in pixels of a level, below which its further steps are skipped
 
-# Rough to fine: the search leaves a scale and a shift, off by some percent of the width.
-FIRST = (Level(96, 8, "affine"),)
-SECOND = (Level(112, 6, "homography"),) * 3
-LAST = (
-    *(Level(160, 6, "homography"),) * 4,
-    *(Level(320, 4, "homography", 1.5),) * 2,
-)
+# The coarse search leaves errors of some percent of the width, which the first stage's reach covers.
+FIRST_STAGE = (Level(96, 8, "affine"),)
+SECOND_STAGE = (Level(112, 6, "homography"),) * 3
+FINE_LEVELS = (Level(320, 4, "homography", 1.5),) * 2
+JOINT_STAGE = (*(Level(160, 6, "homography"),) * 2, *FINE_LEVELS)
+LAST_STAGE = (*(Level(160, 6, "homography"),) * 4, *FINE_LEVELS)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A transform in the pixels of a reduced pair, and how much better blocks match there than elsewhere."""
+    """A transform between prepared images and its match margin (``refine.match_margin``)."""
 
     matrix: Matrix
-    evidence: float
+    margin: float
 
 
-@dataclass(frozen=True)
-class Reduced:
-    """A pair at the size it is registered at.
+def estimate(pair: PreparedPair, model: Model, rotations: Sequence[float] = (0.0,)) -> Candidate | None:
+    """Return the best-scoring transform over the rotation hypotheses; ``None`` if no refinement succeeds.
 
-    Attributes:
-        pair: what is registered.
-        ir_scale: thermal to reduced thermal.
-        vi_scale: visible to reduced visible.
+    Args:
+        pair: the prepared images.
+        model: the family of transforms; ``translation`` starts from the thermal stretched over the visible.
+        rotations: approximate angles of the thermal, in degrees.
     """
-
-    pair: Pair
-    ir_scale: Matrix
-    vi_scale: Matrix
-
-    @property
-    def sizes(self) -> tuple[Size, Size]:
-        """Width and height of the reduced thermal and visible."""
-        (a, b), (c, d) = self.pair.ir.shape, self.pair.vi.shape
-        return (b, a), (d, c)
-
-    def full(self, matrix: Matrix) -> Matrix:
-        """A transform of the reduced pair for the full one."""
-        return normalized(np.linalg.inv(self.vi_scale) @ matrix @ self.ir_scale)
+    candidates = [Candidate(matrix, 0.0) for matrix in _starts(pair, model, rotations)]
+    for levels, kept in ((FIRST_STAGE, KEPT_CANDIDATES), (SECOND_STAGE, 1)):
+        refined = [x for start in candidates if (x := _refine(pair, start, levels, model))]
+        candidates = sorted(refined, key=lambda x: -x.margin)[:kept]
+    return _refine(pair, candidates[0], LAST_STAGE, model) if candidates else None
 
 
-def reduced(ir: Gray, vi: Gray) -> Reduced:
-    """Shrink a pair where it is larger than registration needs."""
-    small = [shrunk(x, min(1.0, LARGEST / float(np.sqrt(x.size)))) for x in (ir, vi)]
-    scales = [
-        scaling(after.shape[1] / before.shape[1], after.shape[0] / before.shape[0])
-        for after, before in zip(small, (ir, vi), strict=True)
-    ]
-    return Reduced(Pair(small[0], small[1], frame_mask(small[0])), *scales)
+def estimate_jointly(pairs: Sequence[PreparedPair], start: Matrix, model: Model) -> Matrix | None:
+    """Refine one transform for several pairs of a rig; ``None`` if the refinement fails.
 
-
-def climb(data: Reduced, start: Candidate, levels: Sequence[Level], model: Model) -> Candidate | None:
-    """Follow the votes through the levels; ``None`` if the images come apart."""
-    current, resting = start, 0
-    for level in levels:
-        if level.side == resting:
-            continue
-        step = _step([data], current.matrix, level, model)
+    Args:
+        pairs: of equal sizes.
+        start: thermal to visible, accurate to a few percent of the width.
+        model: the family of transforms.
+    """
+    matrix = start
+    for level in JOINT_STAGE:
+        step = _step(pairs, matrix, level, model)
         if step is None:
             return None
-        moved = corner_distance(step[0], current.matrix, data.sizes[0])
-        current = Candidate(*step)
-        if moved * level.side < STILL * np.sqrt(data.pair.vi.size):
-            resting = level.side
-    return current
+        matrix = step[0]
+    return matrix
 
 
-def settle(data: Sequence[Reduced], start: Matrix, model: Model) -> Matrix | None:
-    """One transform for several pairs of a rig, from one nearly right; ``None`` if they come apart."""
-    current = start
-    for level in LAST[2:]:
-        step = _step(data, current, level, model)
-        if step is None:
-            return None
-        current = step[0]
-    return current
-
-
-def _step(data: Sequence[Reduced], matrix: Matrix, level: Level, model: Model) -> tuple[Matrix, float] | None:
-    """One level's step, with no more freedom than the model has; ``None`` if the images come apart."""
-    allowed = MODELS[min(MODELS.index(level.model), MODELS.index(model))]
-    step = improve([one.pair for one in data], matrix, replace(level, model=allowed))
-    return None if step is None or fault_of(step[0], *data[0].sizes) else step
-
-
-def best_candidate(data: Reduced, model: Model, turns: Sequence[float] = (0.0,)) -> Candidate | None:
-    """The transform for which most speaks, for a thermal that is turned by about one of these degrees."""
-    pair = data.pair
+def _starts(pair: PreparedPair, model: Model, rotations: Sequence[float]) -> list[Matrix]:
     if model == "translation":
-        (a, b), (c, d) = data.sizes
-        starts = [scaling(c / a, d / b)]
-    else:
-        places = [x for turn in turns for x in search(pair.ir, pair.vi, pair.mask, PLACES, turn)]
-        places.sort(key=lambda place: -place.evidence)
-        starts = [place.matrix for place in places[:PLACES]]
-    current = [Candidate(matrix, 0.0) for matrix in starts]
-    for levels, kept in ((FIRST, KEPT), (SECOND, 1)):
-        found = [x for start in current if (x := climb(data, start, levels, model))]
-        current = sorted(found, key=lambda x: -x.evidence)[:kept]
-    return climb(data, current[0], LAST, model) if current else None
+        (width, height), (visible_width, visible_height) = pair.sizes
+        return [scale_matrix(visible_width / width, visible_height / height)]
+    matches = [x for angle in rotations for x in coarse_search(pair, COARSE_CANDIDATES, angle)]
+    matches.sort(key=lambda match: -match.score)
+    return [match.matrix for match in matches[:COARSE_CANDIDATES]]
+
+
+def _refine(pair: PreparedPair, start: Candidate, levels: Sequence[Level], model: Model) -> Candidate | None:
+    """Refine through the levels, skipping those that have converged; ``None`` if a step fails."""
+    current, converged = start, 0
+    for level in levels:
+        if level.side == converged:
+            continue
+        step = _step([pair], current.matrix, level, model)
+        if step is None:
+            return None
+        movement = corner_distance(step[0], current.matrix, pair.sizes[0])
+        current = Candidate(*step)
+        if movement * level.side < CONVERGED * np.sqrt(pair.vi.size):
+            converged = level.side
+    return current
+
+
+def _step(
+    pairs: Sequence[PreparedPair], matrix: Matrix, level: Level, model: Model
+) -> tuple[Matrix, float] | None:
+    """One step with the simpler of both models; ``None`` if it fails or its result is implausible."""
+    allowed = MODELS[min(MODELS.index(level.model), MODELS.index(model))]
+    step = refine_step(pairs, matrix, replace(level, model=allowed))
+    return None if step is None or find_implausibility(step[0], *pairs[0].sizes) else step

@@ -1,4 +1,4 @@
-"""A registration: where a rig's thermal image lies on its visible one; as a file that people can read."""
+"""A registration: the transform from a rig's thermal image to its visible one, and its file format."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ivfuse.registration.geometry import (
     Matrix,
     Model,
     Size,
-    fault_of,
-    scaling,
+    find_implausibility,
+    scale_matrix,
     to_centers,
     to_corners,
 )
@@ -25,9 +25,9 @@ from ivfuse.runtime.files import write_atomic
 
 FORMAT = "ivfuse rig"
 VERSION = 1
-LARGEST = 1 << 16  # bytes of a file
-_LONGEST_SIDE = 1 << 17  # pixels
-_EQUAL_ASPECT = 0.01  # relative difference of aspects up to which frames are of one shape
+MAX_BYTES = 1 << 16  # of a file
+_MAX_SIDE = 1 << 17  # pixels
+_ASPECT_TOLERANCE = 0.01  # relative difference up to which two aspect ratios are equal
 
 Rows = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 Origin = Literal["images", "points"]
@@ -35,19 +35,19 @@ Origin = Literal["images", "points"]
 
 @dataclass(frozen=True)
 class Registration:
-    """Where the thermal image lies on the visible one.
+    """The transform from a thermal image to a visible one.
 
     Attributes:
-        matrix: rows of the 3 x 3 matrix from a thermal pixel (column, row, 1) to a visible one, counted from
-            the center of the upper left pixel, as OpenCV does.
+        matrix: rows of the 3 x 3 matrix that maps a thermal pixel (column, row, 1) to a visible one; 0, 0 is
+            the center of the upper left pixel, as in OpenCV.
         thermal: width and height of the thermal frame, in pixels.
         visible: width and height of the visible frame.
-        model: what the transform may do.
-        score: 0..1; for images the share of their parts that agree, for points 1.
-        pairs: how many pairs of images it comes from; 0 for points.
-        origin: whether images or points were matched.
-        residual: of points: root mean square distance, in visible pixels; else 0.
-        program: what wrote it.
+        model: the family of transforms.
+        score: 0..1; the inlier ratio for images, 1 for points.
+        pairs: how many pairs of images were used; 0 for points.
+        origin: whether it was estimated from images or from points.
+        residual: root mean square distance of points, in visible pixels; 0 for images.
+        program: the version of the program that estimated it.
     """
 
     matrix: Rows
@@ -66,31 +66,32 @@ class Registration:
         return np.array(self.matrix, float)
 
     def for_sizes(self, thermal: Size, visible: Size) -> Registration:
-        """The same rig with frames of other sizes but equal shapes.
+        """Scale the registration to frames of other sizes but equal aspect ratios.
 
         Args:
             thermal: width and height.
             visible: width and height.
 
         Raises:
-            UsageError: if a shape differs: then a part was cut off, and where is not known.
+            UsageError: if an aspect ratio differs: the frames were cropped, and it is not known where.
         """
         if (thermal, visible) == (self.thermal, self.visible):
             return self
         scales = []
         for name, new, old in (("thermal", thermal, self.thermal), ("visible", visible, self.visible)):
             x, y = new[0] / old[0], new[1] / old[1]
-            if abs(x - y) > _EQUAL_ASPECT * max(x, y):
+            if abs(x - y) > _ASPECT_TOLERANCE * max(x, y):
                 raise UsageError(
-                    f"rig: made for {name} frames of {old[0]}x{old[1]}, found {new[0]}x{new[1]}, expected"
-                    " frames of the same aspect"
+                    field="rig",
+                    found=f"{name} frames of {new[0]}x{new[1]} for a rig of {old[0]}x{old[1]}",
+                    expected="frames of the same aspect ratio",
                 )
-            scales.append(scaling(x, y))
+            scales.append(scale_matrix(x, y))
         matrix = to_centers(scales[1] @ to_corners(self.array) @ np.linalg.inv(scales[0]))
-        return replace(self, matrix=rows_of(matrix), thermal=thermal, visible=visible)
+        return replace(self, matrix=to_rows(matrix), thermal=thermal, visible=visible)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a rig file, whole or not at all.
+        """Write a rig file, atomically.
 
         Raises:
             OutputError: if it cannot be written.
@@ -108,20 +109,20 @@ class Registration:
             "residual": round(self.residual, 4),
             "program": self.program,
         }
-        lines = ",\n".join(f"  {json.dumps(key)}: {_line(value)}" for key, value in content.items())
+        lines = ",\n".join(f"  {json.dumps(key)}: {_format_value(value)}" for key, value in content.items())
         write_atomic(Path(path), f"{{\n{lines}\n}}\n".encode())
 
 
 def registration_of(matrix: Matrix, thermal: Size, visible: Size, model: Model, **facts: Any) -> Registration:
-    """A registration from a matrix that counts from corners, signed by this program."""
+    """Build a registration from a matrix in corner-based coordinates; ``facts`` are its other attributes."""
     from importlib.metadata import version
 
-    rows = rows_of(to_centers(matrix))
+    rows = to_rows(to_centers(matrix))
     return Registration(rows, thermal, visible, model, program=f"ivfuse {version('ivfuse')}", **facts)
 
 
-def rows_of(matrix: Matrix) -> Rows:
-    """A matrix as rows of plain numbers."""
+def to_rows(matrix: Matrix) -> Rows:
+    """The rows of a matrix as plain numbers."""
     a, b, c = ((float(row[0]), float(row[1]), float(row[2])) for row in matrix)
     return a, b, c
 
@@ -130,7 +131,7 @@ def load_rig(path: str | os.PathLike[str]) -> Registration:
     """Read a rig file.
 
     Raises:
-        InputError: if it is missing, no rig file, of a newer version, or its matrix makes no sense.
+        InputError: if it is missing, not a rig file, of another version, or its matrix is implausible.
     """
     path = Path(path)
     content = _content(path)
@@ -138,31 +139,31 @@ def load_rig(path: str | os.PathLike[str]) -> Registration:
         raise InputError(f"{path}: found no rig, expected a file that `ivfuse register` wrote")
     if content.get("version") != VERSION:
         raise InputError(
-            f"{path}: found a rig of version {_short(content.get('version'))}, expected {VERSION}"
+            f"{path}: found a rig of version {_shorten(content.get('version'))}, expected {VERSION}"
         )
-    read = _Fields(path, content)
+    fields = _Fields(path, content)
     rig = Registration(
-        read.matrix(),
-        read.size("thermal"),
-        read.size("visible"),
-        read.choice("model", MODELS),
-        read.number("score", 0, 1),
-        int(read.number("pairs", 0, 1e9)),
-        read.choice("origin", ("images", "points")),
-        read.number("residual", 0, 1e6),
+        fields.matrix(),
+        fields.size("thermal"),
+        fields.size("visible"),
+        fields.choice("model", MODELS),
+        fields.number("score", 0, 1),
+        int(fields.number("pairs", 0, 1e9)),
+        fields.choice("origin", ("images", "points")),
+        fields.number("residual", 0, 1e6),
         str(content.get("program", ""))[:100],
     )
-    fault = fault_of(to_corners(rig.array), rig.thermal, rig.visible)
+    fault = find_implausibility(to_corners(rig.array), rig.thermal, rig.visible)
     if fault:
-        raise InputError(f"{path}: the matrix cannot be right: {fault}")
+        raise InputError(f"{path}: the matrix is implausible: {fault}")
     return rig
 
 
 def _content(path: Path) -> dict[str, Any]:
     """The JSON object of a file."""
     try:
-        if path.stat().st_size > LARGEST:
-            raise InputError(f"{path}: found a file of more than {LARGEST} bytes, expected a rig file")
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: found a file of more than {MAX_BYTES} bytes, expected a rig file")
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot read the rig file: {error.strerror or error}") from error
@@ -177,24 +178,24 @@ def _content(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Fields:
-    """Checked access to the fields of a rig file."""
+    """Validated access to the fields of a rig file."""
 
     path: Path
     content: dict[str, Any]
 
-    def fail(self, key: str, found: Any, expected: str) -> InputError:
-        return InputError(f"{self.path}: {key}: found {_short(found)}, expected {expected}")
+    def error(self, key: str, found: Any, expected: str) -> InputError:
+        return InputError(f"{self.path}: {key}: found {_shorten(found)}, expected {expected}")
 
     def number(self, key: str, low: float, high: float) -> float:
         value: Any = self.content.get(key)
         if not _is_number(value) or not low <= value <= high:
-            raise self.fail(key, value, f"a number from {low:g} to {high:g}")
+            raise self.error(key, value, f"a number from {low:g} to {high:g}")
         return float(value)
 
     def choice(self, key: str, choices: tuple[Any, ...]) -> Any:
         value = self.content.get(key)
         if value not in choices:
-            raise self.fail(key, value, f"one of {', '.join(choices)}")
+            raise self.error(key, value, f"one of {', '.join(choices)}")
         return value
 
     def size(self, key: str) -> Size:
@@ -203,8 +204,8 @@ class _Fields:
             value.get(side) if isinstance(value, dict) else None for side in ("width", "height")
         ]
         for side in sides:
-            if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= _LONGEST_SIDE:
-                raise self.fail(key, value, "width and height in pixels")
+            if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= _MAX_SIDE:
+                raise self.error(key, value, "width and height in pixels")
         return sides[0], sides[1]
 
     def matrix(self) -> Rows:
@@ -215,21 +216,21 @@ class _Fields:
             and all(isinstance(row, list) and len(row) == 3 and all(map(_is_number, row)) for row in value)
         )
         if not good or abs(value[2][2]) < 1e-12:
-            raise self.fail("matrix", value, "three rows of three finite numbers")
-        return rows_of(np.array(value, float) / float(value[2][2]))
+            raise self.error("matrix", value, "three rows of three finite numbers")
+        return to_rows(np.array(value, float) / float(value[2][2]))
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
 
 
-def _short(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = "nothing" if value is None else json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _line(value: Any) -> str:
-    """JSON on one line, but a matrix with a line for each row."""
+def _format_value(value: Any) -> str:
+    """JSON on one line; a matrix has one line per row."""
     if isinstance(value, list):
         return "[\n" + ",\n".join(f"    {json.dumps(row)}" for row in value) + "\n  ]"
     return json.dumps(value)

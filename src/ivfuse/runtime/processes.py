@@ -1,7 +1,6 @@
-"""Worker processes that answer requests one at a time.
+"""Worker processes: thread limits, and workers that answer requests one at a time.
 
-A worker that dies fails only the request it was working on. This module imports neither NumPy nor OpenCV, so
-that a new process can set its thread counts before these libraries load.
+A worker that dies fails its own request only. Importing this module loads neither NumPy nor OpenCV.
 """
 
 from __future__ import annotations
@@ -10,32 +9,64 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_DIED = "the worker process ended unexpectedly, perhaps because it ran out of memory"
+DIED = "its worker process ended unexpectedly, possibly because memory ran out"
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def available_cpus() -> int:
+    """Number of CPUs that this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """Environment variables that limit the threads of linear algebra libraries in a new process."""
+    return dict.fromkeys(_THREAD_VARIABLES, str(threads))
+
+
+def prepare_worker(threads: int | None) -> None:
+    """Set up a worker, in its own process: an interrupt is left to the parent, which closes its workers.
+
+    Args:
+        threads: threads of OpenCV, which ignores :func:`thread_environment`; ``None`` for OpenCV's default.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if threads is not None:
+        import cv2
+
+        cv2.setNumThreads(threads)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer to a request: a value, or the reason for the failure."""
+    """The outcome of a request.
+
+    Attributes:
+        value: the handler's result; ``None`` if there is none.
+        failure: one line that says why there is no result; empty if there is one.
+        died: the worker process ended before it answered.
+    """
 
     value: Any = None
     failure: str = ""
+    died: bool = False
+
+
+_DEATH = Reply(failure=DIED, died=True)
 
 
 class Worker:
-    """A process that creates a request handler once and answers requests with it.
+    """A process that builds a handler once and answers requests with it.
 
     Args:
-        make: ``module:function`` that creates the handler inside the process.
-        argument: the argument of that function.
-        threads: number of threads of OpenCV and the linear algebra libraries; ``None`` leaves it to the
-            environment.
+        make: ``module:function`` that builds the handler inside the process.
+        argument: argument of that function.
+        threads: threads of linear algebra and of OpenCV; ``None`` leaves them to the environment.
     """
 
     def __init__(self, make: str, argument: Any, threads: int | None = None) -> None:
@@ -45,28 +76,29 @@ class Worker:
         self.connection: Connection | None = None
 
     def send(self, request: Any) -> None:
-        """Send a request; :meth:`receive` returns its answer."""
+        """Send a request; :meth:`receive` returns its reply."""
         if self.connection is None:
-            # Spawned instead of forked, because OpenCV's threads do not survive a fork.
+            # spawn, not fork: OpenCV's thread pool does not survive a fork
             context = multiprocessing.get_context("spawn")
             self.connection, other = context.Pipe()
             self._process = context.Process(target=_serve, args=(other, *self._start_with), daemon=True)
-            self._process.start()
+            with _environment_of(self._start_with[2]):
+                self._process.start()
             other.close()
         with suppress(OSError):  # the process died between two requests; receive() reports it
             self.connection.send(request)
 
     def receive(self) -> Reply:
-        """Wait for the answer to the last request; if the process died, the next request starts a new one."""
+        """Wait for the reply to the last request; after a death the next request starts a new process."""
         try:
-            reply: Reply = self.connection.recv() if self.connection else Reply(failure=_DIED)
+            reply: Reply = self.connection.recv() if self.connection else _DEATH
         except (EOFError, OSError):
             self.close()
-            return Reply(failure=_DIED)
+            return _DEATH
         return reply
 
     def ask(self, request: Any) -> Reply:
-        """Send a request and wait for its answer."""
+        """Send a request and wait for its reply."""
         self.send(request)
         return self.receive()
 
@@ -83,47 +115,61 @@ class Worker:
 def ask_all(
     make: str, argument: Any, requests: Sequence[Any], processes: int, threads: int | None = 1
 ) -> Iterator[tuple[int, Reply]]:
-    """Answer requests with several processes in parallel.
+    """Answer requests with a pool of workers.
 
     Args:
-        make: see :class:`Worker`.
-        argument: see :class:`Worker`.
-        requests: the requests.
-        processes: number of processes.
-        threads: see :class:`Worker`.
+        make, argument, threads: as for :class:`Worker`.
+        requests: requests to the handler.
+        processes: number of workers; no more are started than there are requests.
 
     Yields:
-        The index of a request and its reply, in order of completion.
+        The index of a request and its reply, in the order of completion.
     """
     workers = [Worker(make, argument, threads) for _ in range(min(processes, len(requests)))]
     remaining = iter(enumerate(requests))
-    busy: dict[int, int] = {}  # worker number -> index of its request
+    busy: dict[int, int] = {}
 
-    def send_next(number: int) -> None:
+    def assign(number: int) -> None:
         if (job := next(remaining, None)) is not None:
             busy[number] = job[0]
             workers[number].send(job[1])
 
     try:
         for number in range(len(workers)):
-            send_next(number)
+            assign(number)
         while busy:
             ready = wait([pipe for number in busy if (pipe := workers[number].connection)])
             for number in [each for each in busy if workers[each].connection in ready]:
                 index, reply = busy.pop(number), workers[number].receive()
-                send_next(number)
+                assign(number)
                 yield index, reply
     finally:
         for worker in workers:
             worker.close()
 
 
+@contextmanager
+def _environment_of(threads: int | None) -> Iterator[None]:
+    """Let processes that start meanwhile inherit the thread limit.
+
+    Setting it inside the new process would be too late: unpickling its arguments can import NumPy.
+    """
+    variables = {} if threads is None else thread_environment(threads)
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def _serve(connection: Connection, make: str, argument: Any, threads: int | None) -> None:
-    """Answer requests until the parent closes the connection; interrupts are left to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if threads is not None:
-        os.environ.update(dict.fromkeys(_THREADS, str(threads)))
-    handler, failure = _make_handler(make, argument, threads)
+    """Answer requests until the parent process closes the connection."""
+    handler, failure = _build(make, argument, threads)
     try:
         while True:
             request = connection.recv()
@@ -132,18 +178,14 @@ def _serve(connection: Connection, make: str, argument: Any, threads: int | None
         return
 
 
-def _make_handler(make: str, argument: Any, threads: int | None) -> tuple[Callable[[Any], Any] | None, str]:
-    """Create the handler; returns ``None`` and the reason if that fails."""
+def _build(make: str, argument: Any, threads: int | None) -> tuple[Callable[[Any], Any] | None, str]:
     from ivfuse.errors import reason_of
 
     try:
-        if threads is not None:
-            import cv2
-
-            cv2.setNumThreads(threads)
+        prepare_worker(threads)
         module, function = make.split(":")
         return getattr(import_module(module), function)(argument), ""
-    except Exception as error:  # reported with every request: one failing method must not end the run
+    except Exception as error:  # reported with every request: one bad method must not end the run
         return None, reason_of(error)
 
 
@@ -152,5 +194,5 @@ def _answer(handler: Callable[[Any], Any], request: Any) -> Reply:
 
     try:
         return Reply(handler(request))
-    except Exception as error:  # one unusable image must not end the run
+    except Exception as error:  # a bad image must not end the run
         return Reply(failure=reason_of(error))

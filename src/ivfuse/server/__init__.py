@@ -1,1 +1,1 @@
-"""The web page and its API: a server that hands images to processes of its own; only `cli` imports it."""
+"""Web page and HTTP API; images are processed in worker processes. Imported by `cli` only."""

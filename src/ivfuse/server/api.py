@@ -1,12 +1,10 @@
-"""The addresses of the API; what they do is done in ``jobs.py``, by another process."""
+"""HTTP endpoints of the API. They parse requests and format responses; the work is done in ``jobs.py``."""
 
 from __future__ import annotations
 
 import base64
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.security import HTTPBearer
@@ -14,159 +12,155 @@ from prometheus_client import generate_latest
 from starlette.responses import JSONResponse, Response
 
 from ivfuse.server import schemas
-from ivfuse.server.forms import FuseForm, MetricsForm, PairForm, described, read_form
+from ivfuse.server.capabilities import capabilities, default_metrics
+from ivfuse.server.forms import FuseForm, MetricsForm, PairForm, openapi_body
+from ivfuse.server.multipart import read_form
 from ivfuse.server.problems import Problem, responses
+from ivfuse.server.state import State
 
-if TYPE_CHECKING:
-    from ivfuse.server.app import Workplace
-
-PAIR = {"ir": True, "vi": False}
-BOTH = {"ir": True, "vi": True}
+# Image fields of each form, and whether they are required.
+PAIR_OR_CAMERA_FILE = {"ir": True, "vi": False}
+PAIR = {"ir": True, "vi": True}
 TRIPLE = {"fused": True, "ir": True, "vi": True}
-_WORK = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503, 504)
-_MEDIA = {"png": "image/png", "jpeg": "image/jpeg"}
 
-_token = HTTPBearer(auto_error=False, description="Needed if the server was started with --token.")
+_JOB_STATUSES = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503, 504)
+_MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+# Declared for the documentation; SecurityMiddleware checks the token.
+_bearer = HTTPBearer(auto_error=False, description="Required if the server was started with --token.")
+_guarded: dict[str, Any] = {"dependencies": [Depends(_bearer)]}
 router = APIRouter()
-guarded: dict[str, Any] = {"dependencies": [Depends(_token)]}
-
-
-def place_of(request: Request) -> Workplace:
-    """What the requests of the application share."""
-    place: Workplace = request.app.state.place
-    return place
-
-
-Place = Annotated[Any, Depends(place_of)]
 
 
 @router.post(
     "/api/fuse",
     response_class=Response,
-    openapi_extra=described(FuseForm, PAIR),
+    openapi_extra=openapi_body(FuseForm, PAIR_OR_CAMERA_FILE),
     responses={
         200: {
-            "description": "The fused image, or JSON that holds it.",
-            "content": {
-                "image/png": {"schema": {"type": "string", "format": "binary"}},
-                "image/jpeg": {"schema": {"type": "string", "format": "binary"}},
-            },
+            "description": "The fused image, or JSON that contains it.",
+            "content": {"image/png": _BINARY, "image/jpeg": _BINARY},
             "model": schemas.Fused,
         },
-        **responses(*_WORK),
+        **responses(*_JOB_STATUSES),
     },
-    **guarded,
+    **_guarded,
 )
-async def fuse(request: Request, place: Place) -> Response:
+async def fuse(request: Request, state: State) -> Response:
     """Fuse a pair of images.
 
-    Send `ir` and `vi`, or one radiometric JPEG as `ir`. The image has the visible's size and colors.
+    Send `ir` and `vi`, or one radiometric JPEG as `ir`. The result has the size and colors of the visible
+    image.
     """
-    async with place.desk() as folder:
-        form, files = await read_form(request, FuseForm, PAIR, folder, place.settings)
-        _check_fuse(form)
-        choices: dict[str, Any] = form.model_dump(by_alias=True, exclude={"format"})
-        choices["bits"] = int(form.bits)
+    async with state.request_folder() as folder:
+        form, files = await read_form(request, FuseForm, PAIR_OR_CAMERA_FILE, folder, state.settings)
+        _check_combination(form)
+        options: dict[str, Any] = form.model_dump(by_alias=True, exclude={"format"})
+        options["bits"] = int(form.bits)
         if form.format != "json":
-            choices.update(encoding=form.format, metrics=[], previews=False)
+            options.update(encoding=form.format, metrics=[], previews=False)
         message = {
-            "do": "fuse",
+            "job": "fuse",
             "folder": str(folder),
             "files": files,
-            "choices": choices,
-            "only_if_sure": form.format != "json",
+            "options": options,
+            "require_registration": form.format != "json",
         }
-        said = await place.work(message, request.is_disconnected)
-        image = (folder / f"fused.{'png' if choices['encoding'] == 'png' else 'jpg'}").read_bytes()
-        media = _MEDIA[choices["encoding"]]
+        result = await state.run_job(message, request.is_disconnected)
+        image = (folder / f"fused.{'png' if options['encoding'] == 'png' else 'jpg'}").read_bytes()
+        media_type = _MEDIA_TYPES[options["encoding"]]
         if form.format == "json":
-            return JSONResponse(_fused(said, image, media, folder))
-        facts = {"X-Ivfuse-Method": said["method"], "X-Ivfuse-Seconds": str(said["seconds"])}
-        return Response(image, media_type=media, headers=facts)
+            return JSONResponse(_fused_json(result, image, media_type, folder))
+        headers = {"X-Ivfuse-Method": result["method"], "X-Ivfuse-Seconds": str(result["seconds"])}
+        return Response(image, media_type=media_type, headers=headers)
 
 
 @router.post(
     "/api/metrics",
     response_model=schemas.Scores,
-    openapi_extra=described(MetricsForm, TRIPLE),
-    responses=responses(*_WORK),
-    **guarded,
+    openapi_extra=openapi_body(MetricsForm, TRIPLE),
+    responses=responses(*_JOB_STATUSES),
+    **_guarded,
 )
-async def metrics(request: Request, place: Place) -> Response:
-    """Score a fused image against its sources; all three have one size."""
-    from ivfuse.metrics.evaluate import EIGHT
-
-    async with place.desk() as folder:
-        form, files = await read_form(request, MetricsForm, TRIPLE, folder, place.settings)
-        message = {"do": "metrics", "folder": str(folder), "files": files, "convention": form.convention}
-        said = await place.work(message | {"metrics": form.metrics or list(EIGHT)}, request.is_disconnected)
-        return JSONResponse(said)
+async def metrics(request: Request, state: State) -> Response:
+    """Score a fused image against its source images; all three must have the same size."""
+    async with state.request_folder() as folder:
+        form, files = await read_form(request, MetricsForm, TRIPLE, folder, state.settings)
+        message = {
+            "job": "metrics",
+            "folder": str(folder),
+            "files": files,
+            "convention": form.convention,
+            "metrics": form.metrics or default_metrics(),
+        }
+        return JSONResponse(await state.run_job(message, request.is_disconnected))
 
 
 @router.post(
     "/api/register",
     response_model=schemas.Registered,
-    openapi_extra=described(PairForm, BOTH),
-    responses=responses(*_WORK),
-    **guarded,
+    openapi_extra=openapi_body(PairForm, PAIR),
+    responses=responses(*_JOB_STATUSES),
+    **_guarded,
 )
-async def register(request: Request, place: Place) -> Response:
-    """Find how the infrared image lies on the visible one, and lay it there.
+async def register(request: Request, state: State) -> Response:
+    """Register the infrared image to the visible one and warp it onto the visible grid.
 
-    Where no transform is sure `found` is false and there is no image; `summary` says why.
+    If the registration is rejected, `found` is false and there is no image; `summary` gives the reason.
     """
-    async with place.desk() as folder:
-        form, files = await read_form(request, PairForm, BOTH, folder, place.settings)
-        message = {"do": "register", "folder": str(folder), "files": files, "choices": form.model_dump()}
-        said = await place.work(message, request.is_disconnected)
-        return JSONResponse(said | {"image": _base64(folder / "registered.png")})
+    async with state.request_folder() as folder:
+        form, files = await read_form(request, PairForm, PAIR, folder, state.settings)
+        message = {"job": "register", "folder": str(folder), "files": files, "options": form.model_dump()}
+        result = await state.run_job(message, request.is_disconnected)
+        return JSONResponse(result | {"image": _base64(folder / "registered.png")})
 
 
 @router.get(
-    "/api/methods", response_model=schemas.Capabilities, responses=responses(401, 403, 500), **guarded
+    "/api/methods", response_model=schemas.Capabilities, responses=responses(401, 403, 500), **_guarded
 )
-async def methods(place: Place) -> schemas.Capabilities:
-    """What this server can do: methods, palettes, metrics, limits."""
-    settings = place.settings
+async def methods(state: State) -> schemas.Capabilities:
+    """List the methods, colormaps, metrics and limits of this server."""
+    settings = state.settings
     limits = schemas.Limits(
         upload_bytes=settings.max_upload, pixels=settings.max_pixels, seconds=settings.timeout
     )
-    return schemas.Capabilities(limits=limits, **_known())
+    return schemas.Capabilities(limits=limits, **capabilities())
 
 
 @router.get(
     "/api/sample/{time}/{image}",
     response_class=Response,
     responses={
-        200: {
-            "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-            "description": "A PNG image.",
-        },
+        200: {"content": {"image/png": _BINARY}, "description": "A PNG image."},
         **responses(401, 403, 422, 429, 500, 503, 504),
     },
-    **guarded,
+    **_guarded,
 )
 async def sample(
-    time: Literal["night", "dusk", "day"], image: Literal["infrared", "visible"], place: Place
+    time: Literal["night", "dusk", "day"], image: Literal["infrared", "visible"], state: State
 ) -> Response:
-    """An image of the synthetic street; the infrared one has 16 bit, in centikelvin (scale 0.01K)."""
-    async with place.sampling:
-        if (time, image) not in place.samples:
-            async with place.desk() as folder:
-                await place.work({"do": "sample", "folder": str(folder), "files": [], "time": time})
+    """Get an image of the synthetic street; the infrared one has 16 bits, in centikelvin (scale 0.01K)."""
+    async with state.sample_lock:
+        if (time, image) not in state.samples:
+            async with state.request_folder() as folder:
+                await state.run_job({"job": "sample", "folder": str(folder), "files": [], "time": time})
                 for name in ("infrared", "visible"):
-                    place.samples[time, name] = (folder / f"{name}.png").read_bytes()
-    return Response(place.samples[time, image], media_type="image/png")
+                    state.samples[time, name] = (folder / f"{name}.png").read_bytes()
+    return Response(state.samples[time, image], media_type="image/png")
 
 
 @router.get(
     "/healthz",
     response_model=schemas.Health,
-    responses={503: {"model": schemas.Health, "description": "No process runs."}, **responses(403, 500)},
+    responses={
+        503: {"model": schemas.Health, "description": "No worker process is running."},
+        **responses(403, 500),
+    },
 )
-async def healthz(place: Place) -> Response:
-    """Whether the server can work; needs no token."""
-    pool = place.pool
+async def healthz(state: State) -> Response:
+    """Report whether the server can process images; requires no token."""
+    pool = state.pool
     health = schemas.Health(
         status="ok" if pool.alive else "down",
         workers=len(pool.workers),
@@ -183,32 +177,32 @@ async def healthz(place: Place) -> Response:
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Metrics as text."},
         **responses(401, 403, 500),
     },
-    **guarded,
+    **_guarded,
 )
-async def prometheus(place: Place) -> Response:
-    """Requests, durations, processes and memory for Prometheus."""
+async def prometheus(state: State) -> Response:
+    """Export requests, durations, workers and memory to Prometheus."""
     return Response(
-        generate_latest(place.counters.registry), media_type="text/plain; version=0.0.4; charset=utf-8"
+        generate_latest(state.metrics.registry), media_type="text/plain; version=0.0.4; charset=utf-8"
     )
 
 
-def _check_fuse(form: FuseForm) -> None:
-    """Refuse choices that contradict each other."""
+def _check_combination(form: FuseForm) -> None:
+    """Reject fields that contradict each other."""
     encoding = form.encoding if form.format == "json" else form.format
     if form.bits == "16" and encoding != "png":
         raise Problem(422, "bits: found 16 for a JPEG, which holds 8; expected 8, or the format png.")
     if form.metrics and form.format != "json":
         raise Problem(
-            422, f"metrics: they come with JSON only; expected the format json, found {form.format}."
+            422, f"metrics: returned with JSON only; expected the format json, found {form.format}."
         )
 
 
-def _fused(said: dict[str, Any], image: bytes, media: str, folder: Path) -> dict[str, Any]:
-    """The JSON of a fused image."""
+def _fused_json(result: dict[str, Any], image: bytes, media_type: str, folder: Path) -> dict[str, Any]:
+    """The body of :class:`ivfuse.server.schemas.Fused`."""
     return {
-        **{"thermal": None, **said},
+        **{"thermal": None, **result},
         "image": base64.b64encode(image).decode(),
-        "media_type": media,
+        "media_type": media_type,
         "infrared": _base64(folder / "infrared.jpg"),
         "visible": _base64(folder / "visible.jpg"),
     }
@@ -216,53 +210,3 @@ def _fused(said: dict[str, Any], image: bytes, media: str, folder: Path) -> dict
 
 def _base64(file: Path) -> str | None:
     return base64.b64encode(file.read_bytes()).decode() if file.exists() else None
-
-
-@cache
-def _known() -> dict[str, Any]:
-    """Methods, palettes and metrics of the registries, as they stand."""
-    from ivfuse.fusion.registry import default_method, list_methods, method_info
-    from ivfuse.metrics.conventions import CONVENTIONS
-    from ivfuse.metrics.evaluate import EIGHT
-    from ivfuse.metrics.registry import get_metric, list_metrics
-    from ivfuse.thermal.colormaps import CAMERA, colormap_names, find_colormap
-
-    infos = [method_info(name) for name in list_methods()]
-    measures = [get_metric(name) for name in list_metrics()]
-    return {
-        "version": version("ivfuse"),
-        "default": default_method(),
-        "methods": [
-            schemas.MethodFacts(
-                name=info.name,
-                kind=info.kind,
-                summary=info.summary,
-                paper=info.paper,
-                parameters=info.parameters,
-            )
-            for info in infos
-        ],
-        "palettes": [
-            *(
-                schemas.PaletteFacts(name=name, colors=_hex(find_colormap(name).colors))
-                for name in colormap_names()
-            ),
-            schemas.PaletteFacts(name=CAMERA, colors=[]),
-        ],
-        "metrics": [
-            schemas.MetricFacts(
-                name=each.name, summary=each.doc.splitlines()[0], higher_is_better=each.higher_is_better
-            )
-            for each in measures
-        ],
-        "usual_metrics": list(EIGHT),
-        "conventions": list(CONVENTIONS),
-    }
-
-
-def _hex(colors: Any) -> list[str]:
-    """Sixteen colors of a find_colormap, its first and last one among them."""
-    return [
-        f"#{bytes(round(255 * float(part)) for part in color).hex()}"
-        for color in colors[:: len(colors) // 15]
-    ]

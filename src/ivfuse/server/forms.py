@@ -1,38 +1,24 @@
-"""Multipart forms: their fields, checked; their images, written into the private folder of the request."""
+"""Form fields of the API, as pydantic models, and their description for OpenAPI."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
-import time
-from collections.abc import AsyncGenerator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from python_multipart.exceptions import FormParserError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ivfuse.image.formats import NAMES, sniff
-from ivfuse.server.problems import Problem, sentence_of
-from ivfuse.server.settings import MB, Settings
-
-_MOST_FIELDS = 32
-_LONGEST_FIELD = 4096  # bytes
-_NAMES = {"ir": "infrared", "vi": "visible", "fused": "fused"}
+from ivfuse.image import formats
+from ivfuse.server.messages import IMAGE_NAMES
 
 
-def _listed(value: Any) -> Any:
-    """``EN, SD`` as a list."""
+def _split(value: Any) -> Any:
+    """``"EN, SD"`` as a list."""
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 Text = Annotated[str | None, Field(max_length=100)]
 Number = Annotated[float | None, Field(allow_inf_nan=False)]
-Names = Annotated[list[str], BeforeValidator(_listed), Field(max_length=64)]
+Names = Annotated[list[str], BeforeValidator(_split), Field(max_length=64)]
 
 
 class _Form(BaseModel):
@@ -47,184 +33,89 @@ class PairForm(_Form):
 
     window: Text = Field(
         None,
-        description="Thermal values from black to white: percentile (the default), plateau, a range"
-        " in degrees (10C..45C) or in the file's units (7200..8400).",
+        description="Thermal values mapped to black and white: percentile (the default), plateau, a range"
+        " in degrees (10C..45C) or in the units of the file (7200..8400).",
         examples=["10C..45C"],
     )
-    scale: Text = Field(None, description="Degrees of one count of a plain file: 0.01K, 0.1C, 0.01C-100.")
-    emissivity: Number = Field(None, description="Of the object, 0 to 1; else that of a radiometric file.")
-    distance: Number = Field(None, description="To the object, in m.")
-    reflected: Number = Field(None, description="Temperature that the object mirrors, in degC.")
+    scale: Text = Field(None, description="Temperature of one count of a plain file: 0.01K, 0.1C, 0.01C-100.")
+    emissivity: Number = Field(
+        None, description="Emissivity of the object, 0 to 1; overrides the radiometric file."
+    )
+    distance: Number = Field(None, description="Distance to the object, in m.")
+    reflected: Number = Field(None, description="Reflected apparent temperature, in degC.")
     atmospheric: Number = Field(None, description="Temperature of the air, in degC.")
-    humidity: Number = Field(None, description="Of the air, in per cent.")
-    parallax: bool = Field(True, description="Shift the thermal image of a camera's file for parallax.")
+    humidity: Number = Field(None, description="Relative humidity of the air, in percent.")
+    parallax: bool = Field(
+        True, description="Correct the residual parallax between the two lenses of a radiometric file."
+    )
 
 
 class FuseForm(PairForm):
-    """How the pair is fused and what comes back."""
+    """How the pair is fused and what is returned."""
 
-    method: Text = Field(None, description="A name of GET /api/methods; the default method if left out.")
-    gray: bool = Field(False, description="Give the fused luma instead of color.")
-    palette: Text = Field(None, description="Color by heat: a name of GET /api/methods.")
-    highlight: Text = Field(None, description='Paint a range of temperatures: ">40C", "30C..37C".')
-    bar: bool = Field(True, description="With a palette or highlight: draw a bar of temperatures.")
+    method: Text = Field(None, description="A method of GET /api/methods; the default method if omitted.")
+    strength: float = Field(1.0, ge=0, le=1, description="0 gives the visible, 1 the full fusion.")
+    gray: bool = Field(False, description="Return the fused luma instead of color.")
+    colormap: Text = Field(
+        None, description="Color by temperature: a colormap of GET /api/methods."
+    )
+    highlight: Text = Field(None, description='Highlight a temperature range: ">40C", "30C..37C".')
+    colorbar: bool = Field(True, description="Draw a color bar next to a colormap or highlight.")
     register_: bool = Field(
         False,
         alias="register",
-        description="Register the pair before it is fused. Where that is not sure, JSON says so and the"
-        " pair is fused as it is; instead of an image alone there is an error.",
+        description="Register the pair before fusing it. If the registration is rejected, a JSON response"
+        " says so and the pair is fused unregistered; a request for an image alone is an error.",
     )
-    metrics: Names = Field([], description="Scores to compute, with commas between: EN,VIF,Qabf (JSON only).")
+    metrics: Names = Field(
+        [], description="Metrics to compute, separated by commas: EN,VIF,Qabf (JSON only)."
+    )
     format: Literal["png", "jpeg", "json"] = Field(
-        "png", description="What comes back: the image itself, or JSON that holds it and more."
+        "png", description="Format of the response: the image alone, or JSON that contains it."
     )
-    encoding: Literal["png", "jpeg"] = Field("png", description="Of the image inside JSON.")
+    encoding: Literal["png", "jpeg"] = Field("png", description="Encoding of the image inside JSON.")
     bits: Literal["8", "16"] = Field("8", description="Bits per channel of a PNG.")
-    previews: bool = Field(False, description="JSON also holds both sources as they were fused, as JPEG.")
+    previews: bool = Field(
+        False, description="Also return both source images as they were fused, as JPEG inside JSON."
+    )
 
 
 class MetricsForm(_Form):
     """What is measured."""
 
-    metrics: Names = Field([], description="Names, with commas between; the eight usual ones if left out.")
+    metrics: Names = Field([], description="Metrics, separated by commas; the eight usual ones if omitted.")
     convention: Annotated[str, Field(max_length=40)] = Field(
-        "default", description="The family of published tables to follow."
+        "default", description="Convention of the published tables to follow."
     )
 
 
-class _InMemory(MultiPartParser):
-    """Uploads are bounded: they stay in memory, and no library writes files of its own."""
-
-    spool_max_size = sys.maxsize
-
-
-async def read_form(
-    request: Request, model: type[Form], images: Mapping[str, bool], folder: Path, settings: Settings
-) -> tuple[Form, list[str]]:
-    """Read the body of a request.
+def openapi_body(model: type[BaseModel], images: Mapping[str, bool]) -> dict[str, Any]:
+    """Describe the request body of a form for OpenAPI.
 
     Args:
-        request: whose body has not been read.
-        model: of the fields.
-        images: fields that hold a file, and whether they must be there.
-        folder: where the files go, under the names of their fields.
-        settings: the limits.
-
-    Returns:
-        The fields, and which files there are.
-
-    Raises:
-        Problem: if the body is no form, is too large or too slow, a field makes no sense, or a file is none.
+        model: model of the text fields.
+        images: image fields, and whether they are required.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
-        raise Problem(415, "The body is not a multipart form; expected Content-Type: multipart/form-data.")
-    parser = _InMemory(
-        request.headers,
-        _limited(request, settings),
-        max_files=len(images),
-        max_fields=_MOST_FIELDS,
-        max_part_size=_LONGEST_FIELD,
-    )
-    try:
-        parts = (await parser.parse()).multi_items()
-    except MultiPartException as error:
-        raise Problem(400, f"The form cannot be read: {error.message.rstrip('.')}.") from error
-    except ClientDisconnect as error:
-        raise Problem(408, "The client went away before the whole request was there.") from error
-    except (FormParserError, ValueError, LookupError) as error:  # of boundaries, headers and their encodings
-        raise Problem(400, "The form cannot be read: it is damaged or ends too early.") from error
-    files = {name: part for name, part in parts if isinstance(part, UploadFile)}
-    texts = {name: part for name, part in parts if not isinstance(part, UploadFile)}
-    if len(files) + len(texts) < len(parts):
-        raise Problem(422, "A field stands in the form twice; expected each of them once.")
-    form = _checked(model, texts, files, images)
-    for name, file in files.items():
-        await asyncio.to_thread((folder / name).write_bytes, await file.read())
-    return form, list(files)
-
-
-def _checked(
-    model: type[Form], texts: dict[str, str], files: dict[str, UploadFile], images: Mapping[str, bool]
-) -> Form:
-    """The fields, once the files are known to be images."""
-    for name in images.keys() & texts.keys():
-        raise Problem(422, f"{name}: found text, expected a file (a part of the form with a file name).")
-    for name in files:
-        if name not in images:
-            raise Problem(422, f"{name}: there is no such image, expected {' and '.join(images)}.")
-    for name, needed in images.items():
-        if needed and name not in files:
-            raise Problem(422, f"{name}: the {_NAMES[name]} image is missing.")
-    try:
-        # browsers send a field that was left alone as an empty text
-        form = model.model_validate({name: text for name, text in texts.items() if text})
-    except ValidationError as error:
-        raise Problem(422, sentence_of(error.errors())) from error
-    for name, file in files.items():
-        _check_image(name, file)
-    return form
-
-
-def _check_image(name: str, file: UploadFile) -> None:
-    """Refuse what does not begin like an image."""
-    head = file.file.read(16)
-    file.file.seek(0)
-    if not head:
-        raise Problem(415, f"{_NAMES[name]} image: found an empty file, expected a {NAMES} image.")
-    if sniff(head) is None:
-        raise Problem(415, f"{_NAMES[name]} image: found no image, expected a {NAMES} file.")
-
-
-async def _limited(request: Request, settings: Settings) -> AsyncGenerator[bytes, None]:
-    """The body, as long as it is small enough and comes fast enough."""
-    most = settings.max_upload
-    too_large = Problem(
-        413, f"The request is too large; expected {most / MB:g} MB at most, all images together."
-    )
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
-        raise too_large
-    deadline = time.monotonic() + max(settings.timeout, settings.patience)
-    stream = request.stream()
-    read = 0
-    while True:
-        left = min(settings.patience, deadline - time.monotonic())
-        try:
-            chunk = await asyncio.wait_for(anext(stream, None), max(left, 0))
-        except TimeoutError:
-            raise Problem(408, "The request came too slowly; please try again on a faster line.") from None
-        if chunk is None:
-            return
-        read += len(chunk)
-        if read > most:
-            raise too_large
-        yield chunk
-
-
-def described(model: type[BaseModel], images: Mapping[str, bool]) -> dict[str, Any]:
-    """The body of a form for OpenAPI."""
     schema = model.model_json_schema()
-    files = {
-        name: {
-            "type": "string",
-            "format": "binary",
-            "description": f"The {_NAMES[name]} image, a {NAMES} file"
-            + (
-                "."
-                if needed
-                else "; leave it out if the infrared file is a radiometric JPEG that holds both."
-            ),
-        }
-        for name, needed in images.items()
-    }
-    properties = files | {name: _as_text(field) for name, field in schema["properties"].items()}
-    required = [name for name, needed in images.items() if needed]
+    files = {name: _image_field_schema(name, required) for name, required in images.items()}
+    properties = files | {name: _text_field_schema(field) for name, field in schema["properties"].items()}
+    required = [name for name, is_required in images.items() if is_required]
     body = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
 
 
-def _as_text(field: dict[str, Any]) -> dict[str, Any]:
-    """A field as it stands in a form: nothing is null there, and a list is one text."""
+def _image_field_schema(name: str, required: bool) -> dict[str, str]:
+    optional = "; omit it if the infrared file is a radiometric JPEG that contains both images."
+    return {
+        "type": "string",
+        "format": "binary",
+        "description": f"The {IMAGE_NAMES[name]} image, a {formats.NAMES} file"
+        + ("." if required else optional),
+    }
+
+
+def _text_field_schema(field: dict[str, Any]) -> dict[str, Any]:
+    """A field as a form encodes it: without null, and a list as one text."""
     kept = {
         key: field[key] for key in ("description", "enum", "default", "maxLength", "examples") if key in field
     }

@@ -1,4 +1,4 @@
-"""What every request passes before the application: host name, origin, token; headers for every answer."""
+"""Security middleware: checks Host, Origin and bearer token of requests, sets headers on responses."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ivfuse.server.problems import Problem, answer
+from ivfuse.server.problems import Problem, to_response
 from ivfuse.server.settings import Settings, is_loopback
 
-_HEADERS = {
+_RESPONSE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
     " img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -23,66 +23,70 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-_LINGER = 3.0  # seconds that a refused body is still read, so that its sender gets to read the answer
+_DRAIN_SECONDS = 3.0  # how long a rejected body is still read, so that its sender can read the response
 
 
-class Guard:
-    """Middleware that refuses strangers and puts headers on every answer.
+class SecurityMiddleware:
+    """Middleware that enforces Host, Origin and bearer token, and sets security headers on all responses.
 
     Args:
-        app: what is guarded.
-        settings: host, token and origins.
+        app: the wrapped application.
+        settings: host, token and allowed origins.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        """Remember both."""
+        """Store both."""
         self.app, self.settings = app, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or hand it on."""
+        """Reject a request or pass it on."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        body = _Body(receive, headers)
+        body = _RequestBody(receive, headers)
 
-        async def send_on(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if message["status"] >= 400 and message["status"] != 408:
                     await body.drain()
-                put = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    put[name] = value
-                if not body.ended:
-                    put["Connection"] = "close"
-                put["Cache-Control"] = "no-store" if scope["path"].startswith("/api/") else "no-cache"
+                response_headers = MutableHeaders(scope=message)
+                for name, value in _RESPONSE_HEADERS.items():
+                    response_headers[name] = value
+                if not body.complete:
+                    response_headers["Connection"] = "close"
+                is_api = scope["path"].startswith("/api/")
+                response_headers["Cache-Control"] = "no-store" if is_api else "no-cache"
             await send(message)
 
-        problem = self._refusal(scope, headers)
-        app = answer(problem) if problem else self.app
-        await app(scope, body.receive, send_on)
+        problem = self._check(scope, headers)
+        app = to_response(problem) if problem else self.app
+        await app(scope, body.receive, send_with_headers)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
-        """Why a request is not let in."""
+    def _check(self, scope: Scope, headers: Headers) -> Problem | None:
+        """The reason to reject a request, or ``None``."""
         host = headers.get("host", "")
-        if self.settings.loopback and not self._is_mine(host):
-            # a foreign name that leads here is how a web page would reach a server on its visitor's computer
-            return Problem(403, "This server answers only to localhost; the request named another host.")
+        if self.settings.loopback and not self._is_own_host(host):
+            # DNS rebinding: a foreign name that resolves to 127.0.0.1 would let that site's pages in
+            return Problem(403, "This server accepts requests to localhost only; found another Host header.")
         origin = headers.get("origin")
         if origin and origin not in self.settings.cors and origin.partition("://")[2] != host:
             return Problem(403, "Pages of other sites may not call this server; see --cors.")
-        token = self.settings.token
-        if token is None or not scope["path"].startswith(("/api/", "/metrics")):
+        if self.settings.token is None or not scope["path"].startswith(("/api/", "/metrics")):
             return None
-        kind, _, shown = headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(shown.strip().encode("utf-8", "replace"), token.encode())
-        if kind.lower() == "bearer" and same:
+        return self._check_token(headers, self.settings.token)
+
+    @staticmethod
+    def _check_token(headers: Headers, token: str) -> Problem | None:
+        scheme, _, found = headers.get("authorization", "").partition(" ")
+        same = hmac.compare_digest(found.strip().encode("utf-8", "replace"), token.encode())
+        if scheme.lower() == "bearer" and same:
             return None
-        sentence = "This server asks for a token; expected the header Authorization: Bearer TOKEN."
+        sentence = "This server requires a token; expected the header Authorization: Bearer TOKEN."
         return Problem(401, sentence, {"WWW-Authenticate": "Bearer"})
 
-    def _is_mine(self, host: str) -> bool:
-        """Whether a host is this computer, or a site that was named, whose proxy hands requests on."""
+    def _is_own_host(self, host: str) -> bool:
+        """Whether a Host header is a loopback one, or that of an allowed origin behind a reverse proxy."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
@@ -90,26 +94,26 @@ class Guard:
         return is_loopback(name) or host in (urlsplit(origin).netloc for origin in self.settings.cors)
 
 
-class _Body:
-    """The body of a request, and whether it was read to its end."""
+class _RequestBody:
+    """The body of a request, and whether it has been received completely."""
 
     def __init__(self, receive: Receive, headers: Headers) -> None:
         self._receive = receive
         # a client that waits for "100 Continue" has not sent anything yet
-        self.ended = "expect" in headers or not (
+        self.complete = "expect" in headers or not (
             "content-length" in headers or "transfer-encoding" in headers
         )
 
     async def receive(self) -> Message:
-        """Hand a message on."""
+        """Receive a message."""
         message = await self._receive()
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            self.ended = True
+            self.complete = True
         return message
 
     async def drain(self) -> None:
-        """Read and forget what is left, for a while: a connection closed on unread bytes loses the answer."""
-        deadline = time.monotonic() + _LINGER
+        """Discard the rest, up to a time limit: closing a connection with unread bytes loses the response."""
+        deadline = time.monotonic() + _DRAIN_SECONDS
         with suppress(TimeoutError):
-            while not self.ended:
+            while not self.complete:
                 await asyncio.wait_for(self.receive(), max(0.0, deadline - time.monotonic()))

@@ -1,4 +1,4 @@
-"""The pages for people: files as they lie in ``static/``, no build step, nothing from other sites."""
+"""The web pages: static files without a build step, which load nothing from other sites."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STATIC = Path(__file__).parent / "static"
 
 
 def install(app: FastAPI) -> None:
-    """Give an application its pages."""
+    """Add the pages to an application."""
 
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:

@@ -1,7 +1,8 @@
-"""Processes that work on images, and the queue before them.
+"""Worker processes for the event loop, and the bounded queue in front of them.
 
-A process that dies or takes too long fails its own request alone and is replaced. Messages are lines of JSON
-over pipes: nothing that a process says can run code in the server.
+A worker that dies or exceeds its time fails its own request only and is replaced. Unlike the workers of
+``runtime.processes``, these decode images of unknown origin: they exchange lines of JSON with the server
+instead of pickles, so that a compromised one cannot run code in it, and they can be killed at a timeout.
 """
 
 from __future__ import annotations
@@ -15,48 +16,48 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from ivfuse.runtime.processes import thread_environment
 from ivfuse.server.problems import Problem
 
-COMMAND = (sys.executable, "-P", "-m", "ivfuse.server.worker")
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_START = 120.0  # seconds that a new process may take to load its libraries
-_PAUSE = 2.0  # seconds before a process that cannot start is tried again
-_LONGEST = 1 << 20  # bytes of a message
-_SMOOTH = 0.2  # weight of the last request in the mean duration
+WORKER_COMMAND = (sys.executable, "-P", "-m", "ivfuse.server.worker")
+_START_SECONDS = 120.0  # time in which a new worker must have loaded its libraries
+_RESTART_PAUSE = 2.0  # seconds before a worker that could not start is tried again
+_MAX_REPLY_BYTES = 1 << 20
+_SMOOTHING = 0.2  # weight of the last request in the moving average of durations
 
-Gone = Callable[[], Awaitable[bool]]
+Disconnected = Callable[[], Awaitable[bool]]
 
 
 class WorkerDiedError(Exception):
-    """The process ended while it was asked."""
+    """A worker process ended before it replied."""
 
 
 class Worker:
-    """One process: started, asked, ended.
+    """One worker process.
 
     Args:
-        command: what to run.
+        command: command line of the process.
         setup: its first message.
-        threads: that its libraries may use.
+        threads: threads that its libraries may use.
     """
 
     def __init__(self, command: Sequence[str], setup: Mapping[str, Any], threads: int) -> None:
-        """Remember them; :meth:`start` starts it."""
+        """Store the settings; :meth:`start` starts the process."""
         self._command, self._setup, self._threads = command, setup, threads
         self._process: asyncio.subprocess.Process | None = None
 
     @property
     def alive(self) -> bool:
-        """It was started and has not ended."""
+        """Whether the process is running."""
         return self._process is not None and self._process.returncode is None
 
     @property
     def pid(self) -> int:
-        """Its number; 0 if it does not run."""
+        """Process ID; 0 if it is not running."""
         return self._process.pid if self._process is not None and self.alive else 0
 
     async def start(self) -> None:
-        """Start it and wait until it is ready.
+        """Start the process and wait until it is ready.
 
         Raises:
             WorkerDiedError: if it ends, or is not ready in time.
@@ -66,21 +67,21 @@ class Worker:
             *self._command,
             stdin=pipe,
             stdout=pipe,
-            limit=_LONGEST,
-            env=os.environ | dict.fromkeys(_THREADS, str(self._threads)),
-            start_new_session=True,  # an interrupt at the terminal is for the server, which ends its workers
+            limit=_MAX_REPLY_BYTES,
+            env=os.environ | thread_environment(self._threads),
+            start_new_session=True,  # an interrupt at the terminal goes to the server, which ends its workers
         )
         try:
-            await asyncio.wait_for(self.ask(self._setup), _START)
+            await asyncio.wait_for(self.ask(self._setup), _START_SECONDS)
         except TimeoutError as error:
             await self.kill()
             raise WorkerDiedError from error
 
     async def ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a message and wait for the answer.
+        """Send a message and wait for the reply.
 
         Raises:
-            WorkerDiedError: if it ended instead.
+            WorkerDiedError: if the process ended, or did not reply in JSON.
         """
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
@@ -90,20 +91,20 @@ class Worker:
             await process.stdin.drain()
             line = await process.stdout.readline()
             reply: dict[str, Any] = json.loads(line)
-        except (OSError, ValueError) as error:  # nothing, half a line, or too long a one
+        except (OSError, ValueError) as error:  # no line, half a line, or too long a one
             await self.kill()
             raise WorkerDiedError from error
         return reply
 
     async def kill(self) -> None:
-        """End it at once."""
+        """End the process at once."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
 
     async def close(self) -> None:
-        """Let it end by itself, and at once if it does not."""
+        """Ask the process to end, and kill it if it does not."""
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
             with suppress(TimeoutError):
@@ -111,16 +112,16 @@ class Worker:
             await self.kill()
 
 
-class Pool:
-    """A fixed number of processes and a bounded number of requests that wait for one.
+class WorkerPool:
+    """A fixed number of workers and a bounded number of waiting requests.
 
     Args:
-        workers: processes.
-        queue: requests that may wait.
-        timeout: seconds that a request may wait, and again that it may be worked on.
-        setup: the first message to each process.
-        threads: of each process.
-        command: what to run; another one in tests.
+        workers: number of workers.
+        queue: number of requests that may wait.
+        timeout: seconds that a request may wait, and again that a worker may take for it.
+        setup: first message to each worker.
+        threads: threads of each worker.
+        command: command line of a worker; tests give another one.
     """
 
     def __init__(
@@ -130,87 +131,80 @@ class Pool:
         timeout: float,
         setup: Mapping[str, Any],
         threads: int = 1,
-        command: Sequence[str] = COMMAND,
+        command: Sequence[str] = WORKER_COMMAND,
     ) -> None:
-        """Make the places; :meth:`start` fills them."""
+        """Create the workers; :meth:`start` starts them."""
         self.workers = [Worker(command, setup, threads) for _ in range(workers)]
         self.queue, self.timeout = queue, timeout
         self.pending = 0
         self.replaced = {"died": 0, "timeout": 0}
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
-        self._starting: set[asyncio.Task[None]] = set()
-        self._mean = 1.0  # seconds of a request, lately
-
-    @property
-    def full(self) -> bool:
-        """No further request can wait."""
-        return self.pending >= len(self.workers) + self.queue
+        self._restarts: set[asyncio.Task[None]] = set()
+        self._mean_seconds = 1.0  # moving average of the durations of requests
 
     @property
     def alive(self) -> int:
-        """Processes that run."""
+        """Number of workers that are running."""
         return sum(worker.alive for worker in self.workers)
 
-    @property
-    def busy(self) -> int:
-        """Requests that are being worked on."""
-        return min(self.pending, len(self.workers))
-
     async def start(self) -> None:
-        """Start all processes, and wait until the first is ready.
+        """Start all workers and wait until the first one is ready.
 
         Raises:
-            WorkerDiedError: if none can be started.
+            WorkerDiedError: if it cannot be started.
         """
         first, *others = self.workers
         await first.start()
         self._idle.put_nowait(first)
         for worker in others:
-            self._renew(worker)
+            self._restart(worker)
 
     async def close(self) -> None:
-        """End all processes."""
-        for task in self._starting:
+        """End all workers."""
+        for task in self._restarts:
             task.cancel()
         await asyncio.gather(*(worker.close() for worker in self.workers))
 
-    async def ask(self, message: Mapping[str, Any], gone: Gone | None = None) -> dict[str, Any]:
-        """Have a request worked on.
+    async def submit(
+        self, message: Mapping[str, Any], disconnected: Disconnected | None = None
+    ) -> dict[str, Any]:
+        """Have a worker process a message, after the requests that already wait.
 
         Args:
-            message: what a process understands.
-            gone: tells whether nobody waits for the answer any more; then the work is not begun.
+            message: message to the worker.
+            disconnected: tells whether the client is gone; then the work is not started.
 
         Raises:
-            Problem: 429 if the queue is full, 503 if no process became free in time or the process ended,
-                504 if it took too long, 408 if the client has gone.
+            Problem: 429 if the queue is full, 503 if no worker became free in time or the worker ended,
+                504 if it took too long, 408 if the client is gone.
         """
-        self.refuse_if_full()
+        self.check_capacity()
         self.pending += 1
         try:
-            worker = await self._free_worker()
+            worker = await self._acquire()
             try:
-                if gone is not None and await gone():
-                    raise Problem(408, "The client did not wait for the answer.")
-                return await self._work(worker, message)
+                if disconnected is not None and await disconnected():
+                    raise Problem(408, "The client disconnected before its request was processed.")
+                return await self._process(worker, message)
             finally:
-                self._give_back(worker)
+                self._release(worker)
         finally:
             self.pending -= 1
 
-    def refuse_if_full(self) -> None:
-        """Raise the problem of status 429 if no further request can wait."""
-        if self.full:
-            wait = max(1, round(self._mean * self.pending / len(self.workers)))
-            raise Problem(
-                429,
-                f"All {len(self.workers)} processes are busy and {self.queue} requests wait already;"
-                f" please try again in {wait} s.",
-                {"Retry-After": str(wait)},
-            )
+    def check_capacity(self) -> None:
+        """Raise the problem of status 429 if the queue is full."""
+        if self.pending < len(self.workers) + self.queue:
+            return
+        wait = max(1, round(self._mean_seconds * self.pending / len(self.workers)))
+        raise Problem(
+            429,
+            f"All {len(self.workers)} workers are busy and {self.queue} requests are waiting;"
+            f" please try again in {wait} s.",
+            {"Retry-After": str(wait)},
+        )
 
-    async def _free_worker(self) -> Worker:
-        """The next free process that is alive."""
+    async def _acquire(self) -> Worker:
+        """Wait for an idle worker that is alive."""
         deadline = time.monotonic() + self.timeout
         while True:
             try:
@@ -218,15 +212,15 @@ class Pool:
             except TimeoutError:
                 raise Problem(
                     503,
-                    f"No process became free within {self.timeout:g} s; please try again later.",
+                    f"No worker became free within {self.timeout:g} s; please try again later.",
                     {"Retry-After": str(max(1, round(self.timeout)))},
                 ) from None
             if worker.alive:
                 return worker
             self.replaced["died"] += 1
-            self._renew(worker)
+            self._restart(worker)
 
-    async def _work(self, worker: Worker, message: Mapping[str, Any]) -> dict[str, Any]:
+    async def _process(self, worker: Worker, message: Mapping[str, Any]) -> dict[str, Any]:
         started = time.monotonic()
         try:
             reply = await asyncio.wait_for(worker.ask(message), self.timeout)
@@ -234,27 +228,27 @@ class Pool:
             self.replaced["timeout"] += 1
             await worker.kill()
             raise Problem(
-                504, f"This took longer than the {self.timeout:g} s that the server allows; it was stopped."
+                504, f"Processing took longer than the {self.timeout:g} s that the server allows."
             ) from None
         except asyncio.CancelledError:
-            await worker.kill()  # its answer would be taken for that to the next request
+            await worker.kill()  # its reply would be taken for that to the next request
             raise
         except WorkerDiedError:
             self.replaced["died"] += 1
             raise Problem(
-                503, "The process that worked on this ended unexpectedly; other requests are not affected."
+                503, "The worker process ended unexpectedly; other requests are not affected."
             ) from None
-        self._mean += _SMOOTH * (time.monotonic() - started - self._mean)
+        self._mean_seconds += _SMOOTHING * (time.monotonic() - started - self._mean_seconds)
         return reply
 
-    def _give_back(self, worker: Worker) -> None:
+    def _release(self, worker: Worker) -> None:
         if worker.alive:
             self._idle.put_nowait(worker)
         else:
-            self._renew(worker)
+            self._restart(worker)
 
-    def _renew(self, worker: Worker) -> None:
-        """Start a process in the background and have it join the free ones."""
+    def _restart(self, worker: Worker) -> None:
+        """Start a worker in the background, after which it is idle."""
 
         async def start() -> None:
             while True:
@@ -262,9 +256,9 @@ class Pool:
                     await worker.start()
                     break
                 except (WorkerDiedError, OSError):
-                    await asyncio.sleep(_PAUSE)
+                    await asyncio.sleep(_RESTART_PAUSE)
             self._idle.put_nowait(worker)
 
         task = asyncio.get_running_loop().create_task(start())
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
+        self._restarts.add(task)
+        task.add_done_callback(self._restarts.discard)

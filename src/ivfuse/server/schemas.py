@@ -1,4 +1,4 @@
-"""The JSON that the API answers with, for its documentation."""
+"""JSON responses of the API, as pydantic models for its documentation."""
 
 from __future__ import annotations
 
@@ -8,110 +8,114 @@ from pydantic import BaseModel, Field
 
 
 class MethodFacts(BaseModel):
-    """One method."""
+    """A fusion method."""
 
     name: str
     kind: Literal["classical", "learned"]
     summary: str
     paper: str
-    parameters: int = Field(description="Trained parameters; 0 for classical methods.")
+    parameters: int = Field(description="Number of trained parameters; 0 for a classical method.")
 
 
 class MetricFacts(BaseModel):
-    """One metric."""
+    """A metric."""
 
     name: str
     summary: str
     higher_is_better: bool
 
 
-class PaletteFacts(BaseModel):
-    """One palette."""
+class ColormapFacts(BaseModel):
+    """A colormap."""
 
     name: str
-    colors: list[str] = Field(description="From cold to hot, as #rrggbb; none for the camera's own.")
+    colors: list[str] = Field(
+        description="From cold to hot, as #rrggbb; empty for the colormap stored in the camera's file."
+    )
 
 
 class Limits(BaseModel):
-    """What a request may hold and take."""
+    """Limits of a request: its size, the size of an image, and the time that it may take."""
 
-    upload_bytes: int
-    pixels: int
-    seconds: float
+    upload_bytes: int = Field(description="Size of a request body.")
+    pixels: int = Field(description="Size of one image.")
+    seconds: float = Field(description="Time that a request may wait, and again that it may be processed.")
 
 
 class Capabilities(BaseModel):
-    """What this server can do."""
+    """Methods, colormaps, metrics and limits of this server."""
 
     version: str
-    default: str = Field(description="The method that is used when none is named.")
+    default: str = Field(description="Method that is used if a request names none.")
     methods: list[MethodFacts]
-    palettes: list[PaletteFacts]
+    colormaps: list[ColormapFacts]
     metrics: list[MetricFacts]
-    usual_metrics: list[str]
-    conventions: list[str]
+    usual_metrics: list[str] = Field(description="Metrics that are computed if a request names none.")
+    conventions: list[str] = Field(description="Conventions of published tables.")
     limits: Limits
 
 
 class Scores(BaseModel):
-    """The numbers of one fused image."""
+    """Scores of a fused image."""
 
-    convention: str
-    values: dict[str, float | None] = Field(description="Metric to number; null where it has none.")
+    convention: str = Field(description="Convention that was followed.")
+    values: dict[str, float | None] = Field(description="Value of each metric; null if it is undefined.")
     higher_is_better: dict[str, bool]
-    reasons: dict[str, str] = Field(description="Metric to the reason why it has no number.")
+    reasons: dict[str, str] = Field(description="Reason for each metric that is undefined.")
 
 
 class ThermalRange(BaseModel):
-    """The values of the thermal image."""
+    """Range of the thermal values, and the window that is displayed."""
 
-    min: float
-    max: float
-    low: float = Field(description="The value that is shown black.")
-    high: float = Field(description="The value that is shown white.")
-    unit: Literal["C", "levels", "counts", "values"]
+    min: float = Field(description="Lowest value.")
+    max: float = Field(description="Highest value.")
+    low: float = Field(description="Value displayed as black.")
+    high: float = Field(description="Value displayed as white.")
+    unit: Literal["C", "levels", "counts", "values"] = Field(
+        description="degC, 8-bit levels, integer counts of the sensor, or other floating-point values."
+    )
 
 
 class Registration(BaseModel):
-    """How the thermal image lies on the visible."""
+    """Registration of the infrared image to the visible one."""
 
-    found: bool = Field(description="Whether a transform was found that can be trusted.")
-    score: float = Field(description="How far the transform can be trusted, 0 to 1.")
-    summary: str = Field(description="One sentence.")
+    found: bool = Field(description="Whether the registration was accepted.")
+    score: float = Field(description="Share of the image blocks that agree with the transform, 0 to 1.")
+    summary: str = Field(description="Result of the registration, or why it was rejected, in one sentence.")
     matrix: list[list[float]] | None = Field(
-        description="3 x 3, from a pixel of the infrared image to one of the visible image."
+        description="3 x 3 homography from pixels of the infrared image to pixels of the visible one."
     )
 
 
 class Registered(Registration):
-    """The answer of POST /api/register."""
+    """Response of POST /api/register."""
 
-    image: str | None = Field(description="The infrared image on the visible's grid: PNG in base64.")
-    notes: list[str]
-    seconds: float
+    image: str | None = Field(description="The infrared image warped onto the visible grid: PNG in base64.")
+    notes: list[str] = Field(description="How the inputs were treated, one sentence each.")
+    seconds: float = Field(description="Processing time, without waiting, in seconds.")
 
 
 class Fused(BaseModel):
-    """A fused image and what is known of it."""
+    """A fused image with its metadata."""
 
     image: str = Field(description="The fused image in base64.")
-    media_type: Literal["image/png", "image/jpeg"]
-    width: int
-    height: int
-    method: str
-    seconds: float = Field(description="Of the work, without waiting.")
-    notes: list[str] = Field(description="What was done to the inputs, a sentence each.")
-    registration: Registration | None
-    scores: Scores | None
+    media_type: Literal["image/png", "image/jpeg"] = Field(description="Encoding of the fused image.")
+    width: int = Field(description="Width of the fused image, in pixels.")
+    height: int = Field(description="Height of the fused image, in pixels.")
+    method: str = Field(description="Method that was used.")
+    seconds: float = Field(description="Processing time, without waiting, in seconds.")
+    notes: list[str] = Field(description="How the inputs were treated, one sentence each.")
+    registration: Registration | None = Field(description="Registration of the pair, if requested.")
+    scores: Scores | None = Field(description="Scores of the fused image, if requested.")
     infrared: str | None = Field(description="The infrared image as it was fused: JPEG in base64.")
     visible: str | None = Field(description="The visible image as it was fused: JPEG in base64.")
-    thermal: ThermalRange | None
+    thermal: ThermalRange | None = Field(description="Range of the thermal values, with previews only.")
 
 
 class Health(BaseModel):
-    """Whether the server can work."""
+    """Health of the server."""
 
     status: Literal["ok", "down"]
-    workers: int
-    alive: int
-    pending: int
+    workers: int = Field(description="Number of worker processes.")
+    alive: int = Field(description="Workers that are running.")
+    pending: int = Field(description="Requests that wait or are being processed.")

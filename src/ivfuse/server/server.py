@@ -1,4 +1,4 @@
-"""Runs the application until it is interrupted."""
+"""Runs the application with uvicorn until it is interrupted."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from fastapi import FastAPI
 from ivfuse.errors import IvfuseError, UsageError
 from ivfuse.server.app import create_app
 from ivfuse.server.settings import Settings
-from ivfuse.server.timeouts import impatient
+from ivfuse.server.timeouts import protocol_with_timeouts
 
 _KEEP_ALIVE = 15  # seconds that an idle connection stays open
-_GRACE = 5  # seconds that requests may still take when the server is to end
-_CONNECTIONS = 512  # at a time; more are refused
-_HEADERS = 16_384  # bytes
+_SHUTDOWN_GRACE = 5  # seconds that running requests may still take at shutdown
+_MAX_CONNECTIONS = 512  # concurrent ones; further ones are refused
+_MAX_HEADER_BYTES = 16_384
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket at the address and port.
+    """Open a listening socket at the address and port of the settings.
 
     Raises:
-        UsageError: if that cannot be had.
+        UsageError: if the address is invalid or the port taken.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
@@ -36,57 +36,55 @@ def listen(settings: Settings) -> socket.socket:
         raise UsageError(f"cannot listen at {settings.host} port {settings.port}: {reason}") from error
 
 
-def configured(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """How an application is served: limits of connections, headers and time."""
+def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Configuration of uvicorn: limits of connections, headers and time."""
     return uvicorn.Config(
         app,
-        http=impatient(settings.patience),
+        http=protocol_with_timeouts(settings.client_timeout),
         ws="none",
         lifespan="on",
         log_level=logging.WARNING,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_CONNECTIONS,
+        limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=_GRACE,
-        h11_max_incomplete_event_size=_HEADERS,
+        timeout_graceful_shutdown=_SHUTDOWN_GRACE,
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
     )
 
 
-def run(settings: Settings, tell: Callable[[str], None]) -> None:
+def run(settings: Settings, on_ready: Callable[[str], None]) -> None:
     """Serve until interrupted.
 
     Args:
-        settings: of the server.
-        tell: called with the address of the page once it answers.
+        settings: settings of the server.
+        on_ready: called with the URL of the page as soon as it is served.
 
     Raises:
-        UsageError: if the address or port cannot be had.
-        IvfuseError: if no process that works on images can be started.
+        UsageError: if the address is invalid or the port taken.
+        IvfuseError: if no worker process can be started.
     """
-    bound = listen(settings)
-    server = uvicorn.Server(configured(create_app(settings), settings))
+    listener = listen(settings)
+    server = uvicorn.Server(uvicorn_config(create_app(settings), settings))
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{bound.getsockname()[1]}"
-    started, log = server.startup, logging.getLogger("uvicorn.error")
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    start, log = server.startup, logging.getLogger("uvicorn.error")
 
     async def startup(sockets: list[socket.socket] | None = None) -> None:
-        log.setLevel(
-            logging.CRITICAL
-        )  # a start that fails is told in one line below, after the process's own
-        await started(sockets)
+        log.setLevel(logging.CRITICAL)  # a failed start is reported in one line, below
+        await start(sockets)
         log.setLevel(logging.WARNING)
         if server.started:
-            tell(url)
+            on_ready(url)
 
-    server.startup = startup  # type: ignore[method-assign]  # the address is told when it answers, not before
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both are how a server is meant to end
+    server.startup = startup  # type: ignore[method-assign]  # uvicorn has no callback for this moment
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals are a regular shutdown
     try:
-        # raised once everything is tidied up, or for a start that failed
+        # raised after the cleanup, or because the start failed
         with suppress(KeyboardInterrupt, SystemExit):
-            server.run(sockets=[bound])
+            server.run(sockets=[listener])
     finally:
-        bound.close()
+        listener.close()
     if not server.started:
-        raise IvfuseError("the server could not start: no process that works on images runs; see above")
+        raise IvfuseError("the server could not start: no worker process is running; see above")

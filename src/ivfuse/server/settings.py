@@ -1,4 +1,4 @@
-"""What whoever starts the server may choose, checked once."""
+"""Settings of the server, validated once at the start."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ivfuse.errors import UsageError
-from ivfuse.metrics.folder import processors
+from ivfuse.runtime.processes import available_cpus
 
 MB = 1_000_000
 MP = 1_000_000
+_MOST_WORKERS = 4  # started by default; more gain little, since each keeps the models in memory
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the server runs.
+    """Settings of the server.
 
     Attributes:
-        host: the address to listen at.
-        port: 0 for any that is free.
-        workers: processes that work on images; 0 for one for each processor, four at most.
-        queue: requests that may wait for a process; more are refused.
-        token: what clients have to show, or ``None``.
+        host: address to listen on.
+        port: TCP port; 0 for any free one.
+        workers: worker processes; 0 for one per CPU, at most four.
+        queue: requests that may wait for a worker; further ones are rejected.
+        token: bearer token that API clients must send, or ``None``.
         cors: origins (``https://example.org``) whose pages may call the API.
-        max_upload: bytes of one request, all its images together.
-        max_pixels: of one image.
-        timeout: seconds that a request may wait, and then be worked on.
-        patience: seconds without a byte from a client before it is given up.
+        max_upload: size limit of a request body, all its images together, in bytes.
+        max_pixels: size limit of one image, in pixels.
+        timeout: seconds that a request may wait for a worker, and again that the worker may take.
+        client_timeout: seconds without a byte from a client after which its request is abandoned.
     """
 
     host: str = "127.0.0.1"
@@ -39,43 +40,43 @@ class Settings:
     max_upload: int = 64 * MB
     max_pixels: int = 50 * MP
     timeout: float = 60.0
-    patience: float = 10.0
+    client_timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work.
+        """Reject invalid settings.
 
         Raises:
-            UsageError: naming the option.
+            UsageError: naming the field.
         """
-        if self.workers < 0 or self.queue < 0:
-            raise UsageError(
-                f"--workers and --queue: found {self.workers} and {self.queue}, expected 0 or more"
-            )
-        if self.max_upload < 1 or self.max_pixels < 1 or not self.timeout > 0 or not self.patience > 0:
-            raise UsageError("--max-upload, --max-pixels and --timeout: expected numbers above 0")
+        for field in ("workers", "queue"):
+            if getattr(self, field) < 0:
+                raise UsageError(field=field, found=getattr(self, field), expected="0 or more")
+        for field in ("max_upload", "max_pixels", "timeout", "client_timeout"):
+            if not getattr(self, field) > 0:
+                raise UsageError(field=field, found=getattr(self, field), expected="a number above 0")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
-            raise UsageError("--token: expected one or more printable ASCII characters")
+            raise UsageError(field="token", expected="one or more printable ASCII characters")
         for origin in self.cors:
             _check_origin(origin)
 
     @property
-    def processes(self) -> int:
-        """How many processes work on images."""
-        return self.workers or min(processors(), 4)
+    def worker_count(self) -> int:
+        """Number of worker processes."""
+        return self.workers or min(available_cpus(), _MOST_WORKERS)
 
     @property
-    def threads(self) -> int:
-        """Threads of each of them."""
-        return max(1, processors() // self.processes)
+    def worker_threads(self) -> int:
+        """Threads of each worker; the CPUs are shared evenly."""
+        return max(1, available_cpus() // self.worker_count)
 
     @property
     def loopback(self) -> bool:
-        """Only this computer can reach the server."""
+        """Whether only this computer can reach the server."""
         return is_loopback(self.host)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this computer alone."""
+    """Whether a host name or address is a loopback one."""
     if host.lower() == "localhost":
         return True
     try:
@@ -85,11 +86,11 @@ def is_loopback(host: str) -> bool:
 
 
 def _check_origin(origin: str) -> None:
-    """Refuse what no browser would ever send as an origin."""
+    """Reject what no browser sends as an origin."""
     parts = urlsplit(origin)
     if (
         parts.scheme not in ("http", "https")
         or not parts.netloc
         or origin != f"{parts.scheme}://{parts.netloc}"
     ):
-        raise UsageError(f"--cors: found {origin!r}, expected an origin like https://example.org")
+        raise UsageError(field="cors", found=repr(origin), expected="an origin like https://example.org")

@@ -1,62 +1,60 @@
-"""The program of a process that works on images: a line of JSON in, a line of JSON out.
+"""The program of a worker process: one line of JSON in, one line of JSON out.
 
-Images come and go as files in the folder of the request. It ends when the server closes its input.
+Images are passed as files in the folder of the request. The process ends when the server closes its input.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import traceback
 from typing import Any, BinaryIO
 
 from ivfuse.errors import IvfuseError
+from ivfuse.runtime.processes import prepare_worker
+from ivfuse.server.messages import UNEXPECTED
 
 
 def main() -> None:
-    """Answer messages until there are no more; the first one says how."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not be taken for an answer
+    """Answer messages until there are no more; the first one holds the settings."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not be taken for a reply
     messages = sys.stdin.buffer
     setup = json.loads(messages.readline())
-    serve(_bench(setup), messages, answers)
+    prepare_worker(setup["threads"])
+    serve(_job_runner(setup), messages, replies)
 
 
-def serve(bench: Any, messages: BinaryIO, answers: BinaryIO) -> None:
-    """Say that the bench is ready, then answer one message after another."""
-    _say(answers, {"ready": True})
+def serve(runner: Any, messages: BinaryIO, replies: BinaryIO) -> None:
+    """Report that the worker is ready, then run one job after another."""
+    _reply(replies, {"ready": True})
     for line in messages:
         message = json.loads(line)
         try:
-            reply = {"done": bench.do(message)}
+            reply = {"result": runner.run(message)}
         except IvfuseError as error:
-            reply = {"problem": [422, bench.told(error, message)]}
+            reply = {"problem": [422, runner.error_message(error, message)]}
         except MemoryError:
-            reply = {"problem": [413, "This needs more memory than the server has."]}
+            reply = {"problem": [413, "Processing these images needs more memory than the server has."]}
         except Exception:
             traceback.print_exc()
-            reply = {"problem": [500, "The server met an error that it did not expect; its log says more."]}
-        _say(answers, reply)
+            reply = {"problem": [500, UNEXPECTED]}
+        _reply(replies, reply)
 
 
-def _bench(setup: dict[str, Any]) -> Any:
-    """Set the threads, load what the first request would wait for."""
-    import cv2
+def _job_runner(setup: dict[str, Any]) -> Any:
+    """Load what the first request would otherwise wait for."""
+    from ivfuse.server.jobs import JobRunner
 
-    cv2.setNumThreads(setup["threads"])
-    from ivfuse.server.jobs import Bench
-
-    bench = Bench(setup["max_pixels"], setup["threads"])
-    bench.warm()
-    return bench
+    runner = JobRunner(setup["max_pixels"], setup["threads"])
+    runner.warm_up()
+    return runner
 
 
-def _say(answers: BinaryIO, reply: dict[str, Any]) -> None:
-    answers.write(json.dumps(reply).encode() + b"\n")
-    answers.flush()
+def _reply(replies: BinaryIO, reply: dict[str, Any]) -> None:
+    replies.write(json.dumps(reply).encode() + b"\n")
+    replies.flush()
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Procedural street scenes: a thermal and a visible image of one street, and where the warm targets are.
+"""Procedural street scenes: aligned thermal and visible images with a mask of the warm targets.
 
-They are the project's own samples: free to use, the same for a seed, of any size.
+They are the project's own samples: free to use, reproducible by seed, of any size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,31 +27,60 @@ SMALLEST = 32  # pixels of a side
 _CANVAS = 1_300_000  # pixels to render at; smaller images are shrunk from about this many
 
 
+SCENE_CLASSES = (
+    *("unlabeled", "road", "sidewalk", "building", "sky", "vegetation", "pole", "person", "car", "dog"),
+)
+COUNTED = ("person", "car", "dog")  # kinds that are labeled one by one
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """Something that is labeled by itself.
+
+    Attributes:
+        kind: one of :data:`COUNTED`.
+        left, top, right, bottom: around all pixels that show it; right and bottom are outside.
+        pixels: how many show it.
+    """
+
+    kind: str
+    left: int
+    top: int
+    right: int
+    bottom: int
+    pixels: int
+
+
 @dataclass(frozen=True)
 class Scene:
-    """One scene.
+    """One synthetic pair.
 
     Attributes:
         ir: thermal, (H, W) float32 in [0, 1].
         vi: visible, (H, W, 3) float32 in [0, 1].
-        targets: where people and engines are seen in the thermal, (H, W) bool.
+        targets: mask of the people, the dog and the running engines that the thermal shows, (H, W) bool.
+        labels: class of each pixel, (H, W) uint8, indices of :data:`SCENE_CLASSES`. Objects behind smoke are
+            labeled as if it were not there: the thermal shows them.
+        objects: visible people, cars and dogs, with the bounding boxes of their visible parts.
     """
 
     ir: Gray
     vi: Rgb
     targets: NDArray[np.bool_]
+    labels: NDArray[np.uint8]
+    objects: tuple[SceneObject, ...]
 
 
 def street_scene(height: int = 480, width: int = 640, seed: int = 0, time: Time = "night") -> Scene:
     """Render a street with people, cars, houses, lamps and a bank of smoke.
 
-    Some people are seen in the thermal only: in the dark, behind the glare of head lamps, behind the smoke.
-    Signs, bricks and marks on the road are seen in the visible only.
+    Some people are visible in the thermal only: in the dark, behind the glare of head lamps, behind smoke.
+    Signs, bricks and road markings are visible in the visible image only.
 
     Args:
         height: in pixels, 32 or more.
         width: in pixels, 32 or more.
-        seed: another number, another street; the same number, the same pixels.
+        seed: determines the street; equal seeds give equal pixels.
         time: ``night``, ``dusk`` or ``day``.
 
     Raises:
@@ -78,12 +107,34 @@ def street_scene(height: int = 480, width: int = 640, seed: int = 0, time: Time 
     for column, row, radius, color, power in _glares(final, hour, plan):
         add_glare(light, column, row, radius, color, power)
     rng = np.random.default_rng((seed, 3))
-    return Scene(sense_heat(heat, rng), expose(light, hour.exposure, hour.noise, rng), target > 0.5)
+    owner = canvas.owner[finer // 2 :: finer, finer // 2 :: finer]
+    kinds = np.array([SCENE_CLASSES.index(kind) for kind in canvas.things], np.uint8)
+    return Scene(
+        sense_heat(heat, rng),
+        expose(light, hour.exposure, hour.noise, rng),
+        target > 0.5,
+        kinds[owner],
+        tuple(_objects(owner, canvas.things)),
+    )
+
+
+def _objects(owner: NDArray[np.uint8], things: Sequence[str]) -> Iterator[SceneObject]:
+    for number in np.flatnonzero(np.bincount(owner.ravel(), minlength=len(things))).tolist():
+        if things[number] in COUNTED:
+            rows, columns = np.nonzero(owner == number)
+            yield SceneObject(
+                things[number],
+                int(columns.min()),
+                int(rows.min()),
+                int(columns.max()) + 1,
+                int(rows.max()) + 1,
+                len(rows),
+            )
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What stands where in the street of a seed; the same at every hour."""
+    """Positions of all objects in the street of a seed; the same at every time of day."""
 
     people: tuple[Person, ...]
     cars: tuple[Car, ...]
@@ -95,7 +146,7 @@ class _Plan:
 
 
 def _plan(seed: int) -> _Plan:
-    """Choose places, with some freedom around a good composition."""
+    """Draw the positions, each around that of a fixed composition."""
     rng = np.random.default_rng((seed, 1))
 
     def about(value: float, freedom: float) -> float:
@@ -136,7 +187,7 @@ def _plan(seed: int) -> _Plan:
 
 
 def _lamps(hour: Hour, plan: _Plan) -> list[Lamp]:
-    """Street lamps and head lamps that are on."""
+    """Street lamps and head lamps that are switched on."""
     if not hour.lamps:
         return []
     lamps = [
@@ -154,21 +205,23 @@ def _lamps(hour: Hour, plan: _Plan) -> list[Lamp]:
 
 
 def _paint(canvas: Canvas, camera: Camera, hour: Hour, plan: _Plan, seed: int) -> None:
-    """Everything, from far to near."""
+    """Paint everything, from far to near."""
     lights = Lights(hour, _lamps(hour, plan))
     paint_sky(canvas, camera, hour, np.random.default_rng((seed, 2)))
     paint_ground(canvas, camera, hour, lights, np.random.default_rng((seed, 4)))
     paint_manhole(canvas, camera, hour, lights, -1.5, 6.4)
+    canvas.begin("building")
     paint_houses(canvas, camera, hour, lights, seed)
     things = _things(canvas, camera, hour, lights, plan, seed)
-    for _, paint in sorted(things, key=lambda thing: -thing[0]):
+    for _, kind, paint in sorted(things, key=lambda thing: -thing[0]):
+        canvas.begin(kind)
         paint()
 
 
 def _things(
     canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, plan: _Plan, seed: int
-) -> list[tuple[float, Callable[[], None]]]:
-    """What stands in the street, each with its distance and how to paint it."""
+) -> list[tuple[float, str | None, Callable[[], None]]]:
+    """What stands in the street, each with its distance, its kind and how to paint it."""
     dark = 0.75 if hour.name == "day" else 0.45
 
     def sun(x: float) -> float:
@@ -196,18 +249,20 @@ def _things(
         paint_shadow(canvas, camera, plan.dog[0], plan.dog[1], (0.45, 0.15), dark)
         paint_dog(canvas, camera, hour, lights, plan.dog, -1, sun(plan.dog[0]))
 
-    things: list[tuple[float, Callable[[], None]]] = [(p.z, walk(p)) for p in plan.people]
-    things += [(car.z, drive(car)) for car in plan.cars]
-    things += [(z, grow(paint_tree, x, z)) for x, z in plan.trees]
-    things += [(z, grow(paint_hedge, x, z)) for x, z in plan.hedges]
-    things += [(z, partial(paint_lamp, canvas, camera, hour, lights, x, z)) for x, z in plan.lamps]
-    things.append((plan.smoke[1], grow(paint_smoke, *plan.smoke)))
-    things.append((plan.dog[1], trot))
+    things: list[tuple[float, str | None, Callable[[], None]]] = [
+        (p.z, "person", walk(p)) for p in plan.people
+    ]
+    things += [(car.z, "car", drive(car)) for car in plan.cars]
+    things += [(z, "vegetation", grow(paint_tree, x, z)) for x, z in plan.trees]
+    things += [(z, "vegetation", grow(paint_hedge, x, z)) for x, z in plan.hedges]
+    things += [(z, "pole", partial(paint_lamp, canvas, camera, hour, lights, x, z)) for x, z in plan.lamps]
+    things.append((plan.smoke[1], None, grow(paint_smoke, *plan.smoke)))
+    things.append((plan.dog[1], "dog", trot))
     return things
 
 
 def _glares(camera: Camera, hour: Hour, plan: _Plan) -> list[tuple[float, float, float, Color, float]]:
-    """Column, row, radius, color and power of every bright light."""
+    """Column, row, radius, color and power of each bright light."""
     if not hour.lamps:
         return []
     out = []

@@ -145,7 +145,7 @@ def wasserstein(a: Floats, b: Floats) -> Floats:
 
 
 def chi2(a: Floats, b: Floats) -> Floats:
-    """Half the chi-squared distance: 0 for equal, 1 for disjoint histograms; the last axis is the histogram."""
+    """Half the chi-squared distance, 0 for equal and 1 for disjoint histograms, along the last axis."""
     whole = a + b
     total: Floats = 0.5 * ((a - b) ** 2 / np.where(whole > 0, whole, 1)).sum(-1)
     return total

@@ -80,7 +80,7 @@ def check_empty(out: Path) -> None:
 
 
 def channel_distances(aligned: Aligned) -> dict[str, dict[str, dict[str, float]]]:
-    """Compute the distances of the kept patches to the target by measure, ``before``/``after`` and channel."""
+    """Compute the distances of the kept patches to the target, by measure, before/after and channel."""
     before, after, target = _histograms(aligned)
     return {
         name: {

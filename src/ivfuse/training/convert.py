@@ -85,7 +85,7 @@ def load_crossfuse_cam_paper(path: Path) -> CrossFuseCamPaper:
 
 
 def release_state_dicts(weights: Mapping[str, Tensor]) -> tuple[Weights, Weights, Weights]:
-    """Convert weights back to the three released state dicts (auto_ir, auto_vi, fusion), without unused keys."""
+    """Convert weights back to the released state dicts (auto_ir, auto_vi, fusion), without unused keys."""
     ir, vi, fusion = (
         {theirs: weights[ours] for ours, theirs in names.items()}
         for names in (_auto_names("ir"), _auto_names("vi"), _fusion_names())

@@ -55,7 +55,7 @@ def read_encoder(net: nn.Module, path: Path) -> Weights:
 
 
 def plain_names(path: Path, content: Mapping[str, Any]) -> Weights:
-    """Extract the state dict of a checkpoint, without ``module.`` prefixes and with the layer names of MAE."""
+    """Extract the state dict of a checkpoint, without ``module.`` prefixes and with MAE's layer names."""
     inner = content.get("model", content)
     out: Weights = {}
     for key, value in state_dict(path, inner).items():

@@ -18,8 +18,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ivfuse.image.arrays import Gray
-from ivfuse.registration.features import FLOOR, shrunk
-from ivfuse.registration.geometry import Matrix, corners_of, four_points, moved, to_centers
+from ivfuse.registration.features import FLOOR
+from ivfuse.registration.geometry import (
+    Matrix,
+    four_point_homography,
+    image_corners,
+    to_centers,
+    transform_points,
+)
+from ivfuse.registration.prepare import rescale
 from ivfuse.training.pairs import Mixture, PairImages, Sets
 from ivfuse.training.recipe import Augment, Match, MatchBatch
 
@@ -79,7 +86,7 @@ class MatchSampler:
         ir, vi, warp = self._crop(self.mixture.draw(rng), kind.crop, rng)
         places = rng.integers(0, kind.crop - kind.block + 1, (kind.blocks, 2))
         middles = (places + kind.block / 2).astype(np.float64)
-        return ir, vi, places, (moved(warp, middles) - middles).astype(np.float32)
+        return ir, vi, places, (transform_points(warp, middles) - middles).astype(np.float32)
 
     def _crop(self, pair: PairImages, size: int, rng: np.random.Generator) -> tuple[Gray, Gray, Matrix]:
         """Crop both images, and return the transform from the visible to the thermal crop."""
@@ -89,7 +96,7 @@ class MatchSampler:
         side = math.sqrt(ir.size)
         smallest = size * max(0.9, 1.05 * side / min(ir.shape))
         scale = _log_uniform(rng, smallest, max(min(self.how.largest, 1.15 * side), smallest)) / side
-        ir, vi = (shrunk(x, min(1.0, scale)) for x in (ir, vi))
+        ir, vi = (rescale(x, min(1.0, scale)) for x in (ir, vi))
         source = self._placed(vi.shape, size, max(1.0, scale), rng)
         warp = self._warp(size, rng)
         ir = _cut(ir, source @ np.linalg.inv(warp), size)
@@ -108,9 +115,9 @@ class MatchSampler:
 
     def _warp(self, size: int, rng: np.random.Generator) -> Matrix:
         """Draw a warp given by a different shift at each corner."""
-        reach, corners = self.how.reach, corners_of((size, size))
+        reach, corners = self.how.reach, image_corners((size, size))
         shift = rng.uniform(1 - reach, reach - 1, 2) + self.how.bend * size * rng.standard_normal((4, 2))
-        return four_points(corners, corners + shift.clip(-reach - 2, reach + 2))
+        return four_point_homography(corners, corners + shift.clip(-reach - 2, reach + 2))
 
 
 def recolored(x: Gray, rng: np.random.Generator) -> Gray:

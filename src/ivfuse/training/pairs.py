@@ -21,7 +21,7 @@ from ivfuse.image.arrays import Gray
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import list_images
 from ivfuse.image.read import read_visible
-from ivfuse.registration.geometry import corners_of, four_points, to_centers
+from ivfuse.registration.geometry import four_point_homography, image_corners, to_centers
 from ivfuse.thermal.read import read_thermal
 from ivfuse.training.alignment import Options, align, measure_target
 from ivfuse.training.recipe import Augment, Data, External, Offset, PairSet, PhotoSet
@@ -61,8 +61,8 @@ def load_set(root: Path, spec: PairSet, exclude: frozenset[str] = frozenset()) -
 def _straightened(ir: Gray, corners: Sequence[Offset]) -> Gray:
     """Put the infrared's corners where they belong."""
     height, width = ir.shape
-    old = corners_of((width, height))
-    matrix = to_centers(four_points(old, old + np.array(corners) * width / 100))
+    old = image_corners((width, height))
+    matrix = to_centers(four_point_homography(old, old + np.array(corners) * width / 100))
     moved = cv2.warpPerspective(ir, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.float32)
 

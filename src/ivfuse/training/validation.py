@@ -14,7 +14,7 @@ from torch import nn
 from ivfuse.fusion.registry import create_method
 from ivfuse.image.arrays import Gray
 from ivfuse.image.write import write_image
-from ivfuse.metrics.evaluate import EIGHT, evaluate_arrays
+from ivfuse.metrics.evaluate import DEFAULT_METRICS, evaluate_arrays
 from ivfuse.training.nets import takes_level
 from ivfuse.training.pairs import PairImages, load_set
 from ivfuse.training.recipe import Data
@@ -94,12 +94,12 @@ def run(
 
 def _score(fuse: Fuse, pair: PairImages) -> dict[str, float]:
     ir, vi = pair.as_float()
-    return evaluate_arrays(fuse(ir, vi), pair.ir, pair.vi, EIGHT)
+    return evaluate_arrays(fuse(ir, vi), pair.ir, pair.vi, DEFAULT_METRICS)
 
 
 def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
     """Means over the pairs where a metric has a value; NaN where it has none at all."""
-    values = {m: [row[m] for row in rows if np.isfinite(row[m])] for m in EIGHT}
+    values = {m: [row[m] for row in rows if np.isfinite(row[m])] for m in DEFAULT_METRICS}
     return {m: float(np.mean(v)) if v else float("nan") for m, v in values.items()}
 
 

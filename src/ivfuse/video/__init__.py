@@ -1,1 +1,1 @@
-"""Moving images: sources, pairing by time, steady thermal windows, writers; PyAV at the edges only."""
+"""Video fusion: frame sources, pairing by time, automatic gain, writers; PyAV only at the edges."""

@@ -1,4 +1,4 @@
-"""Frames to what PyAV encodes and to what OpenCV writes."""
+"""Conversion of frames to those of PyAV, for encoders, and to arrays of OpenCV, for image files."""
 
 from __future__ import annotations
 
@@ -12,72 +12,77 @@ from ivfuse.video.frame import BT709, BT2020, FULL, Frame, full_range_luma
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
+_COLORSPACES = {BT709: "ITU709", BT2020: "BT2020"}  # as FFmpeg's scaler names them; BT.601 otherwise
 
-def to_video_frame(frame: Frame, pixels: str) -> VideoFrame:
-    """A frame for an encoder.
+
+def to_av_frame(frame: Frame, pixel_format: str) -> VideoFrame:
+    """Convert a frame for an encoder.
 
     Args:
-        frame: Y or Y, U, V of 8 bit.
-        pixels: FFmpeg's pixel format: ``gray`` or planar YUV of 8 bit.
+        frame: Y, or Y, U and V; 8 bit.
+        pixel_format: FFmpeg's name of the format: ``gray`` or 8-bit planar YUV.
     """
-    held = format_of(frame)
-    if pixels == "gray":
-        return _filled("gray", (full_range_luma(frame),), FULL, frame.matrix)
-    luma_range = frame.color_range
-    if held == "gray":  # gray in YUV: chroma in the middle
+    stored = pixel_format_of(frame)
+    if pixel_format == "gray":
+        return _new_av_frame("gray", (full_range_luma(frame),), FULL, frame.matrix)
+    if stored == "gray":  # YUV needs neutral chroma
         height, width = -(-frame.height // 2), -(-frame.width // 2)
-        gray = np.full((height, width), 128, np.uint8)
-        return _filled("yuv420p", (frame.planes[0], gray, gray), luma_range, frame.matrix)
-    out = _filled(held, frame.planes, luma_range, frame.matrix)
-    if held == pixels:
-        return out
-    converted: VideoFrame = out.reformat(
-        format=pixels, src_color_range=luma_range, dst_color_range=luma_range
+        neutral = np.full((height, width), 128, np.uint8)
+        return _new_av_frame("yuv420p", (frame.planes[0], neutral, neutral), frame.color_range, frame.matrix)
+    image = _new_av_frame(stored, frame.planes, frame.color_range, frame.matrix)
+    if stored == pixel_format:
+        return image
+    converted: VideoFrame = image.reformat(
+        format=pixel_format, src_color_range=frame.color_range, dst_color_range=frame.color_range
     )
-    converted.color_range, converted.colorspace = luma_range, frame.matrix
+    converted.color_range, converted.colorspace = frame.color_range, frame.matrix
     return converted
 
 
-def to_pixels(frame: Frame) -> NDArray[np.uint8]:
-    """A frame as OpenCV writes it: (H, W) gray of full range, or (H, W, 3) B, G, R; 8 bit."""
+def to_opencv(frame: Frame) -> NDArray[np.uint8]:
+    """Convert a frame to full-range gray (H, W), or to B, G, R (H, W, 3) if it has color; 8 bit."""
     return full_range_luma(frame) if len(frame.planes) == 1 else to_bgr(frame)
 
 
 def to_bgr(frame: Frame) -> NDArray[np.uint8]:
-    """A frame with color as (H, W, 3) B, G, R of 8 bit."""
+    """Convert a frame with color to B, G, R, (H, W, 3), 8 bit."""
     import cv2
 
-    luma, blue, red = frame.planes
-    if not frame.limited and blue.shape == luma.shape and frame.matrix not in (BT709, BT2020):
-        return np.asarray(cv2.cvtColor(cv2.merge((luma, red, blue)), cv2.COLOR_YCrCb2BGR), np.uint8)
-    out = _filled(format_of(frame), frame.planes, frame.color_range, frame.matrix)
-    matrix: Any = {BT709: "ITU709", BT2020: "BT2020"}.get(frame.matrix, "ITU601")
-    shown = out.reformat(
+    y, u, v = frame.planes
+    if not frame.limited and u.shape == y.shape and frame.matrix not in _COLORSPACES:
+        return np.asarray(cv2.cvtColor(cv2.merge((y, v, u)), cv2.COLOR_YCrCb2BGR), np.uint8)
+    image = _new_av_frame(pixel_format_of(frame), frame.planes, frame.color_range, frame.matrix)
+    colorspace: Any = _COLORSPACES.get(frame.matrix, "ITU601")
+    converted = image.reformat(
         format="bgr24",
-        src_colorspace=matrix,
+        src_colorspace=colorspace,
         src_color_range=frame.color_range,
         dst_color_range=FULL,
         interpolation="BICUBIC",
     )
-    return np.asarray(shown.to_ndarray(), np.uint8)
+    return np.asarray(converted.to_ndarray(), np.uint8)
 
 
-def format_of(frame: Frame) -> str:
-    """FFmpeg's name of the format that the planes are in."""
+def pixel_format_of(frame: Frame) -> str:
+    """FFmpeg's name of the format in which the planes are stored."""
     if len(frame.planes) == 1:
         return "gray"
-    rows, columns = (a < b for a, b in zip(frame.planes[1].shape, frame.planes[0].shape, strict=True))
-    return "yuv420p" if rows else "yuv422p" if columns else "yuv444p"
+    luma, chroma = frame.planes[0].shape, frame.planes[1].shape
+    if chroma[0] < luma[0]:
+        return "yuv420p"
+    return "yuv422p" if chroma[1] < luma[1] else "yuv444p"
 
 
-def _filled(pixels: str, planes: tuple[NDArray[Any], ...], luma_range: int, matrix: int) -> VideoFrame:
-    """A new frame of PyAV with these planes."""
+def _new_av_frame(
+    pixel_format: str, planes: tuple[NDArray[Any], ...], color_range: int, matrix: int
+) -> VideoFrame:
+    """Copy planes into a new frame of PyAV."""
     from av.video.frame import VideoFrame
 
     height, width = planes[0].shape
-    out = VideoFrame(width, height, pixels)
+    out = VideoFrame(width, height, pixel_format)
     for target, values in zip(out.planes, planes, strict=True):
         rows = np.frombuffer(memoryview(target), np.uint8).reshape(target.height, target.line_size)
         rows[:, : target.width] = values
-    out.color_range, out.colorspace = luma_range, matrix
+    out.color_range, out.colorspace = color_range, matrix
     return out

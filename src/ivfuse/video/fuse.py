@@ -1,6 +1,6 @@
-"""Two videos into one: frames are decoded, fused and encoded at the same time, a few of them in memory.
+"""Fusion of two videos: decoding, fusion and encoding run concurrently, with a few frames in memory.
 
-One thread reads each source, the caller's thread pairs and fuses, one thread writes.
+One thread reads each source, the calling thread pairs and fuses frames, and one thread writes them.
 """
 
 from __future__ import annotations
@@ -18,42 +18,40 @@ import numpy as np
 from ivfuse.errors import InputError
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.arrays import Gray
-from ivfuse.video.auto_gain import SteadyWindow
-from ivfuse.video.frame import Frame, beside, gray_frame, luma_of, with_luma
-from ivfuse.video.queues import Empty, Lane, StoppedError, Worker
-from ivfuse.video.source import Health, Source
-from ivfuse.video.sync import Nothing, PairCounts, Pairer
-from ivfuse.video.writer import Sink
+from ivfuse.video.auto_gain import AutoGain
+from ivfuse.video.frame import Frame, concatenate_frames, decode_luma, gray_frame, replace_luma
+from ivfuse.video.queues import FrameQueue, NoItem, StoppedError, WorkerThread
+from ivfuse.video.source import FrameSource, SourceStats
+from ivfuse.video.sync import FramePairer, PairingCounts
+from ivfuse.video.writer import FrameWriter
 
 if TYPE_CHECKING:
-    from ivfuse.video.source import Packet
+    from ivfuse.video.source import AudioPacket
 
-OnFrame = Callable[[Frame], None]
-_OnGrid = tuple[Gray, Gray | None]
+OnFrame = Callable[[Frame], object]
 
-
-_LANE = 4  # frames between two threads
-_LIVE_LANE = 8  # the same for live sources, whose frames come unevenly
-_LATE = 0.5  # seconds to wait for a live thermal frame before the last one is taken again
+_QUEUE_CAPACITY = 4  # frames between two threads
+_LIVE_QUEUE_CAPACITY = 8  # the same for live sources, whose frames arrive unevenly
+_FRAME_TIMEOUT = 0.5  # seconds to wait for a live thermal frame before the previous one is used again
 
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What became of a video.
+    """The outcome of a run.
 
     Attributes:
-        out: what was written; ``None`` if nothing was.
-        frames: that were fused.
+        out: path of the output; ``None`` if nothing was written.
+        frames: number of fused frames.
         height: of the output, in pixels.
         width: of the output, in pixels.
-        seconds: from the first frame to the complete file.
-        ir: what was wrong with the thermal source.
-        vi: what was wrong with the visible source.
-        pairs: how frames found each other.
-        skipped: live frames dropped to keep up.
-        notes: what a user should know.
+        seconds: duration of the run, until the file is complete.
+        ir: counts of the thermal source.
+        vi: counts of the visible source.
+        pairs: counts of the pairing.
+        dropped: number of live frames dropped because fusion was slower than the source.
+        notes: remarks for the user.
         stopped: the run was stopped before the sources ended.
-        cpu: processor seconds of each part of the work.
+        cpu: processor time of each part of the work, in seconds.
     """
 
     out: Path | None
@@ -61,18 +59,29 @@ class VideoSummary:
     height: int
     width: int
     seconds: float
-    ir: Health
-    vi: Health
-    pairs: PairCounts
-    skipped: int
+    ir: SourceStats
+    vi: SourceStats
+    pairs: PairingCounts
+    dropped: int
     notes: tuple[str, ...]
     stopped: bool
     cpu: dict[str, float]
 
     @property
-    def broken(self) -> tuple[str, ...]:
-        """Where the sources broke, a line each."""
-        return tuple(health.broken for health in (self.ir, self.vi) if health.broken)
+    def failures(self) -> tuple[str, ...]:
+        """Where the sources broke, one line each."""
+        return tuple(stats.failure for stats in (self.ir, self.vi) if stats.failure)
+
+
+@dataclass(frozen=True)
+class _FusedPair:
+    """A pair of frames and its results, kept to avoid repeated work."""
+
+    ir: Frame
+    vi: Frame
+    thermal: Gray  # on the visible's grid
+    coverage: Gray | None
+    fused: Gray
 
 
 @dataclass
@@ -80,246 +89,255 @@ class FrameFuser:
     """Fuses pairs of frames, one after another.
 
     Attributes:
-        fuser: the method, and where the thermal lies on the visible.
-        window: maps thermal values.
-        gray: drop the colors.
-        side_by_side: thermal, visible and fused in a row.
-        cpu: processor seconds of each part so far.
+        fuser: the method, and the placement of the thermal on the visible.
+        gain: maps thermal values to [0, 1].
+        gray: write the fused luma without color.
+        side_by_side: write thermal, visible and fused next to each other.
+        cpu: processor time of each part so far, in seconds.
     """
 
     fuser: Fuser
-    window: SteadyWindow = field(default_factory=SteadyWindow)
+    gain: AutoGain = field(default_factory=AutoGain)
     gray: bool = False
     side_by_side: bool = False
     cpu: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("prepare", "method", "recolor"), 0.0)
     )
-    _last: tuple[Frame, Frame, _OnGrid, Gray] | None = None  # thermal, visible, thermal on the grid, fused
+    _previous: _FusedPair | None = None
 
     def fuse(self, ir: Frame, vi: Frame) -> Frame:
-        """Fuse a pair; a pair that is equal to the one before is not fused again."""
+        """Fuse a pair; the result of the previous pair is reused if both images are the same."""
         started = time.thread_time()
-        placed = self._placed(ir, vi)
-        thermal, coverage = placed
-        if self._last and placed is self._last[2] and np.array_equal(vi.planes[0], self._last[1].planes[0]):
-            fused = self._last[3]
-            ready = done = time.thread_time()
+        previous = self._previous
+        thermal, coverage = self._place(ir, vi)
+        same_thermal = previous is not None and thermal is previous.thermal
+        if previous and same_thermal and np.array_equal(vi.planes[0], previous.vi.planes[0]):
+            fused = previous.fused
+            prepared = done = time.thread_time()
         else:
-            luma = luma_of(vi)
-            ready = time.thread_time()
+            luma = decode_luma(vi)
+            prepared = time.thread_time()
             fused = self.fuser.fuse_covered(thermal, luma, coverage)
             done = time.thread_time()
-        self._last = (ir, vi, placed, fused)
-        out = gray_frame(vi, fused) if self.gray else with_luma(vi, fused)
+        self._previous = _FusedPair(ir, vi, thermal, coverage, fused)
+        out = gray_frame(vi, fused) if self.gray else replace_luma(vi, fused)
         if self.side_by_side:
-            out = beside([gray_frame(vi, thermal), vi, out])
-        for part, seconds in zip(
-            self.cpu, (ready - started, done - ready, time.thread_time() - done), strict=True
-        ):
-            self.cpu[part] += seconds
+            out = concatenate_frames([gray_frame(vi, thermal), vi, out])
+        self.cpu["prepare"] += prepared - started
+        self.cpu["method"] += done - prepared
+        self.cpu["recolor"] += time.thread_time() - done
         return out
 
-    def _placed(self, ir: Frame, vi: Frame) -> _OnGrid:
-        """The thermal image on the visible's grid, and how much it counts there."""
-        if self._last and ir is self._last[0] and self._last[2][0].shape == (vi.height, vi.width):
-            return self._last[2]
-        return self.fuser.aligner.align_frame(self.window.apply(ir), vi.height, vi.width)
+    def _place(self, ir: Frame, vi: Frame) -> tuple[Gray, Gray | None]:
+        """The thermal image on the visible's grid, and its coverage there."""
+        previous = self._previous
+        if previous and ir is previous.ir and previous.thermal.shape == (vi.height, vi.width):
+            return previous.thermal, previous.coverage
+        return self.fuser.aligner.align_frame(self.gain.apply(ir), vi.height, vi.width)
 
 
 def fuse_video(
-    frames: FrameFuser,
-    ir: Source,
-    vi: Source,
-    sink: Sink | None,
+    fuser: FrameFuser,
+    ir: FrameSource,
+    vi: FrameSource,
+    writer: FrameWriter | None,
     *,
     offset: float = 0.0,
     duration: float | None = None,
     on_frame: OnFrame | None = None,
     stop: threading.Event | None = None,
 ) -> VideoSummary:
-    """Fuse two sources into a sink.
+    """Fuse two sources and write the result.
 
     Args:
-        frames: fuses a pair of frames.
-        ir: the thermal source; both sources are closed at the end.
-        vi: the visible source, whose times and sound the output has.
-        sink: where to write; ``None`` if ``on_frame`` is all that is wanted. It is completed in any case.
-        offset: seconds added to the thermal times.
+        fuser: fuses a pair of frames.
+        ir: the thermal source. Both sources are closed at the end.
+        vi: the visible source, whose times and audio the output has.
+        writer: where to write; ``None`` if only ``on_frame`` takes the frames. It is closed in any case.
+        offset: seconds to add to the thermal times.
         duration: seconds of video after which to end.
         on_frame: called with each output frame; it must return quickly.
-        stop: set it to end after the frame that is being fused.
+        stop: set this event to end after the current frame.
 
     Returns:
         The summary. A source that breaks ends the video there and is named in the summary.
 
     Raises:
-        InputError: if no frame of one source is near in time to one of the other.
+        InputError: if no thermal frame is near in time to a visible frame.
         OutputError: if the output cannot be written.
-        IvfuseError: if the method fails; what was fused before is in the output.
+        IvfuseError: if the method fails; the output contains what was fused before.
     """
-    run = _Run(
-        frames, ir, vi, sink, offset, duration, on_frame or (lambda frame: None), stop or threading.Event()
-    )
-    return run.all()
+    run = _VideoRun(fuser, ir, vi, writer, offset, duration, on_frame, stop or threading.Event())
+    return run.run()
 
 
-class _Run:
-    """The state of one run."""
+class _VideoRun:
+    """The queues and threads of one run."""
 
     def __init__(
         self,
-        frames: FrameFuser,
-        ir: Source,
-        vi: Source,
-        sink: Sink | None,
+        fuser: FrameFuser,
+        ir: FrameSource,
+        vi: FrameSource,
+        writer: FrameWriter | None,
         offset: float,
         duration: float | None,
-        tell: OnFrame,
+        on_frame: OnFrame | None,
         stop: threading.Event,
     ) -> None:
-        self.frames, self.ir, self.vi, self.sink = frames, ir, vi, sink
-        self.duration, self.tell, self.stop = duration, tell, stop
-        # Ends the helper threads alone: frames that were fused are still written after a stop.
-        self.abort = threading.Event()
-        self.from_ir = _lane(ir, self.abort)
-        self.from_vi = _lane(vi, self.abort)
-        self.to_sink: Lane[Frame | Packet] = Lane(_LANE, self.abort)
-        self.pairer = Pairer(self._next_ir, ir.info.rate, vi.info.rate, offset)
-        self.size = (0, 0)
-        self.fused = 0
-
-    def all(self) -> VideoSummary:
-        """Start the threads, fuse, wait for the threads, sum up."""
-        started = time.perf_counter()
-        readers = {
-            "decode ir": Worker("ir", lambda: _read(self.ir, self.from_ir)),
-            "decode vi": Worker("vi", lambda: _read(self.vi, self.from_vi)),
+        self._fuser, self._ir, self._vi, self._writer = fuser, ir, vi, writer
+        self._duration, self._on_frame, self._stop = duration, on_frame, stop
+        # Ends the reader threads only: frames that were fused are still written after a stop.
+        self._abort = threading.Event()
+        self._ir_queue = _source_queue(ir, self._abort)
+        self._vi_queue = _source_queue(vi, self._abort)
+        self._out_queue: FrameQueue[Frame | AudioPacket] = FrameQueue(_QUEUE_CAPACITY, self._abort)
+        self._pairer = FramePairer(self._next_thermal, ir.info.rate, vi.info.rate, offset)
+        self._size = (0, 0)
+        self._fused_frames = 0
+        self._readers = {
+            "decode ir": WorkerThread("ir", lambda: _read(ir, self._ir_queue)),
+            "decode vi": WorkerThread("vi", lambda: _read(vi, self._vi_queue)),
         }
-        writer = Worker("sink", self._write)
-        for worker in (*readers.values(), writer):
-            worker.start()
+        self._encoder = WorkerThread("writer", self._write)
+
+    def run(self) -> VideoSummary:
+        """Start the threads, fuse, wait for the threads, summarize."""
+        started = time.perf_counter()
+        for thread in (*self._readers.values(), self._encoder):
+            thread.start()
         try:
-            with suppress(StoppedError):  # the writer failed, which is told below
+            with suppress(StoppedError):  # the writer failed, which is raised below
                 self._fuse()
         finally:
-            out = self._finish(list(readers.values()), writer)
-        self._check(writer, readers)
-        cpu = (
-            {name: worker.cpu for name, worker in readers.items()} | self.frames.cpu | {"encode": writer.cpu}
-        )
+            out = self._finish()
+        self._check_threads()
+        cpu = {name: reader.cpu for name, reader in self._readers.items()}
         return VideoSummary(
-            out, self.fused, *self.size, time.perf_counter() - started,
-            self.ir.health, self.vi.health, self.pairer.counts, self.from_ir.dropped + self.from_vi.dropped,
-            tuple(self._notes()), self.stop.is_set(), cpu,
-        )  # fmt: skip
+            out=out,
+            frames=self._fused_frames,
+            height=self._size[0],
+            width=self._size[1],
+            seconds=time.perf_counter() - started,
+            ir=self._ir.stats,
+            vi=self._vi.stats,
+            pairs=self._pairer.counts,
+            dropped=self._ir_queue.dropped + self._vi_queue.dropped,
+            notes=tuple(self._notes()),
+            stopped=self._stop.is_set(),
+            cpu=cpu | self._fuser.cpu | {"encode": self._encoder.cpu},
+        )
 
     def _fuse(self) -> None:
         """Pair and fuse until a source ends or the run is stopped."""
         first = None
-        while not self.stop.is_set():
-            item = self.from_vi.get(_LATE)
-            if item is Empty.ENDED:
+        while not self._stop.is_set():
+            item = self._vi_queue.get(_FRAME_TIMEOUT)
+            if item is NoItem.ENDED:
                 return
-            if isinstance(item, Empty):
+            if isinstance(item, NoItem):
                 continue
             if not isinstance(item, Frame):
-                self.to_sink.put(item)
+                self._out_queue.put(item)
                 continue
             first = item.time if first is None else first
-            if self.duration is not None and item.time - first >= self.duration:
+            if self._duration is not None and item.time - first >= self._duration:
                 return
-            partner = self.pairer.partner(item.time)
-            if partner is None:
-                if self.pairer.over(item.time):
-                    return
-                continue
-            if not self.fused:  # what streams had in store when they were opened is old, not too fast
-                self.from_ir.dropped = self.from_vi.dropped = 0
-            out = self.frames.fuse(partner, item)
-            self.size = (out.height, out.width)
-            self.to_sink.put(out)
-            self.fused += 1
-            self.tell(out)
+            thermal = self._pairer.match(item.time)
+            if thermal is not None:
+                self._fuse_pair(thermal, item)
+            elif self._pairer.is_exhausted(item.time):
+                return
 
-    def _next_ir(self) -> Frame | Nothing:
+    def _fuse_pair(self, ir: Frame, vi: Frame) -> None:
+        if not self._fused_frames:  # frames that a stream had buffered when it was opened do not count
+            self._ir_queue.dropped = self._vi_queue.dropped = 0
+        out = self._fuser.fuse(ir, vi)
+        self._size = (out.height, out.width)
+        self._out_queue.put(out)
+        self._fused_frames += 1
+        if self._on_frame is not None:
+            self._on_frame(out)
+
+    def _next_thermal(self) -> Frame | NoItem:
         """The next thermal frame, for the pairer."""
         while True:
-            item = self.from_ir.get(_LATE)
-            if isinstance(item, Frame):
+            item = self._ir_queue.get(_FRAME_TIMEOUT)
+            if isinstance(item, Frame) or item is NoItem.ENDED:
                 return item
-            if item is Empty.ENDED:
-                return Nothing.ENDED
-            if self.ir.info.live or self.stop.is_set():
-                return Nothing.LATE
+            if self._ir.info.live or self._stop.is_set():
+                return NoItem.TIMEOUT
 
     def _write(self) -> None:
-        """Hand frames and sound to the sink until there are no more."""
+        """Pass frames and audio packets to the writer until there are no more."""
         try:
-            while not isinstance(item := self.to_sink.get(), Empty):
-                if self.sink is None:
+            while not isinstance(item := self._out_queue.get(), NoItem):
+                if self._writer is None:
                     continue
                 if isinstance(item, Frame):
-                    self.sink.write(item)
+                    self._writer.write(item)
                 else:
-                    self.sink.sound(item)
+                    self._writer.write_audio(item)
         finally:
-            self.to_sink.end()  # after a failure nothing must wait for room
+            self._out_queue.close()  # after a failure no thread may wait for room
 
-    def _finish(self, readers: list[Worker], writer: Worker) -> Path | None:
+    def _finish(self) -> Path | None:
         """Let the writer finish, end the readers, complete the output."""
-        self.to_sink.end()
-        writer.join()
-        self.abort.set()
-        for reader in readers:
+        self._out_queue.close()
+        self._encoder.join()
+        self._abort.set()
+        for reader in self._readers.values():
             reader.join()
-        self.pairer.finish()
-        self.ir.close()
-        self.vi.close()
-        return self.sink.close() if self.sink and writer.failure is None else None
+        self._pairer.finish()
+        self._ir.close()
+        self._vi.close()
+        return self._writer.close() if self._writer and self._encoder.failure is None else None
 
-    def _check(self, writer: Worker, readers: dict[str, Worker]) -> None:
-        """Turn what went wrong in the threads into errors or notes on the sources."""
-        if writer.failure is not None:
-            raise writer.failure
-        for source, worker in zip((self.ir, self.vi), readers.values(), strict=True):
-            if worker.failure is not None:
-                source.health.blame(source.info.name, source.health.frames, 0.0, worker.reason)
-        if not self.fused and not self.stop.is_set():
-            raise InputError(self._why_nothing())
+    def _check_threads(self) -> None:
+        """Raise failures of the writer; record those of the readers as failures of their sources."""
+        if self._encoder.failure is not None:
+            raise self._encoder.failure
+        for source, reader in zip((self._ir, self._vi), self._readers.values(), strict=True):
+            if reader.failure is not None:
+                source.stats.record_failure(source.info.name, source.stats.frames, 0.0, reader.reason)
+        if not self._fused_frames and not self._stop.is_set():
+            raise self._nothing_fused()
 
-    def _why_nothing(self) -> str:
-        broken = [x.health.broken for x in (self.ir, self.vi) if x.health.broken]
-        if broken:
-            return "; ".join(broken)
-        return (
-            f"{self.ir.info.name} and {self.vi.info.name}: no frames near in time (they begin at "
-            f"{self.ir.info.start:.2f} s and {self.vi.info.start:.2f} s); "
-            "--offset start pairs their first frames, --offset SECONDS moves the thermal"
+    def _nothing_fused(self) -> InputError:
+        failures = [source.stats.failure for source in (self._ir, self._vi) if source.stats.failure]
+        if failures:
+            return InputError("; ".join(failures))
+        ir, vi = self._ir.info, self._vi.info
+        return InputError(
+            f"{ir.name} and {vi.name}: no frames near in time "
+            f"(they begin at {ir.start:.2f} s and {vi.start:.2f} s)",
+            hint="{offset} start pairs their first frames, {offset} SECONDS shifts the thermal",
         )
 
     def _notes(self) -> list[str]:
-        notes = list(self.sink.notes) if self.sink else []
-        window = self.frames.window
-        if window.seen:
-            low, high = window.seen
-            notes.insert(0, f"thermal: window between {low:.6g} and {high:.6g}, {window.cuts} cuts")
-        ir, vi = self.ir.info, self.vi.info
-        if not self.frames.fuser.aligner.stretches:
+        notes = []
+        gain = self._fuser.gain
+        if gain.extent:
+            low, high = gain.extent
+            notes.append(f"thermal: window between {low:.6g} and {high:.6g}, {gain.scene_cuts} scene cuts")
+        notes += self._writer.notes if self._writer else []
+        ir, vi = self._ir.info, self._vi.info
+        if not self._fuser.fuser.aligner.stretches:
             notes.append("thermal placed by the rig")
         elif (ir.width, ir.height) != (vi.width, vi.height):
             notes.append(f"thermal resampled from {ir.width}x{ir.height} to {vi.width}x{vi.height}")
         return notes
 
 
-def _lane(source: Source, abort: threading.Event) -> Lane[Frame | Packet]:
+def _source_queue(source: FrameSource, abort: threading.Event) -> FrameQueue[Frame | AudioPacket]:
     live = source.info.live
-    return Lane(_LIVE_LANE if live else _LANE, abort, lossy=live)
+    return FrameQueue(_LIVE_QUEUE_CAPACITY if live else _QUEUE_CAPACITY, abort, drop_oldest=live)
 
 
-def _read(source: Source, lane: Lane[Frame | Packet]) -> None:
-    """Fill a lane from a source."""
+def _read(source: FrameSource, queue: FrameQueue[Frame | AudioPacket]) -> None:
+    """Fill a queue from a source."""
     try:
         for item in source.items():
-            lane.put(item)
+            queue.put(item)
     finally:
-        lane.end()
+        queue.close()

@@ -1,4 +1,4 @@
-"""A folder or a numbered row of images as a video of a constant rate."""
+"""A folder or a numbered sequence of images, read as a video of constant frame rate."""
 
 from __future__ import annotations
 
@@ -12,105 +12,128 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
+from ivfuse.image.arrays import check_finite
+from ivfuse.image.decode import decode
 from ivfuse.image.pairing import list_images
 from ivfuse.thermal.read import read_raw
 from ivfuse.video.frame import Frame, Plane
-from ivfuse.video.source import Clock, Health, Role, SourceInfo
+from ivfuse.video.source import Modality, SourceInfo, SourceStats, TimestampNormalizer
 
 if TYPE_CHECKING:
-    from ivfuse.video.source import Packet
+    from ivfuse.video.source import AudioPacket
+
+NumberedImages = tuple[tuple[int, Path], ...]
 
 _NUMBER = re.compile(r"%(0\d+)?d")
-Numbered = tuple[tuple[int, Path], ...]
 
 
-def is_pattern(words: str) -> bool:
-    """Whether the words are a pattern of numbered names, as ``ir_%04d.png``."""
-    return "://" not in words and len(_NUMBER.findall(Path(words).name)) == 1
+def is_pattern(location: str) -> bool:
+    """Whether a location is a pattern of numbered file names, like ``ir_%04d.png``."""
+    return "://" not in location and len(_NUMBER.findall(Path(location).name)) == 1
 
 
-def find_images(words: str) -> Numbered | None:
-    """The images of a folder in natural order, or those that fit a pattern, with their numbers from 0.
+def find_images(location: str) -> NumberedImages | None:
+    """Find the images of a folder in natural order, or those that match a pattern.
 
     Returns:
-        ``None`` if the words name neither a folder nor a pattern.
+        Number (from 0) and path of each image; ``None`` if the location is neither a folder nor a pattern.
 
     Raises:
         InputError: if there are no such images.
     """
-    path = Path(words)
+    path = Path(location)
     if path.is_dir():
         found = list(enumerate(list_images(path)))
-    elif is_pattern(words):
-        before, _, after = _NUMBER.split(path.name, maxsplit=1)
-        named = re.compile(f"{re.escape(before)}(\\d+){re.escape(after)}")
-        numbered = [(named.fullmatch(x.name), x) for x in list_images(path.parent)]
-        found = sorted((int(fits[1]), x) for fits, x in numbered if fits)
-        found = [(number - found[0][0], x) for number, x in found]
+    elif is_pattern(location):
+        found = _matching_images(path)
     else:
         return None
     if not found:
-        raise InputError(f"{words}: no images found, expected PNG, JPEG, TIFF, BMP or WebP files")
+        raise InputError(f"{location}: no images found", expected="PNG, JPEG, TIFF, BMP or WebP files")
     return tuple(found)
 
 
-class ImageSource:
-    """Images as a :class:`~ivfuse.video.source.Source`; all have the size of the first."""
+def _matching_images(pattern: Path) -> list[tuple[int, Path]]:
+    prefix, _, suffix = _NUMBER.split(pattern.name, maxsplit=1)
+    name = re.compile(f"{re.escape(prefix)}(\\d+){re.escape(suffix)}")
+    matches = [(name.fullmatch(path.name), path) for path in list_images(pattern.parent)]
+    numbered = sorted((int(match[1]), path) for match, path in matches if match)
+    return [(number - numbered[0][0], path) for number, path in numbered]
 
-    def __init__(self, name: str, images: Numbered, role: Role, rate: Fraction) -> None:
-        """Read the first image for its size.
+
+class ImageSequenceSource:
+    """Images as a :class:`~ivfuse.video.source.FrameSource`; all have the size of the first."""
+
+    def __init__(self, name: str, images: NumberedImages, modality: Modality, rate: Fraction) -> None:
+        """Read the first image to learn the size.
 
         Args:
-            name: what to call the row in messages.
-            images: the number and the file of each; a number that is skipped is a frame that is missing.
-            role: see :func:`ivfuse.video.source.open_source`.
+            name: name of the sequence in messages.
+            images: number and path of each image; a skipped number is a missing frame.
+            modality: see :func:`ivfuse.video.open.open_source`.
             rate: images per second.
 
         Raises:
             InputError: if the first image cannot be read.
         """
         self._images = images
-        self._role = role
-        height, width = _planes(images[0][1], role)[0].shape
+        self._modality = modality
+        height, width = _read_planes(images[0][1], modality)[0].shape
         self.info = SourceInfo(name, width, height, rate, images[-1][0] + 1)
-        self.health = Health()
+        self.stats = SourceStats()
 
-    def items(self) -> Iterator[Frame | Packet]:
-        """The images; one that cannot be read is left out and noted."""
-        clock = Clock(self.info.rate, self.health)
+    def items(self) -> Iterator[Frame | AudioPacket]:
+        """Yield the images; one that cannot be read is skipped and recorded."""
+        timestamps = TimestampNormalizer(self.info.rate, self.stats)
         for index, (number, path) in enumerate(self._images):
             time = float(number / self.info.rate)
             try:
-                planes = _planes(path, self._role)
-                if planes[0].shape != (self.info.height, self.info.width):
-                    raise InputError(
-                        f"{path}: found {planes[0].shape[1]}x{planes[0].shape[0]} pixels, expected "
-                        f"{self.info.width}x{self.info.height} as in the first image"
-                    )
+                planes = self._read(path)
             except InputError as error:
-                self.health.damaged += 1
-                self.health.blame(self.info.name, index, time, str(error))
+                self.stats.damaged += 1
+                self.stats.record_failure(self.info.name, index, time, str(error))
                 continue
-            if (placed := clock.place(time)) is not None:
-                yield Frame(planes, placed, index)
+            if (normalized := timestamps.normalize(time)) is not None:
+                yield Frame(planes, normalized, index)
 
     def close(self) -> None:
         """Nothing is held open."""
 
+    def _read(self, path: Path) -> tuple[Plane, ...]:
+        planes = _read_planes(path, self._modality)
+        height, width = planes[0].shape
+        if (height, width) != (self.info.height, self.info.width):
+            raise InputError(
+                f"{path}: found {width}x{height} pixels",
+                expected=f"{self.info.width}x{self.info.height} as in the first image",
+            )
+        return planes
 
-def _planes(path: Path, role: Role) -> tuple[Plane, ...]:
-    """An image as planes: thermal numbers as they are (degC where a file has them), the visible in 8 bit."""
-    from ivfuse.image.decode import decode
 
-    if role == "ir":
-        pixels = read_raw(path).values
-        if pixels.dtype.kind == "i":
-            pixels = pixels.astype(np.float32)
-        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-            raise InputError(f"{path}: found values that are NaN or infinite, expected finite numbers")
-        return (np.ascontiguousarray(pixels),)
+def _read_planes(path: Path, modality: Modality) -> tuple[Plane, ...]:
+    """Read thermal values as they are stored (degC for radiometric files), or 8-bit planes of the visible."""
+    return (_read_thermal(path),) if modality == "ir" else _read_visible(path)
+
+
+def _read_thermal(path: Path) -> Plane:
+    values = read_raw(path).values
+    if values.dtype.kind == "i":
+        values = values.astype(np.float32)
+    check_finite(values, str(path))
+    return np.ascontiguousarray(values)
+
+
+def _read_visible(path: Path) -> tuple[Plane, ...]:
+    """Y, U, V at full range and resolution (BT.601), or Y of a gray image."""
+    import cv2
+
     decoded = decode(path)
-    return _split(_to_8_bit(path, decoded.pixels), decoded.bgr)
+    pixels = np.ascontiguousarray(_to_8_bit(path, decoded.pixels))
+    if pixels.ndim == 2:
+        return (pixels,)
+    code = cv2.COLOR_BGR2YCrCb if decoded.bgr else cv2.COLOR_RGB2YCrCb
+    y, v, u = cv2.split(cv2.cvtColor(pixels, code))
+    return np.asarray(y), np.asarray(u), np.asarray(v)
 
 
 def _to_8_bit(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -118,15 +141,4 @@ def _to_8_bit(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
         return pixels
     if pixels.dtype == np.uint16:
         return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    raise InputError(f"{path}: found {pixels.dtype} values in a visible image, expected 8 or 16 bit")
-
-
-def _split(pixels: NDArray[np.uint8], bgr: bool) -> tuple[Plane, ...]:
-    """Y, U, V at full range and resolution (BT.601), or Y of a gray image."""
-    import cv2
-
-    if pixels.ndim == 2:
-        return (np.ascontiguousarray(pixels),)
-    code = cv2.COLOR_BGR2YCrCb if bgr else cv2.COLOR_RGB2YCrCb
-    luma, red, blue = cv2.split(cv2.cvtColor(np.ascontiguousarray(pixels), code))
-    return np.asarray(luma), np.asarray(blue), np.asarray(red)
+    raise InputError(f"{path}: found {pixels.dtype} values in a visible image", expected="8 or 16 bit")

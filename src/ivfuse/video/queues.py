@@ -1,4 +1,4 @@
-"""Short queues between the threads of a video run: they end, can be stopped, may drop what is too fast."""
+"""Bounded queues between the threads of a video run, and the threads themselves."""
 
 from __future__ import annotations
 
@@ -13,113 +13,120 @@ from ivfuse.errors import reason_of
 
 T = TypeVar("T")
 
-_POLL = 0.1  # seconds between looks at the stop signal while waiting
+_POLL_INTERVAL = 0.1  # seconds between checks of the stop event while waiting
 
 
-class Empty(Enum):
-    """Why nothing came out of a lane."""
+class NoItem(Enum):
+    """Why there is no next item."""
 
     ENDED = "ended"
-    LATE = "late"
+    TIMEOUT = "timeout"
 
 
 class StoppedError(Exception):
-    """The run was stopped while a thread waited."""
+    """The queue was closed or the run aborted while a thread waited."""
 
 
-class Lane(Generic[T]):
-    """A queue of bounded length between two threads.
+class FrameQueue(Generic[T]):
+    """A bounded queue between two threads.
 
     Args:
-        length: items that it holds; memory is bounded by it.
-        stop: when set, waiting ends with :class:`StoppedError`.
-        lossy: a full lane drops its oldest item instead of letting the sender wait; for cameras.
+        capacity: number of items that it holds at most.
+        stop: when set, waiting threads raise :class:`StoppedError`.
+        drop_oldest: a full queue drops its oldest item instead of blocking the producer; for live sources.
+
+    Attributes:
+        dropped: number of items that were dropped.
     """
 
-    def __init__(self, length: int, stop: threading.Event, *, lossy: bool = False) -> None:
-        """An empty lane."""
+    def __init__(self, capacity: int, stop: threading.Event, *, drop_oldest: bool = False) -> None:
+        """Create an empty queue."""
         self.dropped = 0
         self._items: deque[T] = deque()
-        self._length = length
+        self._capacity = capacity
         self._stop = stop
-        self._lossy = lossy
-        self._ended = False
+        self._drop_oldest = drop_oldest
+        self._closed = False
         self._changed = threading.Condition()
 
     def put(self, item: T) -> None:
-        """Add an item; waits for room unless the lane is lossy.
+        """Append an item; blocks while the queue is full unless it drops its oldest item.
 
         Raises:
-            StoppedError: if nobody wants it any more.
+            StoppedError: if the queue was closed or the run aborted.
         """
         with self._changed:
-            if self._lossy and len(self._items) >= self._length:
+            if self._drop_oldest and len(self._items) >= self._capacity:
                 self._items.popleft()
                 self.dropped += 1
-            self._wait(lambda: len(self._items) < self._length or self._ended)
-            if self._ended:
+            self._wait(lambda: len(self._items) < self._capacity or self._closed)
+            if self._closed:
                 raise StoppedError
             self._items.append(item)
             self._changed.notify_all()
 
-    def get(self, seconds: float | None = None) -> T | Empty:
-        """The next item, ``ENDED`` after the last one, or ``LATE`` if none comes within the seconds."""
+    def get(self, timeout: float | None = None) -> T | NoItem:
+        """Remove the next item; ``ENDED`` after the last one, ``TIMEOUT`` if none arrives in time.
+
+        Raises:
+            StoppedError: if the run was aborted.
+        """
         with self._changed:
-            if not self._wait(lambda: bool(self._items) or self._ended, seconds):
-                return Empty.LATE
+            if not self._wait(lambda: bool(self._items) or self._closed, timeout):
+                return NoItem.TIMEOUT
             if not self._items:
-                return Empty.ENDED
+                return NoItem.ENDED
             item = self._items.popleft()
             self._changed.notify_all()
             return item
 
-    def end(self) -> None:
-        """No more items will come, or none are wanted."""
+    def close(self) -> None:
+        """Refuse further items; those in the queue can still be taken."""
         with self._changed:
-            self._ended = True
+            self._closed = True
             self._changed.notify_all()
 
-    def _wait(self, ready: Callable[[], bool], seconds: float | None = None) -> bool:
-        deadline = None if seconds is None else time.monotonic() + seconds
+    def _wait(self, ready: Callable[[], bool], timeout: float | None = None) -> bool:
+        deadline = None if timeout is None else time.monotonic() + timeout
         while not ready():
             if self._stop.is_set():
                 raise StoppedError
             if deadline is not None and time.monotonic() >= deadline:
                 return False
-            self._changed.wait(_POLL)
+            self._changed.wait(_POLL_INTERVAL)
         return True
 
 
-class Worker(threading.Thread):
-    """A thread that tells how it ended and what it cost.
+class WorkerThread(threading.Thread):
+    """A thread that records its processor time and the exception that ended it.
 
     Args:
-        name: for debuggers.
-        work: what it does.
+        name: name of the thread, for debuggers.
+        work: the function to run.
 
     Attributes:
-        cpu: seconds of processor time, known when it has ended.
-        failure: the exception that ended it, or ``None``.
+        cpu: processor time in seconds, known after the thread has ended.
+        failure: the exception that ended the thread, or ``None``.
     """
 
     def __init__(self, name: str, work: Callable[[], Any]) -> None:
-        """Not started yet."""
+        """Create the thread without starting it."""
         super().__init__(name=f"ivfuse-{name}", daemon=True)
         self._work = work
         self.cpu = 0.0
         self.failure: Exception | None = None
 
     def run(self) -> None:
-        """Do the work."""
+        """Run the function."""
         try:
             self._work()
         except StoppedError:
             pass
-        except Exception as error:  # told to the thread that waits for this one
+        except Exception as error:  # handled by the thread that joins this one
             self.failure = error
         self.cpu = time.thread_time()
 
     @property
     def reason(self) -> str:
-        """Why it failed, in one line; "" if it did not."""
+        """Why the thread failed, in one line; "" if it did not."""
         return reason_of(self.failure) if self.failure else ""

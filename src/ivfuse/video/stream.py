@@ -1,9 +1,9 @@
-"""Files, cameras and network streams through PyAV (FFmpeg)."""
+"""Video files, cameras and network streams, read through PyAV (FFmpeg)."""
 
 from __future__ import annotations
 
 import re
-import time as clock_time
+import time as clock
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -12,130 +12,125 @@ import numpy as np
 
 from ivfuse.errors import InputError
 from ivfuse.video.frame import FULL, LIMITED, Frame, Plane
-from ivfuse.video.source import FALLBACK_RATE, Clock, Health, Role, SourceInfo
+from ivfuse.video.source import DEFAULT_RATE, Modality, SourceInfo, SourceStats, TimestampNormalizer
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-    from ivfuse.video.source import Packet
+    from ivfuse.video.source import AudioPacket
 
-_PLANAR = {f"yuv{j}{sub}p" for j in ("", "j") for sub in (420, 422, 444)} | {"gray"}
-_COUNTS = {f"gray{bits}le" for bits in (9, 10, 12, 14, 16)}
-_OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0  # of a stream, before it counts as dead
-_ARBITRARY_ORIGIN = {
-    "mpegts",
-    "mpeg",
-    "rtsp",
-    "sdp",
-    "rtp",
-}  # where the time of the first frame means nothing
+_PLANAR_8_BIT = {f"yuv{j}{sub}p" for j in ("", "j") for sub in (420, 422, 444)} | {"gray"}
+_DEEP_GRAY = {f"gray{bits}le" for bits in (9, 10, 12, 14, 16)}
+_OPEN_TIMEOUT, _READ_TIMEOUT = 10.0, 10.0  # seconds before a live source counts as dead
+_PROBE_MICROSECONDS = 1_000_000  # FFmpeg analyzes a stream for five seconds by default
+_ARBITRARY_ORIGIN = {"mpegts", "mpeg", "rtsp", "sdp", "rtp"}  # formats whose first time has no meaning
+_LENGTH_TOLERANCE = 2  # frames by which a header may overstate the length
 
 
 class StreamSource:
-    """A video of FFmpeg as a :class:`~ivfuse.video.source.Source`."""
+    """A video that FFmpeg reads, as a :class:`~ivfuse.video.source.FrameSource`."""
 
     def __init__(
         self,
         url: str,
-        role: Role,
+        modality: Modality,
         *,
         name: str = "",
         format: str | None = None,
         live: bool = False,
         threads: int = 0,
     ) -> None:
-        """Open it and read its header.
+        """Open the video and read its header.
 
         Args:
             url: a file, an address or a device.
-            role: see :func:`ivfuse.video.source.open_source`.
-            name: what to call it in messages; ``url`` without it.
+            modality: see :func:`ivfuse.video.open.open_source`.
+            name: name of the source in messages; ``url`` by default.
             format: FFmpeg's input format, for devices.
-            live: frames get the time of their arrival, and none is waited for longer than ten seconds.
-            threads: of the decoder; 0 leaves it to FFmpeg.
+            live: frames are timed by their arrival, and the source fails when none arrives for ten seconds.
+            threads: number of decoder threads; 0 lets FFmpeg choose.
 
         Raises:
-            InputError: if it cannot be opened or has no image.
+            InputError: if it cannot be opened or contains no video.
         """
-        import av
-
         self._name = name or url
-        self._role = role
-        options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
-        if live and format is None:  # look at a stream for a second, not five, before it begins
-            options |= {"analyzeduration": "1000000", "fpsprobesize": "5"}
-        limits = (_OPEN_SECONDS, _READ_SECONDS) if live else None
-        try:
-            self._container = av.open(url, format=format, options=options, timeout=limits)
-        except (av.FFmpegError, OSError, ValueError) as error:
-            raise InputError(f"{self._name}: cannot be opened: {_reason(error)}, expected a video") from error
+        self._modality = modality
+        self._container = _open_container(self._name, url, format, live)
         if not self._container.streams.video:
             self._container.close()
-            raise InputError(f"{self._name}: found no image in it, expected a video")
+            raise InputError(f"{self._name}: found no image in it", expected="a video")
         self._video = self._container.streams.video[0]
         self._video.thread_type = "AUTO"
         self._video.codec_context.thread_count = threads
-        self.health = Health()
-        self.info = self._header(live)
+        self.stats = SourceStats()
+        self.info = self._read_header(live)
         self._origin = self.info.start if self._container.format.name in _ARBITRARY_ORIGIN else 0.0
         if self._origin:
-            self.info = self._header(live, start=0.0)
+            self.info = self._read_header(live, start=0.0)
+        self._decoded = 0
+        self._position = self.info.start  # seconds, where the next frame is expected
 
-    def _header(self, live: bool, start: float | None = None) -> SourceInfo:
-        """What the header tells."""
+    def _read_header(self, live: bool, start: float | None = None) -> SourceInfo:
+        """The facts in the header; ``start`` replaces the time of the first frame."""
         stream, context = self._video, self._video.codec_context
         if not context.width or not context.height:
-            raise InputError(f"{self._name}: the header tells no size, expected a video")
-        rate = stream.average_rate or stream.guessed_rate or FALLBACK_RATE
+            raise InputError(f"{self._name}: the header does not state the image size", expected="a video")
+        rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
         frames = None
         if not live:
-            seconds = self._seconds() or (self._container.duration or 0) / 1e6
+            seconds = self._video_seconds() or (self._container.duration or 0) / 1e6
             frames = stream.frames or round(seconds * rate) or None
         if start is None:
             start = float((stream.start_time or 0) * (stream.time_base or 0))
         audio = self._container.streams.audio[0] if self._container.streams.audio else None
         aspect = context.sample_aspect_ratio or None
         return SourceInfo(
-            self._name, context.width, context.height, Fraction(rate), frames, 0.0 if live else start, live,
-            None if aspect == 1 else aspect, audio if self._role == "vi" and not live else None,
-        )  # fmt: skip
+            name=self._name,
+            width=context.width,
+            height=context.height,
+            rate=Fraction(rate),
+            frames=frames,
+            start=0.0 if live else start,
+            live=live,
+            aspect=None if aspect == 1 else aspect,
+            audio=audio if self._modality == "vi" and not live else None,
+        )
 
-    def _seconds(self) -> float:
-        """Length of the image as the header tells it, without that of the sound; 0 if it tells none."""
+    def _video_seconds(self) -> float:
+        """Duration of the video track alone according to the header; 0 if the header does not state it."""
         stream = self._video
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
-        told = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))  # Matroska
-        return 3600 * int(told[1]) + 60 * int(told[2]) + float(told[3]) if told else 0.0
+        # Matroska writes it as a tag.
+        tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3]) if tag else 0.0
 
-    def items(self) -> Iterator[Frame | Packet]:
-        """Frames and packets of sound; see :meth:`ivfuse.video.source.Source.items`."""
-        clock = Clock(self.info.rate, self.health, counts_gaps=not self.info.live)
-        self._decoded = 0
-        for image in self._images():
-            if not hasattr(image, "planes"):
-                yield image
+    def items(self) -> Iterator[Frame | AudioPacket]:
+        """Yield frames and audio packets; see :meth:`ivfuse.video.source.FrameSource.items`."""
+        timestamps = TimestampNormalizer(self.info.rate, self.stats, detect_gaps=not self.info.live)
+        for item in self._demux():
+            if not hasattr(item, "planes"):
+                yield item
                 continue
-            if image.is_corrupt and not self.info.live:  # the decoder made up what was not there
-                self.health.damaged += 1
-                self._blame("parts of the image are damaged")
+            if item.is_corrupt and not self.info.live:  # the decoder filled in what was lost
+                self.stats.damaged += 1
+                self._record_failure("parts of the image are damaged")
             index = self._decoded
             self._decoded += 1
-            placed = clock.place(self._time(image, index))
-            if placed is not None:
-                yield self._frame(image, placed, index)
-        self._check_end(clock)
+            time = timestamps.normalize(self._time_of(item, index))
+            if time is not None:
+                yield self._to_frame(item, time, index)
+        self._check_length()
 
     def close(self) -> None:
         """Close the file or the device."""
         self._container.close()
 
-    def _images(self) -> Iterator[Any]:
-        """Decoded images, and packets of sound as they are."""
+    def _demux(self) -> Iterator[Any]:
+        """Yield decoded images, and audio packets as they are stored."""
         import av
 
-        self._reached = self.info.start
-        streams = [x for x in (self._video, self.info.audio) if x is not None]
+        streams = [stream for stream in (self._video, self.info.audio) if stream is not None]
         packets = self._container.demux(streams)
         while True:
             try:
@@ -143,121 +138,141 @@ class StreamSource:
             except StopIteration:
                 return
             except (av.FFmpegError, OSError) as error:
-                self._blame(_reason(error))
+                self._record_failure(_reason(error))
                 yield from self._decode(None)
                 return
             if packet.stream is not self._video:
                 if packet.dts is not None:
                     yield packet
-                continue
-            if packet.is_corrupt and not self.info.live:
-                self.health.damaged += 1
-                ends = "mov" in self._container.format.name  # the file ends in it
-                if ends:
-                    yield from self._decode(None)  # what a threaded decoder still holds counts as seen
-                self._blame("a packet is incomplete")
-                if ends:
-                    continue
-            yield from self._decode(packet)
+            elif packet.is_corrupt and not self.info.live:
+                yield from self._decode_incomplete(packet)
+            else:
+                yield from self._decode(packet)
 
-    def _decode(self, packet: Packet | None) -> list[VideoFrame]:
-        """The images that a packet completes; what cannot be decoded is noted and passed over."""
+    def _decode_incomplete(self, packet: Any) -> Iterator[VideoFrame]:
+        """Decode a packet of which a part is missing."""
+        self.stats.damaged += 1
+        if "mov" not in self._container.format.name:
+            self._record_failure("a packet is incomplete")
+            yield from self._decode(packet)
+            return
+        # An MP4 file that was cut ends here: the frames that a threaded decoder still holds come first.
+        yield from self._decode(None)
+        self._record_failure("a packet is incomplete")
+
+    def _decode(self, packet: Any) -> list[VideoFrame]:
+        """The images that a packet completes; what cannot be decoded is recorded and skipped."""
         import av
 
         try:
-            return self._video.codec_context.decode(packet)
+            images: list[VideoFrame] = self._video.codec_context.decode(packet)
+            return images
         except (av.FFmpegError, ValueError) as error:
             if not isinstance(error, av.EOFError):
-                self.health.damaged += 1
+                self.stats.damaged += 1
                 if not self.info.live:
-                    self._blame(_reason(error))
+                    self._record_failure(_reason(error))
             return []
 
-    def _blame(self, reason: str) -> None:
-        self.health.blame(self._name, self._decoded, self._reached, reason)
+    def _record_failure(self, reason: str) -> None:
+        self.stats.record_failure(self._name, self._decoded, self._position, reason)
 
-    def _time(self, image: VideoFrame, index: int) -> float:
-        """Seconds of an image on the clock of the source."""
+    def _time_of(self, image: VideoFrame, index: int) -> float:
+        """Time of an image on the clock of the source, in seconds."""
         if self.info.live:
-            return clock_time.monotonic()
-        base = image.time_base or self._video.time_base  # what is flushed from a decoder has none
+            return clock.monotonic()
+        base = image.time_base or self._video.time_base  # images flushed from a decoder have none
         if image.pts is not None and base:
             time = float(image.pts * base)
         else:
             time = self.info.start + self._origin + float(index / self.info.rate)
-        self._reached = time - self._origin + float(1 / self.info.rate)
+        self._position = time - self._origin + float(1 / self.info.rate)
         return float(time - self._origin)
 
-    def _check_end(self, clock: Clock) -> None:
-        """Note an end before the one that the header tells."""
-        if self.info.live or self.health.broken or self.info.frames is None:
+    def _check_length(self) -> None:
+        """Record a failure if the source ended before the length that its header states."""
+        if self.info.live or self.stats.failure or self.info.frames is None:
             return
-        container = self._container.format.name
-        seen = self._decoded + self.health.missing
-        # Headers without a count of frames tell a length that may include a longer sound track.
-        slack = 2 if self._video.frames or self._seconds() else max(2, round(self.info.rate))
-        if ("matroska" in container or self._video.frames) and seen < self.info.frames - slack:
-            self._blame(f"it ends here, the header tells {self.info.frames} frames")
+        states_length = "matroska" in self._container.format.name or self._video.frames
+        # Without a frame count or a duration of the video track, the length may be that of longer audio.
+        exact = self._video.frames or self._video_seconds()
+        tolerance = _LENGTH_TOLERANCE if exact else max(_LENGTH_TOLERANCE, round(self.info.rate))
+        if states_length and self._decoded + self.stats.missing < self.info.frames - tolerance:
+            self._record_failure(f"it ends here, but the header states {self.info.frames} frames")
 
-    def _frame(self, image: VideoFrame, time: float, index: int) -> Frame:
-        """An image as planes, upright, of the size of the first."""
-        turned = image.rotation % 360 if image.rotation else 0
-        image = _resized(image, self.info)
-        if turned and "422" in image.format.name:  # its chroma has another shape when it is turned
+    def _to_frame(self, image: VideoFrame, time: float, index: int) -> Frame:
+        """Planes of an image, upright and in the size of the first image."""
+        rotation = image.rotation % 360 if image.rotation else 0
+        image = _resize(image, self.info)
+        if rotation and "422" in image.format.name:  # rotated 4:2:2 chroma is not 4:2:2
             image = image.reformat(format="yuv444p")
-        planes, limited = thermal_plane(image) if self._role == "ir" else visible_planes(image)
-        if turned in (90, 180, 270):
-            planes = tuple(np.ascontiguousarray(np.rot90(x, turned // 90)) for x in planes)
+        planes, limited = thermal_plane(image) if self._modality == "ir" else visible_planes(image)
+        if rotation in (90, 180, 270):
+            planes = tuple(np.ascontiguousarray(np.rot90(plane, rotation // 90)) for plane in planes)
         return Frame(planes, time, index, limited, int(image.colorspace))
 
 
 def visible_planes(image: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
-    """An image as 8-bit luma and chroma, as stored where that is possible; whether its luma is limited."""
+    """8-bit luma and chroma of an image, as stored where possible; and whether its range is limited."""
     name = image.format.name
-    if name not in _PLANAR:
+    if name not in _PLANAR_8_BIT:
         if image.format.is_rgb or name.startswith("pal"):
             image = image.reformat(format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG")
             return _planes(image, np.uint8), False
-        gray = len(image.format.components) <= 2
-        image = image.reformat(format="gray" if gray else "yuv420p")
+        is_gray = len(image.format.components) <= 2
+        image = image.reformat(format="gray" if is_gray else "yuv420p")
     return _planes(image, np.uint8), _is_limited(image)
 
 
 def thermal_plane(image: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
-    """An image as one plane, 8-bit luma or counts of 9 to 16 bit; whether its luma is limited."""
+    """One plane of an image: 8-bit luma, 9- to 16-bit counts or floats; and whether its range is limited."""
     name = image.format.name
-    if name in _COUNTS:
+    if name in _DEEP_GRAY:
         return _planes(image, np.uint16)[:1], False
     if name == "grayf32le":
         return _planes(image, np.float32)[:1], False
-    parts = image.format.components
-    if parts[0].bits > 8:
+    components = image.format.components
+    if components[0].bits > 8:
         if not image.format.is_rgb and image.format.is_planar and name.endswith("le"):
             return _planes(image, np.uint16)[:1], False  # the luma of deep YUV
         return _planes(image.reformat(format="gray16le"), np.uint16), False
-    if name not in _PLANAR:
+    if name not in _PLANAR_8_BIT:
         image = image.reformat(format="gray")
     return _planes(image, np.uint8)[:1], _is_limited(image)
 
 
-def _resized(image: VideoFrame, info: SourceInfo) -> VideoFrame:
-    """An image of the size that the source had at first: streams may change theirs."""
+def _open_container(name: str, url: str, format: str | None, live: bool) -> Any:
+    """Open an input of FFmpeg, with timeouts if it is live."""
+    import av
+
+    options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
+    if live and format is None:
+        options |= {"analyzeduration": str(_PROBE_MICROSECONDS), "fpsprobesize": "5"}
+    timeout = (_OPEN_TIMEOUT, _READ_TIMEOUT) if live else None
+    try:
+        return av.open(url, format=format, options=options, timeout=timeout)
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise InputError(f"{name}: cannot be opened: {_reason(error)}", expected="a video") from error
+
+
+def _resize(image: VideoFrame, info: SourceInfo) -> VideoFrame:
+    """Resize an image to the initial size of the source: streams may change theirs."""
     if (image.width, image.height) == (info.width, info.height):
         return image
     return image.reformat(width=info.width, height=info.height)
 
 
-def _planes(image: VideoFrame, kind: type[Any]) -> tuple[Plane, ...]:
+def _planes(image: VideoFrame, dtype: type[Any]) -> tuple[Plane, ...]:
     """Views of the planes of an image; they keep its memory alive."""
     views = []
     for plane in image.planes:
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size).view(kind)
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size).view(dtype)
         views.append(rows[:, : plane.width])
     return tuple(views)
 
 
 def _is_limited(image: VideoFrame) -> bool:
-    """Whether luma goes from 16 to 235: the rule for YUV unless it is said otherwise, never for gray."""
+    """Whether luma is 16..235: the default of YUV unless the file states otherwise, never of gray."""
     name = image.format.name
     if name == "gray":
         return image.color_range == LIMITED
@@ -265,6 +280,6 @@ def _is_limited(image: VideoFrame) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """What FFmpeg says, without its number and the name of the file."""
+    """FFmpeg's error message, without its number and the file name."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())[:200]

@@ -1,127 +1,162 @@
-"""Which thermal frame belongs to which visible frame: the one nearest in time."""
+"""Pairing by time: each visible frame takes the thermal frame nearest to it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 from fractions import Fraction
 
+from ivfuse.errors import InputError
 from ivfuse.video.frame import Frame
+from ivfuse.video.queues import NoItem
+from ivfuse.video.source import SourceInfo
 
-MAX_HOLD = 0.5  # seconds for which a thermal frame stands in for those that are missing after it
+MAX_HOLD = 0.5  # seconds for which a thermal frame may substitute for missing ones
 
+# Frames match within this share of the longer frame period: half of it, and a little for rounded times.
+_MATCH_TOLERANCE = 0.51
 
-class Nothing(Enum):
-    """Why there is no next frame: the source ended, or it has none yet."""
-
-    ENDED = "ended"
-    LATE = "late"
-
-
-Next = Callable[[], Frame | Nothing]
+NextFrame = Callable[[], Frame | NoItem]
 
 
 @dataclass
-class PairCounts:
+class PairingCounts:
     """What became of the frames.
 
     Attributes:
-        paired: visible frames with a partner.
-        repeated: of these, the ones whose thermal frame was that of the visible frame before.
-        held: of these, the ones whose thermal frame stands in for one that is missing.
-        alone: visible frames without a thermal one near in time; they are left out.
-        unused: thermal frames that were nearest to no visible one.
+        paired: visible frames with a thermal frame.
+        repeated: of these, those with the same thermal frame as the visible frame before.
+        held: of these, those with a thermal frame that substitutes for a missing one.
+        unmatched: visible frames without a thermal frame near in time, which are skipped.
+        unused: thermal frames that were not the nearest to any visible frame.
     """
 
     paired: int = 0
     repeated: int = 0
     held: int = 0
-    alone: int = 0
+    unmatched: int = 0
     unused: int = 0
 
 
-class Pairer:
-    """Finds partners for visible frames that come in the order of their times.
+class FramePairer:
+    """Finds the thermal frames of visible frames that arrive in the order of their times.
 
     Args:
-        following: gives the next thermal frame, or why there is none.
+        next_frame: returns the next thermal frame, or why there is none.
         ir_rate: thermal frames per second.
-        vi_rate: visible frames per second; near is what lies within half the longer period.
-        offset: seconds added to the thermal times.
+        vi_rate: visible frames per second; frames match within half the longer of both periods.
+        offset: seconds to add to the thermal times.
     """
 
-    def __init__(self, following: Next, ir_rate: Fraction, vi_rate: Fraction, offset: float = 0.0) -> None:
-        """Nothing is read yet."""
-        self.counts = PairCounts()
-        self._following = following
+    def __init__(
+        self, next_frame: NextFrame, ir_rate: Fraction, vi_rate: Fraction, offset: float = 0.0
+    ) -> None:
+        """Create a pairer; no frame is read yet."""
+        self.counts = PairingCounts()
+        self._next_frame = next_frame
         self._offset = offset
-        self._near = 0.51 * float(max(1 / ir_rate, 1 / vi_rate))
+        self._tolerance = _MATCH_TOLERANCE * float(max(1 / ir_rate, 1 / vi_rate))
         self._current: Frame | None = None
-        self._next: Frame | None = None
-        self._used = True
+        self._following: Frame | None = None
+        self._current_used = True
         self._ended = False
-        self._steps = 0
+        self._frames_read = 0
 
-    def partner(self, time: float) -> Frame | None:
-        """The thermal frame nearest to a visible time, or ``None`` if none is near enough."""
-        fresh = self._advance(time)
+    def match(self, time: float) -> Frame | None:
+        """The thermal frame nearest to a visible frame's time, or ``None`` if none is near enough."""
+        advanced = self._advance(time)
         if self._current is None or not (self._is_near(time) or self._may_hold(time)):
-            self.counts.alone += 1
+            self.counts.unmatched += 1
             return None
         self.counts.paired += 1
         self.counts.held += not self._is_near(time)
-        self.counts.repeated += not fresh and self._used and self._is_near(time)
-        self._used = True
+        self.counts.repeated += not advanced and self._current_used and self._is_near(time)
+        self._current_used = True
         return self._current
 
-    def over(self, time: float) -> bool:
-        """Whether no visible frame at this time or later can find a partner."""
-        if not self._ended or self._next is not None:
+    def is_exhausted(self, time: float) -> bool:
+        """Whether no visible frame at this time or later can find a thermal frame."""
+        if not self._ended or self._following is not None:
             return False
-        return self._current is None or self._time(self._current) + self._near < time
+        return self._current is None or self._time(self._current) + self._tolerance < time
 
     def finish(self) -> None:
-        """Count the frames that were read and are not needed any more."""
-        self.counts.unused += not self._used
-        self.counts.unused += self._next is not None
-        self._current = self._next = None
-        self._used = True
+        """Count frames that were read and are no longer needed as unused."""
+        self.counts.unused += not self._current_used
+        self.counts.unused += self._following is not None
+        self._current = self._following = None
+        self._current_used = True
 
     def _advance(self, time: float) -> bool:
-        """Step to the nearest frame; whether it is another one than before."""
-        stepped = False
+        """Move on to the nearest thermal frame; returns whether the current frame has changed."""
+        advanced = False
         while True:
-            if self._next is None and not self._ended:
-                following = self._following()
-                if following is Nothing.ENDED:
-                    self._ended = True
-                elif isinstance(following, Frame):
-                    self._next = following
-            if self._next is None:
-                return stepped
-            if self._current is not None and self._distance(self._next, time) > self._distance(
-                self._current, time
-            ):
-                return stepped
+            self._read_ahead()
+            if self._following is None:
+                return advanced
             if self._current is not None:
-                self.counts.unused += not self._used
-            self._current, self._next, self._used, stepped = self._next, None, False, True
-            self._steps += 1
+                if self._distance(self._following, time) > self._distance(self._current, time):
+                    return advanced
+                self.counts.unused += not self._current_used
+            self._current, self._following = self._following, None
+            self._current_used, advanced = False, True
+            self._frames_read += 1
+
+    def _read_ahead(self) -> None:
+        if self._following is not None or self._ended:
+            return
+        item = self._next_frame()
+        if isinstance(item, Frame):
+            self._following = item
+        elif item is NoItem.ENDED:
+            self._ended = True
 
     def _is_near(self, time: float) -> bool:
-        return self._current is not None and self._distance(self._current, time) <= self._near
+        return self._current is not None and self._distance(self._current, time) <= self._tolerance
 
     def _may_hold(self, time: float) -> bool:
-        """Whether frames are missing here, between others, and the current one is near enough to stand in."""
+        """Whether the current frame may substitute for one that is missing between two others."""
         if self._current is None or self._distance(self._current, time) > MAX_HOLD:
             return False
         if self._time(self._current) > time:
-            return self._steps > 1
-        return self._next is not None or not self._ended
+            return self._frames_read > 1
+        return self._following is not None or not self._ended
 
     def _time(self, frame: Frame) -> float:
         return frame.time + self._offset
 
     def _distance(self, frame: Frame, time: float) -> float:
         return abs(self._time(frame) - time)
+
+
+def expected_frames(
+    ir: SourceInfo, vi: SourceInfo, offset: float = 0.0, duration: float | None = None
+) -> int | None:
+    """The number of frames that the output will have, according to the headers of the sources.
+
+    Args:
+        ir: facts about the thermal source.
+        vi: facts about the visible source.
+        offset: seconds to add to the thermal times.
+        duration: seconds of video after which the run ends; ``None`` for no limit.
+
+    Returns:
+        ``None`` if it is not known.
+
+    Raises:
+        InputError: if the sources do not overlap in time.
+    """
+    if vi.live:
+        return None if duration is None else round(duration * vi.rate)
+    ends = [] if ir.end is None else [ir.end + offset]
+    ends += [] if vi.end is None else [vi.end]
+    if not ends:
+        return None
+    seconds = min(ends) - max(ir.start + offset, vi.start)
+    if seconds <= 0:
+        raise InputError(
+            f"{ir.name} and {vi.name}: they do not overlap in time with an offset of {offset:g} s",
+            hint="{offset} start pairs their first frames",
+        )
+    return max(1, round(min(seconds, math.inf if duration is None else duration) * vi.rate))

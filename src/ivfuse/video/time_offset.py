@@ -1,38 +1,41 @@
-"""How far two recordings of one scene lie apart in time, told by what moves in both."""
+"""Estimation of the time offset between two recordings of one scene, from the motion in both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
-from ivfuse.video.auto_gain import SteadyWindow
+from ivfuse.image.correlation import cross_correlation, spectrum
+from ivfuse.video.auto_gain import AutoGain
 from ivfuse.video.frame import Frame
 
 MAX_OFFSET = 10.0  # seconds that are searched in both directions
-SECONDS_READ = 60.0  # of each recording
+MAX_SECONDS = 60.0  # of each recording that are read
 
-_STEP = 1 / 60  # seconds between the samples that are compared
-_GRID = (12, 16)  # cells in which motion is measured
-_SLOW = 1.0  # seconds; what changes more slowly than this is no motion
-_LEAST_SECONDS = 2.0  # that the recordings must share at an offset
-_LEAST_LEAD = 1.5  # of the best offset over any that is not beside it, as a ratio
-_LEAST_TRUST = (
-    0.25  # correlation times (lead - 1): recordings of different things reach 0.2, M3SVD's 0.3 to 4
-)
-_BESIDE = 0.35  # seconds
+_SAMPLE_PERIOD = 1 / 60  # seconds
+_GRID = (12, 16)  # rows and columns of cells in which motion is measured
+_CELL_SIZE = 6  # pixels per side of a cell after downsampling
+_HIGH_PASS = 1.0  # seconds; slower changes of brightness do not count as motion
+_MIN_OVERLAP = 2.0  # seconds that the recordings must share at an offset
+_MIN_PEAK_RATIO = 1.5  # of the best correlation to the best elsewhere
+# Correlation times (peak ratio - 1). Recordings of different scenes reach 0.2, the clips of M3SVD 0.3 to 4.
+_MIN_CONFIDENCE = 0.25
+_PEAK_WIDTH = 0.35  # seconds around the best offset that do not count as elsewhere
+
+_HINT = "give {offset} SECONDS"
 
 
 @dataclass(frozen=True)
-class Motion:
+class MotionSignal:
     """How much moved, when and where.
 
     Attributes:
-        times: of the samples, in seconds, ``_STEP`` apart.
-        energy: (samples, cells) change of brightness.
+        times: of the samples, in seconds, 1/60 s apart.
+        energy: (samples, cells) change of brightness, high-pass filtered.
     """
 
     times: NDArray[np.float64]
@@ -40,132 +43,154 @@ class Motion:
 
 
 @dataclass(frozen=True)
-class Offset:
-    """An estimate.
+class OffsetEstimate:
+    """An estimated time offset.
 
     Attributes:
-        seconds: to be added to the thermal times.
-        correlation: of the motion of both at that offset, up to 1.
-        lead: by how much that exceeds the best elsewhere, as a ratio.
+        seconds: to add to the thermal times.
+        correlation: of the motion in both recordings at this offset, up to 1.
+        peak_ratio: the correlation divided by the best one at another offset.
     """
 
     seconds: float
     correlation: float
-    lead: float
+    peak_ratio: float
 
 
-def motion_of(frames: Iterable[Frame], seconds: float = SECONDS_READ) -> Motion:
-    """Measure the motion of the first seconds of a recording.
+def measure_motion(frames: Iterable[object], seconds: float = MAX_SECONDS) -> MotionSignal:
+    """Measure the motion in the first seconds of a recording.
 
     Args:
-        frames: in the order of their times.
-        seconds: how much of it.
+        frames: frames in the order of their times; other items of a source are ignored.
+        seconds: how much of the recording to read.
 
     Raises:
-        InputError: if there are fewer than three frames.
+        InputError: if there are fewer than four frames.
     """
-    import cv2
-
-    steady = SteadyWindow()
     rows, columns = _GRID
     times: list[float] = []
     changes: list[NDArray[np.float32]] = []
-    last, before = None, 0.0
-    for frame in frames:
-        if times and frame.time - times[0] > seconds:
+    previous: tuple[float, NDArray[np.float32]] | None = None
+    for time, image in _thumbnails(frames):
+        if times and time - times[0] > seconds:
             break
-        small = cv2.resize(steady.apply(frame), (columns * 6, rows * 6), interpolation=cv2.INTER_AREA)
-        if last is not None:
-            changed = np.abs(small - last).reshape(rows, 6, columns, 6).mean((1, 3))
-            times.append((before + frame.time) / 2)
-            changes.append(changed.ravel())
-        last, before = small, frame.time
+        if previous is not None:
+            cells = np.abs(image - previous[1]).reshape(rows, _CELL_SIZE, columns, _CELL_SIZE)
+            times.append((previous[0] + time) / 2)
+            changes.append(cells.mean((1, 3)).ravel())
+        previous = time, image
     if len(times) < 3:
-        raise InputError(f"found {len(times) + (last is not None)} frames, expected more to see motion in")
-    return _sampled(np.array(times), np.array(changes))
+        count = len(times) + (previous is not None)
+        raise InputError(f"found {count} frames", expected="4 or more to measure motion")
+    return _resample(np.array(times), np.array(changes))
 
 
-def estimate_offset(ir: Motion, vi: Motion, largest: float = MAX_OFFSET) -> Offset:
-    """The offset at which the motion of both fits best.
+def estimate_offset(ir: MotionSignal, vi: MotionSignal, max_offset: float = MAX_OFFSET) -> OffsetEstimate:
+    """Estimate the offset at which the motion in both recordings correlates best.
 
     Args:
-        ir: of the thermal recording.
-        vi: of the visible one.
-        largest: seconds to search in both directions.
+        ir: motion in the thermal recording.
+        vi: motion in the visible recording.
+        max_offset: seconds to search in both directions.
 
     Raises:
-        InputError: if nothing moves, the recordings are too short, or several offsets fit about as well.
+        InputError: if nothing moves, the recordings are too short, or the best offset does not stand out.
     """
     for name, motion in (("thermal", ir), ("visible", vi)):
         if not motion.energy.any():
-            raise InputError(f"offset auto: nothing moves in the {name}; give --offset SECONDS")
-    first = round((vi.times[0] - ir.times[0]) / _STEP)
-    reach = round(largest / _STEP)
-    lags = np.arange(-reach, reach + 1)  # in samples, of the thermal to be later
-    scores = _scores(ir.energy, vi.energy, lags - first)
+            raise InputError(f"offset auto: nothing moves in the {name}", hint=_HINT)
+    shift = round((vi.times[0] - ir.times[0]) / _SAMPLE_PERIOD)
+    reach = round(max_offset / _SAMPLE_PERIOD)
+    lags = np.arange(-reach, reach + 1)  # in samples, by which the thermal is delayed
+    scores = _normalized_correlation(ir.energy, vi.energy, lags - shift)
     if not np.isfinite(scores).any():
         raise InputError(
-            f"offset auto: the recordings share less than {_LEAST_SECONDS:g} s at any offset "
-            f"up to {largest:g} s; give --offset SECONDS"
+            f"offset auto: the recordings share less than {_MIN_OVERLAP:g} s at any offset "
+            f"up to {max_offset:g} s",
+            hint=_HINT,
         )
-    return _judged(np.where(np.isfinite(scores), scores, -1), lags)
+    return _best_offset(np.where(np.isfinite(scores), scores, -1), lags)
 
 
-def _judged(scores: NDArray[np.float64], lags: NDArray[np.int_]) -> Offset:
-    """The best offset, refused if it does not stand out."""
+def _thumbnails(frames: Iterable[object]) -> Iterator[tuple[float, NDArray[np.float32]]]:
+    """Time and downsampled image, float32 in [0, 1], of each frame."""
+    import cv2
+
+    gain = AutoGain()
+    rows, columns = (cells * _CELL_SIZE for cells in _GRID)
+    for frame in frames:
+        if isinstance(frame, Frame):
+            image = cv2.resize(gain.apply(frame), (columns, rows), interpolation=cv2.INTER_AREA)
+            yield frame.time, np.asarray(image, np.float32)
+
+
+def _best_offset(scores: NDArray[np.float64], lags: NDArray[np.int_]) -> OffsetEstimate:
+    """The best offset, rejected if another one correlates nearly as well."""
     best = int(scores.argmax())
-    apart = np.abs(lags - lags[best]) > _BESIDE / _STEP
-    rival = max(float(scores[apart].max(initial=0)), 1e-3)
-    at = float((lags[best] + _peak(scores, best)) * _STEP)
-    found = Offset(at, float(scores[best]), float(scores[best]) / rival)
-    if found.lead < _LEAST_LEAD or found.correlation * (found.lead - 1) < _LEAST_TRUST:
-        other = float(lags[np.where(apart, scores, -2).argmax()] * _STEP)
+    elsewhere = np.abs(lags - lags[best]) > _PEAK_WIDTH / _SAMPLE_PERIOD
+    rival = max(float(scores[elsewhere].max(initial=0)), 1e-3)
+    seconds = float((lags[best] + _subsample_peak(scores, best)) * _SAMPLE_PERIOD)
+    found = OffsetEstimate(seconds, float(scores[best]), float(scores[best]) / rival)
+    confidence = found.correlation * (found.peak_ratio - 1)
+    if found.peak_ratio < _MIN_PEAK_RATIO or confidence < _MIN_CONFIDENCE:
+        other = float(lags[np.where(elsewhere, scores, -2).argmax()] * _SAMPLE_PERIOD)
         raise InputError(
             f"offset auto: unsure: {found.seconds:+.2f} s fits best (correlation {found.correlation:.2f}), "
-            f"but {other:+.2f} s fits nearly as well ({rival:.2f}); give --offset SECONDS"
+            f"but {other:+.2f} s fits nearly as well ({rival:.2f})",
+            hint=_HINT,
         )
     return found
 
 
-def _sampled(times: NDArray[np.float64], changes: NDArray[np.float32]) -> Motion:
-    """Even samples of the motion, freed of what the whole image does and of slow changes."""
+def _resample(times: NDArray[np.float64], changes: NDArray[np.float32]) -> MotionSignal:
+    """Sample motion evenly, without changes of the whole image and slow changes."""
     changes = np.sqrt(changes)  # so that one bright car does not outweigh everything else
-    # A coder refreshes its whole image in a rhythm of its own; that is no motion.
+    # Encoders refresh the whole image periodically, which is no motion.
     changes = changes - np.median(changes, 1, keepdims=True)
-    grid = np.arange(np.ceil(times[0] / _STEP), np.floor(times[-1] / _STEP) + 1) * _STEP
+    first, last = np.ceil(times[0] / _SAMPLE_PERIOD), np.floor(times[-1] / _SAMPLE_PERIOD)
+    grid = np.arange(first, last + 1) * _SAMPLE_PERIOD
     energy = np.stack([np.interp(grid, times, cell) for cell in changes.T], 1)
-    width = max(3, round(_SLOW / _STEP))
+    width = max(3, round(_HIGH_PASS / _SAMPLE_PERIOD))
     padded = np.pad(energy, ((width, width), (0, 0)), mode="edge")
     sums = np.cumsum(padded, 0)
-    slow = (sums[2 * width :] - sums[: -2 * width]) / (2 * width)
-    return Motion(grid, (energy - slow).astype(np.float32))
+    moving_average = (sums[2 * width :] - sums[: -2 * width]) / (2 * width)
+    return MotionSignal(grid, (energy - moving_average).astype(np.float32))
 
 
-def _scores(a: NDArray[np.float32], b: NDArray[np.float32], lags: NDArray[np.int_]) -> NDArray[np.float64]:
-    """Correlation of ``a`` shifted by each lag with ``b``, over all cells; NaN where they share too little.
+def _normalized_correlation(
+    a: NDArray[np.float32], b: NDArray[np.float32], lags: NDArray[np.int_]
+) -> NDArray[np.float64]:
+    """Normalized cross-correlation of two signals, summed over all cells.
 
-    It weighs less where less is shared: over a few seconds chance reaches high values.
+    Scores are weighted by the square root of the overlap, because short overlaps correlate well by chance.
+
+    Args:
+        a, b: (samples, cells).
+        lags: consecutive lags, in samples, by which ``a`` is delayed.
+
+    Returns:
+        The score of each lag; NaN where the signals overlap too little.
     """
-    size = 1 << int(np.ceil(np.log2(len(a) + len(b))))
+    shape = (1 << int(np.ceil(np.log2(len(a) + len(b)))),)
 
-    def crossed(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Sum over cells and samples of x[n - lag] * y[n], for every lag."""
-        spectrum = (np.fft.rfft(x, size, axis=0).conj() * np.fft.rfft(y, size, axis=0)).sum(1)
-        return np.asarray(np.fft.irfft(spectrum, size))[lags % size]
+    def correlate(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Sum of x[n - lag] * y[n] over cells and samples n, for every lag."""
+        sums = cross_correlation(spectrum(y.T, shape), spectrum(x.T, shape), (int(lags[0]),), (len(lags),))
+        return np.asarray(sums)
 
     ones = [np.ones((len(x), 1), np.float32) for x in (a, b)]
-    power_a = crossed((a**2).sum(1, keepdims=True), ones[1])
-    power_b = crossed(ones[0], (b**2).sum(1, keepdims=True))
-    shared = np.minimum(len(b), len(a) + lags) - np.maximum(0, lags)
+    power_a = correlate((a**2).sum(1, keepdims=True), ones[1])
+    power_b = correlate(ones[0], (b**2).sum(1, keepdims=True))
+    overlap = np.minimum(len(b), len(a) + lags) - np.maximum(0, lags)
     with np.errstate(invalid="ignore", divide="ignore"):
-        scores = crossed(a, b) / np.sqrt(power_a * power_b) * np.sqrt(shared / shared.max())
-    return np.where(shared >= _LEAST_SECONDS / _STEP, scores, np.nan)
+        scores = correlate(a, b) / np.sqrt(power_a * power_b) * np.sqrt(overlap / overlap.max())
+    return np.where(overlap >= _MIN_OVERLAP / _SAMPLE_PERIOD, scores, np.nan)
 
 
-def _peak(scores: NDArray[np.float64], best: int) -> float:
-    """Where between the samples the highest point of a parabola lies."""
+def _subsample_peak(scores: NDArray[np.float64], best: int) -> float:
+    """Position of the vertex of the parabola through the best score and its neighbors, in samples."""
     if not 0 < best < len(scores) - 1:
         return 0.0
-    before, top, after = scores[best - 1 : best + 2]
-    bend = before - 2 * top + after
-    return float(0.5 * (before - after) / bend) if bend < 0 else 0.0
+    before, peak, after = scores[best - 1 : best + 2]
+    curvature = before - 2 * peak + after
+    return float(0.5 * (before - after) / curvature) if curvature < 0 else 0.0

@@ -139,7 +139,7 @@ def _set(results: Results, index: int, files: list[tuple[Path, bool]]) -> dict[s
     """One set: its pairs, with images by number in ``files`` and scores in the order of the metrics."""
     plan = results.plan
     data = plan.sets[index]
-    boards = [board for board in results.boards if board.data == data.name]
+    boards = [board for board in results.leaderboards if board.data == data.name]
     mine = [each for each in results.problems if each.data == data.name]
     reasons = {(each.method, each.pair): each.reason for each in mine}
     unfused = {(each.method, each.pair) for each in mine if each.kind != "score"}
@@ -184,8 +184,8 @@ def _add_targets(table: dict[str, Any], results: Results, jobs: int) -> None:
 
 def _fused(plan: Plan, data: str, method: str, pair: str) -> Path | None:
     entry = next(each for each in plan.entries if each.name == method)
-    if entry.brought is not None:
-        return entry.brought[data].get(pair)
+    if entry.external is not None:
+        return entry.external[data].get(pair)
     path = Store(plan.out).image(data, method, pair)
     return path if path.is_file() else None
 

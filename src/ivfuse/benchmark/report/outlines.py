@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ivfuse.benchmark.tasks import read_sources
+from ivfuse.benchmark.jobs import read_sources
 from ivfuse.image.read import read_visible
 from ivfuse.metrics import get_convention
 from ivfuse.metrics.evaluate import to_levels

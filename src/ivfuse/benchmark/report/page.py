@@ -13,9 +13,9 @@ import ivfuse
 from ivfuse.benchmark.report import plots
 from ivfuse.benchmark.report.gallery import BUDGET, gallery
 from ivfuse.benchmark.report.svg import COLORS
-from ivfuse.benchmark.results import Board, Results
+from ivfuse.benchmark.results import Leaderboard, Results
 from ivfuse.benchmark.seeing import SeeingTable
-from ivfuse.benchmark.tables import cost_cells, seeing_cells, seeing_counts, shown
+from ivfuse.benchmark.tables import format_cost, format_value, seeing_cells, seeing_counts
 from ivfuse.metrics import get_convention, get_metric
 from ivfuse.runtime.files import write_atomic
 
@@ -23,7 +23,9 @@ _HERE = Path(__file__).parent
 _ALIKE = 0.05
 
 
-def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET) -> None:
+def write_page(
+    results: Results, path: Path, jobs: int = 1, budget: int = BUDGET, sections: Sequence[str] = ()
+) -> None:
     """Write the report as one HTML file.
 
     Args:
@@ -31,6 +33,7 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
         path: in the folder of the report; links are relative to it.
         jobs: processes that scale images.
         budget: bytes of all previews.
+        sections: further markup, put behind the sets.
 
     Raises:
         OutputError: it cannot be written; it is written whole or not at all.
@@ -44,8 +47,9 @@ def write_page(results: Results, path: Path, jobs: int = 1, budget: int = BUDGET
         _legend(index),
         "<main>",
         _summary(results, index),
-        *(_board(board, results, index) for board in results.boards),
+        *(_board(board, results, index) for board in results.leaderboards),
         *(_seeing(table, results, index) for table in results.seeing if table.names),
+        *sections,
         _asset("gallery.html"),
         _about(results),
         "</main>",
@@ -68,10 +72,10 @@ def _summary(results: Results, index: dict[str, int]) -> str:
     items = "".join(f"<li>{line}</li>" for line in lines if line)
     heads = ["method", "mean rank", "best in", *("wall s", "CPU s", "slowest s", "peak MiB", "timed")]
     heads += ["no image"]
-    wins = Counter(order[0] for board in results.leading for order in board.best.values() if order)
+    wins = Counter(order[0] for board in results.primary for order in board.best.values() if order)
     rows = []
     for name in results.methods:
-        cells = [f"{results.overall[name]:.2f}", str(wins[name]), *cost_cells(results.costs[name])]
+        cells = [f"{results.overall[name]:.2f}", str(wins[name]), *format_cost(results.costs[name])]
         rows.append((name, [*cells, f"{results.failed[name]} of {results.pairs}"]))
     speed = _figure(
         plots.quality_against_speed(results, index),
@@ -103,17 +107,17 @@ def _winner(results: Results) -> list[str]:
     elif gaps := [name for name in results.methods if results.failed[name]]:
         lines.append(f"{_names(gaps)} lack images, so they stand after all others, whatever their values.")
     if others:
-        lines += [_clear(board, first) for board in results.leading]
+        lines += [_clear(board, first) for board in results.primary]
     lead: dict[str, list[str]] = {}
     for metric in results.plan.metrics:
-        wins = Counter(board.best[metric][0] for board in results.leading if board.best[metric])
+        wins = Counter(board.best[metric][0] for board in results.primary if board.best[metric])
         for method, times in wins.most_common(1):
             lead.setdefault(method, []).append(metric if times == sets else f"{metric} ({times} of {sets})")
     said = "; ".join(f"<b>{escape(name)}</b> {', '.join(metrics)}" for name, metrics in lead.items())
     return [*lines, f"Best by metric: {said}."]
 
 
-def _clear(board: Board, first: str) -> str:
+def _clear(board: Leaderboard, first: str) -> str:
     """Whether the winner's lead on a set is more than chance, by ranks within images."""
     ranks, reach = board.image_rank.ranks, board.image_rank.difference
     alike = [name for name in board.methods if name != first and abs(ranks[name] - ranks[first]) <= reach]
@@ -162,7 +166,7 @@ def _problems(results: Results) -> str:
     return f"<details class=problems open><summary>{head}</summary><ul>{items}</ul></details>"
 
 
-def _board(board: Board, results: Results, index: dict[str, int]) -> str:
+def _board(board: Leaderboard, results: Results, index: dict[str, int]) -> str:
     several = len(results.plan.conventions) > 1
     title = f"{board.data}, convention {board.convention}" if several else board.data
     recognized = next(data.recognized for data in results.plan.sets if data.name == board.data)
@@ -185,7 +189,7 @@ def _board(board: Board, results: Results, index: dict[str, int]) -> str:
     )
 
 
-def _values(board: Board, index: dict[str, int]) -> str:
+def _values(board: Leaderboard, index: dict[str, int]) -> str:
     heads = ["method", "mean rank", *(_headed(name) for name in board.best), "no image"]
     rows = []
     for method in board.methods:
@@ -204,17 +208,17 @@ def _values(board: Board, index: dict[str, int]) -> str:
     return f"{_table(heads, rows, index, quoted)}<p class=note>{note}</p>"
 
 
-def _value(board: Board, method: str, name: str) -> str:
+def _value(board: Leaderboard, method: str, name: str) -> str:
     """A cell: mean and spread, its place among the methods, its interval as a hint."""
-    spread, order = board.spreads[method][name], board.best[name]
-    sd = f" <small>± {shown(spread.sd, 3)}</small>" if math.isfinite(spread.sd) else ""
-    mean = shown(spread.mean)
+    spread, order = board.summaries[method][name], board.best[name]
+    sd = f" <small>± {format_value(spread.sd, 3)}</small>" if math.isfinite(spread.sd) else ""
+    mean = format_value(spread.mean)
     if method in order[:2]:
         mean = f"<b class=first>{mean}</b>" if order[0] == method else f"<i class=second>{mean}</i>"
     test = board.tests[name].get(method)
     alike = " ≈" if test and test.p >= _ALIKE else ""
     fewer = f" †{spread.count}" if spread.count < len(board.pairs) else ""
-    hints = [f"95 % of the mean: {shown(spread.low)} to {shown(spread.high)}"]
+    hints = [f"95 % of the mean: {format_value(spread.low)} to {format_value(spread.high)}"]
     hints += [f"p {test.p:.3g} against {order[0]}"] if test else []
     hints += [f"{times} without a value: {reason}" for reason, times in board.reasons[method][name].items()]
     return f'<span title="{escape("; ".join(hints))}">{mean}{sd}{alike}{fewer}</span>'
@@ -241,7 +245,7 @@ def _seeing(table: SeeingTable, results: Results, index: dict[str, int]) -> str:
     )
 
 
-def _quotes(board: Board) -> str:
+def _quotes(board: Leaderboard) -> str:
     """Where quoted rows come from, and those that cannot be compared."""
     if not board.quotes:
         return ""

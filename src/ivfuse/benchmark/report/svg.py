@@ -1,4 +1,4 @@
-"""Small pieces of SVG: shapes, text, axes. Colors are classes; the page gives them a style."""
+"""SVG building blocks: shapes, text, axis ticks. Colors are CSS classes, styled by the page."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-COLORS = 10  # series beyond share colors with the first ones, dashed
+COLORS = 10  # further series reuse the colors of the first ones, dashed
 
 
 def element(name: str, text: str = "", **attributes: object) -> str:
-    """An element; ``text`` is markup, attribute names lose a trailing underscore, and ``_`` becomes ``-``."""
-    given = "".join(
+    """An element. ``text`` is markup; a trailing ``_`` of an attribute is dropped, others become ``-``."""
+    rendered = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
         for key, value in attributes.items()
     )
-    return f"<{name}{given}>{text}</{name}>"
+    return f"<{name}{rendered}>{text}</{name}>"
 
 
 def image(width: float, height: float, parts: Iterable[str], label: str, kind: str) -> str:
-    """A whole SVG that scales with the page; ``label`` is what a screen reader says."""
-    box = f"0 0 {_number(width)} {_number(height)}"
-    return element("svg", "".join(parts), viewBox=box, role="img", aria_label=label, class_=f"plot {kind}")
+    """A complete SVG that scales with the page; ``label`` is its accessible name."""
+    view_box = f"0 0 {_number(width)} {_number(height)}"
+    return element(
+        "svg", "".join(parts), viewBox=view_box, role="img", aria_label=label, class_=f"plot {kind}"
+    )
 
 
-def text(x: float, y: float, words: str, anchor: str = "start", class_: str = "") -> str:
+def text(x: float, y: float, content: str, anchor: str = "start", class_: str = "") -> str:
     """A line of text."""
-    return element("text", escape(words), x=x, y=y, text_anchor=anchor, class_=class_)
+    return element("text", escape(content), x=x, y=y, text_anchor=anchor, class_=class_)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:
@@ -34,22 +36,22 @@ def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> str:
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
-def titled(words: str) -> str:
-    """What the browser shows when a shape is pointed at."""
-    return element("title", escape(words))
+def tooltip(content: str) -> str:
+    """A title element, which browsers show as a tooltip."""
+    return element("title", escape(content))
 
 
 def series(index: int) -> str:
-    """Classes of a method's shapes: its own number, to hide it, and its color."""
+    """CSS classes of a method's shapes: its index, by which it can be hidden, and its color."""
     return f"m{index} c{index % COLORS}{' again' if index >= COLORS else ''}"
 
 
 def ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Round numbers within a range.
+    """Round numbers within a range, for the ticks of an axis.
 
     Args:
         low, high: finite, low <= high.
-        about: how many are wanted.
+        about: approximate number of ticks.
     """
     if not high > low:
         return [low]
@@ -60,8 +62,8 @@ def ticks(low: float, high: float, about: int = 4) -> list[float]:
     return [round(step * n, 12) for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def spread_apart(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places near the wanted ones, in the same order, at least ``gap`` apart."""
+def avoid_overlap(wanted: Sequence[float], gap: float) -> list[float]:
+    """Move positions, keeping their order, so that they are at least ``gap`` apart."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     placed = [0.0] * len(wanted)
     last = -math.inf

@@ -1,69 +1,69 @@
-// Calls to the server: errors become sentences, a full queue is waited for, a token is asked for.
+// Requests to the server: errors become sentences, a full queue is retried, a missing token is prompted for.
 
-const WAITS = 3; // times that a full queue is waited for
-const LONGEST = 10; // seconds of a wait
+const MAX_RETRIES = 3; // while the queue is full
+const MAX_WAIT = 10; // seconds between two retries
 
-export class Refusal extends Error {}
+/** An error whose message is a sentence for the user. */
+export class RequestError extends Error {}
 
-let askForToken = async () => null;
+let promptForToken = async () => null;
 
-/** Set the function that asks the user for the token. */
-export function onToken(ask) { askForToken = ask; }
+/** Set the function that prompts the user for the token. */
+export function onToken(prompt) { promptForToken = prompt; }
 
 function headers() {
   const token = sessionStorage.getItem("ivfuse-token");
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-const pause = (seconds, signal) => new Promise((go, stop) => {
-  const timer = setTimeout(go, seconds * 1000);
-  signal?.addEventListener("abort", () => { clearTimeout(timer); stop(signal.reason); });
+const pause = (seconds, signal) => new Promise((resolve, reject) => {
+  const timer = setTimeout(resolve, seconds * 1000);
+  signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); });
 });
 
-async function sentence(response) {
+async function errorMessage(response) {
   try {
-    return (await response.json()).error || `The server answered with ${response.status}.`;
+    return (await response.json()).error || `The server responded with status ${response.status}.`;
   } catch {
-    return `The server answered with ${response.status}.`;
+    return `The server responded with status ${response.status}.`;
   }
 }
 
-/** Fetch; gives the response or throws a Refusal whose message is a sentence. */
+/** Send a request: a POST if there is a form. Throws a RequestError if it fails. */
 export async function call(path, { form, signal } = {}) {
-  for (let tries = 0; ; tries++) {
+  for (let retries = 0; ; retries++) {
     let response;
     try {
       response = await fetch(path, { method: form ? "POST" : "GET", body: form, signal, headers: headers() });
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Refusal("The server cannot be reached; it may have been stopped.");
+      throw new RequestError("The server cannot be reached; it may have been stopped.");
     }
     if (response.ok) return response;
-    if (response.status === 429 && tries < WAITS) {
-      await pause(Math.min(Number(response.headers.get("Retry-After")) || 1, LONGEST), signal);
+    if (response.status === 429 && retries < MAX_RETRIES) {
+      await pause(Math.min(Number(response.headers.get("Retry-After")) || 1, MAX_WAIT), signal);
       continue;
     }
     if (response.status === 401) {
-      const token = await askForToken();
+      const token = await promptForToken();
       if (token) { sessionStorage.setItem("ivfuse-token", token); continue; }
       sessionStorage.removeItem("ivfuse-token");
     }
-    throw new Refusal(await sentence(response));
+    throw new RequestError(await errorMessage(response));
   }
 }
 
-/** A form of files and fields; what is empty is left out. */
+/** Build a form from files and fields; empty ones are omitted. */
 export function formOf(fields) {
   const form = new FormData();
   for (const [name, value] of Object.entries(fields)) {
-    if (value instanceof File) form.append(name, value, "image"); // its name is nobody's business
-    else if (value instanceof Blob) form.append(name, value, "image");
+    if (value instanceof Blob) form.append(name, value, "image"); // file names stay private
     else if (value !== null && value !== undefined && value !== "") form.append(name, String(value));
   }
   return form;
 }
 
-/** A base64 text as a blob. */
+/** Decode a base64 text into a blob. */
 export function blobOf(text, type) {
-  return new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type });
+  return new Blob([Uint8Array.from(atob(text), (character) => character.charCodeAt(0))], { type });
 }

@@ -1,30 +1,30 @@
-// Two images laid over one another: a divider between them, zoom and panning by pointer, wheel and keys.
+// Compares two images with a divider between them; zoom and pan by pointer, wheel and keyboard.
 
-const MOST = 16;
-const STEP = 1.5;
-const CLOSE = 3; // zoom from which on pixels are shown as squares
+const MAX_ZOOM = 16;
+const ZOOM_STEP = 1.5;
+const PIXELATED_FROM = 3; // zoom above which pixels are drawn as squares
 
 export class Viewer {
   constructor(find) {
-    Object.assign(this, { frame: find("frame"), split: find("split"), said: find("zoom-said"), fit: find("frame").parentElement });
+    Object.assign(this, { frame: find("frame"), split: find("split"), zoomOutput: find("zoom-value"), fit: find("frame").parentElement });
     this.images = [find("left"), find("right")];
     this.tags = [find("tag-left"), find("tag-right")];
     this.pointers = new Map();
     this.reset();
     this.split.addEventListener("input", () => this.divide(Number(this.split.value)));
-    find("zoom-in").addEventListener("click", () => this.zoomBy(STEP));
-    find("zoom-out").addEventListener("click", () => this.zoomBy(1 / STEP));
+    find("zoom-in").addEventListener("click", () => this.zoomBy(ZOOM_STEP));
+    find("zoom-out").addEventListener("click", () => this.zoomBy(1 / ZOOM_STEP));
     find("zoom-fit").addEventListener("click", () => this.reset());
     this.frame.addEventListener("keydown", (event) => this.key(event));
     this.frame.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    this.frame.addEventListener("dblclick", (event) => (this.zoom > 1 ? this.reset() : this.zoomBy(STEP * STEP, this.at(event))));
+    this.frame.addEventListener("dblclick", (event) => (this.zoom > 1 ? this.reset() : this.zoomBy(ZOOM_STEP * ZOOM_STEP, this.at(event))));
     this.frame.addEventListener("pointerdown", (event) => this.down(event));
     this.frame.addEventListener("pointermove", (event) => this.move(event));
     for (const name of ["pointerup", "pointercancel"]) this.frame.addEventListener(name, (event) => this.up(event));
     this.divide(50);
   }
 
-  /** Show two images, each { url, label }, of one size. */
+  /** Show two images of the same size, each { url, label }. */
   show(left, right, width, height) {
     this.fit.style.setProperty("--aspect", width / height);
     [left, right].forEach(({ url, label }, side) => {
@@ -32,37 +32,37 @@ export class Viewer {
       this.images[side].alt = `${label} image`;
       this.tags[side].textContent = label;
     });
-    this.split.setAttribute("aria-label", `Where ${left.label.toLowerCase()} ends and ${right.label.toLowerCase()} begins`);
+    this.split.setAttribute("aria-label", `Divider between ${left.label.toLowerCase()} and ${right.label.toLowerCase()}`);
   }
 
   divide(percent) {
     const share = Math.min(100, Math.max(0, percent));
     this.frame.style.setProperty("--split", `${share}%`);
     this.split.value = share;
-    this.split.setAttribute("aria-valuetext", `${Math.round(share)} % of the width`);
+    this.split.setAttribute("aria-valuetext", `${Math.round(share)}% of the width`);
   }
 
   reset() { Object.assign(this, { zoom: 1, x: 0, y: 0 }); this.apply(); }
 
   zoomBy(factor, about = [0.5, 0.5]) {
-    const zoom = Math.min(MOST, Math.max(1, this.zoom * factor));
-    const grown = zoom / this.zoom;
-    this.x = about[0] - (about[0] - this.x) * grown;
-    this.y = about[1] - (about[1] - this.y) * grown;
+    const zoom = Math.min(MAX_ZOOM, Math.max(1, this.zoom * factor));
+    const factorApplied = zoom / this.zoom;
+    this.x = about[0] - (about[0] - this.x) * factorApplied;
+    this.y = about[1] - (about[1] - this.y) * factorApplied;
     this.zoom = zoom;
     this.apply();
   }
 
   pan(x, y) { this.x += x; this.y += y; this.apply(); }
 
-  /** Put zoom and place on the images; they always cover the frame. */
+  /** Apply zoom and offset to the images, which always cover the frame. */
   apply() {
     this.x = Math.min(0, Math.max(1 - this.zoom, this.x));
     this.y = Math.min(0, Math.max(1 - this.zoom, this.y));
     for (const [name, value] of [["--zoom", this.zoom], ["--x", `${this.x * 100}%`], ["--y", `${this.y * 100}%`]]) this.frame.style.setProperty(name, value);
     this.frame.classList.toggle("zoomed", this.zoom > 1);
-    this.frame.classList.toggle("close", this.zoom >= CLOSE);
-    this.said.textContent = `${Math.round(this.zoom * 100)} %`;
+    this.frame.classList.toggle("pixelated", this.zoom >= PIXELATED_FROM);
+    this.zoomOutput.textContent = `${Math.round(this.zoom * 100)}%`;
   }
 
   at(event) {
@@ -73,7 +73,7 @@ export class Viewer {
   key(event) {
     const step = 0.1;
     const keys = {
-      "+": () => this.zoomBy(STEP), "=": () => this.zoomBy(STEP), "-": () => this.zoomBy(1 / STEP), 0: () => this.reset(),
+      "+": () => this.zoomBy(ZOOM_STEP), "=": () => this.zoomBy(ZOOM_STEP), "-": () => this.zoomBy(1 / ZOOM_STEP), 0: () => this.reset(),
       ArrowLeft: () => this.sideways(step), ArrowRight: () => this.sideways(-step),
       ArrowUp: () => this.pan(0, step), ArrowDown: () => this.pan(0, -step),
     };
@@ -83,14 +83,14 @@ export class Viewer {
     keys[event.key]();
   }
 
-  /** The arrows move the divider while the whole image is seen. */
+  /** Pan, or move the divider while the whole image is visible. */
   sideways(step) {
     if (this.zoom > 1) this.pan(step, 0);
     else this.divide(Number(this.split.value) - step * 50);
   }
 
   wheel(event) {
-    if (!event.ctrlKey && !event.metaKey) return; // the page scrolls
+    if (!event.ctrlKey && !event.metaKey) return; // leave scrolling to the page
     event.preventDefault();
     this.zoomBy(Math.exp(-event.deltaY / 200), this.at(event));
   }
@@ -109,8 +109,8 @@ export class Viewer {
     const now = this.at(event);
     if (this.pointers.size === 2) {
       const other = [...this.pointers].find(([id]) => id !== event.pointerId)[1];
-      const apart = (point) => Math.hypot(point[0] - other[0], point[1] - other[1]);
-      this.zoomBy(apart(now) / Math.max(apart(before), 1e-3), other);
+      const distance = (point) => Math.hypot(point[0] - other[0], point[1] - other[1]);
+      this.zoomBy(distance(now) / Math.max(distance(before), 1e-3), other);
     } else if (this.dividing) this.divide(now[0] * 100);
     else this.pan(now[0] - before[0], now[1] - before[1]);
     this.pointers.set(event.pointerId, now);

@@ -1,4 +1,4 @@
-"""Houses along the street: brick and plaster, windows of which some are lit, shops with signs."""
+"""Houses along the street: brick and plaster, windows (some lit), shops with signs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ivfuse.synthetic.scenery.canvas import (
 )
 from ivfuse.synthetic.scenery.setting import WALL, Hour, Lights
 
-DENSITY = (6.0, 64.0)  # texture pixels of a meter, for far and near houses
+DENSITY = (6.0, 64.0)  # texture pixels per meter, for far and near houses
 FLOOR = 3.3  # meters
 GROUND_FLOOR = 4.0
 
@@ -39,7 +39,7 @@ _SIGNS = ("CAFE", "HOTEL", "BOOKS", "BAKERY", "MUSIC", "PHARMACY", "RAMEN", "CIN
 
 @dataclass
 class Facade:
-    """A wall in the making.
+    """A wall that is being painted.
 
     Attributes:
         density: pixels of a meter.
@@ -75,7 +75,7 @@ class Facade:
 
 
 def paint_houses(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, seed: int) -> None:
-    """The two rows of houses, from far to near, and what closes the street; the same houses at every hour."""
+    """Paint both rows of houses, from far to near, and the skyline; the same houses at every time of day."""
     rng = np.random.default_rng((seed, 20))
     _close_street(canvas, camera, hour, rng)
     houses: list[tuple[float, float, float, bool, int, str]] = []
@@ -136,7 +136,7 @@ def _paint_house(
     style: int,
     sign: str,
 ) -> None:
-    """Draw one facade flat, light it and lay it into the image."""
+    """Draw one facade upright, light it, and paint it in perspective."""
     start, length, height = size
     x = -WALL if left else WALL
     density = float(np.clip(0.75 * camera.scale(max(start, 10.0)), *DENSITY))
@@ -148,7 +148,7 @@ def _paint_house(
     y = height - (np.arange(rows, dtype=np.float32) + 0.5) / density
     small_z = resized(z[np.newaxis], 1, max(columns // 8, 2))
     small_y = resized(y[:, np.newaxis], max(rows // 8, 2), 1)
-    # Lamps light a wall at a slant; a point before it is a fair stand-in.
+    # Lamps light a wall at a grazing angle, approximated by the light at points in front of it.
     light = resized(lights.at(x * 0.93, small_y, small_z), rows, columns)
     sunlit = 0.0 if left else 0.95
     light += sunlit * lights.sun
@@ -196,7 +196,7 @@ def _paint_chimneys(
 def draw_facade(
     length: float, height: float, density: float, hour: Hour, rng: np.random.Generator, style: int, sign: str
 ) -> Facade:
-    """One front, flat: ``height * density`` rows, ``length * density`` columns."""
+    """Draw one facade upright: ``height * density`` rows, ``length * density`` columns."""
     rows, columns = round(height * density), round(length * density)
     color, brick = _WALLS[style]
     stain = fractal(rng, rows, columns, 3 * density, 4)
@@ -234,7 +234,7 @@ def _bricks(rows: int, columns: int, density: float, rng: np.random.Generator) -
     tones = rng.uniform(0.78, 1.18, (64, 64)).astype(np.float32)
     tone = tones[row.astype(int) % 64, column.astype(int) % 64]
     mortar = np.maximum((y / course % 1 > 0.82).astype(np.float32), (shifted % 1 > 0.93).astype(np.float32))
-    seen = min(1.0, course / 4)  # bricks far away are one color
+    seen = min(1.0, course / 4)  # distant bricks merge into one color
     return np.asarray(1 + seen * (tone + mortar * (1.35 - tone) - 1), np.float32)
 
 

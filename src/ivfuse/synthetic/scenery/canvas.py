@@ -1,4 +1,4 @@
-"""What the street is painted on: visible light and heat together, through one camera.
+"""The canvas of the street: visible light and thermal radiance, painted through one camera model.
 
 World coordinates are meters: x to the right, y up from the road, z away from the camera.
 Light is linear, heat is in [0, 1].
@@ -28,8 +28,8 @@ class Camera:
         height: of the canvas, in pixels.
         width: of the canvas, in pixels.
         eye: height of the camera above the road, in meters.
-        horizon: row of the horizon, as a part of the height.
-        zoom: focal length, as a part of the shorter side.
+        horizon: row of the horizon, relative to the height.
+        zoom: focal length, relative to the shorter side.
     """
 
     height: int
@@ -44,28 +44,49 @@ class Camera:
         return self.zoom * min(self.height, 0.75 * self.width)
 
     def project(self, x: Floats | float, y: Floats | float, z: Floats | float) -> Floats:
-        """World to canvas: (..., 2) columns and rows in pixels."""
+        """Project world coordinates to columns and rows in pixels, (..., 2)."""
         x, y, z = np.broadcast_arrays(x, y, np.maximum(z, 0.5))
         columns = self.width / 2 + self.focal * x / z
         rows = self.horizon * self.height + self.focal * (self.eye - y) / z
         return np.stack((columns, rows), -1).astype(np.float32)
 
     def scale(self, z: float) -> float:
-        """Pixels of a meter at a distance."""
+        """Pixels per meter at a distance."""
         return self.focal / max(z, 0.5)
 
 
 class Canvas:
-    """Linear light (H, W, 3), heat (H, W) and the mask of warm targets (H, W), painted from far to near."""
+    """Painted from far to near: linear light (H, W, 3), heat and warm targets (H, W), and what is seen where.
+
+    Attributes:
+        owner: (H, W) uint8, which thing is seen in a pixel.
+        things: the kind of each thing by its number; 0 is nothing.
+    """
 
     def __init__(self, height: int, width: int) -> None:
         """Start black and cold."""
         self.light = np.zeros((height, width, 3), np.float32)
         self.heat = np.zeros((height, width), np.float32)
         self.target = np.zeros((height, width), np.float32)
+        self.owner = np.zeros((height, width), np.uint8)
+        self.things = ["unlabeled"]
+        self._painting: int | None = 0
+
+    def begin(self, kind: str | None) -> int:
+        """What is painted from now on belongs to a new thing of a kind; ``None`` leaves pixels as they are.
+
+        Returns:
+            The thing's number in ``owner``, which is its place in ``things``.
+        """
+        if kind is None:
+            self._painting = None
+            return 0
+        self._painting = len(self.things)
+        self.things.append(kind)
+        return self._painting
 
     def polygon(self, points: Floats) -> tuple[Box, Floats] | None:
-        """The box of a polygon on the canvas and its antialiased mask there; ``None`` if it is outside.
+        """The rows and columns around a polygon and its antialiased mask there; ``None`` if it is outside.
 
         Args:
             points: (N, 2) columns and rows.
@@ -85,7 +106,7 @@ class Canvas:
     def paint(
         self, box: Box, mask: Floats, color: Floats | Color, heat: Floats | float, target: bool = False
     ) -> None:
-        """Lay a color and a heat over a box, by a mask in [0, 1].
+        """Blend a color and a thermal value into a box, by a mask in [0, 1].
 
         Args:
             box: rows and columns.
@@ -100,6 +121,8 @@ class Canvas:
         warmth += mask * (heat - warmth)
         marked = self.target[box]
         marked += mask * (float(target) - marked)
+        if self._painting is not None:
+            self.owner[box][mask >= 0.5] = self._painting
 
     def fill(
         self, points: Floats, color: Color, heat: float, target: bool = False, opacity: float = 1.0
@@ -112,13 +135,13 @@ class Canvas:
     def fill_round(
         self, points: Floats, color: Color, heat: float, *, radius: float, target: bool = False
     ) -> None:
-        """Paint a polygon shaded like something round: darker and cooler towards its edge.
+        """Paint a polygon with the shading of a round body: darker and cooler towards its edge.
 
         Args:
             points: (N, 2) columns and rows.
             color: linear light in the middle.
             heat: in the middle.
-            radius: distance from the edge, in pixels, where it is the middle.
+            radius: distance from the edge, in pixels, at which the shading ends.
             target: as in :meth:`paint`.
         """
         found = self.polygon(points)
@@ -159,19 +182,19 @@ class Canvas:
 
 
 def vector(*values: float) -> Floats:
-    """Numbers as a float32 array."""
+    """A float32 array of numbers."""
     return np.array(values, np.float32)
 
 
 def resized(image: Floats, height: int, width: int) -> Floats:
-    """Another size: means of areas where it shrinks, linear where it grows."""
+    """Resize: area averages for fewer pixels, linear interpolation for more."""
     kind = cv2.INTER_AREA if height * width < image.shape[0] * image.shape[1] else cv2.INTER_LINEAR
     source = np.ascontiguousarray(image, np.float32)
     return np.asarray(cv2.resize(source, (width, height), interpolation=kind), np.float32)
 
 
 def blurred(image: Floats, sigma: float) -> Floats:
-    """A Gaussian blur; the channels stay."""
+    """Blur by a Gaussian; keeps the number of channels."""
     out = cv2.GaussianBlur(np.asarray(image, np.float32), (0, 0), sigma)
     return np.asarray(out, np.float32).reshape(image.shape)
 
@@ -191,7 +214,7 @@ def hull(*circles: tuple[float, float, float]) -> Floats:
 
 
 def fractal(rng: np.random.Generator, height: int, width: int, cell: float, octaves: int = 4) -> Floats:
-    """Smooth noise of several scales, about -1..1.
+    """Smooth noise with several octaves, about -1..1.
 
     Args:
         rng: source of randomness.

@@ -1,4 +1,4 @@
-"""Cars: a side profile drawn out to the car's width, with glass, lights, wheels and the warmth of engines."""
+"""Cars: a side profile extruded to the car's width, with glass, lights, wheels and warm engines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ivfuse.synthetic.scenery.canvas import Camera, Canvas, Color, Floats, ellipse, linear, vector
 from ivfuse.synthetic.scenery.setting import Hour, Lights
 
-# Upper outline of a saloon, rear bumper to front bumper: meters along the car and above the road.
+# Upper outline of a sedan, rear bumper to front bumper: meters along the car and above the road.
 _OUTLINE = (
     (0.00, 0.32), (-0.02, 0.62), (0.05, 0.92), (0.55, 0.99), (0.85, 1.03), (1.40, 1.37), (1.95, 1.45),
     (2.45, 1.42), (3.20, 1.02), (3.75, 0.95), (4.20, 0.83), (4.33, 0.62), (4.30, 0.30),
@@ -46,7 +46,7 @@ class Car:
 
 @dataclass(frozen=True)
 class _View:
-    """How a car's own coordinates come onto the canvas."""
+    """The projection of a car's own coordinates onto the canvas."""
 
     camera: Camera
     car: Car
@@ -58,14 +58,14 @@ class _View:
         return self.camera.project(self.car.x + np.asarray(across, np.float32), np.asarray(up, np.float32), z)
 
     def face(self, across: float, up: float, half: float, tall: float) -> Floats:
-        """A rectangle on the end that is nearest to us."""
+        """A rectangle on the end that is nearest to the camera."""
         end = _LENGTH + 0.03 if self.car.towards else -0.03
         sides = vector(across - half, across + half, across + half, across - half)
         return self.points(np.full(4, end), vector(up + tall, up + tall, up - tall, up - tall), sides)
 
 
 def paint_car(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, car: Car, sunlit: float) -> None:
-    """Paint a car: the upper faces from far to near, the side we see, then its near end."""
+    """Paint a car: upper faces from far to near, the visible side, then the near end."""
     view = _View(camera, car)
     lit = lights.color_at(car.x, 1.0, car.z - 0.5, sunlit)
     along, up = _rounded(_OUTLINE)
@@ -80,7 +80,7 @@ def paint_car(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, car: C
 
 
 def _rounded(outline: tuple[tuple[float, float], ...]) -> tuple[Floats, Floats]:
-    """The outline with its corners cut twice (Chaikin)."""
+    """Smooth an outline by two rounds of corner cutting (Chaikin 1974)."""
     points = np.array(outline, np.float32)
     for _ in range(2):
         a, b = points[:-1], points[1:]
@@ -112,7 +112,7 @@ def _underside(canvas: Canvas, view: _View, hour: Hour, car: Car) -> None:
 
 
 def _strip(canvas: Canvas, view: _View, hour: Hour, car: Car, lit: Floats, along: Floats, up: Floats) -> None:
-    """One band across the car, if it faces us."""
+    """Paint one band across the car, if it faces the camera."""
     half = _half_width(up)
     points = view.points(along[[0, 0, 1, 1]], up[[0, 0, 1, 1]], vector(-half[0], half[0], half[1], -half[1]))
     edge_a, edge_b = points[1] - points[0], points[2] - points[1]
@@ -143,7 +143,7 @@ def _between(value: float, ends: tuple[float, float]) -> bool:
 def _side(
     canvas: Canvas, view: _View, hour: Hour, car: Car, lit: Floats, outline: tuple[Floats, Floats]
 ) -> None:
-    """The side that is turned to the middle of the image: body, windows, wheels."""
+    """Paint the side that faces the center of the image: body, windows, wheels."""
     towards_us = -1.0 if car.x > 0 else 1.0
     along, up = outline
     body = view.points(along, up, towards_us * _half_width(up))
@@ -171,7 +171,7 @@ def _side(
 def _wheel(
     canvas: Canvas, view: _View, hour: Hour, car: Car, lit: Floats, middle: float, towards_us: float
 ) -> None:
-    """Arch, tyre, rim and hub; brakes and tyres of a moving car are warm."""
+    """Arch, tire, rim and hub; brakes and tires of a moving car are warm."""
     rings = (
         (_RADIUS + 0.06, (0.02, 0.02, 0.02), hour.heat.car - 0.02),
         (_RADIUS, (0.10, 0.10, 0.10), 0.62 if car.running else hour.heat.car + 0.04),
@@ -184,7 +184,7 @@ def _wheel(
         canvas.fill(points, _tone(color, lit, 1.0), heat)
 
 
-def _tyres(canvas: Canvas, view: _View, hour: Hour, car: Car, lit: Floats) -> None:
+def _tires(canvas: Canvas, view: _View, hour: Hour, car: Car, lit: Floats) -> None:
     for across in (-0.74, 0.74):
         heat = 0.62 if car.running else hour.heat.car + 0.03
         canvas.fill(view.face(across, 0.14, 0.11, 0.14), _tone((0.08, 0.08, 0.08), lit, 1.0), heat)
@@ -192,7 +192,7 @@ def _tyres(canvas: Canvas, view: _View, hour: Hour, car: Car, lit: Floats) -> No
 
 def _front(canvas: Canvas, view: _View, hour: Hour, car: Car, lit: Floats) -> None:
     """Grille, head lamps, number plate."""
-    _tyres(canvas, view, hour, car, lit)
+    _tires(canvas, view, hour, car, lit)
     warm = 0.92 if car.running else hour.heat.car + 0.03
     canvas.fill(
         view.face(0, 0.34, 0.84, 0.14),
@@ -213,7 +213,7 @@ def _front(canvas: Canvas, view: _View, hour: Hour, car: Car, lit: Floats) -> No
 
 def _rear(canvas: Canvas, view: _View, hour: Hour, car: Car, lit: Floats) -> None:
     """Tail lamps, number plate, exhaust."""
-    _tyres(canvas, view, hour, car, lit)
+    _tires(canvas, view, hour, car, lit)
     canvas.fill(view.face(0, 0.36, 0.84, 0.15), _tone(car.paint, lit, 0.62), hour.heat.car + 0.03)
     canvas.fill(view.face(0, 0.70, 0.26, 0.06), _tone((0.88, 0.86, 0.70), lit, 1.0), hour.heat.car + 0.02)
     bright = car.running and hour.lamps > 0

@@ -1,4 +1,4 @@
-"""Sky, road and pavements: what the street stands on and under."""
+"""Sky, road and sidewalks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHADOW_EDGE = -0.6  # by day the left houses shade the street up to here, in met
 
 
 def paint_sky(canvas: Canvas, camera: Camera, hour: Hour, rng: np.random.Generator) -> None:
-    """Gradient, clouds, and by night stars and a moon."""
+    """Paint the sky: a gradient, clouds, and at night stars and a moon."""
     height, width = canvas.heat.shape
     rows = min(int(camera.horizon * height) + 2, height)
     up = np.linspace(1, 0, rows, dtype=np.float32)[:, np.newaxis]
@@ -27,11 +27,12 @@ def paint_sky(canvas: Canvas, camera: Camera, hour: Hour, rng: np.random.Generat
     if hour.name == "night":
         _stars(light, clouds, camera, rng)
     canvas.light[:rows] = light
+    canvas.owner[:rows] = canvas.begin("sky")
     canvas.heat[:rows] = hour.heat.sky + 0.16 * (1 - up) ** 2 + 0.09 * clouds
 
 
 def _stars(light: Floats, clouds: Floats, camera: Camera, rng: np.random.Generator) -> None:
-    """Points of light where no cloud is, and a moon with a halo."""
+    """Paint stars where there is no cloud, and a moon with a halo."""
     rows, width = clouds.shape
     size = max(camera.focal / 800, 0.5)
     for x, y, bright in rng.random((90, 3)):
@@ -51,14 +52,14 @@ def _stars(light: Floats, clouds: Floats, camera: Camera, rng: np.random.Generat
 def paint_ground(
     canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, rng: np.random.Generator
 ) -> None:
-    """Asphalt with lane marks and a crossing, kerbs, slabs."""
+    """Asphalt with lane marks and a crossing, curbs, slabs."""
     height, width = canvas.heat.shape
     first = min(max(int(camera.horizon * height) + 1, 0), height - 1)
     rows = np.arange(first, height, dtype=np.float32)[:, np.newaxis] + 0.5
     z = camera.focal * camera.eye / np.maximum(rows - camera.horizon * height, 0.3)
     z = np.minimum(z, 400.0)
     x = (np.arange(width, dtype=np.float32)[np.newaxis] + 0.5 - width / 2) * z / camera.focal
-    pixel = z / camera.focal  # meters of a pixel
+    pixel = z / camera.focal  # meters per pixel
     side = np.abs(x)
     road = smoothstep(-0.5, 0.5, (ROAD - side) / pixel)
     grain = _sample(fractal(rng, 512, 512, 64, 6), x * 60, z * 60) * np.clip(0.03 / pixel, 0, 1)
@@ -70,14 +71,15 @@ def paint_ground(
     light = resized(lights.at(coarse, 0.0, coarse_z), road.shape[0], width)
     light += sunlit[..., np.newaxis] * lights.sun
     if hour.lamps:
-        light *= (1 + 0.25 * np.clip(patches, -1, 1))[..., np.newaxis]  # damp spots shine
+        light *= (1 + 0.25 * np.clip(patches, -1, 1))[..., np.newaxis]  # damp spots reflect more
+    canvas.owner[first:] = np.where(road > 0.5, canvas.begin("road"), canvas.begin("sidewalk"))
     far = 1 - np.exp(-z / 130)
     canvas.light[first:] = albedo * light + far[..., np.newaxis] * (
         linear(hour.horizon) * 0.6 - albedo * light
     )
     heat = hour.heat.pavement + (hour.heat.road - hour.heat.pavement) * road
     heat = heat + 0.015 * patches + 0.012 * grain + hour.heat.sun * (_sunlit(x, z, 0.9) - 0.4)
-    wheels = np.exp(-(((np.abs(side - 2.0) - 0.75) / 0.35) ** 2)) * road  # lanes warmed by tyres
+    wheels = np.exp(-(((np.abs(side - 2.0) - 0.75) / 0.35) ** 2)) * road  # tracks warmed by tires
     canvas.heat[first:] = heat + 0.02 * wheels + far * (hour.heat.haze - heat)
 
 
@@ -98,8 +100,8 @@ def _surfaces(x: Floats, z: Floats, pixel: Floats, road: Floats, grain: Floats, 
     )
     slab = slab * (1 - 0.45 * joints)[..., np.newaxis]
     out = slab + road[..., np.newaxis] * (asphalt - slab)
-    kerb = band(np.abs(side - ROAD - 0.1), 0.13)
-    out += kerb[..., np.newaxis] * (linear((0.68, 0.67, 0.64)) - out)
+    curb = band(np.abs(side - ROAD - 0.1), 0.13)
+    out += curb[..., np.newaxis] * (linear((0.68, 0.67, 0.64)) - out)
     dashes = band(side, 0.08) * band(np.abs((z - 1.5) % 6 - 3), 1.5)
     gutter = band(np.abs(side - ROAD + 0.35), 0.05)
     stripes = band(np.abs(x % 1.0 - 0.5), 0.26) * band(np.abs(z - 9.2), 1.5) * (side < ROAD - 0.5)
@@ -110,14 +112,14 @@ def _surfaces(x: Floats, z: Floats, pixel: Floats, road: Floats, grain: Floats, 
 
 
 def _sunlit(x: Floats, z: Floats, soft: float) -> Floats:
-    """Where the sun falls by day: beyond the shadow of the left houses, whose eaves differ."""
+    """Mask of the ground that the sun reaches by day: outside of the shadow of the left houses."""
     step = (z - 0.8 * x) / 11.0 % 1
     eaves = 1.5 * (smoothstep(0.0, 0.03, step) - smoothstep(0.42, 0.45, step))
     return smoothstep(-soft, soft, x - SHADOW_EDGE + 0.7 - eaves)
 
 
 def _sample(tile: Floats, x: Floats, y: Floats) -> Floats:
-    """Noise at any place; the tile is repeated, mirrored."""
+    """Sample a noise tile at any position; the tile is repeated by mirroring."""
     height, width = tile.shape
     mirrored = np.block([[tile, tile[:, ::-1]], [tile[::-1], tile[::-1, ::-1]]])
     xx, yy = np.broadcast_arrays(x % (2 * width), y % (2 * height))
@@ -135,7 +137,7 @@ def _sample(tile: Floats, x: Floats, y: Floats) -> Floats:
 def paint_shadow(
     canvas: Canvas, camera: Camera, x: float, z: float, size: tuple[float, float], depth: float
 ) -> None:
-    """A soft dark spot on the ground under something.
+    """Paint the soft contact shadow under an object.
 
     Args:
         canvas: to paint on.
@@ -155,8 +157,9 @@ def paint_shadow(
 
 
 def paint_manhole(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, x: float, z: float) -> None:
-    """A manhole cover, warm from the drain below; its pattern is seen in the visible only."""
+    """Paint a manhole cover, warm from the drain below; its pattern shows in the visible only."""
     light = lights.color_at(x, 0.0, z)
+    canvas.begin("road")
     t = np.linspace(0, 2 * np.pi, 40, endpoint=False, dtype=np.float32)
     for radius, shade, heat in (
         (0.42, 0.30, 0.08),

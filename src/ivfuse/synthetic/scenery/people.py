@@ -1,4 +1,4 @@
-"""People and a dog: warm bodies of round parts, in poses of standing and walking."""
+"""People and a dog: warm bodies of rounded parts, standing or walking."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class _Part:
 def paint_person(
     canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, person: Person, sunlit: float
 ) -> None:
-    """Paint a person, feet on the ground."""
+    """Paint a person whose feet are on the ground."""
     parts = _walking(person, hour) if person.walk else _standing(person, hour)
     scale = camera.scale(person.z) * person.tall / 1.75
     (foot,) = camera.project(vector(person.x), 0.0, person.z)
@@ -73,7 +73,7 @@ def paint_person(
 
 
 def _looks(person: Person, hour: Hour) -> tuple[Color, Color, Color, Color, float, float]:
-    """Skin, hair, top, legs, and the warmth of top and legs."""
+    """Colors of skin, hair, top and legs, and the thermal values of top and legs."""
     rng = np.random.default_rng((person.seed, 77))
     top, legs = _TOPS[int(rng.integers(len(_TOPS)))], _LEGS[int(rng.integers(len(_LEGS)))]
     skin, hair = _SKIN[int(rng.integers(len(_SKIN)))], _HAIR[int(rng.integers(len(_HAIR)))]
@@ -137,7 +137,7 @@ def _arm(
 
 
 def _walking(person: Person, hour: Hour) -> list[_Part]:
-    """Seen from the side, in mid-stride, far limbs first."""
+    """Paint a walking person in profile, far limbs first."""
     skin, hair, top, legs, warm, warm_legs = _looks(person, hour)
     stride = person.walk
     lift = 0.86 * (1 - float(np.cos(stride)))  # the body sinks a little in a long stride
@@ -161,7 +161,7 @@ def _walking(person: Person, hour: Hour) -> list[_Part]:
 
 
 def _standing(person: Person, hour: Hour) -> list[_Part]:
-    """Seen from the front, the weight on one leg."""
+    """Paint a standing person from the front, with the weight on one leg."""
     skin, hair, top, legs, warm, warm_legs = _looks(person, hour)
     hand = hour.heat.skin - 0.05
     parts = []
@@ -203,7 +203,7 @@ def paint_dog(
     heading: int,
     sunlit: float,
 ) -> None:
-    """A dog in a trot, seen from the side."""
+    """Paint a trotting dog in profile."""
     x, z = place
     fur, warm = (0.42, 0.29, 0.17), hour.heat.clothes + 0.02
     parts = []

@@ -42,7 +42,7 @@ def paint_leaves(
     leaf: float,
     square: bool = False,
 ) -> None:
-    """A mass of leaves: clumps with light tops and dark gaps.
+    """Paint foliage: clumps with light tops and dark gaps.
 
     Args:
         canvas: to paint on.
@@ -79,7 +79,7 @@ def paint_tree(
     z: float,
     sunlit: float,
 ) -> None:
-    """A street tree: trunk, boughs and a crown of several clumps."""
+    """Paint a tree: trunk, boughs and a crown of several clumps."""
     scale = camera.scale(z)
     (foot,) = camera.project(vector(x), 0.0, z)
     light = lights.color_at(x, 2.0, z, sunlit * 0.8)
@@ -112,7 +112,7 @@ def paint_hedge(
     z: float,
     sunlit: float,
 ) -> None:
-    """A low box hedge in a planter."""
+    """Paint a low hedge in a planter."""
     scale = camera.scale(z)
     (foot,) = camera.project(vector(x), 0.0, z)
     light = lights.color_at(x, 0.7, z - 0.3, sunlit)
@@ -129,7 +129,7 @@ def paint_hedge(
 
 
 def paint_lamp(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, x: float, z: float) -> None:
-    """A street lamp: post, arm and head."""
+    """Paint a street lamp: post, arm and head."""
     scale = camera.scale(z)
     (foot,) = camera.project(vector(x), 0.0, z)
     inward = -np.sign(x)
@@ -159,7 +159,7 @@ def paint_smoke(
     z: float,
     sunlit: float,
 ) -> None:
-    """A bank of smoke: opaque to light, nearly clear to heat."""
+    """Paint a bank of smoke: opaque in the visible, nearly transparent in the thermal."""
     scale = camera.scale(z)
     (foot,) = camera.project(vector(x), 0.0, z)
     found = _patch(

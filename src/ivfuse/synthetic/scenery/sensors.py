@@ -1,4 +1,4 @@
-"""From light and heat to what the two cameras give: glare, exposure, blur, noise, vignetting."""
+"""Camera models, from radiance to images: glare, exposure, blur, noise, vignetting."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_glare(light: Floats, column: float, row: float, radius: float, color: Co
         row: of the light, in pixels.
         radius: of the halo, in pixels.
         color: linear.
-        power: light in the middle.
+        power: radiance at the center.
     """
     height, width = light.shape[:2]
     left, right = max(int(column - 4 * radius), 0), min(int(column + 4 * radius) + 1, width)
@@ -37,7 +37,7 @@ def add_glare(light: Floats, column: float, row: float, radius: float, color: Co
 
 
 def expose(light: Floats, exposure: float, noise: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """A color camera: bloom, a film-like curve, vignetting, noise; (H, W, 3) in [0, 1]."""
+    """Image of a color camera, (H, W, 3) in [0, 1]: bloom, a film-like tone curve, vignetting, noise."""
     height, width = light.shape[:2]
     size = min(height, width)
     bright = np.clip(light - 0.8, 0, 6)
@@ -54,11 +54,11 @@ def expose(light: Floats, exposure: float, noise: float, rng: np.random.Generato
 
 
 def sense_heat(heat: Floats, rng: np.random.Generator) -> NDArray[np.float32]:
-    """An uncooled thermal camera: soft optics, column noise, vignetting; (H, W) in [0, 1]."""
+    """Image of an uncooled thermal camera, (H, W) in [0, 1]: soft optics, column noise, vignetting."""
     height, width = heat.shape
     size = min(height, width)
     soft = blurred(heat, max(size / 640, 0.35))
-    soft = soft + 0.10 * (soft - blurred(heat, max(size / 45, 0.5)))  # the faint dark halo of such cameras
+    soft = soft + 0.10 * (soft - blurred(heat, max(size / 45, 0.5)))  # the dark halo of uncooled cameras
     soft = soft + 0.022 * (_vignette(height, width, 1.0) - 0.7)
     soft = soft + 0.0035 * rng.standard_normal((1, width), dtype=np.float32)
     soft = soft + 0.006 * fractal(rng, height, width, max(size / 4, 4), 2)
@@ -67,7 +67,7 @@ def sense_heat(heat: Floats, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _vignette(height: int, width: int, depth: float) -> Floats:
-    """1 in the middle, less towards the corners."""
+    """Relative illumination: 1 at the center, less towards the corners."""
     x = np.linspace(-1, 1, width, dtype=np.float32)[np.newaxis]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, np.newaxis]
     return np.asarray(1 - depth * 0.5 * (x * x + y * y) ** 1.2, np.float32)

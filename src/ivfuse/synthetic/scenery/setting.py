@@ -1,4 +1,4 @@
-"""The hour: colors of the sky, lights and their reach, and how warm things are."""
+"""Times of day: colors of the sky, lights, and the thermal values of all materials."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ivfuse.synthetic.scenery.canvas import Color, Floats, linear
 
 Time = Literal["night", "dusk", "day"]
 
-ROAD = 4.6  # meters from the middle of the road to the kerb
+ROAD = 4.6  # meters from the middle of the road to the curb
 WALL = 7.6  # meters from the middle of the road to the walls
 
 
 @dataclass(frozen=True)
 class Heat:
-    """How warm things look at an hour, 0..1."""
+    """Thermal values of the materials at a time of day, 0..1."""
 
     sky: float
     haze: float
@@ -69,14 +69,14 @@ HOURS: dict[str, Hour] = {
 
 @dataclass(frozen=True)
 class Lamp:
-    """A source of light in the street.
+    """A light source in the street.
 
     Attributes:
         x: meters, as y and z.
         y: above the road.
         z: distance.
         color: linear.
-        power: light at one meter.
+        power: irradiance at a distance of one meter.
     """
 
     x: float
@@ -87,7 +87,7 @@ class Lamp:
 
 
 class Lights:
-    """All light that falls onto things."""
+    """The illumination of the scene."""
 
     def __init__(self, hour: Hour, lamps: list[Lamp]) -> None:
         """Collect the sky, the sun and the lamps."""
@@ -98,13 +98,13 @@ class Lights:
     def at(
         self, x: Floats | float, y: Floats | float, z: Floats | float, sunlit: Floats | float = 0.0
     ) -> Floats:
-        """Light at points, (..., 3).
+        """Irradiance at points, (..., 3) linear RGB.
 
         Args:
             x: meters, as y and z.
             y: above the road.
             z: distance.
-            sunlit: how much of the sun falls there, 0..1.
+            sunlit: share of the sun that reaches them, 0..1.
         """
         x, y, z = np.broadcast_arrays(np.float32(x), np.float32(y), np.float32(z))
         out = np.broadcast_to(self.ambient, (*x.shape, 3)).copy()
@@ -118,5 +118,5 @@ class Lights:
         return out
 
     def color_at(self, x: float, y: float, z: float, sunlit: float = 0.0) -> Floats:
-        """Light at one point, (3,)."""
+        """Irradiance at one point, (3,)."""
         return self.at(x, y, z, sunlit)

@@ -1,8 +1,9 @@
-"""Finding where a thermal image lies, and refusing to say it where that is not sure."""
+"""Registration of synthetic and real pairs: accurate where it is accepted, rejected where it cannot be."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,17 @@ import pytest
 
 import ivfuse
 from ivfuse.errors import RegistrationError, UnknownNameError
+from ivfuse.registration import register
 from ivfuse.registration.geometry import corner_distance, to_centers, to_corners
-from ivfuse.registration.register import register_grays
+from ivfuse.registration.prepare import prepare
+from ivfuse.registration.quality import RegistrationQuality
+from ivfuse.registration.register import (
+    NamedEstimate,
+    PairEstimate,
+    combine,
+    failed,
+    register_grays,
+)
 from ivfuse.registration.transform import Registration
 
 Shoot = Callable[..., Any]
@@ -97,7 +107,9 @@ def test_what_does_not_belong_together_is_refused(shoot: Shoot, shot: Any, kind:
         "flat": np.full((256, 320), 0.4, np.float32),
         "tiny": shot.ir[:40, :40],
     }[kind]
-    with pytest.raises(RegistrationError, match=r"flat|48 pixels|not sure"):
+    with pytest.raises(
+        RegistrationError, match=r"registration rejected: .*(flat|48 pixels|is below|is above)"
+    ):
         ivfuse.register(thermal, shot.vi)
 
 
@@ -122,7 +134,57 @@ def test_pairs_of_a_rig_decide_together_and_a_stray_one_does_not_count(shoot: Sh
 def test_two_pairs_that_contradict_each_other_give_no_rig(shoot: Shoot, shot: Any) -> None:
     moved = shoot([(x + 40, y + 15) for x, y in _inner(shot)], seed=5)
     result = register_grays([("a", shot.ir, shot.vi), ("b", moved.ir, moved.vi)])
-    assert "only 1" in result.reason
+    assert "only 1 of 2 pairs agree" in result.reason
+
+
+def same(shot: Any, count: int, shift: float = 0.0) -> list[NamedEstimate]:
+    """Accepted estimates of one pair; the last is moved by ``shift`` diagonals of the visible."""
+    pair, quality = prepare(shot.ir, shot.vi), RegistrationQuality(0.9, 2.0, 0.0)
+    move = np.array([[1, 0, shift * 800], [0, 1, 0], [0, 0, 1.0]])
+    sizes = (320, 256), (640, 480)
+    matrices = [shot.truth] * (count - 1) + [move @ shot.truth]
+    return [
+        NamedEstimate(str(i), PairEstimate(pair, matrix, quality), sizes) for i, matrix in enumerate(matrices)
+    ]
+
+
+@pytest.mark.parametrize(("shift", "used"), [(0.019, 4), (0.021, 3)])
+def test_transforms_within_two_percent_of_the_diagonal_agree(shot: Any, shift: float, used: int) -> None:
+    result = combine(same(shot, 4, shift), "homography")
+    assert sum(not pair.reason for pair in result.pairs) == used
+
+
+def test_at_most_twelve_pairs_are_matched_together(shot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+
+    def refine(pairs: Any, matrix: Any, model: Any) -> Any:
+        counts.append(len(pairs))
+        return matrix
+
+    def accept(pairs: Any, matrix: Any, model: Any) -> RegistrationQuality:
+        counts.append(len(pairs))
+        return RegistrationQuality(0.9, 2.0, 0.0)
+
+    monkeypatch.setattr(register, "estimate_jointly", refine)
+    monkeypatch.setattr(register, "assess", accept)
+    result = combine(same(shot, 14), "homography")
+    assert counts == [12, 12]
+    assert result.registration is not None
+    assert result.registration.pairs == 14
+
+
+def test_pairs_of_other_sizes_are_not_used(shot: Any) -> None:
+    first, second = same(shot, 2)
+    other = replace(second, sizes=((160, 128), (640, 480)))
+    result = combine([first, other], "homography")
+    assert "160x128 and 640x480, differ from the first" in result.pairs[1].reason
+    assert result.registration is not None
+    assert result.registration.pairs == 1
+
+
+def test_without_pairs_there_is_no_rig() -> None:
+    assert combine([], "homography").reason == "there is no pair"
+    assert "none of 2 pairs" in combine([failed("a", "gone"), failed("b", "gone")], "affine").reason
 
 
 @pytest.mark.oracle
@@ -139,6 +201,6 @@ def test_real_images_of_one_street_are_accepted_and_of_two_refused() -> None:
 
 def _inner(shot: Any) -> list[tuple[float, float]]:
     """Where the corners of a shot's thermal lie."""
-    from ivfuse.registration.geometry import corners_of, moved
+    from ivfuse.registration.geometry import image_corners, transform_points
 
-    return [(float(x), float(y)) for x, y in moved(shot.truth, corners_of((320, 256)))]
+    return [(float(x), float(y)) for x, y in transform_points(shot.truth, image_corners((320, 256)))]

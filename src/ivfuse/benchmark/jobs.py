@@ -1,4 +1,4 @@
-"""What the processes of a benchmark do: fuse one pair with one method, score all images of one pair."""
+"""Jobs of the benchmark's workers: fuse a pair with one method, score all fused images of a pair."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ivfuse.thermal.tone_mapping import Window
 
 @dataclass(frozen=True)
 class Setup:
-    """A method and how it runs; see :class:`ivfuse.benchmark.plan.Plan`."""
+    """A method and its settings; see :class:`ivfuse.benchmark.plan.Plan`."""
 
     method: str
     ir_window: Window | None = None
@@ -43,7 +43,7 @@ class FuseJob:
 
 @dataclass(frozen=True)
 class Fused:
-    """What a fusion took; fields as in :class:`ivfuse.benchmark.store.Record`."""
+    """The cost of a fusion; fields as in :class:`ivfuse.benchmark.store.Record`."""
 
     wall: float
     cpu: float
@@ -55,10 +55,10 @@ class Fused:
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """The fused images of a pair, and which metrics of which conventions are wanted of each.
+    """The fused images of a pair and the scores to compute.
 
     Attributes:
-        ir, vi: the sources.
+        ir, vi: source images.
         fused: method -> fused file.
         wanted: method -> convention -> metrics.
         ir_window: thermal values that become black and white.
@@ -72,14 +72,14 @@ class ScoreJob:
 
 
 def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
-    """Make the function that fuses pairs with one method and measures what it costs."""
+    """Build the function that fuses pairs with one method and measures its cost."""
     thermal = ThermalOptions() if setup.ir_window is None else ThermalOptions(setup.ir_window)
     fuser = Fuser(setup.method, thermal=thermal, threads=setup.threads)
     warm = False
 
     def fuse(job: FuseJob) -> Fused:
         nonlocal warm
-        if not warm:  # the first call loads and tunes things that no later one pays for
+        if not warm:  # the first call loads and initializes what later ones reuse
             fuser.fuse_pair(fuser.read(job.ir, job.vi))
             warm = True
         pair = fuser.read(job.ir, job.vi)
@@ -93,36 +93,36 @@ def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
 
 
 def make_score(_: Any) -> Callable[[ScoreJob], dict[str, dict[str, dict[str, Any] | str]]]:
-    """Make the function that scores the fused images of a pair.
+    """Build the function that scores the fused images of a pair.
 
-    Its answer: method -> convention -> values, reasons and counts, or a line on why there are none.
+    Its result: method -> convention -> values, reasons and counts, or one line that says why there are none.
     """
     return score
 
 
 def score(job: ScoreJob) -> dict[str, dict[str, dict[str, Any] | str]]:
-    """Score the fused images of a pair; sources are prepared once for all methods."""
+    """Score the fused images of a pair; the source images are prepared once for all methods."""
     ir, vi = read_sources(job.ir, job.vi, job.ir_window)
     scorers: dict[str, Scorer] = {}
-    answer: dict[str, dict[str, dict[str, Any] | str]] = {}
+    result: dict[str, dict[str, dict[str, Any] | str]] = {}
     for method, path in job.fused.items():
-        answer[method] = {}
+        result[method] = {}
         try:
             fused = to_levels(read_visible(path).pixels, path.name)
-        except Exception as error:  # one bad file must not take the scores of the others
-            answer[method] = dict.fromkeys(job.wanted[method], reason_of(error))
+        except Exception as error:  # one bad file must not prevent the scores of the others
+            result[method] = dict.fromkeys(job.wanted[method], reason_of(error))
             continue
         for convention, names in job.wanted[method].items():
             if convention not in scorers:
                 scorers[convention] = Scorer(ir, vi, get_convention(convention))
-            answer[method][convention] = _scores(scorers[convention], fused, names)
-    return answer
+            result[method][convention] = _scores(scorers[convention], fused, names)
+    return result
 
 
 def peak_memory() -> float:
-    """Largest resident memory of this process so far, in MiB; 0 where the system does not tell."""
+    """Peak resident memory of this process so far, in MiB; 0 on systems without /proc."""
     try:
-        # not getrusage: what it gives includes the process that this one was started from
+        # not getrusage: its peak includes that of the parent process before exec
         with open("/proc/self/status", encoding="ascii") as status:
             line = next(line for line in status if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024
@@ -135,17 +135,15 @@ def _scores(scorer: Scorer, fused: Levels, names: Sequence[str]) -> dict[str, An
         found, expected = (f"{shape[1]}x{shape[0]}" for shape in (fused.shape, scorer.vi.shape))
         return f"mis-sized: {found}, expected {expected}"
     try:
-        found_scores = scorer.score(fused, names)
+        scores = scorer.score(fused, names)
     except Exception as error:  # as above
         return reason_of(error)
-    values = {
-        name: (float(value) if np.isfinite(value) else None) for name, value in found_scores.values.items()
-    }
-    return {"values": values, "reasons": found_scores.reasons, "counts": found_scores.counts}
+    values = {name: (float(value) if np.isfinite(value) else None) for name, value in scores.values.items()}
+    return {"values": values, "reasons": scores.reasons, "counts": scores.counts}
 
 
 def read_sources(ir: Path, vi: Path, ir_window: Window | None) -> tuple[Levels, Levels]:
-    """Read thermal and visible image in 8 bit, the thermal on the visible's grid as when they were fused."""
+    """Read thermal and visible image in 8 bits, on the visible grid as in the fusion."""
     visible = to_levels(read_visible(vi).pixels, vi.name)
     pixels = read_infrared(ir, ir_window)
     if pixels.shape[:2] != visible.shape[:2]:

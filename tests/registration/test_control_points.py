@@ -10,7 +10,7 @@ import pytest
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.registration.control_points import Correspondences, read_points
-from ivfuse.registration.geometry import moved, to_corners
+from ivfuse.registration.geometry import to_corners, transform_points
 
 THERMAL, VISIBLE = (320, 256), (640, 480)
 TRUTH = np.array([[1.5, 0.1, 40], [-0.05, 1.45, 30], [1e-4, 5e-5, 1]])
@@ -18,7 +18,7 @@ IR = np.array([[20, 30], [300, 20], [290, 240], [30, 230], [160, 128]], float)
 
 
 def test_points_of_a_homography_give_it_back() -> None:
-    rig = Correspondences(IR, moved(TRUTH, IR)).register(THERMAL, VISIBLE)
+    rig = Correspondences(IR, transform_points(TRUTH, IR)).register(THERMAL, VISIBLE)
     assert rig.model == "homography"
     assert rig.array == pytest.approx(TRUTH, rel=1e-6, abs=1e-6)
     assert rig.residual < 1e-6
@@ -32,14 +32,16 @@ def test_few_points_allow_few_freedoms(count: int, model: str) -> None:
     points = IR[:count]
     rig = Correspondences(points, points * 1.5 + [40, 30]).register(THERMAL, VISIBLE)
     assert rig.model == model
-    assert moved(rig.array, points) == pytest.approx(points * 1.5 + [40, 30], abs=1e-6)
+    assert transform_points(rig.array, points) == pytest.approx(points * 1.5 + [40, 30], abs=1e-6)
 
 
 def test_marks_that_are_a_little_off_are_averaged() -> None:
     rng = np.random.default_rng(0)
     many = rng.uniform([0, 0], THERMAL, (40, 2))
-    rig = Correspondences(many, moved(TRUTH, many) + rng.normal(0, 2, (40, 2))).register(THERMAL, VISIBLE)
-    assert np.abs(moved(rig.array, IR) - moved(TRUTH, IR)).max() < 3
+    rig = Correspondences(many, transform_points(TRUTH, many) + rng.normal(0, 2, (40, 2))).register(
+        THERMAL, VISIBLE
+    )
+    assert np.abs(transform_points(rig.array, IR) - transform_points(TRUTH, IR)).max() < 3
     assert 1 < rig.residual < 4
 
 
@@ -116,3 +118,35 @@ def test_points_count_from_the_center_of_the_first_pixel() -> None:
     points = Correspondences(IR[:1], IR[:1] * 2 + 0.5)  # the same place of an image of twice the size
     rig = points.register((320, 240), (640, 480), "translation")
     assert to_corners(rig.array) == pytest.approx(np.diag([2, 2, 1]), abs=1e-9)
+
+
+@pytest.mark.parametrize(("column", "refused"), [(320 * 1.24, False), (320 * 1.26, True)])
+def test_points_may_lie_a_quarter_of_a_frame_outside(column: float, refused: bool) -> None:
+    points = np.array([[10, 10], [column, 10], [300, 200], [10, 200]])
+    correspondences = Correspondences(points, points * [2, 1.875])
+    if refused:
+        with pytest.raises(InputError, match="point 2: found ir"):
+            correspondences.register((320, 256), (800, 480))
+    else:
+        assert correspondences.register((320, 256), (800, 480)).residual < 1e-6
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.049, False), (0.051, True)])
+def test_points_may_contradict_each_other_by_a_twentieth_of_the_diagonal(share: float, refused: bool) -> None:
+    off = share * 800  # pixels; the diagonal of 640 x 480 is 800
+    visible = IR[:4] * [2, 1.875] + np.array([[off, 0], [-off, 0], [off, 0], [-off, 0]])
+    points = Correspondences(IR[:4], visible)
+    if refused:
+        with pytest.raises(InputError, match="contradict"):
+            points.register(THERMAL, VISIBLE, "translation")
+    else:
+        assert points.register(THERMAL, VISIBLE, "translation").residual == pytest.approx(off)
+
+
+def test_a_file_of_more_than_a_mebibyte_is_refused(tmp_path: Path) -> None:
+    row = "1,2,3,4\n"
+    (tmp_path / "p.csv").write_text(row * ((1 << 20) // len(row)))
+    assert len(read_points(tmp_path / "p.csv").thermal) == (1 << 20) // len(row)
+    (tmp_path / "p.csv").write_text(row * ((1 << 20) // len(row) + 1))
+    with pytest.raises(InputError, match="more than 1048576 bytes"):
+        read_points(tmp_path / "p.csv")

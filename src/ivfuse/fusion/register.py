@@ -1,0 +1,95 @@
+"""Registration of image files and arrays: reads both images as gray and hands them to ``registration``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.errors import IvfuseError, reason_of
+from ivfuse.image.arrays import Gray, to_float
+from ivfuse.image.color import luma, one_channel
+from ivfuse.image.pairing import FilePair
+from ivfuse.image.read import read_visible
+from ivfuse.registration.geometry import Model
+from ivfuse.registration.register import (
+    RigResult,
+    check_model,
+    combine,
+    estimate_named,
+    failed,
+    register_grays,
+)
+from ivfuse.registration.transform import Registration
+from ivfuse.thermal.read import read_thermal
+from ivfuse.thermal.tone_mapping import thermal_window
+
+Image = str | os.PathLike[str] | NDArray[Any]
+
+
+def register(ir: Image, vi: Image, model: Model = "homography") -> Registration:
+    """Find the transform from a thermal image to a visible one.
+
+    Args:
+        ir: thermal: a path, or an array (H, W) or (H, W, 3) of any kind that :class:`ivfuse.Fuser` takes.
+        vi: visible: a path or an array.
+        model: ``translation`` (the thermal stretched over the visible, then shifted), ``similarity``,
+            ``affine`` or ``homography``.
+
+    Returns:
+        The registration; ``Fuser(rig=...)`` applies it.
+
+    Raises:
+        RegistrationError: if no transform is reliable.
+        InputError, ShapeError: if an input cannot be used.
+        UnknownNameError: if there is no such model.
+
+    Example:
+        >>> rig = register("thermal.png", "visible.jpg")  # doctest: +SKIP
+        >>> rig.save("rig.json")  # doctest: +SKIP
+    """
+    name = "images" if isinstance(ir, np.ndarray) else str(ir)
+    return register_grays([(name, thermal_gray(ir), visible_gray(vi))], model).require(name)
+
+
+def register_files(
+    pairs: Sequence[FilePair], model: Model = "homography", on_pair: Callable[[str], None] | None = None
+) -> RigResult:
+    """Find the one transform of a rig from pairs of files; see ``registration.register.register_grays``.
+
+    A pair that cannot be read is named in the result and not used.
+
+    Args:
+        pairs: of one rig.
+        model: the family of transforms.
+        on_pair: called with the name of each pair that is done.
+    """
+    check_model(model)
+    estimates = []
+    for pair in pairs:
+        try:
+            estimates.append(estimate_named(pair.name, thermal_gray(pair.ir), visible_gray(pair.vi), model))
+        except IvfuseError as error:
+            estimates.append(failed(pair.name, reason_of(error)))
+        if on_pair:
+            on_pair(pair.name)
+    return combine(estimates, model)
+
+
+def thermal_gray(ir: Image) -> Gray:
+    """Read a thermal image or file of any kind as (H, W) float32 in [0, 1]."""
+    if not isinstance(ir, np.ndarray):
+        return read_thermal(ir).pixels
+    ir = one_channel(ir)
+    if ir.dtype == np.uint8:
+        return to_float(ir)
+    return thermal_window(ir)[0]
+
+
+def visible_gray(vi: Image) -> Gray:
+    """Read the luma of a visible image or file, (H, W) float32 in [0, 1]."""
+    return luma(to_float(vi) if isinstance(vi, np.ndarray) else read_visible(Path(vi)).pixels)

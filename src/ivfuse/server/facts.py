@@ -1,0 +1,69 @@
+"""Facts about images that a response contains: scores, and the range of the thermal values."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse.fusion.pair import Pair
+from ivfuse.thermal.read import ThermalOptions, read_raw
+from ivfuse.thermal.tone_mapping import window_of
+
+Levels = NDArray[np.uint8]
+
+
+def to_levels(pixels: NDArray[np.float32]) -> Levels:
+    """Round an image in [0, 1] to the levels of an 8-bit file, 0..255."""
+    levels: Levels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
+    return levels
+
+
+def score_facts(
+    fused: Levels, ir: Levels, vi: Levels, metrics: list[str], convention: str = "default"
+) -> dict[str, Any]:
+    """Score a fused image.
+
+    Returns:
+        The fields of :class:`ivfuse.server.schemas.Scores`; a metric that is undefined has a reason.
+    """
+    from ivfuse.metrics.evaluate import score_many
+    from ivfuse.metrics.registry import get_metric
+
+    scores = score_many({"fused": fused}, ir, vi, metrics, convention)["fused"]
+    values = {name: value if math.isfinite(value) else None for name, value in scores.values.items()}
+    return {
+        "convention": scores.convention,
+        "values": values,
+        "higher_is_better": {name: get_metric(name).higher_is_better for name in values},
+        "reasons": scores.reasons,
+    }
+
+
+def thermal_range(ir: Path, options: ThermalOptions, pair: Pair) -> dict[str, Any]:
+    """The range of the thermal values and the displayed window, for the sliders of the page.
+
+    Returns:
+        The fields of :class:`ivfuse.server.schemas.ThermalRange`.
+    """
+    if pair.thermal.celsius is not None:
+        values, degrees = pair.thermal.celsius, True
+    else:
+        raw = read_raw(ir, options)
+        values, degrees = raw.values, raw.degrees
+    is_8_bit = values.dtype == np.uint8
+    # a registered image is undefined outside of its own field of view
+    values = values[np.isfinite(values)].reshape(1, -1)
+    lowest, highest = (0.0, 255.0) if is_8_bit else (float(values.min()), float(values.max()))
+    span = options.rule.span
+    if span is not None:
+        low, high = span.low, span.high
+    elif options.rule.kind == "plateau":
+        low, high = float(values.min()), float(values.max())
+    else:
+        low, high = (0.0, 255.0) if is_8_bit else window_of(values)
+    unit = "C" if degrees else "levels" if is_8_bit else "counts" if values.dtype.kind in "ui" else "values"
+    return {"min": lowest, "max": highest, "low": low, "high": high, "unit": unit}

@@ -1,0 +1,48 @@
+"""Messages for clients: form fields instead of the library's parameters, and no path of the server.
+
+Workers import this module, so it imports nothing of the web framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ivfuse.errors import IvfuseError, fill_fields
+
+IMAGE_NAMES: Mapping[str, str] = {"ir": "infrared", "vi": "visible", "fused": "fused"}  # by form field
+TOO_SLOW = "The request arrived too slowly; please try again on a faster connection."
+UNEXPECTED = "The server encountered an unexpected error; see its log for details."
+
+# Parameters of the library whose form field has another name.
+_FORM_FIELDS: Mapping[str, str] = {
+    "ir_window": "window",
+    "out": "format",
+    "depth": "bits",
+    "rig": "register",
+    "registration": "register",
+}
+
+
+def form_field_of(field: str) -> str:
+    """The form field for a parameter of the library: ``window`` for ``ir_window``."""
+    return _FORM_FIELDS.get(field, field)
+
+
+def error_message(error: IvfuseError, folder: Path) -> str:
+    """An error as a sentence for the client.
+
+    Args:
+        error: what the library raised.
+        folder: folder of the request, whose paths become "infrared image" and the like.
+    """
+    text = error.render(form_field_of)
+    for field, name in IMAGE_NAMES.items():
+        text = text.replace(str(folder / field), f"{name} image")
+    text = text.replace(str(folder), "the request").rstrip(".")
+    return text if text.endswith("?") else f"{text}."
+
+
+def note(text: str) -> str:
+    """A note of the library for the client."""
+    return fill_fields(" ".join(text.split()), form_field_of)

@@ -1,0 +1,110 @@
+"""Open a source of frames by its location: a file, a folder or pattern of images, a stream or a camera."""
+
+from __future__ import annotations
+
+import re
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+from ivfuse.errors import InputError, MissingExtraError, UsageError
+from ivfuse.video.image_sequence import ImageSequenceSource, find_images, is_pattern
+from ivfuse.video.source import DEFAULT_RATE, FrameSource, Modality
+from ivfuse.video.stream import StreamSource
+
+_DEVICE = re.compile(r"/dev/video\d+")
+_ADDRESS = re.compile(r"([a-z][a-z0-9+]+)://", re.IGNORECASE)
+
+
+def open_source(
+    location: str, modality: Modality, *, rate: Fraction | None = None, threads: int = 0
+) -> FrameSource:
+    """Open a source.
+
+    Args:
+        location: a file that FFmpeg reads; a folder of images, or a pattern like ``ir_%04d.png``; an address
+            like ``rtsp://...``; ``camera:0`` or a device like ``/dev/video0``.
+        modality: ``ir`` yields one plane in the bit depth of the source; ``vi`` yields 8-bit luma and chroma.
+        rate: frames per second of an image sequence.
+        threads: number of decoder threads; 0 lets FFmpeg choose.
+
+    Raises:
+        MissingExtraError: if PyAV is not installed.
+        InputError: if the source cannot be opened or contains no video.
+        UsageError: if the name of a camera is empty.
+    """
+    require_av()
+    images = find_images(location)
+    if images is not None:
+        return ImageSequenceSource(location, images, modality, rate or DEFAULT_RATE)
+    camera = _camera(location, modality)
+    if camera is not None:
+        device, driver = camera
+        return StreamSource(device, modality, name=location, format=driver, live=True)
+    address = _ADDRESS.match(location)
+    if address is None and not Path(location).exists():
+        raise InputError(
+            f"{location}: no such file",
+            expected="a video, a folder or pattern of images, an address like rtsp://..., or camera:0",
+        )
+    live = address is not None and address[1].lower() != "file"
+    return StreamSource(location, modality, live=live, threads=threads)
+
+
+def open_pair(ir: str, vi: str, *, rate: Fraction | None = None) -> tuple[FrameSource, FrameSource]:
+    """Open a thermal and a visible source; an image sequence takes the rate of a video beside it.
+
+    Args:
+        ir: location of the thermal source, see :func:`open_source`.
+        vi: location of the visible source.
+        rate: frames per second of image sequences; ``None`` for that of the other source, or 25.
+
+    Raises:
+        MissingExtraError, InputError, UsageError: see :func:`open_source`.
+        UsageError: if one source is live and the other is recorded.
+    """
+    if is_images(ir) and not is_images(vi):
+        visible = open_source(vi, "vi")
+        thermal = open_source(ir, "ir", rate=rate or visible.info.rate)
+    else:
+        thermal = open_source(ir, "ir", rate=rate)
+        visible = open_source(vi, "vi", rate=rate or (None if is_images(ir) else thermal.info.rate))
+    if thermal.info.live != visible.info.live:
+        for source in (thermal, visible):
+            source.close()
+        raise UsageError(
+            "one source is live and the other is recorded, so their times are not comparable",
+            expected="two live or two recorded sources",
+        )
+    return thermal, visible
+
+
+def is_images(location: str) -> bool:
+    """Whether a location is a folder or a pattern of images."""
+    return Path(location).is_dir() or is_pattern(location)
+
+
+def require_av() -> None:
+    """Raise MissingExtraError if PyAV is not installed."""
+    try:
+        import av  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("video", "video") from error
+
+
+def _camera(location: str, modality: Modality) -> tuple[str, str] | None:
+    """FFmpeg's name of a camera and of the input device that reads it; ``None`` for another location."""
+    if _DEVICE.fullmatch(location):
+        return location, "v4l2"
+    if not location.startswith("camera:"):
+        return None
+    name = location.removeprefix("camera:")
+    if not name:
+        raise UsageError(
+            field=modality, found=location, expected="a number or a name after the colon, as in camera:0"
+        )
+    if sys.platform.startswith("linux"):
+        return (f"/dev/video{name}" if name.isdigit() else name), "v4l2"
+    if sys.platform == "darwin":
+        return name, "avfoundation"
+    return f"video={name}", "dshow"

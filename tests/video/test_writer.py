@@ -1,0 +1,75 @@
+"""Video files: times, keyframes and quality of what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivfuse.synthetic.street import street_scene
+from ivfuse.video.frame import Frame
+from ivfuse.video.writer import Codec, EncoderOptions, VideoFileWriter, open_writer
+
+ReadClip = Callable[[Path], list[Any]]
+
+
+def write(path: Path, planes: list[np.ndarray], times: list[float], codec: Codec = "auto") -> Path:
+    writer = VideoFileWriter(path, Fraction(10), EncoderOptions(codec))
+    for index, (plane, time) in enumerate(zip(planes, times, strict=True)):
+        writer.write(Frame((plane,), time, index))
+    assert writer.close() == path
+    return path
+
+
+def packets_of(path: Path) -> list[tuple[float, bool]]:
+    """Time and keyframe flag of each packet of a video."""
+    import av
+
+    with av.open(str(path)) as container:
+        found = [x for x in container.demux(video=0) if x.pts is not None]
+        return sorted((float(x.pts * x.time_base), bool(x.is_keyframe)) for x in found)
+
+
+def test_times_are_kept_to_a_fraction_of_a_millisecond_and_count_from_the_first(tmp_path: Path) -> None:
+    times = [5.0, 5.0333, 5.0712, 5.2501]
+    planes = [np.full((32, 32), 50 * index, np.uint8) for index in range(4)]
+    found = packets_of(write(tmp_path / "f.mp4", planes, times))
+    assert [time for time, _ in found] == pytest.approx([time - 5 for time in times], abs=5e-5)
+
+
+def test_a_keyframe_every_two_seconds_bounds_what_a_killed_run_loses(tmp_path: Path) -> None:
+    planes = [np.full((32, 32), 100 + index, np.uint8) for index in range(50)]
+    found = packets_of(write(tmp_path / "f.mkv", planes, [index / 10 for index in range(50)]))
+    keyframes = [time for time, is_keyframe in found if is_keyframe]
+    assert keyframes[0] == 0
+    assert max(np.diff([*keyframes, 5.0])) <= 2.0 + 1e-3
+
+
+@pytest.mark.parametrize("codec", ["auto", "mpeg4", "ffv1"])
+def test_every_codec_is_visually_lossless_by_default(
+    codec: Codec, tmp_path: Path, read_clip: ReadClip
+) -> None:
+    scene = np.rint(street_scene(96, 128, 3, "day").ir * 255)
+    noise = np.random.default_rng(0).integers(-20, 21, scene.shape)
+    luma = np.clip(scene + noise, 0, 255).astype(np.uint8)
+    clip = read_clip(write(tmp_path / "f.mkv", [luma] * 3, [0, 0.1, 0.2], codec))
+    error = float(np.sqrt(np.mean((clip[2][..., 0].astype(float) - luma) ** 2)))
+    limits = {"ffv1": 0, "mpeg4": 2.2, "auto": 3.2}  # PSNR above 41 and 38 dB
+    assert error <= limits[codec]
+
+
+def test_frames_that_come_at_one_time_follow_each_other(tmp_path: Path) -> None:
+    planes = [np.full((32, 32), 90 * index, np.uint8) for index in range(3)]
+    times = [time for time, _ in packets_of(write(tmp_path / "f.mp4", planes, [1.0, 1.0, 1.0]))]
+    assert len(set(times)) == 3
+    assert max(times) < 0.001
+
+
+def test_a_writer_without_frames_writes_nothing(tmp_path: Path) -> None:
+    writer = open_writer(str(tmp_path / "f.mp4"), Fraction(10), EncoderOptions())
+    assert writer.close() is None
+    assert not list(tmp_path.iterdir())
