@@ -2,7 +2,7 @@
 
     python benchmarks/thermal.py [--shared ../shared] [--shifts 2] [--figure docs/images/thermal-looks.jpg]
 
-Prints the two tables of docs/thermal.md. The second takes aligned pairs, moves the thermal by a known random
+Prints the two tables of docs/results/thermal.md. The second takes aligned pairs, moves the thermal by a known random
 shift of up to 4 % of the width each way, and asks for it.
 """
 
