@@ -171,7 +171,7 @@ def _rain(ir: Floats, vi: Floats, strength: float, rng: np.random.Generator) -> 
     amount = _level(strength, (0.10, 0.22, 0.42, 0.68, 1.0))
     ir, vi = weather.falling(ir, vi, weather.RAIN, amount, 1.15, rng)
     keep = _level(strength, (0.98, 0.96, 0.93, 0.89, 0.84))
-    wet = np.asarray(cv2.GaussianBlur(ir, (0, 0), 0.25 + 0.08 * strength), np.float32)
+    wet = np.asarray(cv2.GaussianBlur(ir, (0, 0), 0.2 + 0.05 * strength), np.float32)
     return weather.damped(wet, keep), vi
 
 

@@ -108,9 +108,13 @@ def veil(vi: Floats, density: float, depth: Floats) -> Floats:
 
 
 def damped(ir: Floats, keep: float) -> Floats:
-    """A thermal image with its contrast reduced about its mean; ``keep`` is what is left of it."""
-    mean = np.float32(ir.mean())
-    return np.asarray(mean + np.float32(keep) * (ir - mean), np.float32)
+    """A thermal image with less contrast; ``keep`` is what is left of it.
+
+    The air between adds its own glow, and the camera's automatic gain keeps the warmest at white: what is
+    cold rises. About the mean instead, saturated people would turn gray, which no camera shows.
+    """
+    top = np.float32(ir.max())
+    return np.asarray(top + np.float32(keep) * (ir - top), np.float32)
 
 
 def traces(like: Floats, layer: Layer, amount: float, angle: float, rng: np.random.Generator) -> Floats:
