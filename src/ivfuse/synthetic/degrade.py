@@ -160,7 +160,8 @@ def _level(strength: float, values: tuple[float, float, float, float, float]) ->
 @degradation("haze", "weather", "haze that thickens with distance, lit by the scene's own light")
 def _haze(ir: Floats, vi: Floats, strength: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
     density = _level(strength, (0.4, 0.8, 1.4, 2.2, 3.4))
-    vi = weather.veil(vi, density, weather.depth_ramp(vi, rng))
+    depth, glow = weather.depth_ramp(vi, rng), float(rng.uniform(0, 1))
+    vi = weather.veil(vi, density, depth, glow)
     return weather.damped(ir, float(np.exp(-0.05 * density))), vi
 
 
