@@ -23,7 +23,8 @@ from ivfuse import Fuser
 from ivfuse.fusion.registry import list_methods
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import pair_folder
-from ivfuse.image.read import read_thermal, read_visible
+from ivfuse.image.read import read_visible
+from ivfuse.thermal.read import read_thermal
 
 Gray = NDArray[np.float32]
 

@@ -32,7 +32,8 @@ import torch
 import yaml
 
 from ivfuse.metrics.evaluate import DEFAULT_METRICS, evaluate_arrays, mean_ranks
-from ivfuse.training.checkpoint import load_model, load_state, replace_text, save_state
+from ivfuse.runtime.files import write_atomic
+from ivfuse.training.checkpoint import load_model, load_state, save_state
 from ivfuse.training.nets import build_net
 from ivfuse.training.pairs import load_set
 from ivfuse.training.recipe import PairSet, Recipe
@@ -140,7 +141,7 @@ def finished(recipe: Recipe, base: Path, data: Path, out: Path, sets: list[str])
     if missing := [name for name in sets if f"{name}, {GAMMAS[0]}" not in scores]:
         begin(recipe, base, out)
         scores |= judge(train(recipe, data, out), data, missing)
-        replace_text(file, json.dumps({"recipe": recipe.model_dump(mode="json"), "scores": scores}, indent=1))
+        write_atomic(file, json.dumps({"recipe": recipe.model_dump(mode="json"), "scores": scores}, indent=1))
     return {name: scores[name] for name in wanted}, curve(out, recipe)
 
 
@@ -218,7 +219,7 @@ def main(arguments: list[str] | None = None) -> None:
     text = f"{args.steps} steps, seeds {args.seeds}. Behind the set: the visible's gamma.\n\n" + "\n\n".join(
         tables
     )
-    replace_text(args.out / "tables.md", text + "\n")
+    write_atomic(args.out / "tables.md", text + "\n")
     write_curves(curves, args.out)
     print("\n" + text)
 

@@ -20,9 +20,10 @@ from ivfuse import Fuser
 from ivfuse.fusion.registry import list_methods
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import pair_folder
-from ivfuse.image.read import read_thermal, read_visible
+from ivfuse.image.read import read_visible
 from ivfuse.image.write import write_image
 from ivfuse.metrics.evaluate import DEFAULT_METRICS, mean_ranks, score_many
+from ivfuse.thermal.read import read_thermal
 
 NAMES = DEFAULT_METRICS
 

@@ -19,11 +19,11 @@ import numpy as np
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import pair_folder
-from ivfuse.image.read import read_thermal, read_visible
+from ivfuse.image.read import read_visible
 from ivfuse.registration.camera import estimate_parallax
 from ivfuse.synthetic.street import street_scene
 from ivfuse.thermal.formats.flir_jpeg import read_flir
-from ivfuse.thermal.read import ThermalOptions
+from ivfuse.thermal.read import ThermalOptions, read_thermal
 from ivfuse.thermal.render import RenderOptions
 from ivfuse.thermal.units import parse_scale, parse_span
 
@@ -87,7 +87,7 @@ def figure(out: Path) -> None:
     read = ThermalOptions(scale=parse_scale("0.01K"))
     hot = parse_span(">22C", "highlight", open_ends=True)
     looks = (None, RenderOptions("iron"), RenderOptions(highlight=hot))
-    shown = [Fuser(thermal=read, look=look).fuse(counts, scene.vi) for look in looks]
+    shown = [Fuser(thermal=read, render=look).fuse(counts, scene.vi) for look in looks]
     together = cv2.resize(np.hstack(shown), None, fx=0.75, fy=0.75, interpolation=cv2.INTER_AREA)
     out.write_bytes(
         cv2.imencode(

@@ -27,7 +27,8 @@ import torch
 import yaml
 
 from ivfuse.metrics.evaluate import DEFAULT_METRICS, evaluate_arrays, mean_ranks
-from ivfuse.training.checkpoint import load_model, replace_text
+from ivfuse.runtime.files import write_atomic
+from ivfuse.training.checkpoint import load_model
 from ivfuse.training.pairs import load_set
 from ivfuse.training.recipe import PairSet, Recipe
 from ivfuse.training.trainer import train
@@ -85,7 +86,7 @@ def finished(recipe: Recipe, data: Path, out: Path, sets: list[str]) -> Scores:
     scores: Scores = known.get("scores", {}) if same else {}
     if missing := [name for name in sets if name not in scores]:
         scores |= judge(train(recipe, data, out), data, missing)
-        replace_text(file, json.dumps({"recipe": recipe.model_dump(mode="json"), "scores": scores}, indent=1))
+        write_atomic(file, json.dumps({"recipe": recipe.model_dump(mode="json"), "scores": scores}, indent=1))
     return {name: scores[name] for name in sets}
 
 

@@ -173,7 +173,13 @@ def test_every_weight_learns_also_beyond_the_limits_of_the_range() -> None:
     fused = net(ir, vi)
     assert float(fused.detach().max()) <= 1 + 1e-5
     fused.square().mean().backward()
-    idle = {name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().max()}
+    largest = max(float(p.grad.abs().max()) for p in net.parameters() if p.grad is not None)
+    # Nothing, or what rounding leaves of nothing, which differs between processors.
+    idle = {
+        name
+        for name, p in net.named_parameters()
+        if p.grad is None or float(p.grad.abs().max()) < 1e-6 * largest
+    }
     # with one pair the weights of attention are 1: queries and keys have no gradient, and CFM leads nowhere
     assert idle == {n for n, _ in net.named_parameters() if n.startswith("cfm.")}
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from ivfuse.cli import thermal
-from ivfuse.errors import UsageError
 
 _DEGREES = ("celsius", "range_of_camera", "reflected", "atmospheric", "window_temperature")
 _UNITS = {
@@ -50,13 +49,14 @@ def info(
       ivfuse info flir.jpg --photo photo.png --json
       ivfuse info counts.png --scale 0.01K
     """
+    from ivfuse.runtime.files import refuse_input_as_output
     from ivfuse.thermal.inspect import describe_file, write_parts
 
     conditions = thermal.overrides(emissivity, distance, reflected, atmospheric, humidity)
     options = thermal.options(None, None, scale, True, conditions)
     for out in (temperature, photo):
-        if out is not None and out.resolve() == file.resolve():
-            raise UsageError(f"{out}: the output is the input; choose another name")
+        if out is not None:
+            refuse_input_as_output(out, file)
     facts = describe_file(file, options)
     write_parts(file, options, temperature, photo)
     typer.echo(json_module.dumps(facts, indent=2) if json else "\n".join(_lines(facts)))

@@ -160,7 +160,8 @@ def _level(strength: float, values: tuple[float, float, float, float, float]) ->
 @degradation("haze", "weather", "haze that thickens with distance, lit by the scene's own light")
 def _haze(ir: Floats, vi: Floats, strength: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
     density = _level(strength, (0.4, 0.8, 1.4, 2.2, 3.4))
-    vi = weather.veil(vi, density, weather.depth_ramp(vi, rng))
+    depth, glow = weather.depth_ramp(vi, rng), float(rng.uniform(0, 1))
+    vi = weather.veil(vi, density, depth, glow)
     return weather.damped(ir, float(np.exp(-0.05 * density))), vi
 
 
@@ -171,7 +172,7 @@ def _rain(ir: Floats, vi: Floats, strength: float, rng: np.random.Generator) -> 
     amount = _level(strength, (0.10, 0.22, 0.42, 0.68, 1.0))
     ir, vi = weather.falling(ir, vi, weather.RAIN, amount, 1.15, rng)
     keep = _level(strength, (0.98, 0.96, 0.93, 0.89, 0.84))
-    wet = np.asarray(cv2.GaussianBlur(ir, (0, 0), 0.25 + 0.08 * strength), np.float32)
+    wet = np.asarray(cv2.GaussianBlur(ir, (0, 0), 0.2 + 0.05 * strength), np.float32)
     return weather.damped(wet, keep), vi
 
 

@@ -17,7 +17,7 @@ Floats = NDArray[np.floating[Any]]
 Float32 = NDArray[np.float32]
 
 _SHIFT = 4  # fractional bits of line ends
-_MOST = 5.0  # the highest strength, for which everything that may fall is drawn up
+_BRIGHT = 0.75  # light of the brightest haze
 
 
 @dataclass(frozen=True)
@@ -90,17 +90,20 @@ def depth_ramp(vi: Floats, rng: np.random.Generator) -> Floats:
     return np.asarray(ramp * np.clip(1 + 0.09 * banks, 0.7, 1.3), np.float32)
 
 
-def veil(vi: Floats, density: float, depth: Floats) -> Floats:
+def veil(vi: Floats, density: float, depth: Floats, glow: float = 0) -> Floats:
     """Koschmieder's law: ``J t + A (1 - t)`` with ``t = exp(-density depth)``.
 
     Args:
         vi: (H, W) or (H, W, 3) in [0, 1].
         density: extinction times the distance of the horizon.
         depth: (H, W), 1 at the horizon.
+        glow: 0 for air that is lit by the scene alone, up to 1 for haze as bright as by day: lamps beyond the
+            image, or an exposure for what is near.
     """
     light = to_linear(vi)
     through = np.exp(-density * depth)
-    air = ambient(light) * np.ones(1, np.float32)
+    level = ambient(light)
+    air = (level + glow * max(_BRIGHT - level, 0)) * np.ones(1, np.float32)
     if vi.ndim == 3:
         through = through[..., np.newaxis]
         air = air * np.array((0.97, 1.0, 1.03), np.float32)
@@ -108,9 +111,13 @@ def veil(vi: Floats, density: float, depth: Floats) -> Floats:
 
 
 def damped(ir: Floats, keep: float) -> Floats:
-    """A thermal image with its contrast reduced about its mean; ``keep`` is what is left of it."""
-    mean = np.float32(ir.mean())
-    return np.asarray(mean + np.float32(keep) * (ir - mean), np.float32)
+    """A thermal image with less contrast; ``keep`` is what is left of it.
+
+    The air between adds its own glow, and the camera's automatic gain keeps the warmest at white: what is
+    cold rises. About the mean instead, saturated people would turn gray, which no camera shows.
+    """
+    top = np.float32(ir.max())
+    return np.asarray(top + np.float32(keep) * (ir - top), np.float32)
 
 
 def traces(like: Floats, layer: Layer, amount: float, angle: float, rng: np.random.Generator) -> Floats:
