@@ -234,5 +234,5 @@ def _describe(warp: Warper) -> str:
     score = f", score {rig.score:.2f}" if rig.origin == "images" else ""
     covered = f"the thermal covers {warp.covered_fraction:.0%} of the visible"
     if warp.crop:
-        covered += f", cut to {warp.size[0]}x{warp.size[1]}"
-    return f"thermal placed by {rig.origin} ({rig.model}{score}); {covered}"
+        covered += f", cropped to {warp.size[0]}x{warp.size[1]}"
+    return f"thermal aligned by {rig.origin} ({rig.model}{score}); {covered}"

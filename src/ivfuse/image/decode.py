@@ -116,7 +116,7 @@ def _check_size(width: int, height: int) -> None:
     """Reject an invalid or excessive size before memory is allocated for it."""
     if width < 1 or height < 1 or width * height > pixel_limit():
         most = f"{pixel_limit() / 10**6:g} megapixels"
-        raise TooLargeError(f"the header says {width}x{height} pixels, expected 1x1 up to {most}")
+        raise TooLargeError(f"the header states {width}x{height} pixels, expected 1x1 up to {most}")
 
 
 def _fits_opencv(header: Header) -> bool:

@@ -221,16 +221,6 @@ def _page(manifest: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
         for name, data in images.items()
     }
     options = ", ".join(f"{key} {value}" for key, value in manifest["options"].items())
-    groups = [
-        [
-            f"{i + 1}",
-            *(f"{group['gamma'][c]:.4f}" for c in CHANNELS),
-            *(f"{group['target_means'][c]:.1f}" for c in CHANNELS),
-            f"{group['target_patches']:,}",
-            f"{group['kept_patches']:,}",
-        ]
-        for i, group in enumerate(manifest["groups"])
-    ]
     distances = [
         [name, *(f"{rows[when][c]:.3f}" for when in ("before", "after") for c in CHANNELS)]
         for name, rows in manifest["distances"].items()
@@ -248,7 +238,7 @@ def _page(manifest: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
             f"<h1>{html.escape(title)}</h1>",
             f"<p>{kept}. {html.escape(options)}.</p>",
             "<h2>Gamma</h2>",
-            _table(["group", *by_channel, "target patches", "kept patches"], groups),
+            _table(["group", *by_channel, "target patches", "kept patches"], _group_rows(manifest)),
             "<h2>Distance of the kept patches to the target</h2>",
             _table(["distance", *columns], distances),
             "<h2>Channel histograms</h2>",
@@ -259,6 +249,20 @@ def _page(manifest: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
             "</html>\n",
         )
     )
+
+
+def _group_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
+    """Format the gammas, target means and numbers of patches of each group."""
+    return [
+        [
+            f"{i + 1}",
+            *(f"{group['gamma'][c]:.4f}" for c in CHANNELS),
+            *(f"{group['target_means'][c]:.1f}" for c in CHANNELS),
+            f"{group['target_patches']:,}",
+            f"{group['kept_patches']:,}",
+        ]
+        for i, group in enumerate(manifest["groups"])
+    ]
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -112,9 +112,7 @@ def load_fusing(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """
     net, about = load_model(path)
     if "fused" not in outputs_of(net):
-        raise InputError(
-            f"{path}: found weights of {about['method']}, expected those of a fusion network"
-        )
+        raise InputError(f"{path}: found weights of {about['method']}, expected those of a fusion network")
     return net, about
 
 

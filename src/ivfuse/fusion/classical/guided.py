@@ -82,9 +82,7 @@ def _saliency(image: Gray) -> Gray:
 
 
 def _guided_weight(first: Gray, ir: Gray, vi: Gray, radius: int, eps: float) -> Gray:
-    """Compute the weight of the thermal image: each choice is filtered with its own image as guide, and the
-    weights are normalized to a sum of 1.
-    """
+    """Compute the weight of the thermal image from both selections, each filtered with its image as guide."""
     a = np.clip(filters.guided_filter(first, ir, radius, eps), 0, 1)
     b = np.clip(filters.guided_filter(1 - first, vi, radius, eps), 0, 1)
     total = a + b

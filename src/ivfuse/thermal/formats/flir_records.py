@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -139,17 +140,7 @@ def camera(record: bytes) -> Camera:
     if len(record) < _CAMERA_SIZE:
         raise BadFileError(f"a truncated FLIR file (a camera record of {len(record)} bytes)")
     order = order_of(record, "camera")
-
-    def number(at: int) -> float:
-        value: float = struct.unpack_from(order + "f", record, at)[0] if at + 4 <= len(record) else 0.0
-        if not isfinite(value):
-            raise BadFileError("a damaged FLIR file (the camera record contains NaN or infinity)")
-        return value
-
-    def text(at: int, size: int) -> str:
-        kept = record[at : at + size].split(b"\0")[0].decode("latin-1")
-        return "".join(letter for letter in kept if letter.isprintable()).strip()
-
+    number, text = partial(_number, record, order), partial(_text, record)
     zoom = number(_ZOOM_AT)
     humidity = number(0x3C)
     (offset,) = struct.unpack_from(order + "i", record, 0x308)
@@ -224,6 +215,20 @@ def rgb_of(luma: Any, blue: Any, red: Any, *, studio: bool) -> NDArray[np.uint8]
     rgb = (luma + 1.402 * red, luma - 0.344136 * blue - 0.714136 * red, luma + 1.772 * blue)
     levels: NDArray[np.uint8] = np.clip(np.rint(np.stack(rgb, axis=-1)), 0, 255).astype(np.uint8)
     return levels
+
+
+def _number(record: bytes, order: str, at: int) -> float:
+    """Read a float32 of the camera record; 0 if the record is shorter."""
+    value: float = struct.unpack_from(order + "f", record, at)[0] if at + 4 <= len(record) else 0.0
+    if not isfinite(value):
+        raise BadFileError("a damaged FLIR file (the camera record contains NaN or infinity)")
+    return value
+
+
+def _text(record: bytes, at: int, size: int) -> str:
+    """Read a zero-terminated text, without unprintable characters."""
+    kept = record[at : at + size].split(b"\0")[0].decode("latin-1")
+    return "".join(letter for letter in kept if letter.isprintable()).strip()
 
 
 def _unpack(layout: str, data: bytes, at: int, what: str) -> tuple[int, ...]:
