@@ -159,7 +159,7 @@ def test_no_gamma_of_a_fine_grid_is_better(distance: str, truncate: bool) -> Non
 
     def cost(gamma: float) -> float:
         levels = gamma_table(gamma, truncate=True) if truncate else alignment._powers(gamma)
-        return float(measure(alignment._moved(source, levels), target))
+        return float(measure(alignment._remap(source, levels), target))
 
     best = min(cost(gamma) for gamma in np.geomspace(0.2, 5, 2000))
     found = solve_gamma(source, target, options)

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 from ivfuse.errors import InputError, IvfuseError  # noqa: E402
-from ivfuse.fusion.manifest import add_method, put_entry, read_manifest  # noqa: E402
+from ivfuse.fusion.manifest import add_method, read_manifest, update_entry  # noqa: E402
 from ivfuse.fusion.method import MethodInfo  # noqa: E402
 from ivfuse.fusion.onnx_method import OnnxMethod  # noqa: E402
 from ivfuse.fusion.pipeline import Fuser  # noqa: E402
@@ -118,7 +118,7 @@ def test_an_export_becomes_a_method_of_a_manifest(
     text = manifest.read_text(encoding="utf-8")
     assert text.startswith("# mine\n")
     assert read_manifest(manifest).models.keys() == {"other", "small"}
-    put_entry(manifest, "small", {"reach": 64, "summary": 'with "quotes"'})
+    update_entry(manifest, "small", {"reach": 64, "summary": 'with "quotes"'})
     add_method(manifest, "small", exported.facts, "not taken")
     entry = read_manifest(manifest).models["small"]
     assert (entry.info.reach, entry.info.summary) == (64, 'with "quotes"')

@@ -75,7 +75,7 @@ class Aligner:
         if pair.aligned:
             return pair
         if self.stretches:
-            return stretched(pair)
+            return stretch(pair)
         thermal, visible = pair.thermal, pair.visible
         warp = self._registered(pair) if self.model else self.warp(*sizes_of(pair))
         coverage = warp.coverage
@@ -144,7 +144,7 @@ def sizes_of(pair: Pair) -> tuple[Size, Size]:
     return (width, height), (pair.visible.width, pair.visible.height)
 
 
-def stretched(pair: Pair) -> Pair:
+def stretch(pair: Pair) -> Pair:
     """Resample the thermal image and its temperatures to the size of the visible image."""
     height, width = pair.visible.height, pair.visible.width
     thermal = pair.thermal

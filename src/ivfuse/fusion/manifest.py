@@ -204,7 +204,7 @@ def verify(path: Path, sha256: str) -> None:
         raise InputError(f"{path}: the weights have SHA-256 {found}, expected {sha256}; fetch the file again")
 
 
-def put_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
+def update_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
     """Add a learned method to a manifest or update its entry; all other lines are kept.
 
     Args:
@@ -243,13 +243,13 @@ def add_method(path: Path, name: str, facts: Mapping[str, str | int], summary: s
         One line that describes the change.
 
     Raises:
-        InputError: see :func:`put_entry`.
-        OutputError: see :func:`put_entry`.
+        InputError: see :func:`update_entry`.
+        OutputError: see :func:`update_entry`.
     """
     known = read_manifest(path).models if path.is_file() else {}
     if name in known:
-        put_entry(path, name, facts)
+        update_entry(path, name, facts)
         return f"updated the entry {name}"
     unknown = {"summary": summary, "paper": "unknown", "license": "unknown", "version": "1"}
-    put_entry(path, name, {**unknown, **facts})
+    update_entry(path, name, {**unknown, **facts})
     return f"added the entry {name}; please fill in paper and license"

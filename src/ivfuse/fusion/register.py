@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import IvfuseError, reason_of
 from ivfuse.image.arrays import Gray, to_float
-from ivfuse.image.color import luma, one_channel
+from ivfuse.image.color import luma, to_single_channel
 from ivfuse.image.pairing import FilePair
 from ivfuse.image.read import read_visible
 from ivfuse.registration.geometry import Model
@@ -85,7 +85,7 @@ def thermal_gray(ir: Image) -> Gray:
     """Read a thermal image or file of any kind as (H, W) float32 in [0, 1]."""
     if not isinstance(ir, np.ndarray):
         return read_thermal(ir).pixels
-    ir = one_channel(ir)
+    ir = to_single_channel(ir)
     if ir.dtype == np.uint8:
         return to_float(ir)
     return thermal_window(ir)[0]

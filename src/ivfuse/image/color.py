@@ -92,7 +92,7 @@ def _recolor_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
     np.clip(chroma, 0, 1, out=out)
 
 
-def one_channel(pixels: NDArray[Any]) -> NDArray[Any]:
+def to_single_channel(pixels: NDArray[Any]) -> NDArray[Any]:
     """Reduce a thermal array to (H, W): a single channel is kept as it is, several become luma in float32."""
     if pixels.ndim != 3:
         return pixels

@@ -12,7 +12,7 @@ def pixel_limit() -> int:
     return _pixels
 
 
-def limit_pixels(most: int) -> None:
+def set_pixel_limit(most: int) -> None:
     """Lower the pixel limit of this process; used by servers.
 
     Args:

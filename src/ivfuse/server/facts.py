@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ivfuse.fusion.pair import Pair
 from ivfuse.thermal.read import ThermalOptions, read_raw
-from ivfuse.thermal.tone_mapping import window_of
+from ivfuse.thermal.tone_mapping import percentile_window
 
 Levels = NDArray[np.uint8]
 
@@ -64,6 +64,6 @@ def thermal_range(ir: Path, options: ThermalOptions, pair: Pair) -> dict[str, An
     elif options.rule.kind == "plateau":
         low, high = float(values.min()), float(values.max())
     else:
-        low, high = (0.0, 255.0) if is_8_bit else window_of(values)
+        low, high = (0.0, 255.0) if is_8_bit else percentile_window(values)
     unit = "C" if degrees else "levels" if is_8_bit else "counts" if values.dtype.kind in "ui" else "values"
     return {"min": lowest, "max": highest, "low": low, "high": high, "unit": unit}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.image.arrays import Gray, as_array, scale_to_unit, to_float
-from ivfuse.image.color import luma, one_channel
+from ivfuse.image.color import luma, to_single_channel
 from ivfuse.image.decode import turn
 from ivfuse.thermal.formats.base import EmbeddedPhoto, RawThermal, ThermalReader
 from ivfuse.thermal.formats.registry import format_of
@@ -210,7 +210,7 @@ def _from_array(source: Any, options: ThermalOptions, name: str) -> Thermal:
     array = as_array(source, name)
     if options.as_stored and array.dtype not in (np.uint16, np.int32, np.uint32):
         return Thermal(luma(to_float(array, name)))
-    return _mapped(RawThermal(one_channel(array)), options, name)
+    return _mapped(RawThermal(to_single_channel(array)), options, name)
 
 
 def _tone_mapped(raw: RawThermal, options: ThermalOptions, reader: ThermalReader, name: str) -> Thermal:

@@ -81,7 +81,7 @@ def parse_window(text: str) -> WindowRule:
     return WindowRule("range", parse_span(text, "window", open_ends=False))
 
 
-def only_counts(name: str) -> InputError:
+def counts_error(name: str) -> InputError:
     """Create the error for a window in degrees that is applied to counts."""
     return InputError(
         f"{name}: the window is in degrees, but the file contains counts",
@@ -103,7 +103,7 @@ def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool)
     """
     span = rule.span
     if span is not None and span.degrees and not degrees:
-        raise only_counts(name)
+        raise counts_error(name)
     check_thermal(values, name)
     if rule.kind == "plateau":
         return _plateau(values, degrees)
@@ -111,8 +111,8 @@ def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool)
         low, high = span.low, span.high
         gray, note = thermal_window(values, (low, high), name)
     else:
-        low, high = window_of(values)
-        gray, note = mapped(values, low, high)
+        low, high = percentile_window(values)
+        gray, note = apply_window(values, low, high)
     return Mapped(gray, _in_degrees(note) if degrees else note, low, high)
 
 
@@ -137,11 +137,11 @@ def thermal_window(
     """
     check_thermal(counts, name)
     if window is None:
-        return mapped(counts, *window_of(counts))
+        return apply_window(counts, *percentile_window(counts))
     low, high = (float(end) for end in window)
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise UsageError(field="window", found=f"{low:g} to {high:g}", expected="LO below HI")
-    return mapped(counts, low, high)
+    return apply_window(counts, low, high)
 
 
 def check_thermal(values: NDArray[Any], name: str) -> None:
@@ -157,7 +157,7 @@ def check_window(window: Window) -> None:
         raise UsageError(field="window", found=f"{window[0]:g} to {window[1]:g}", expected="LO below HI")
 
 
-def mapped(counts: NDArray[Any], low: float, high: float) -> tuple[Gray, str]:
+def apply_window(counts: NDArray[Any], low: float, high: float) -> tuple[Gray, str]:
     """Apply a window to validated values; zeros if the window is empty. See :func:`thermal_window`."""
     kind = "float values" if counts.dtype.kind == "f" else f"{8 * counts.dtype.itemsize}-bit counts"
     if low >= high:
@@ -165,7 +165,7 @@ def mapped(counts: NDArray[Any], low: float, high: float) -> tuple[Gray, str]:
     return scale_to_unit(counts, low, high), f"{kind}, window {low:.6g} to {high:.6g}"
 
 
-def window_of(values: NDArray[Any]) -> Window:
+def percentile_window(values: NDArray[Any]) -> Window:
     """Return the 1st and 99th percentile of values, or their minimum and maximum if these are equal."""
     low, high = _percentiles(values)
     return (low, high) if low < high else (float(values.min()), float(values.max()))

@@ -285,7 +285,7 @@ def solve_gamma(histogram: Floats, target: Floats, options: Options) -> float:
 
     def cost(log: float) -> float:
         levels = gamma_table(np.exp(log), truncate=True) if options.truncate else _powers(np.exp(log))
-        return float(measure(_moved(histogram, levels), target))
+        return float(measure(_remap(histogram, levels), target))
 
     return _minimize(cost, low, high)
 
@@ -295,7 +295,7 @@ def _powers(gamma: float) -> Floats:
     return out
 
 
-def _moved(histogram: Floats, levels: NDArray[Any]) -> Floats:
+def _remap(histogram: Floats, levels: NDArray[Any]) -> Floats:
     """Remap the levels of a histogram; a level between two bins is distributed linearly."""
     below = np.floor(levels).astype(np.int64)
     above = np.minimum(below + 1, 255)

@@ -44,7 +44,7 @@ def read_encoder(net: nn.Module, path: Path) -> Weights:
     encoder = getattr(net, "encoder", None)
     if not isinstance(encoder, Encoder):
         raise UsageError(f"{type(net).__name__} has no transformer encoder, expected no encoder weights")
-    weights = _own(path) if path.suffix == ".safetensors" else _official(path, encoder)
+    weights = _read_ivfuse(path) if path.suffix == ".safetensors" else _read_mae(path, encoder)
     expected = encoder.state_dict()
     check_keys(path, METHOD, weights, expected)
     for key, value in expected.items():
@@ -80,7 +80,7 @@ def check_codes(path: Path, key: str, value: Tensor, dim: int) -> None:
         raise InputError(f"{path}: {key} contains learned position codes, expected MAE's fixed sines")
 
 
-def _own(path: Path) -> Weights:
+def _read_ivfuse(path: Path) -> Weights:
     weights, about = read_model(path)
     found = {k.removeprefix("encoder."): to_float(v) for k, v in weights.items() if k.startswith("encoder.")}
     if "patch_embed.proj.weight" not in found:
@@ -88,7 +88,7 @@ def _own(path: Path) -> Weights:
     return found
 
 
-def _official(path: Path, encoder: Encoder) -> Weights:
+def _read_mae(path: Path, encoder: Encoder) -> Weights:
     """Read the encoder of a MAE checkpoint, converted to the number of channels of the encoder."""
     weights = plain_names(path, read_release(path))
     weights = {k: to_float(v) for k, v in weights.items() if not k.startswith(LEFT_OUT)}
@@ -99,11 +99,11 @@ def _official(path: Path, encoder: Encoder) -> Weights:
     names = [f"patch_embed.proj.{leaf}" for leaf in ("weight", "bias")]
     check_keys(path, METHOD, weights.keys() & set(names), names)
     if encoder.patch_embed.proj.in_channels == 1 and weights[names[0]].shape[1:2] == (3,):
-        weights |= dict(zip(names, _for_gray(*(weights[name] for name in names)), strict=True))
+        weights |= dict(zip(names, _fold_channels(*(weights[name] for name in names)), strict=True))
     return weights
 
 
-def _for_gray(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def _fold_channels(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Fold the weights of three channels with equal content into one.
 
     A gray image normalized by the channel averages of ImageNet's mean and deviation then gives the same

@@ -76,19 +76,19 @@ class MatchSampler:
         """Draw the batch of ``step``, which depends only on the step and the seed."""
         kinds = self.how.batches
         kind = kinds[np.random.default_rng((*self.seed, step)).integers(len(kinds))]
-        crops = [self._drawn(kind, step, index) for index in range(rank, kind.batch, world)]
+        crops = [self._draw_crop(kind, step, index) for index in range(rank, kind.batch, world)]
         ir, vi, places, shifts = (torch.from_numpy(np.stack(side)) for side in zip(*crops, strict=True))
         return (Warped(ir[:, None], vi[:, None], places, shifts, kind.block),)
 
-    def _drawn(self, kind: MatchBatch, step: int, index: int) -> tuple[NDArray[Any], ...]:
+    def _draw_crop(self, kind: MatchBatch, step: int, index: int) -> tuple[NDArray[Any], ...]:
         """Draw one crop of a batch: thermal, visible, places and shifts."""
         rng = np.random.default_rng((*self.seed, step, index))
-        ir, vi, warp = self._crop(self.mixture.draw(rng), kind.crop, rng)
+        ir, vi, warp = self._crop_pair(self.mixture.draw(rng), kind.crop, rng)
         places = rng.integers(0, kind.crop - kind.block + 1, (kind.blocks, 2))
         middles = (places + kind.block / 2).astype(np.float64)
         return ir, vi, places, (transform_points(warp, middles) - middles).astype(np.float32)
 
-    def _crop(self, pair: PairImages, size: int, rng: np.random.Generator) -> tuple[Gray, Gray, Matrix]:
+    def _crop_pair(self, pair: PairImages, size: int, rng: np.random.Generator) -> tuple[Gray, Gray, Matrix]:
         """Crop both images, and return the transform from the visible to the thermal crop."""
         ir, vi = pair.as_float()
         if pair.ir is pair.vi:
@@ -97,12 +97,12 @@ class MatchSampler:
         smallest = size * max(0.9, 1.05 * side / min(ir.shape))
         scale = _log_uniform(rng, smallest, max(min(self.how.largest, 1.15 * side), smallest)) / side
         ir, vi = (rescale(x, min(1.0, scale)) for x in (ir, vi))
-        source = self._placed(vi.shape, size, max(1.0, scale), rng)
-        warp = self._warp(size, rng)
+        source = self._draw_pose(vi.shape, size, max(1.0, scale), rng)
+        warp = self._draw_warp(size, rng)
         ir = _cut(ir, source @ np.linalg.inv(warp), size)
         return degraded(ir, self.augment, rng), degraded(_cut(vi, source, size), self.augment, rng), warp
 
-    def _placed(self, shape: tuple[int, ...], size: int, zoom: float, rng: np.random.Generator) -> Matrix:
+    def _draw_pose(self, shape: tuple[int, ...], size: int, zoom: float, rng: np.random.Generator) -> Matrix:
         """Draw the transform from a crop to the image: rotation, mirroring, slight scaling and position."""
         angle = math.radians(self.how.turn) * rng.standard_normal()
         zoom *= math.exp(0.05 * rng.standard_normal())
@@ -113,7 +113,7 @@ class MatchSampler:
         turned = np.array([[cosine, -sine, x], [sine, cosine, y], [0, 0, 1]]) @ np.diag([mirror, 1, 1])
         return np.asarray(turned @ np.array([[1, 0, -size / 2], [0, 1, -size / 2], [0, 0, 1]]), np.float64)
 
-    def _warp(self, size: int, rng: np.random.Generator) -> Matrix:
+    def _draw_warp(self, size: int, rng: np.random.Generator) -> Matrix:
         """Draw a warp given by a different shift at each corner."""
         reach, corners = self.how.reach, image_corners((size, size))
         shift = rng.uniform(1 - reach, reach - 1, 2) + self.how.bend * size * rng.standard_normal((4, 2))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import UsageError
 from ivfuse.image.arrays import Gray
-from ivfuse.thermal.tone_mapping import Window, check_window, window_of
+from ivfuse.thermal.tone_mapping import Window, check_window, percentile_window
 from ivfuse.video.frame import Frame, decode_luma
 
 TIME_CONSTANT = 1.0  # seconds after which the window has followed 63 % of a step
@@ -81,7 +81,7 @@ class AutoGain:
         """
         step = max(1, math.isqrt(values.size // _MAX_SAMPLES))
         sample = values[::step, ::step].astype(np.float32)
-        low, high = window_of(sample)
+        low, high = percentile_window(sample)
         window = self._smooth((low, high), sample, time)
         self._sample, self._width, self._time, self._current = sample, high - low, time, window
         extent = self.extent or window

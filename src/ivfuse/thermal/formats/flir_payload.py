@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ivfuse.image.decode import decode_bytes
 from ivfuse.image.formats import sniff
 from ivfuse.image.headers import BadFileError, read_header
-from ivfuse.thermal.formats.flir_records import order_of, rgb_of
+from ivfuse.thermal.formats.flir_records import byte_order, ycbcr_to_rgb
 
 MAX_RASTER_PIXELS = 16_000_000  # limit of a thermal raster; the largest cameras have 1.3 million pixels
 MAX_PHOTO_PIXELS = 100_000_000  # limit of a photo
@@ -92,7 +92,7 @@ def photo(record: bytes) -> NDArray[np.uint8]:
         pixels = decoded.pixels[..., ::-1] if decoded.bgr and decoded.pixels.ndim == 3 else decoded.pixels
         if kind == "PNG" and pixels.ndim == 3:
             planes = pixels.astype(np.float32)
-            return rgb_of(planes[..., 0], planes[..., 1], planes[..., 2], studio=False)
+            return ycbcr_to_rgb(planes[..., 0], planes[..., 1], planes[..., 2], studio=False)
         return np.ascontiguousarray(pixels)
     size = width * height
     if len(content) >= 2 * size and width % 2 == 0:
@@ -104,7 +104,7 @@ def photo(record: bytes) -> NDArray[np.uint8]:
 
 def _open(record: bytes, name: str, most: int) -> tuple[str, int, int, bytes]:
     """Return the byte order, width, height and encoded image of a record."""
-    order = order_of(record, name)
+    order = byte_order(record, name)
     if len(record) < _HEAD:
         raise BadFileError(f"a truncated FLIR file (the {name} record is cut off)")
     width, height = struct.unpack_from(order + "HH", record, 2)
@@ -142,4 +142,4 @@ def _from_422(pairs: NDArray[Any]) -> NDArray[np.uint8]:
     planes = pairs.astype(np.float32)
     blue = np.repeat(planes[:, 0::2, 1], 2, axis=1)
     red = np.repeat(planes[:, 1::2, 1], 2, axis=1)
-    return rgb_of(planes[..., 0], blue, red, studio=False)
+    return ycbcr_to_rgb(planes[..., 0], blue, red, studio=False)

@@ -124,7 +124,7 @@ def split(block: bytes) -> dict[int, bytes]:
     return records
 
 
-def order_of(record: bytes, name: str) -> str:
+def byte_order(record: bytes, name: str) -> str:
     """Determine the byte order of a record, which begins with a small 16-bit number."""
     if len(record) < 2 or 0 not in record[:2]:
         raise BadFileError(f"a damaged FLIR file (the {name} record has no known byte order)")
@@ -139,7 +139,7 @@ def camera(record: bytes) -> Camera:
     """
     if len(record) < _CAMERA_SIZE:
         raise BadFileError(f"a truncated FLIR file (a camera record of {len(record)} bytes)")
-    order = order_of(record, "camera")
+    order = byte_order(record, "camera")
     number, text = partial(_number, record, order), partial(_text, record)
     zoom = number(_ZOOM_AT)
     humidity = number(0x3C)
@@ -192,11 +192,11 @@ def palette(record: bytes) -> CameraPalette | None:
     luma, red, blue = np.frombuffer(record, np.uint8, 3 * count, 0x70).reshape(count, 3).T.astype(np.float32)
     return CameraPalette(
         "".join(letter for letter in name if letter.isprintable()),
-        rgb_of(luma, blue, red, studio=True),
+        ycbcr_to_rgb(luma, blue, red, studio=True),
     )
 
 
-def rgb_of(luma: Any, blue: Any, red: Any, *, studio: bool) -> NDArray[np.uint8]:
+def ycbcr_to_rgb(luma: Any, blue: Any, red: Any, *, studio: bool) -> NDArray[np.uint8]:
     """Convert Y, Cb, Cr of BT.601-7 to R, G, B.
 
     Args:

@@ -79,7 +79,7 @@ class CrossFusion(nn.Module):
         self.attention = CrossAttention(dim, heads)
         initialize(self)
         if residual:
-            _weaken(self.attention.proj)
+            _scale_down(self.attention.proj)
 
     def forward(self, ir: Tensor, vi: Tensor, places: Tensor) -> Tensor:
         """(B, T, C) each -> (B, T, C)."""
@@ -99,7 +99,7 @@ class MergeFusion(nn.Module):
         self.mlp = Mlp(dim)
         initialize(self)
         if residual:
-            _weaken(self.attention.proj, self.mlp.fc2)
+            _scale_down(self.attention.proj, self.mlp.fc2)
 
     def forward(self, guide: Tensor, ir: Tensor, vi: Tensor, places: Tensor) -> Tensor:
         """(B, T, C) each -> (B, T, C)."""
@@ -315,7 +315,7 @@ class MaeFuse(nn.Module):
 
 
 @torch.no_grad()
-def _weaken(*layers: nn.Linear) -> None:
+def _scale_down(*layers: nn.Linear) -> None:
     """Scale down initial weights, so that a branch initially adds little to its residual."""
     for layer in layers:
         layer.weight.mul_(0.1)
