@@ -210,4 +210,4 @@ def test_it_exports_with_free_sizes(net: Any, tmp_path: Path) -> None:
     done = export_onnx(weights, tmp_path / "net.onnx")  # compares five sizes, and raises above 1e-4
     assert done.difference < 1e-5
     live = sum(p.numel() for n, p in net.named_parameters() if not n.startswith("reconstructor"))
-    assert done.parameters == live
+    assert done.facts["parameters"] == live
