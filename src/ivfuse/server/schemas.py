@@ -76,7 +76,7 @@ class ThermalRange(BaseModel):
     )
 
 
-class Registration(BaseModel):
+class RegistrationReply(BaseModel):
     """Registration of the infrared image to the visible one."""
 
     found: bool = Field(description="Whether the registration was accepted.")
