@@ -1,9 +1,9 @@
-"""Thermal files: temperatures against an independent reader, and how well the shift by parallax is found.
+"""Thermal files: temperatures compared with an independent reader, and accuracy of the parallax shift.
 
     python benchmarks/thermal.py [--shared ../shared] [--shifts 2] [--figure docs/images/thermal-looks.jpg]
 
-Prints the two tables of docs/thermal.md. The second takes aligned pairs, moves the thermal by a known random
-shift of up to 4 % of the width each way, and asks for it.
+Prints the two tables of docs/results/thermal.md. For the second, the thermal images of aligned pairs are
+moved by a known random shift of up to 4 % of the width in each direction, which is then estimated.
 """
 
 from __future__ import annotations

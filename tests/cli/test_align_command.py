@@ -133,7 +133,7 @@ def test_excluded_names_take_no_part(ivfuse_cli: Cli, sets: tuple[Path, Path], t
         (("--distance", "wasserstien"), 2, "unknown distance 'wasserstien'; did you mean wasserstein"),
         (("--gamma", "per-set"), 2, "unknown gamma 'per-set'"),
         (("--bounds", 2, 1), 2, "bounds: found 2 to 1"),
-        (("--patch", 64), 1, "target: no image holds a patch of 64x64 pixels"),
+        (("--patch", 64), 1, "target: no image is as large as a patch of 64x64 pixels"),
         (("--external", "nowhere"), 1, "nowhere: no such folder"),
     ],
 )

@@ -89,7 +89,7 @@ def test_points_are_the_way_out(ivfuse_cli: Cli, rig_folder: Path, tmp_path: Pat
         "fuse", *pair, "-o", tmp_path / "f.png", "--method", "average", "--points", tmp_path / "p.csv"
     )
     assert said.code == 0, said.err
-    assert "thermal placed by points" in said.err
+    assert "thermal aligned by points" in said.err
 
 
 def test_a_folder_is_fused_with_a_rig(ivfuse_cli: Cli, rig_folder: Path, tmp_path: Path) -> None:

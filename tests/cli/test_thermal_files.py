@@ -91,7 +91,7 @@ def test_a_dji_file_is_recognized(ivfuse_cli: Cli, flir: Any, tmp_path: Path) ->
         assert "DJI R-JPEG, whose temperatures only DJI's Thermal SDK can read" in said.err
     drawn = ivfuse_cli("fuse", tmp_path / "dji.jpg", tmp_path / "v.png", "-o", tmp_path / "f.png", *FUSE)
     assert drawn.code == 0
-    assert "the image that the camera drew is taken" in drawn.err
+    assert "the rendered image of the camera is used" in drawn.err
     assert "kind:            DJI R-JPEG" in ivfuse_cli("info", tmp_path / "dji.jpg").out
 
 
@@ -152,7 +152,7 @@ def test_info_tells_people_and_machines(ivfuse_cli: Cli, file: Path, tmp_path: P
 
 
 def test_info_of_a_plain_image(ivfuse_cli: Cli, deep_pair: tuple[Path, Path]) -> None:
-    assert "a scale says how counts become degrees" in ivfuse_cli("info", deep_pair[0]).out
+    assert "a scale converts counts to degrees" in ivfuse_cli("info", deep_pair[0]).out
     told = json.loads(ivfuse_cli("info", deep_pair[0], "--scale", "0.01K", "--json").out)
     assert told["celsius"] == {"min": 20, "mean": pytest.approx(35, abs=0.01), "max": 50}
     absent = ivfuse_cli("info", deep_pair[0].with_name("absent.jpg"))
@@ -181,7 +181,7 @@ def test_temperatures_that_are_not_known_fail_before_anything_is_written(
         "fuse", *deep_pair, "-o", tmp_path / "f.png", *FUSE, "--temperature", tmp_path / "f.tif"
     )
     assert said.code == 1
-    assert "the temperatures are not known, expected a radiometric file, or --scale" in said.err
+    assert "the temperatures are unknown, expected a radiometric file, or --scale" in said.err
     assert not (tmp_path / "f.png").exists()
 
 

@@ -58,7 +58,7 @@ def test_the_facts_of_an_entry_reach_the_method_info(tmp_path: Path) -> None:
         (ENTRY.replace('paper = "p"\n', ""), "missing paper"),
         (ENTRY.replace("size = 1", 'size = "1"'), "expected a value of type int"),
         (ENTRY.replace("size = 1", "size = true"), "expected a value of type int"),
-        ('default = "other"\n' + ENTRY, "names none of the models"),
+        ('default = "other"\n' + ENTRY, "expected one of the models"),
         ("methods = 1\n", "unknown key 'methods'"),
         ("[models]\nnet = 3\n", "expected a table"),
         ("models = [", "cannot read the manifest"),

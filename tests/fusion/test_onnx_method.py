@@ -50,7 +50,7 @@ def test_a_graph_is_told_the_mean_of_the_whole_image(level_graph: Path, runtime:
     ir, vi = images(2, 24, 40)
     assert method.fuse(ir[0], vi[0]) == pytest.approx(vi[0] - ir[0].mean(), abs=1e-6)
     assert method.fuse_batch(ir, vi) == pytest.approx(vi - ir.mean((1, 2), keepdims=True), abs=1e-6)
-    part = method.of_image(ir[0], vi[0])(ir[0, :8, :8], vi[0, :8, :8])
+    part = method.for_image(ir[0], vi[0])(ir[0, :8, :8], vi[0, :8, :8])
     assert part == pytest.approx(vi[0, :8, :8] - ir[0].mean(), abs=1e-6)
 
 

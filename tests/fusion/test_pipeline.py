@@ -255,7 +255,7 @@ def test_a_batch_is_fused_pair_by_pair(texture: Texture, channels: int) -> None:
     fused = fuser.fuse(ir, vi)
     assert fused.shape == vi.shape
     assert np.array_equal(fused[1], fuser.fuse(ir[1], vi[1]))
-    with pytest.raises(ShapeError, match="a batch of 2 thermal and 3 visible"):
+    with pytest.raises(ShapeError, match="found 2 thermal and 3 visible"):
         fuser.fuse(ir[:2], vi)
 
 

@@ -29,7 +29,7 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
 
 
 def test_an_unknown_option_names_the_accepted_ones() -> None:
-    with pytest.raises(UsageError, match=r"'laplacian' does not know the option 'lvels'; accepted: .*levels"):
+    with pytest.raises(UsageError, match=r"'laplacian' has no option 'lvels'; accepted: .*levels"):
         create_method("laplacian", method_options={"lvels": 2})
     with pytest.raises(UsageError, match="it has no options"):
         create_method("average", method_options={"levels": 2})
@@ -45,7 +45,7 @@ def test_an_option_reaches_the_method() -> None:
 
 @pytest.mark.parametrize("choice", [{"runtime": "openvino"}, {"precision": "fp32"}])
 def test_a_runtime_has_no_meaning_for_a_classical_method(choice: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="classical: runtime and precision mean nothing"):
+    with pytest.raises(UsageError, match="classical and does not support runtime"):
         create_method("average", **choice)
 
 

@@ -44,5 +44,5 @@ def test_fft_shape_is_at_least_as_large_and_has_small_factors() -> None:
 
 def test_spectra_of_different_sizes_are_refused() -> None:
     a = np.zeros((4, 4))
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="expected the same shape"):
         cross_correlation(spectrum(a, (8, 8)), spectrum(a, (8, 9)), (0, 0), (1, 1))

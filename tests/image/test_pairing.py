@@ -241,7 +241,7 @@ def test_two_fused_images_for_one_pair_are_ambiguous(tmp_path: Path) -> None:
 def test_a_fused_image_that_fits_two_pairs_is_ambiguous(tmp_path: Path) -> None:
     result = triples(tmp_path, ["a.png", "a_ir.png"], ["a.png", "a_vi.png"], ["a_fused.png"])
     assert not result.triples
-    assert result.ambiguous == ("a: a_fused.png fits the pairs a, a_vi",)
+    assert result.ambiguous == ("a: a_fused.png matches the pairs a, a_vi",)
 
 
 def test_a_pair_without_a_fused_image_is_missing(tmp_path: Path) -> None:

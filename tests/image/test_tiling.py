@@ -142,9 +142,9 @@ def test_wrong_use_is_refused() -> None:
     vi = noise(30, 40)
     with pytest.raises(ShapeError, match="expected the same"):
         run_tiled(box(1), noise(30, 41), vi)
-    with pytest.raises(ShapeError, match="the method gave"):
+    with pytest.raises(ShapeError, match="the method returned"):
         run_tiled(lambda a, b: a[1:], vi, vi, tile=20, margin=2)
-    with pytest.raises(ShapeError, match="the method gave"):
+    with pytest.raises(ShapeError, match="the method returned"):
         run_tiled(lambda a, b: a[1:], vi, vi)
     for name, bad in {"tile": 0, "align": 0, "margin": -1, "fade": -1}.items():
         with pytest.raises(UsageError, match=f"{name}: found {bad}"):

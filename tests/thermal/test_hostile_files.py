@@ -72,7 +72,7 @@ def no_raster(block: bytearray) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (spoil_header, "a format that is not read"),
+        (spoil_header, "in an unsupported format"),
         (unknown_version, "unknown version"),
         (far_directory, "directory of records lies outside"),
         (many_records, "directory of records lies outside"),
@@ -80,13 +80,13 @@ def no_raster(block: bytearray) -> None:
         (put(">I", 0x01, 12, 2**32 - 8, directory=True), "raw thermal record lies outside"),
         (put(">I", 0x20, 16, 2**32 - 8, directory=True), "camera record lies outside"),
         (put(">I", 0x20, 16, 40, directory=True), "camera record of 40 bytes"),
-        (put("<H", 0x01, 2, 65535), "where the record says"),
+        (put("<H", 0x01, 2, 65535), "where the record states"),
         (put("<I", 0x01, 2, 2**32 - 1), "65535x65535"),
         (put("<H", 0x01, 2, 0), "0x48"),
         (put("<H", 0x01, 0, 0x0202), "no known byte order"),
         (put("<f", 0x20, 0x58, float("nan")), "NaN or infinity"),
-        (put("<f", 0x20, 0x58, -5.0), "calibration makes no sense"),
-        (put("<f", 0x20, 0x30C, 0.0), "calibration makes no sense"),
+        (put("<f", 0x20, 0x58, -5.0), "an invalid calibration"),
+        (put("<f", 0x20, 0x30C, 0.0), "an invalid calibration"),
         (put(">I", 0x01, 32 + 16, 2**30), "damaged"),  # the width in the PNG header has a checksum
     ],
 )
@@ -116,8 +116,8 @@ def test_chunks_that_are_missing_doubled_or_cut_are_said(flir: Any, whole: Any, 
     assert len(chunks) >= 4
     for some, said in [
         (chunks[:1] + chunks[2:], "chunk 1 of 0 to"),
-        ([*chunks, chunks[1]], "contradict each other"),
-        ([*chunks[:-1], chunks[-1][:7] + b"\x63" + chunks[-1][8:]], "contradict each other"),
+        ([*chunks, chunks[1]], "are inconsistent"),
+        ([*chunks[:-1], chunks[-1][:7] + b"\x63" + chunks[-1][8:]], "are inconsistent"),
         ([b"FLIR\0\1"], "cut off"),
     ]:
         path = tmp_path / "f.jpg"

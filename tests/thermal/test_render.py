@@ -99,9 +99,9 @@ def test_images_too_small_for_a_bar_have_none() -> None:
 
 def test_what_is_not_known_is_said(fused: np.ndarray) -> None:
     blind = Thermal(np.zeros((120, 160), np.float32))
-    with pytest.raises(InputError, match="the temperatures are not known"):
+    with pytest.raises(InputError, match="the temperatures are unknown"):
         render(RenderOptions(highlight=hot(">40C")), fused, blind)
-    with pytest.raises(InputError, match="no colormap of its own"):
+    with pytest.raises(InputError, match="contains no colormap"):
         render(RenderOptions("camera"), fused, blind)
     with pytest.raises(UsageError, match="expected temperatures, like >40C"):
         RenderOptions(highlight=Span(1, 2, False))

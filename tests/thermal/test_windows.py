@@ -74,7 +74,7 @@ def test_a_range_in_degrees_maps_degrees_and_refuses_counts() -> None:
     mapped = to_gray(values, parse_window("10C..45C"), "x", degrees=True)
     assert mapped.gray.tolist() == [[0, 0.5, 1, 1]]
     assert mapped.note == "temperatures, window 10 to 45 C"
-    with pytest.raises(InputError, match=r"x: the window is in degrees, but the file holds counts"):
+    with pytest.raises(InputError, match=r"x: the window is in degrees, but the file contains counts"):
         to_gray(values, parse_window("10C..45C"), "x", degrees=False)
 
 

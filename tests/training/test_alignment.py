@@ -257,9 +257,9 @@ def test_images_smaller_than_a_patch_are_skipped_unless_there_is_nothing_else() 
     target = measure_target([flat(9, 9, 9, size=4), flat(100, 100, 100)], options)
     assert target.patches.tolist() == [1]
     assert align([flat(9, 9, 9, size=4), flat(80, 80, 80)], target, options).candidates == 1
-    with pytest.raises(InputError, match="target: no image holds a patch of 8x8"):
+    with pytest.raises(InputError, match="target: no image is as large as a patch of 8x8"):
         measure_target([flat(9, 9, 9, size=7)], options)
-    with pytest.raises(InputError, match="external: no image holds a patch of 8x8"):
+    with pytest.raises(InputError, match="external: no image is as large as a patch of 8x8"):
         align([flat(9, 9, 9, size=7)], target, options)
 
 

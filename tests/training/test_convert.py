@@ -157,8 +157,8 @@ class Unsafe:
         (lambda path: path.write_bytes(b"GIF89a" * 50), "not a PyTorch checkpoint"),
         (lambda path: path.write_bytes(path.read_bytes()[:-500]), "not a PyTorch checkpoint"),
         (lambda path: torch.save(Unsafe(), path), "not a PyTorch checkpoint"),
-        (lambda path: torch.save([torch.ones(1)], path), "holds a list, expected a plain state dict"),
-        (lambda path: torch.save({"epoch": 4}, path), "holds a dict, expected a plain state dict"),
+        (lambda path: torch.save([torch.ones(1)], path), "contains a list, expected a plain state dict"),
+        (lambda path: torch.save({"epoch": 4}, path), "contains a dict, expected a plain state dict"),
     ],
     ids=["missing", "empty", "image", "truncated", "object", "list", "no tensors"],
 )

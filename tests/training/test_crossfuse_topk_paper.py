@@ -235,7 +235,7 @@ def test_what_does_not_fit_is_named(
 
 def test_a_group_that_is_no_state_dict_is_refused(tmp_path: Path, groups: dict[str, Any]) -> None:
     torch.save(groups | {"DIDF_Encoder": [1, 2]}, tmp_path / "x.pth")
-    with pytest.raises(InputError, match=r"x\.pth: holds a list, expected a plain state dict"):
+    with pytest.raises(InputError, match=r"x\.pth: contains a list, expected a plain state dict"):
         convert.convert_crossfuse_topk(tmp_path / "x.pth")
 
 

@@ -313,7 +313,7 @@ def test_the_encoder_of_another_run_can_be_taken(tmp_path: Path) -> None:
             lambda s: s.update({"blocks.0.attn.proj.bias": torch.ones(4)}),
             r"blocks\.0\.attn\.proj\.bias has the shape \(4,\), expected \(16,\)",
         ),
-        (lambda s: s["pos_embed"].mul_(1.5), "pos_embed holds learned position codes"),
+        (lambda s: s["pos_embed"].mul_(1.5), "pos_embed contains learned position codes"),
         (
             lambda s: s.update({"blocks.2.norm1.bias": torch.ones(16)}),
             r"1 unknown .*: blocks\.2\.norm1\.bias",

@@ -262,7 +262,7 @@ def test_the_first_version_without_feed_forward_is_known(tmp_path: Path) -> None
         ),
         (
             lambda s: s["model1.pos_embed"].add_(0.1),
-            r"model1\.pos_embed holds learned position codes, expected MAE's fixed sines",
+            r"model1\.pos_embed contains learned position codes, expected MAE's fixed sines",
         ),
     ],
 )
@@ -277,7 +277,7 @@ def test_what_does_not_fit_is_named(
 
 def test_a_key_in_two_files_and_wrong_heads_are_refused(tmp_path: Path, state: dict[str, Any]) -> None:
     files = write(tmp_path / "x.pth", state)
-    with pytest.raises(InputError, match="keys were in another file already"):
+    with pytest.raises(InputError, match="keys are also in another file"):
         convert.convert_maefuse(files * 2, **HEADS)
     with pytest.raises(UsageError, match="heads=16, expected a divisor of decoder_dim=8"):
         convert.convert_maefuse(files)

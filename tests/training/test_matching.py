@@ -208,7 +208,7 @@ def test_the_shipped_graph_computes_what_the_shipped_weights_do(texture: Texture
 
 def test_the_matcher_is_no_method(tmp_path: Path) -> None:
     save_model(tmp_path / "m.safetensors", make().state_dict(), {"method": "matcher", "net": {}})
-    with pytest.raises(InputError, match="the matcher's weights, expected those of a network that fuses"):
+    with pytest.raises(InputError, match="found weights of matcher, expected those of a fusion network"):
         load_torch_method(tmp_path / "m.safetensors")
 
 

@@ -340,7 +340,7 @@ def test_a_rig_places_every_thermal_frame_and_the_visible_stays_around_it(
         "video", ir, vi, "-o", out, "--method", "maximum", "--codec", "ffv1", "--rig", tmp_path / "rig.json"
     )
     assert said.code == 0, said.err
-    assert "placed by the rig" in said.err
+    assert "aligned by the rig" in said.err
     plain = ivfuse.Fuser("maximum", rig=rig)
     for frame, thermal, visible in zip(read_clip(out), moving.ir, moving.vi, strict=True):
         wanted = plain.fuse(np.ascontiguousarray(thermal[16:48, 24:72]), visible)

@@ -34,7 +34,7 @@ class Cell:
         runs: how often, at most.
         seconds: after which no further run begins.
         threads: CPU threads; ``None`` leaves them to the runtime.
-        runtime, precision: of a trained method.
+        runtime, precision: of a learned method.
     """
 
     method: str

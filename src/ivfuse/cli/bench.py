@@ -33,10 +33,10 @@ def bench(
         int | None, typer.Option(min=1, help="CPU threads; default: chosen by the runtime.")
     ] = None,
     runtime: Annotated[
-        str, typer.Option(help="Runtime of trained methods: auto, openvino or onnxruntime.")
+        str, typer.Option(help="Runtime of learned methods: auto, openvino or onnxruntime.")
     ] = "auto",
     precision: Annotated[
-        str, typer.Option(help="Precision of trained methods: auto, fp32 or bf16.")
+        str, typer.Option(help="Precision of learned methods: auto, fp32 or bf16.")
     ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

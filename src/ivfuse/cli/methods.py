@@ -58,7 +58,7 @@ def _table(infos: list[MethodInfo], default: str) -> list[str]:
 
 
 def _facts(info: MethodInfo, default: str) -> dict[str, Any]:
-    """The properties of a method, including those of its weights if it is a trained one."""
+    """The properties of a method, including those of its weights if it is a learned one."""
     from ivfuse.fusion.manifest import load_manifest
 
     facts = {**dataclasses.asdict(info), "default": info.name == default}

@@ -1,1 +1,1 @@
-"""A pair becomes an image: the method registry, classical and trained methods, the Fuser."""
+"""Fusion of image pairs: the pipeline, the registry of methods, and classical and learned methods."""

@@ -1,6 +1,6 @@
-"""The stage that brings a thermal image onto the visible's grid: by a rig or the camera's geometry.
+"""The align stage: resampling of a thermal image onto the visible grid, by a rig or the camera geometry.
 
-Where the thermal camera sees nothing the visible stands alone, with a soft transition between the two.
+Outside the field of view of the thermal camera the visible image is kept, with a gradual transition.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ AUTO: tuple[Auto, ...] = get_args(Auto)
 
 @dataclass
 class Aligner:
-    """Brings thermal images onto visible grids, by one rig, or each pair by its own registration.
+    """Aligns thermal images with visible images, by a common rig or by a registration of each pair.
 
     Args:
-        rig: a registration or its file, control points, ``"auto"`` or the name of a transform model to
-            register each pair by itself; ``None`` to stretch the thermal over the visible.
-        crop: keep only the part of the visible that the thermal covers.
+        rig: a registration or its file, control points, or ``"auto"`` or the name of a transform model to
+            register each pair individually; ``None`` stretches the thermal image over the visible image.
+        crop: whether to crop the visible image to the part that the thermal image covers.
 
     Raises:
-        InputError: if the rig's file cannot be used.
+        InputError: if the file of the rig cannot be used.
     """
 
     rig: Registration | Correspondences | str | os.PathLike[str] | None = None
@@ -51,7 +51,7 @@ class Aligner:
     _warps: dict[tuple[Size, Size], Warper] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        """Read the rig's file."""
+        """Load the rig if it is given as a file."""
         if isinstance(self.rig, str) and self.rig in AUTO:
             self.model = self.rig
         elif isinstance(self.rig, str | os.PathLike):
@@ -61,15 +61,16 @@ class Aligner:
 
     @property
     def stretches(self) -> bool:
-        """Nothing is known of where the thermal lies: it is stretched over the visible."""
+        """Whether thermal images are stretched over the visible images, because no rig is given."""
         return self.rig is None
 
     def align(self, pair: Pair) -> Pair:
-        """Put the thermal image of a pair onto the grid of its visible one.
+        """Resample the thermal image of a pair onto the grid of its visible image.
 
         Raises:
-            RegistrationError: if the pair is to be registered by itself and no transform is accepted.
-            UsageError, InputError: if the rig does not fit the sizes.
+            RegistrationError: if the pair is registered individually and no transform is accepted.
+            UsageError: if the rig does not match the sizes.
+            InputError: if the rig does not match the sizes.
         """
         if pair.aligned:
             return pair
@@ -92,15 +93,15 @@ class Aligner:
         return replace(pair, thermal=thermal, visible=visible, aligned=True, coverage=coverage, notes=notes)
 
     def align_frame(self, thermal: Gray, height: int, width: int) -> tuple[Gray, Gray | None]:
-        """Put a thermal frame of a video onto visible frames of a size; needs a rig or points, or stretches.
+        """Resample a thermal video frame onto the grid of the visible frames, by a rig or by stretching.
 
         Args:
             thermal: (h, w) float32 in [0, 1].
-            height: of the visible, in pixels.
-            width: of the visible, in pixels.
+            height: height of the visible frames, in pixels.
+            width: width of the visible frames, in pixels.
 
         Returns:
-            The thermal, (height, width), and its weight; ``None`` for 1 everywhere.
+            The thermal frame, (height, width), and its weight; ``None`` for a weight of 1 everywhere.
         """
         if self.stretches:
             return resize_to(thermal, height, width), None
@@ -108,7 +109,7 @@ class Aligner:
         return np.asarray(warp.apply(thermal)), warp.coverage
 
     def warp(self, thermal: Size, visible: Size) -> Warper:
-        """What puts frames of one size onto frames of another, made once; needs a rig or points.
+        """Return the warp between frames of two sizes, computed once; requires a rig or control points.
 
         Raises:
             UsageError: if there is neither.
@@ -128,7 +129,7 @@ class Aligner:
         return self._warps[thermal, visible]
 
     def _registered(self, pair: Pair) -> Warper:
-        """The warp of one pair by itself."""
+        """Register a pair and return its warp."""
         from ivfuse.registration.register import register_grays
         from ivfuse.registration.warp import Warper
 
@@ -138,13 +139,13 @@ class Aligner:
 
 
 def sizes_of(pair: Pair) -> tuple[Size, Size]:
-    """Width and height of the thermal and of the visible image."""
+    """Return (width, height) of the thermal and of the visible image."""
     height, width = pair.thermal.pixels.shape
     return (width, height), (pair.visible.width, pair.visible.height)
 
 
 def stretched(pair: Pair) -> Pair:
-    """The thermal, and its temperatures, resampled to the visible's size."""
+    """Resample the thermal image and its temperatures to the size of the visible image."""
     height, width = pair.visible.height, pair.visible.width
     thermal = pair.thermal
     if thermal.pixels.shape == (height, width):
@@ -159,15 +160,15 @@ def stretched(pair: Pair) -> Pair:
 
 
 def align_camera_file(file: CameraFile, name: str, *, parallax: bool) -> Pair:
-    """Bring thermal image and photo of one camera file onto one grid, by the camera's own geometry.
+    """Align the thermal image and the photo of a camera file by the geometry stored in the file.
 
     Args:
-        file: both, as the sensors have them.
-        name: of the file, for errors.
-        parallax: correct the parallax that remains after the camera's own alignment.
+        file: thermal image and photo in the orientation of the sensors.
+        name: name of the file in error messages.
+        parallax: whether to correct the parallax that remains after the camera's own alignment.
 
     Raises:
-        InputError: if the two hardly overlap by the file's parameters.
+        InputError: if the two images hardly overlap according to the file.
     """
     from ivfuse.image.headers import BadFileError
     from ivfuse.registration.camera import crop_photo, warp_thermal
@@ -196,7 +197,7 @@ def align_camera_file(file: CameraFile, name: str, *, parallax: bool) -> Pair:
 def _common_grid(
     photo: EmbeddedPhoto, celsius: NDArray[np.float32], parallax: bool
 ) -> tuple[CommonGrid, tuple[str, ...]]:
-    """The common grid by the file's parameters, then shifted by the parallax that the images show."""
+    """Determine the common grid from the file, shifted by the parallax measured between the images."""
     from ivfuse.registration.camera import (
         CameraGeometry,
         common_grid,
@@ -213,7 +214,7 @@ def _common_grid(
         return grid, grid.notes
     shift = estimate_parallax(warp_thermal(celsius, grid, smooth=False), luma(crop_photo(photo.pixels, grid)))
     if shift is None:
-        return grid, (*grid.notes, "no parallax was measured with confidence, the camera's geometry stands")
+        return grid, (*grid.notes, "no parallax was measured with confidence, the camera geometry is used")
     known, step = geometry or CameraGeometry(), grid.photo_pixels
     moved = replace(known, offset_x=known.offset_x + shift.x * step, offset_y=known.offset_y + shift.y * step)
     note = f"shifted by {shift.x:+.0f}, {shift.y:+.0f} pixels for parallax"
@@ -221,7 +222,7 @@ def _common_grid(
 
 
 def blend(inside: Gray, outside: Gray, coverage: Gray | np.float32) -> Gray:
-    """``inside`` where the coverage is 1, ``outside`` where it is 0; all (H, W) float32."""
+    """Blend ``inside`` (coverage 1) and ``outside`` (coverage 0); all (H, W) float32."""
     out = inside - outside
     out *= coverage
     out += outside
@@ -233,5 +234,5 @@ def _describe(warp: Warper) -> str:
     score = f", score {rig.score:.2f}" if rig.origin == "images" else ""
     covered = f"the thermal covers {warp.covered_fraction:.0%} of the visible"
     if warp.crop:
-        covered += f", cut to {warp.size[0]}x{warp.size[1]}"
-    return f"thermal placed by {rig.origin} ({rig.model}{score}); {covered}"
+        covered += f", cropped to {warp.size[0]}x{warp.size[1]}"
+    return f"thermal aligned by {rig.origin} ({rig.model}{score}); {covered}"

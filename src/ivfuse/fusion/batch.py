@@ -1,6 +1,6 @@
-"""Many pairs into a folder: goes on past a bad pair, can be stopped and run again.
+"""Batch fusion of pairs into a folder, which continues after failures and can be interrupted and resumed.
 
-While one pair is fused, the next is read and the last is written, each by a thread.
+While one pair is fused, the next one is read and the previous one written, each in a thread.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ivfuse.runtime.files import make_folder, refuse_input_as_output
 Outcome = Literal["done", "skipped", "failed"]
 OnProgress = Callable[[str, Outcome], None]
 
-OVERLAP_PIXELS = 4_000_000  # larger images go one after another, so that only one is in memory
+OVERLAP_PIXELS = 4_000_000  # larger images are processed one at a time, so that only one is in memory
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,27 @@ class Failure:
     """A pair that could not be fused.
 
     Attributes:
-        name: of the pair.
-        error: why.
+        name: name of the pair.
+        error: the reason.
     """
 
     name: str
     error: Exception
 
     def reason(self, spell: Spell = in_python) -> str:
-        """The error as one line, its fields spelled as the caller's users know them."""
+        """Render the error as one line, with the fields spelled as the caller's users know them."""
         return reason_of(self.error, spell)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of the pairs of a folder.
+    """Outcome of a batch.
 
     Attributes:
-        done: the pairs that were fused, in their order.
-        skipped: names of the pairs whose output was there already.
+        done: results of the fused pairs, in order.
+        skipped: names of the pairs whose output already existed.
         failed: the pairs that could not be fused.
-        stopped: the run was interrupted; the remaining pairs were not tried.
+        stopped: whether the run was interrupted, so that the remaining pairs were not processed.
     """
 
     done: tuple[FuseResult, ...]
@@ -62,14 +62,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class _Job:
-    """A pair of files and where each kind of output goes."""
+    """A pair of files and the path of each kind of output."""
 
     pair: FilePair
     files: dict[str, Path]
 
     @property
     def out(self) -> Path:
-        """The fused image's file, which tells whether the pair is done."""
+        """The file of the fused image; the pair is done if it exists."""
         return self.files[FusedImage.kind]
 
 
@@ -82,24 +82,24 @@ def fuse_pairs(
     on_progress: OnProgress | None = None,
     extra: Sequence[Output] = (),
 ) -> Summary:
-    """Fuse pairs of files, each into an image of its own.
+    """Fuse pairs of files and write one image per pair.
 
     Args:
         fuser: the method and its options.
-        pairs: what to fuse.
-        image: where the images go and how they are written; a folder is made if it does not exist.
-        overwrite: replace outputs that exist; without it their pairs are skipped.
-        on_progress: called after each pair with its name and what became of it.
+        pairs: the pairs to fuse.
+        image: target and format of the fused images; a missing folder is created.
+        overwrite: whether to replace existing outputs; otherwise their pairs are skipped.
+        on_progress: function that is called after each pair with its name and outcome.
         extra: further outputs, written before the image.
 
     Returns:
-        The summary. An interrupt (Ctrl-C) ends the run after the image that is being written; the summary
-        then says ``stopped``.
+        The summary. An interrupt (Ctrl-C) ends the run after the image that is being written, and the summary
+        is marked as stopped.
 
     Raises:
-        UsageError: before any work, if an output of many pairs names a single file.
-        OutputError: before any work, if two pairs would write the same file, an output is an input, or the
-            folder cannot be made.
+        UsageError: before any pair is fused, if an output of several pairs is a single file.
+        OutputError: before any pair is fused, if two pairs would write the same file, an output is an input,
+            or the folder cannot be created.
     """
     run = _Run(fuser, [*extra, image], on_progress or (lambda name, outcome: None))
     todo = []
@@ -113,7 +113,7 @@ def fuse_pairs(
 
 
 def _plan(pairs: Sequence[FilePair], outputs: Sequence[Output]) -> list[_Job]:
-    """Where each pair goes; refuses collisions before any work is done."""
+    """Determine the output paths of each pair and check them for collisions."""
     jobs = [
         _Job(pair, {each.kind: each.path_for(pair.name, len(pairs)) for each in outputs}) for pair in pairs
     ]
@@ -135,7 +135,7 @@ def _plan(pairs: Sequence[FilePair], outputs: Sequence[Output]) -> list[_Job]:
 
 @dataclass
 class _Run:
-    """The state of one run over a folder."""
+    """State of a batch."""
 
     fuser: Fuser
     outputs: Sequence[Output]
@@ -147,7 +147,7 @@ class _Run:
     writing: tuple[_Job, Future[None]] | None = None
 
     def all(self, jobs: list[_Job]) -> None:
-        """Fuse the jobs in their order, with reading ahead and writing behind."""
+        """Fuse the jobs in order while files are read ahead and written in the background."""
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="ivfuse-files") as pool:
             try:
                 self._pipeline(jobs, pool)
@@ -168,7 +168,7 @@ class _Run:
                 started = time.perf_counter()
                 fused = self.fuser.fuse_pair(pair)
                 seconds += time.perf_counter() - started
-            except Exception as error:  # a bad pair must not end the run
+            except Exception as error:  # one unusable pair must not end the run
                 self._fail(job, error)
                 continue
             self._settle()
@@ -178,7 +178,7 @@ class _Run:
             del current, pair, fused
 
     def skip(self, job: _Job) -> None:
-        """Note a pair whose output exists."""
+        """Record a pair whose output already exists."""
         self.skipped.append(job.pair.name)
         self.tell(job.pair.name, "skipped")
 
@@ -192,17 +192,17 @@ class _Run:
         notes = write_outputs(self.outputs, job.files, pair, fused)
         extra = {kind: path for kind, path in job.files.items() if kind != FusedImage.kind}
         seconds = time.perf_counter() - started
-        # Noted by the thread that wrote it: an interrupt can hit the other one before it holds the future.
+        # Recorded by the writing thread: an interrupt may reach the main thread before it has the future.
         self.done.append(FuseResult(job.out, fused.shape[0], fused.shape[1], seconds, notes, extra))
 
     def _settle(self) -> None:
-        """Wait for the write that is under way, if there is one, and note what became of it."""
+        """Wait for the pending write, if any, and record its outcome."""
         if self.writing is None:
             return
         job, future = self.writing
         try:
             future.result()
-        except Exception as error:  # as in the pipeline
+        except Exception as error:  # see _pipeline
             self.writing = None
             self._fail(job, error)
         else:

@@ -1,6 +1,6 @@
-"""The table of trained methods: which graph belongs to a name, where it lies, whether it is the right one.
+"""The manifest of learned methods: name, graph file and digest of each, and the verification of files.
 
-A further trained method is one more entry of ``weights/manifest.toml``; no code knows the methods by name.
+A learned method is added as an entry of ``weights/manifest.toml``; no code refers to methods by name.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ _OPTIONAL: dict[str, type] = {"card": str, "align": int, "reach": int, "tile": i
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One trained method of a manifest.
+    """One learned method of a manifest.
 
     Attributes:
-        info: the method's facts.
-        file: name of the ONNX graph.
+        info: properties of the method.
+        file: file name of the ONNX graph.
         sha256: digest of the file, 64 lower-case hexadecimal digits.
-        size: length of the file in bytes.
+        size: size of the file in bytes.
         variant: ``paper`` or ``fixed``.
-        license: of the weights.
-        card: name of the model card (markdown), or ``None``.
-        home: the folder of the manifest that has the entry.
+        license: license of the weights.
+        card: file name of the model card (Markdown), or ``None``.
+        home: folder of the manifest that contains the entry.
     """
 
     info: MethodInfo
@@ -61,10 +61,10 @@ class ModelEntry:
     home: Path
 
     def path(self) -> Path:
-        """The graph file, found and verified.
+        """Find and verify the graph file.
 
         Raises:
-            InputError: if the file is in none of the folders, or its digest is not that of the manifest.
+            InputError: if the file is in none of the folders, or its digest differs from the manifest.
         """
         path = self._find(self.file)
         if path is None:
@@ -77,7 +77,7 @@ class ModelEntry:
         return path
 
     def card_text(self) -> str:
-        """The model card as markdown; empty if the entry names none or it is not installed."""
+        """Read the model card as Markdown; empty if the entry has none or it is not installed."""
         path = self._find(self.card) if self.card else None
         return path.read_text(encoding="utf-8") if path else ""
 
@@ -91,14 +91,14 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All trained methods by name, and the name of the default one (``None`` if there is none)."""
+    """Learned methods by name, and the name of the default method (``None`` if there is none)."""
 
     default: str | None
     models: Mapping[str, ModelEntry]
 
 
 def weight_folders() -> list[Path]:
-    """Where weights are looked for: the package, ``weights/`` of a checkout, ``$IVFUSE_WEIGHTS``."""
+    """Folders that are searched for weights: the package, ``weights/`` of a checkout, ``$IVFUSE_WEIGHTS``."""
     folders = [PACKAGE / "weights"]
     checkout = PACKAGE.parents[1]
     if (checkout / "pyproject.toml").is_file():
@@ -109,10 +109,10 @@ def weight_folders() -> list[Path]:
 
 
 def load_manifest() -> Manifest:
-    """The package's manifest, with the one of ``$IVFUSE_WEIGHTS`` (if there is one) laid over it.
+    """Load the manifest of the package, updated with that of ``$IVFUSE_WEIGHTS`` if it exists.
 
     Raises:
-        InputError: if a manifest cannot be read or an entry is not well formed.
+        InputError: if a manifest cannot be read or an entry is malformed.
     """
     manifest = read_manifest(PACKAGE / "weights" / "manifest.toml")
     own = os.environ.get(ENVIRONMENT)
@@ -127,10 +127,10 @@ def read_manifest(path: Path) -> Manifest:
     """Read one manifest file.
 
     Args:
-        path: a TOML file as described at the top of ``weights/manifest.toml``.
+        path: a TOML file in the format described at the top of ``weights/manifest.toml``.
 
     Raises:
-        InputError: if it cannot be read, is not TOML, or has an unknown, missing or mistyped key.
+        InputError: if the file cannot be read, is not TOML, or has an unknown, missing or mistyped key.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -149,12 +149,12 @@ def _parse_manifest(text: str, path: Path) -> Manifest:
     if table:
         raise InputError(f"{path}: unknown key {sorted(table)[0]!r}; expected 'default' and 'models'")
     if default is not None and default not in models:
-        raise InputError(f"{path}: default = {default!r} names none of the models {sorted(models)}")
+        raise InputError(f"{path}: found default = {default!r}, expected one of the models {sorted(models)}")
     return Manifest(default, models)
 
 
 def _entry(name: str, facts: Any, path: Path) -> ModelEntry:
-    """Check one table of the manifest and make it an entry."""
+    """Validate one table of the manifest and convert it to an entry."""
     where = f"{path}: models.{name}"
     if not isinstance(facts, dict):
         raise InputError(f"{where}: found {facts!r}, expected a table of facts")
@@ -190,10 +190,10 @@ def _entry(name: str, facts: Any, path: Path) -> ModelEntry:
 
 
 def verify(path: Path, sha256: str) -> None:
-    """Check the digest of a file.
+    """Verify the digest of a file.
 
     Raises:
-        InputError: if the file cannot be read or has another digest (damaged, cut short, another version).
+        InputError: if the file cannot be read or has another digest (damaged, truncated, another version).
     """
     try:
         with path.open("rb") as stream:
@@ -205,16 +205,16 @@ def verify(path: Path, sha256: str) -> None:
 
 
 def put_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
-    """Add a trained method to a manifest, or bring its entry up to date; all other lines stay as they are.
+    """Add a learned method to a manifest or update its entry; all other lines are kept.
 
     Args:
-        path: the manifest; made if it does not exist.
-        name: of the method.
-        facts: keys of the entry; keys that an existing entry has beyond these are kept.
+        path: the manifest; created if it does not exist.
+        name: name of the method.
+        facts: keys and values of the entry; other keys of an existing entry are kept.
 
     Raises:
-        InputError: if the manifest cannot be read, or the entry would not be well formed.
-        OutputError: if it cannot be written.
+        InputError: if the manifest cannot be read, or the entry would be malformed.
+        OutputError: if the manifest cannot be written.
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     _parse_manifest(text, path)
@@ -231,24 +231,25 @@ def put_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
 
 
 def add_method(path: Path, name: str, facts: Mapping[str, str | int], summary: str) -> str:
-    """Put an exported graph into a manifest; what is not known of a new one is said to be so.
+    """Enter an exported graph in a manifest; missing facts of a new entry are set to ``unknown``.
 
     Args:
         path: the manifest.
-        name: of the method.
+        name: name of the method.
         facts: file, digest, size, parameters, variant, alignment.
-        summary: of a new entry.
+        summary: summary for a new entry.
 
     Returns:
-        One line on what was done.
+        One line that describes the change.
 
     Raises:
-        InputError, OutputError: as :func:`put_entry`.
+        InputError: see :func:`put_entry`.
+        OutputError: see :func:`put_entry`.
     """
     known = read_manifest(path).models if path.is_file() else {}
     if name in known:
         put_entry(path, name, facts)
-        return f"the entry {name} is up to date"
+        return f"updated the entry {name}"
     unknown = {"summary": summary, "paper": "unknown", "license": "unknown", "version": "1"}
     put_entry(path, name, {**unknown, **facts})
-    return f"{name} is added; please fill in paper and license"
+    return f"added the entry {name}; please fill in paper and license"

@@ -1,6 +1,6 @@
-"""The contract of a fusion method: luma in, luma out, plus the facts that a caller needs to run it.
+"""Interface of fusion methods, which take and return luma, and the properties needed to run them.
 
-A classical method is a function; :func:`classical_method` registers it.
+A classical method is a function registered by the decorator :func:`classical_method`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from ivfuse.image.tiling import FuseGray
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """Facts about a method.
+    """Properties of a method.
 
     Attributes:
-        name: the registry's name, lower case with hyphens.
-        kind: ``classical`` (no training) or ``learned``.
+        name: name in the registry, lower case with hyphens.
+        kind: ``classical`` (without training) or ``learned``.
         summary: one line for a table of methods.
         paper: authors, title or venue, year.
-        align: large images are cut into tiles whose corners lie on multiples of this many pixels, so that
-            pyramids and attention windows fall on the same grid in every tile.
-        reach: how far, in pixels, an input pixel can influence the output; tiles overlap by this much on
-            each side. ``None`` when it is unbounded: tiles then overlap by a default and are blended.
-        tile: the largest side, in pixels, that is fused in one piece.
+        align: grid of the tile corners in pixels, so that pyramids and attention windows have the same
+            position in every tile.
+        reach: radius of the receptive field in pixels, by which tiles overlap on each side. ``None`` if it is
+            unbounded: tiles then overlap by a default and are blended.
+        tile: largest side in pixels that is fused in one piece.
         parameters: number of trained parameters.
-        version: changes when the method's output changes.
+        version: version of the output; changes whenever the output of the method changes.
     """
 
     name: str
@@ -43,19 +43,19 @@ class MethodInfo:
 
 
 class Method(Protocol):
-    """Anything that fuses a pair of luma images."""
+    """A method that fuses a pair of luma images."""
 
     @property
     def info(self) -> MethodInfo:
-        """The method's facts."""
+        """Properties of the method."""
         ...
 
     def fuse(self, ir: Gray, vi: Gray) -> Gray:
         """Fuse one pair.
 
         Args:
-            ir: infrared, (H, W) float32 in [0, 1], H, W >= 1.
-            vi: luma of the visible, the same shape and range.
+            ir: thermal image, (H, W) float32 in [0, 1], H, W >= 1.
+            vi: luma of the visible image, of the same shape and range.
 
         Returns:
             The fused luma, (H, W) float32 in [0, 1].
@@ -65,21 +65,22 @@ class Method(Protocol):
 
 @runtime_checkable
 class WholeImageMethod(Method, Protocol):
-    """A method whose output depends on something of the whole image, such as its mean."""
+    """A method whose output depends on a statistic of the whole image, such as its mean."""
 
-    def of_image(self, ir: Gray, vi: Gray) -> FuseGray:
-        """Give the function that fuses tiles of this pair as parts of the whole.
+    def for_image(self, ir: Gray, vi: Gray) -> FuseGray:
+        """Return a function that fuses tiles of this pair with the statistics of the whole image.
 
         Args:
-            ir: the whole thermal, as for :meth:`Method.fuse`, or those of its values that count, (h, w).
-            vi: the whole visible, as for :meth:`Method.fuse`.
+            ir: the whole thermal image as for :meth:`Method.fuse`, or the subset of its values that the
+                statistics are computed from, (h, w).
+            vi: the whole visible image as for :meth:`Method.fuse`.
         """
         ...
 
 
-def fuse_of_parts(method: Method, ir: Gray, vi: Gray) -> FuseGray:
-    """The function that fuses tiles of a pair: each by itself, unless the method looks at the whole."""
-    return method.of_image(ir, vi) if isinstance(method, WholeImageMethod) else method.fuse
+def tile_function(method: Method, ir: Gray, vi: Gray) -> FuseGray:
+    """Return the function that fuses tiles of a pair, with statistics of the whole image if required."""
+    return method.for_image(ir, vi) if isinstance(method, WholeImageMethod) else method.fuse
 
 
 ClassicalFunction = Callable[..., Gray]
@@ -91,12 +92,12 @@ def classical_method(
 ) -> Callable[[ClassicalFunction], ClassicalFunction]:
     """Register a function ``(ir, vi, **options) -> fused`` as the classical method ``name``.
 
-    The facts hold for all options, so that large images can be cut exactly.
+    The properties must hold for all options, so that tiled results are exact.
 
     Args:
-        name: lower case with hyphens.
-        summary: one line.
-        paper: the source.
+        name: name in the registry, lower case with hyphens.
+        summary: one line for a table of methods.
+        paper: authors, title or venue, year.
         facts: further fields of :class:`MethodInfo` (``align``, ``reach``, ``tile``).
     """
 
@@ -109,7 +110,7 @@ def classical_method(
 
 @dataclass(frozen=True)
 class ClassicalMethod:
-    """A registered function as a :class:`Method`, with the options it is called with."""
+    """A registered function as a :class:`Method`, together with its options."""
 
     info: MethodInfo
     function: ClassicalFunction

@@ -1,6 +1,6 @@
-"""A trained network as a method: an ONNX graph, run by OpenVINO or by ONNX Runtime on the CPU.
+"""Learned methods: ONNX graphs run by OpenVINO or ONNX Runtime on the CPU.
 
-The runtime is imported and the graph compiled at the first pair, so that naming a method costs nothing.
+The runtime is imported and the graph compiled for the first pair, so that creating a method is fast.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _OUTPUT = "fused"
 class OnnxMethod:
     """An ONNX graph as a :class:`~ivfuse.fusion.method.WholeImageMethod`.
 
-    The graph has the inputs ``ir`` and ``vi`` and the output ``fused``, float32 (B, 1, H, W) in [0, 1];
-    all of B, H and W are free. It may have a third input ``level``, (B, 1, 1, 1): the mean of the whole
-    infrared image.
+    The graph has the inputs ``ir`` and ``vi`` and the output ``fused``, float32 (B, 1, H, W) in [0, 1], with
+    dynamic B, H and W. It may have a third input ``level``, (B, 1, 1, 1): the mean of the whole thermal
+    image.
     """
 
     def __init__(
@@ -39,18 +39,19 @@ class OnnxMethod:
         precision: Precision = "auto",
         threads: int | None = None,
     ) -> None:
-        """Note what to run and how; nothing is loaded yet.
+        """Store the settings; the graph is loaded for the first pair.
 
         Args:
-            info: the method's facts.
-            path: the graph.
-            runtime: ``auto`` takes OpenVINO where it is installed.
-            precision: ``auto`` takes bfloat16 in OpenVINO on a processor that computes in it, else float32.
-            threads: CPU threads; ``None`` leaves it to the runtime.
+            info: properties of the method.
+            path: the ONNX file.
+            runtime: the runtime; ``auto`` selects OpenVINO if it is installed.
+            precision: compute precision; ``auto`` selects bfloat16 in OpenVINO on processors with native
+                bfloat16 instructions and float32 otherwise.
+            threads: number of CPU threads; ``None`` lets the runtime choose.
 
         Raises:
-            UsageError: if the runtime does not know the precision, or ``threads`` is below 1.
-            MissingExtraError: if OpenVINO is asked for and not installed.
+            UsageError: if the runtime does not support the precision, or ``threads`` is below 1.
+            MissingExtraError: if OpenVINO is requested but not installed.
         """
         if threads is not None and threads < 1:
             raise UsageError(field="threads", found=threads, expected="1 or more")
@@ -63,7 +64,7 @@ class OnnxMethod:
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy in another process needs; it compiles the graph anew."""
+        """State for pickling, without the compiled graph, which another process compiles again."""
         return {name: value for name, value in vars(self).items() if name not in ("_graph", "_lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -75,8 +76,8 @@ class OnnxMethod:
         fused: Gray = self.fuse_batch(ir[np.newaxis], vi[np.newaxis])[0]
         return fused
 
-    def of_image(self, ir: Gray, vi: Gray) -> FuseGray:
-        """See :meth:`ivfuse.fusion.method.WholeImageMethod.of_image`."""
+    def for_image(self, ir: Gray, vi: Gray) -> FuseGray:
+        """See :meth:`ivfuse.fusion.method.WholeImageMethod.for_image`."""
         level = _mean(ir[np.newaxis])
 
         def fuse(ir: Gray, vi: Gray) -> Gray:
@@ -86,12 +87,12 @@ class OnnxMethod:
         return fuse
 
     def fuse_batch(self, ir: Gray, vi: Gray, level: Gray | None = None) -> Gray:
-        """Fuse pairs of one size at once.
+        """Fuse a batch of pairs of the same size.
 
         Args:
-            ir: infrared, (B, H, W) float32 in [0, 1].
-            vi: luma of the visible, the same shape and range.
-            level: mean of each whole infrared image, (B,); ``None`` if ``ir`` is whole.
+            ir: thermal images, (B, H, W) float32 in [0, 1].
+            vi: luma of the visible images, of the same shape and range.
+            level: mean of each whole thermal image, (B,); ``None`` if ``ir`` holds whole images.
 
         Returns:
             The fused lumas, (B, H, W) float32.
@@ -101,7 +102,7 @@ class OnnxMethod:
             IvfuseError: if the runtime fails; the message is one line.
         """
         if ir.ndim != 3 or ir.shape != vi.shape or 0 in ir.shape:
-            raise ShapeError(f"infrared {ir.shape} and visible {vi.shape}: expected the same (B, H, W)")
+            raise ShapeError(f"thermal {ir.shape} and visible {vi.shape}: expected the same (B, H, W)")
         graph = self._open()
         inputs = {
             name: np.ascontiguousarray(x[:, np.newaxis], dtype=np.float32)
@@ -111,14 +112,14 @@ class OnnxMethod:
             inputs[_LEVEL] = (_mean(ir) if level is None else level).reshape(-1, 1, 1, 1)
         try:
             fused = graph.run(inputs, _OUTPUT)
-        except Exception as error:  # each runtime has exception classes of its own
+        except Exception as error:  # each runtime has its own exception classes
             raise IvfuseError(f"{self.path}: {self.runtime} failed: {_first_line(error)}") from error
         if fused.shape != inputs["ir"].shape:
-            raise IvfuseError(f"{self.path}: the graph gave {fused.shape}, expected {inputs['ir'].shape}")
+            raise IvfuseError(f"{self.path}: the graph returned {fused.shape}, expected {inputs['ir'].shape}")
         return fused[:, 0]
 
     def _open(self) -> Graph:
-        """The compiled graph; compiled at the first call."""
+        """Return the graph, which is compiled at the first call."""
         with self._lock:
             if self._graph is None:
                 if not self.path.is_file():
@@ -135,12 +136,12 @@ class OnnxMethod:
 
 
 def _mean(planes: Gray) -> Gray:
-    """Mean of each plane of (B, H, W), as (B,) float32."""
+    """Compute the mean of each image of (B, H, W), as (B,) float32."""
     return np.asarray(planes.mean((1, 2), dtype=np.float64), np.float32)
 
 
 def _check_ports(path: Path, graph: Graph) -> None:
-    """Refuse a graph that is not a fusion network."""
+    """Check that the inputs and outputs of a graph are those of a fusion network."""
     if graph.inputs - {_LEVEL} != _INPUTS or _OUTPUT not in graph.outputs:
         raise InputError(
             f"{path}: the graph has inputs {sorted(graph.inputs)} and outputs {sorted(graph.outputs)}, "

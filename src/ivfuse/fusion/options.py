@@ -1,4 +1,4 @@
-"""What can be chosen about a fusion, once, for the Python API, the command line and the server."""
+"""Options of a fusion, shared by the Python API, the command line and the server."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FuseOptions:
-    """How pairs are fused.
+    """Options for fusing pairs.
 
     Attributes:
         method: a name of ``list_methods()``, an ``.onnx`` file with inputs ``ir`` and ``vi`` and output
             ``fused``, a method object, or ``None`` for the default method.
         method_options: keyword arguments of a classical method.
-        runtime: of a learned method: ``auto`` (OpenVINO where it is installed), ``openvino``,
+        runtime: runtime of a learned method: ``auto`` (OpenVINO if it is installed), ``openvino`` or
             ``onnxruntime``.
-        precision: of a learned method: ``auto``, ``fp32`` or ``bf16``.
-        threads: CPU threads of a learned method; ``None`` leaves it to the runtime.
-        gray: give the fused luma instead of color.
-        thermal: how thermal images are read: window, scale, conditions.
-        render: a colormap, or hot areas to paint; ``None`` for the visible's colors.
-        rig: where thermal images lie on visible ones: a registration, its file, control points, ``"auto"`` or
-            the name of a transform model to register each pair; ``None`` stretches the thermal over the
-            visible.
-        crop: with a rig, keep only the part of the visible that the thermal covers.
-        strength: 0 is the visible, 1 the full fusion, linear and the same everywhere between.
-        tile: largest side, in pixels, that is fused in one piece; ``None`` for the method's own.
+        precision: compute precision of a learned method: ``auto``, ``fp32`` or ``bf16``.
+        threads: number of CPU threads of a learned method; ``None`` lets the runtime choose.
+        gray: whether to return the fused luma instead of color.
+        thermal: options for reading thermal images: window, scale, conditions.
+        render: a colormap or highlighted temperatures; ``None`` keeps the colors of the visible image.
+        rig: transform from thermal to visible images: a registration, its file, control points, or ``"auto"``
+            or the name of a transform model to register each pair; ``None`` stretches the thermal image over
+            the visible image.
+        crop: whether to crop to the part that the thermal image covers; requires a rig.
+        strength: strength of the fusion, from 0 (the visible image) to 1 (the full fusion), linear and
+            uniform over the image.
+        tile: largest side in pixels that is fused in one piece; ``None`` for that of the method.
 
     Raises:
-        UsageError: if an option makes no sense.
+        UsageError: if an option is out of range.
     """
 
     method: str | os.PathLike[str] | Method | None = None
@@ -58,7 +59,7 @@ class FuseOptions:
     tile: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no fusion can use."""
+        """Validate the options."""
         if not 0 <= self.strength <= 1:
             raise UsageError(field="strength", found=self.strength, expected="0 to 1")
         if self.tile is not None and self.tile < 1:
@@ -67,10 +68,10 @@ class FuseOptions:
             raise UsageError(field="crop", expected="a rig, points, or registration of each pair as well")
 
     def with_(self, **changes: Any) -> FuseOptions:
-        """The same with other values.
+        """Return a copy with some options replaced.
 
         Raises:
-            UnknownNameError: if there is no such option; the message names the nearest.
+            UnknownNameError: if there is no such option; the error lists similar names.
         """
         known = [each.name for each in fields(self)]
         for name in changes:

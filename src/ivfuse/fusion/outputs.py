@@ -1,4 +1,4 @@
-"""Files written beside or instead of the fused image; a further kind is one more class here."""
+"""Outputs of a fused pair, such as the fused image and its temperatures; each kind is a class."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from ivfuse.thermal.raster import check_raster, write_celsius
 
 
 class Output(Protocol):
-    """Something that is written of a fused pair.
+    """A kind of file that is written for a fused pair.
 
     Attributes:
-        kind: a word for summaries, such as ``temperature``.
+        kind: name in summaries, such as ``temperature``.
     """
 
     kind: str
 
     def path_for(self, name: str, pairs: int) -> Path:
-        """The file that the pair ``name`` of ``pairs`` goes into.
+        """Return the file for the pair ``name`` in a batch of ``pairs`` pairs.
 
         Raises:
-            UsageError: if one file is named for many pairs.
+            UsageError: if the target is a single file but there are several pairs.
         """
         ...
 
     def write(self, path: Path, pair: Pair, fused: Pixels) -> tuple[str, ...]:
-        """Write a file, whole or not at all; returns notes for users.
+        """Write the file atomically and return notes for the user.
 
         Raises:
-            InputError: if the pair does not have what is to be written.
-            OutputError: if it cannot be written.
+            InputError: if the pair does not contain the data.
+            OutputError: if the file cannot be written.
         """
         ...
 
 
 @dataclass(frozen=True)
 class FusedImage:
-    """The fused image itself, with the alpha of the visible where the format holds it.
+    """The fused image, with the alpha of the visible image if the format supports it.
 
     Attributes:
         target: a file for a single pair, or a folder.
-        suffix: of files in a folder, which chooses the format; "" if the target is a file.
-        depth: bits per channel, 8 or 16.
+        suffix: suffix of files in a folder, which selects the format; "" if the target is a file.
+        depth: bits per sample, 8 or 16.
 
     Raises:
-        UsageError: if the suffix is unknown or does not hold the depth.
+        UsageError: if the suffix is unknown or the format does not support the depth.
     """
 
     target: Path
@@ -60,7 +60,7 @@ class FusedImage:
     kind = "fused"
 
     def __post_init__(self) -> None:
-        """Refuse names that cannot be written before any work is done."""
+        """Check suffix and depth before any pair is fused."""
         check_output(self.target if not self.suffix else "x" + self.suffix, self.depth)
 
     def path_for(self, name: str, pairs: int) -> Path:
@@ -79,7 +79,7 @@ class FusedImage:
 
 @dataclass(frozen=True)
 class TemperatureRaster:
-    """The temperatures on the fused image's grid, float32 TIFF in degC.
+    """The temperatures on the grid of the fused image, as float32 TIFF in degC.
 
     Attributes:
         target: a .tif or .tiff file for a single pair, or a folder.

@@ -1,4 +1,4 @@
-"""A thermal and a visible image that belong together, as they pass through the pipeline."""
+"""The pair of a thermal and a visible image that the stages of the pipeline exchange."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from ivfuse.thermal.read import Thermal
 
 @dataclass(frozen=True)
 class Pair:
-    """A pair in memory. Stages return new pairs and never write to the arrays of one they were given.
+    """A pair in memory. Stages return new pairs and never modify the arrays of their input.
 
     Attributes:
-        thermal: with its temperatures, where they are known.
-        visible: with its alpha, where it has one.
-        aligned: both are on one grid.
-        coverage: weight of the thermal, (H, W) float32 in [0, 1]; ``None`` for 1 everywhere.
-        name: of the thermal, for errors.
-        notes: what was done to the inputs, for users.
+        thermal: the thermal image, with temperatures if they are known.
+        visible: the visible image, with alpha if it has one.
+        aligned: whether both images are on the same grid.
+        coverage: weight of the thermal image, (H, W) float32 in [0, 1]; ``None`` for 1 everywhere.
+        name: name of the thermal image in error messages.
+        notes: remarks for the user on how the inputs were processed.
     """
 
     thermal: Thermal

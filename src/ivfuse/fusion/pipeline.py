@@ -1,7 +1,7 @@
-"""From a pair of files or arrays to a fused image, around any method: read, align, fuse, render, write.
+"""The fusion pipeline from a pair of files or arrays to a fused image: read, align, fuse, render, write.
 
-Sizes, luma, tiles, color and data types are handled here, once, so that a method only sees two lumas. Each
-stage returns something new and changes nothing it was given.
+The pipeline handles sizes, luma, tiles, color and data types, so that a method receives two luma images only.
+Each stage returns new objects and does not modify its inputs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ivfuse.errors import ShapeError, UsageError
 from ivfuse.fusion.align import Aligner, align_camera_file, blend
-from ivfuse.fusion.method import Method, fuse_of_parts
+from ivfuse.fusion.method import Method, tile_function
 from ivfuse.fusion.options import FuseOptions
 from ivfuse.fusion.outputs import FusedImage, Output
 from ivfuse.fusion.pair import Pair
@@ -33,21 +33,21 @@ from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
 from ivfuse.thermal.render import render
 
 Source = str | os.PathLike[str] | NDArray[Any] | Any  # a path, an array or a PIL image
-MARGIN = 64  # overlap of tiles, in pixels, for a method of unbounded reach
-COVERAGE_SAMPLES = 2000  # longest side, in pixels, from which global statistics are taken
+MARGIN = 64  # overlap of tiles in pixels for methods with unbounded reach
+COVERAGE_SAMPLES = 2000  # longest side in pixels of the samples for global statistics
 
 
 @dataclass(frozen=True)
 class FuseResult:
-    """What became of one pair of files.
+    """Result of fusing one pair of files.
 
     Attributes:
         out: the written file.
-        height: of the fused image, in pixels.
-        width: of the fused image, in pixels.
-        seconds: from reading to the written file.
-        notes: what a user should know: the thermal window, a change of size, an ignored page.
-        extra: further files that were written, by their kind.
+        height: height of the fused image, in pixels.
+        width: width of the fused image, in pixels.
+        seconds: time from reading to the written file.
+        notes: remarks for the user, such as the thermal window, a change of size or an ignored page.
+        extra: further written files by kind.
     """
 
     out: Path
@@ -73,18 +73,18 @@ class Fuser:
         options: FuseOptions | None = None,
         **choices: Any,
     ) -> None:
-        """Choose the method and how images are treated.
+        """Create the method and store the options.
 
         Args:
             method: a name of ``list_methods()``, an ``.onnx`` file, a method object, or ``None`` for the
                 default method.
-            options: all choices at once.
-            choices: fields of :class:`FuseOptions`, in place of those of ``options``.
+            options: all options.
+            choices: individual fields of :class:`FuseOptions`, which replace those of ``options``.
 
         Raises:
             UnknownNameError: if there is no such method or option.
-            UsageError: if an option does not fit the method or makes no sense.
-            InputError: if the weights of the method are missing or damaged, or the rig's file is.
+            UsageError: if an option is out of range or not supported by the method.
+            InputError: if the weights of the method or the file of the rig are missing or damaged.
         """
         if method is not None:
             choices["method"] = method
@@ -102,20 +102,22 @@ class Fuser:
         """Fuse one pair, or a batch of equally sized pairs.
 
         Args:
-            ir: thermal: a path, a PIL image, or an array (H, W) or (H, W, 3). Integers of 16 bit are mapped
-                by the window, floats are in [0, 1] unless a window is given. A batch is (N, H, W).
-            vi: visible: a path, a PIL image, or an array (H, W) or (H, W, 3) in R, G, B order; uint8, uint16
-                or float in [0, 1]. A batch is (N, H, W) or (N, H, W, 3). ``None`` if ``ir`` is a camera's
-                file that holds both.
-            dtype: of the result: float32 in [0, 1], uint8 or uint16.
+            ir: thermal image: a path, a PIL image, or an array (H, W) or (H, W, 3). 16-bit integers are
+                mapped by the window; floats must be in [0, 1] unless a window is given. A batch is (N, H, W).
+            vi: visible image: a path, a PIL image, or an array (H, W) or (H, W, 3) in R, G, B order; uint8,
+                uint16 or float in [0, 1]. A batch is (N, H, W) or (N, H, W, 3). ``None`` if ``ir`` is a
+                camera file that contains both images.
+            dtype: data type of the result: float32 in [0, 1], uint8 or uint16.
 
         Returns:
-            The fused image of the visible's height and width: (H, W, 3) if the visible has color and ``gray``
-            is not set, else (H, W); a colormap may change that. For a batch with N in front.
+            The fused image with the height and width of the visible image: (H, W, 3) if the visible image is
+            in color and ``gray`` is not set, else (H, W); a colormap may change that. The result for a batch
+            has N as the first dimension.
 
         Raises:
-            InputError, ShapeError: if an input cannot be used.
-            UsageError: if there is no visible, or the data type is another one.
+            InputError: if an input cannot be used.
+            ShapeError: if an array has an unsupported shape.
+            UsageError: if there is no visible image, or the data type is not supported.
         """
         if _is_batch(ir, vi):
             return self._fuse_batch(np.asarray(ir), np.asarray(vi), dtype)
@@ -129,19 +131,20 @@ class Fuser:
         depth: int = 8,
         extra: Sequence[Output] = (),
     ) -> FuseResult:
-        """Fuse one pair of files into a file, which is written whole or not at all.
+        """Fuse one pair of files and write the result atomically.
 
         Args:
             ir_path: the thermal image.
-            vi_path: the visible image; its alpha is kept where the format of the output can hold it.
-                ``None`` if ``ir_path`` holds both.
-            out_path: the suffix chooses the format; an existing file is replaced.
-            depth: bits per channel of the output, 8 or 16.
-            extra: further outputs, such as :class:`TemperatureRaster`; written first.
+            vi_path: the visible image; its alpha is kept if the output format supports it. ``None`` if
+                ``ir_path`` contains both images.
+            out_path: the output file; its suffix selects the format. An existing file is replaced.
+            depth: bits per sample of the output, 8 or 16.
+            extra: further outputs, such as :class:`TemperatureRaster`, which are written first.
 
         Raises:
-            InputError, ShapeError: if an input cannot be used.
-            UsageError: if the output's suffix is unknown or does not hold the depth.
+            InputError: if an input cannot be used.
+            ShapeError: if an input has an unsupported shape.
+            UsageError: if the suffix of the output is unknown or its format does not support the depth.
             OutputError: if the output cannot be written, or is one of the inputs.
         """
         started = time.perf_counter()
@@ -158,31 +161,31 @@ class Fuser:
         return FuseResult(out, fused.shape[0], fused.shape[1], seconds, notes, files)
 
     def read(self, ir: Source, vi: Source | None = None) -> Pair:
-        """Read a pair and bring the thermal onto the visible's grid; the first two stages.
+        """Read and align a pair, the first two stages of the pipeline.
 
-        A path given twice, or without a visible, is a camera's file that holds both.
+        A path that is given twice, or without a visible image, is a camera file that contains both images.
         """
         return self.aligner.align(read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches))
 
     def fuse_pair(self, pair: Pair) -> Pixels:
-        """Fuse an aligned pair and render the result; the third and fourth stage."""
-        pixels, painting = pair.visible.pixels, self.options.render
+        """Fuse an aligned pair and render the result, the third and fourth stage of the pipeline."""
+        pixels, rendering = pair.visible.pixels, self.options.render
         thermal = pair.thermal.pixels
-        inverted = painting is not None and painting.inverted
+        inverted = rendering is not None and rendering.inverted
         fused = self.fuse_covered(1 - thermal if inverted else thermal, luma(pixels), pair.coverage)
-        if not (self.options.gray or pixels.ndim == 2 or (painting is not None and painting.gray)):
+        if not (self.options.gray or pixels.ndim == 2 or (rendering is not None and rendering.gray)):
             fused = recolor(pixels, fused)
-        if painting is None:
+        if rendering is None:
             return fused
-        return render(painting, fused, pair.thermal, pair.coverage)
+        return render(rendering, fused, pair.thermal, pair.coverage)
 
     def fuse_covered(self, ir: Gray, vi: Gray, coverage: Gray | None) -> Gray:
-        """Fuse two lumas by the strength where the thermal has weight; elsewhere the visible stays as it is.
+        """Fuse two luma images with the strength where the thermal image has weight; elsewhere keep ``vi``.
 
         Args:
-            ir: thermal, (H, W) float32 in [0, 1].
-            vi: luma of the visible, the same shape and range.
-            coverage: weight of the thermal, the same shape, 0..1; ``None`` for 1 everywhere.
+            ir: thermal image, (H, W) float32 in [0, 1].
+            vi: luma of the visible image, of the same shape and range.
+            coverage: weight of the thermal image, of the same shape, in [0, 1]; ``None`` for 1 everywhere.
         """
         strength = np.float32(self.options.strength)
         if strength == 0:
@@ -190,8 +193,8 @@ class Fuser:
         if coverage is None:
             fused = self.fuse_luma(ir, vi)
             return fused if strength == 1 else blend(fused, vi, strength)
-        # Outside the coverage the method sees the visible twice, so that it takes no border for an edge.
-        # Global statistics use covered thermal pixels only, subsampled.
+        # Outside the coverage the method receives the visible image twice, so that the border of the thermal
+        # image does not become an edge. Global statistics use subsampled covered thermal pixels only.
         sampled = (slice(None, None, 1 + max(ir.shape) // COVERAGE_SAMPLES),) * 2
         covered = ir[sampled][coverage[sampled] > 0.5]
         whole = covered[np.newaxis] if covered.size else None
@@ -199,34 +202,33 @@ class Fuser:
         return blend(fused, vi, coverage * strength)
 
     def fuse_luma(self, ir: Gray, vi: Gray, whole: Gray | None = None) -> Gray:
-        """Fuse two lumas: run the method, in tiles if they are large, and make its result safe to write.
+        """Fuse two luma images by the method, in tiles if they are large, and clip the result.
 
         Args:
-            ir: thermal, (H, W) float32 in [0, 1].
-            vi: luma of the visible, the same shape and range.
-            whole: thermal values from which the method takes its global statistics, (h, w); ``None`` for
-                ``ir``.
+            ir: thermal image, (H, W) float32 in [0, 1].
+            vi: luma of the visible image, of the same shape and range.
+            whole: thermal values for the global statistics of the method, (h, w); ``None`` for ``ir``.
 
         Returns:
-            (H, W) float32 in [0, 1], an array of its own.
+            (H, W) float32 in [0, 1]; never a view of an input.
 
         Raises:
-            ShapeError: if the shapes differ, or the method does not keep them.
+            ShapeError: if the shapes differ, or the method returns another shape.
         """
         info = self.method.info
         tile = self.options.tile or info.tile
         fused = run_tiled(
-            fuse_of_parts(self.method, ir if whole is None else whole, vi),
+            tile_function(self.method, ir if whole is None else whole, vi),
             ir,
             vi,
             tile=tile,
             margin=MARGIN if info.reach is None else info.reach,
             align=info.align,
-            # Tiles of unbounded reach differ in their levels: the wider the transition, the less it shows.
+            # With unbounded reach the brightness differs between tiles; a wider transition is less visible.
             fade=tile // 8 if info.reach is None else None,
         )
         if fused.shape != vi.shape:
-            raise ShapeError(f"the method {info.name!r} gave {fused.shape}, expected {vi.shape}")
+            raise ShapeError(f"the method {info.name!r} returned {fused.shape}, expected {vi.shape}")
         if np.may_share_memory(fused, vi) or np.may_share_memory(fused, ir):
             fused = fused.copy()
         if np.isnan(fused.min()):
@@ -235,18 +237,18 @@ class Fuser:
 
     def _fuse_batch(self, ir: NDArray[Any], vi: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
         if len(ir) != len(vi):
-            raise ShapeError(f"a batch of {len(ir)} thermal and {len(vi)} visible images, expected as many")
+            raise ShapeError(f"found {len(ir)} thermal and {len(vi)} visible images, expected equal numbers")
         return np.stack([self.fuse(a, b, dtype=dtype) for a, b in zip(ir, vi, strict=True)])
 
 
 def fuse(
     ir: Source, vi: Source | None = None, method: str | Method | None = None, **choices: Any
 ) -> NDArray[np.float32]:
-    """Fuse one pair; for many pairs make a :class:`Fuser` once.
+    """Fuse one pair; for several pairs, create a :class:`Fuser` once.
 
     Args:
-        ir: thermal, a path or an array.
-        vi: visible, a path or an array; ``None`` if ``ir`` is a camera's file that holds both.
+        ir: thermal image, a path or an array.
+        vi: visible image, a path or an array; ``None`` if ``ir`` is a camera file that contains both images.
         method: a name of ``list_methods()``, an ``.onnx`` file, a method object, or ``None`` for the default.
         choices: fields of :class:`FuseOptions`.
 
@@ -257,27 +259,29 @@ def fuse(
 
 
 def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bool = False) -> Pair:
-    """The first stage: read a pair; of a camera's file that holds both, onto one grid.
+    """Read a pair, the first stage of the pipeline; the images of a camera file are also aligned.
 
     Args:
-        ir: thermal: a path, an array or a PIL image.
-        vi: visible: the same; ``None``, or the path of ``ir``, if one file holds both.
-        options: how the thermal image is read.
-        rig: a rig was given, which a camera's own geometry takes the place of; only for the notes.
+        ir: thermal image: a path, an array or a PIL image.
+        vi: visible image: a path, an array or a PIL image; ``None`` or the path of ``ir`` if one file
+            contains both images.
+        options: options for reading the thermal image.
+        rig: whether a rig is given, which a camera file does not use; affects the notes only.
 
     Raises:
-        InputError, ShapeError: if an input cannot be used.
-        UsageError: if there is no visible beside an array.
+        InputError: if an input cannot be used.
+        ShapeError: if an array has an unsupported shape.
+        UsageError: if ``ir`` is an array and there is no visible image.
     """
     name = str(ir) if isinstance(ir, str | os.PathLike) else "thermal"
     if isinstance(ir, str | os.PathLike) and _holds_both(ir, vi):
         pair = align_camera_file(read_camera_file(ir, options), name, parallax=options.parallax)
         notes = pair.thermal.notes
         if rig:
-            notes += ("placed by the camera's own parameters, not by the rig",)
+            notes += ("aligned by the parameters of the camera, not by the rig",)
         return Pair(pair.thermal, pair.visible, True, name=name, notes=_prefixed("thermal", notes))
     if vi is None:
-        raise UsageError(field="vi", found="none beside an array", expected="the visible image")
+        raise UsageError(field="vi", found="none with a thermal array", expected="the visible image")
     thermal, visible = read_thermal(ir, options, "ir"), read_visible(vi, "vi")
     notes = (*_prefixed("thermal", thermal.notes), *_prefixed("visible", [visible.note]))
     return Pair(thermal, visible, name=name, notes=notes)
@@ -286,16 +290,16 @@ def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bo
 def write_outputs(
     outputs: Sequence[Output], files: dict[str, Path], pair: Pair, fused: Pixels
 ) -> tuple[str, ...]:
-    """The last stage: write every output of a pair.
+    """Write all outputs of a pair, the last stage of the pipeline.
 
     Args:
-        outputs: what to write, in this order.
-        files: the path of each kind.
-        pair: what the image was made from.
-        fused: (H, W) or (H, W, 3) float32 in [0, 1].
+        outputs: the outputs, in the order of writing.
+        files: the path for each kind of output.
+        pair: the pair that was fused.
+        fused: the fused image, (H, W) or (H, W, 3) float32 in [0, 1].
 
     Returns:
-        All notes: of reading, aligning and writing.
+        The notes on reading, aligning and writing.
     """
     notes = pair.notes
     for output in outputs:
@@ -304,7 +308,7 @@ def write_outputs(
 
 
 def _is_batch(ir: Any, vi: Any) -> bool:
-    """Whether arrays hold many pairs: (N, H, W) thermal with (N, H, W) or (N, H, W, 3) visible."""
+    """Whether the arrays are a batch: (N, H, W) thermal with (N, H, W) or (N, H, W, 3) visible."""
     thermal, visible = getattr(ir, "ndim", 0), getattr(vi, "ndim", 0)
     if visible == 4 or thermal == 4:
         return True
@@ -322,7 +326,7 @@ def _as_dtype(fused: Pixels, dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _holds_both(ir: str | os.PathLike[str], vi: Source | None) -> bool:
-    """Whether one file of a camera is to give both images."""
+    """Whether ``ir`` is a camera file that provides both images."""
     if vi is None or not isinstance(vi, str | os.PathLike):
         return vi is None
     return Path(ir) == Path(vi) and not is_plain(ir)

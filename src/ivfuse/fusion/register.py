@@ -1,4 +1,4 @@
-"""Registration of image files and arrays: reads both images as gray and hands them to ``registration``."""
+"""Registration of image files and arrays, which are read as gray images and passed to ``registration``."""
 
 from __future__ import annotations
 
@@ -32,20 +32,21 @@ Image = str | os.PathLike[str] | NDArray[Any]
 
 
 def register(ir: Image, vi: Image, model: Model = "homography") -> Registration:
-    """Find the transform from a thermal image to a visible one.
+    """Estimate the transform from a thermal to a visible image.
 
     Args:
-        ir: thermal: a path, or an array (H, W) or (H, W, 3) of any kind that :class:`ivfuse.Fuser` takes.
-        vi: visible: a path or an array.
-        model: ``translation`` (the thermal stretched over the visible, then shifted), ``similarity``,
-            ``affine`` or ``homography``.
+        ir: thermal image: a path, or an array (H, W) or (H, W, 3) as for :meth:`ivfuse.Fuser.fuse`.
+        vi: visible image: a path or an array.
+        model: ``translation`` (the thermal image is stretched over the visible image and shifted),
+            ``similarity``, ``affine`` or ``homography``.
 
     Returns:
-        The registration; ``Fuser(rig=...)`` applies it.
+        The registration, which ``Fuser(rig=...)`` applies.
 
     Raises:
         RegistrationError: if no transform is reliable.
-        InputError, ShapeError: if an input cannot be used.
+        InputError: if an input cannot be used.
+        ShapeError: if an array has an unsupported shape.
         UnknownNameError: if there is no such model.
 
     Example:
@@ -59,14 +60,14 @@ def register(ir: Image, vi: Image, model: Model = "homography") -> Registration:
 def register_files(
     pairs: Sequence[FilePair], model: Model = "homography", on_pair: Callable[[str], None] | None = None
 ) -> RigResult:
-    """Find the one transform of a rig from pairs of files; see ``registration.register.register_grays``.
+    """Estimate the common transform of a rig from pairs of files.
 
-    A pair that cannot be read is named in the result and not used.
+    See ``registration.register.register_grays``. Pairs that cannot be read are reported in the result.
 
     Args:
-        pairs: of one rig.
+        pairs: pairs of files from one rig.
         model: the family of transforms.
-        on_pair: called with the name of each pair that is done.
+        on_pair: function that is called with the name of each pair after it is processed.
     """
     check_model(model)
     estimates = []

@@ -1,4 +1,4 @@
-"""All methods by name: the classical ones register here, the trained ones come from the weights' manifest."""
+"""Registry of all methods by name: classical methods from modules, learned methods from the manifest."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from ivfuse.fusion.manifest import Manifest, load_manifest
 from ivfuse.fusion.method import CLASSICAL, ClassicalFunction, ClassicalMethod, Method, MethodInfo
 from ivfuse.runtime.onnx import Precision, Runtime
 
-WITHOUT_WEIGHTS = "guided-filter"  # the default method while the manifest has no trained one
+WITHOUT_WEIGHTS = "guided-filter"  # the default method if the manifest has no learned method
 
 # Modules that register classical methods.
 _CLASSICAL_MODULES = ("baseline", "pyramid", "wavelet", "guided", "saliency")
 
 
 def list_methods() -> list[str]:
-    """Names of all methods: the trained ones, then the classical ones in alphabetical order."""
+    """List the names of all methods: the learned methods, then the classical ones in alphabetical order."""
     learned = load_manifest().models
     return [*learned, *(name for name in sorted(_classical()) if name not in learned)]
 
 
 def default_method() -> str:
-    """Name of the method that is used when none is named."""
+    """Return the name of the default method."""
     return load_manifest().default or WITHOUT_WEIGHTS
 
 
 def method_info(name: str) -> MethodInfo:
-    """Facts about a method.
+    """Return the properties of a method.
 
     Raises:
-        UnknownNameError: if there is no such method; the message names the nearest ones.
+        UnknownNameError: if there is no such method; the error lists similar names.
     """
     manifest = load_manifest()
     if entry := manifest.models.get(name):
@@ -51,20 +51,20 @@ def create_method(
     precision: Precision = "auto",
     threads: int | None = None,
 ) -> Method:
-    """Make a method ready to fuse.
+    """Create a method.
 
     Args:
-        method: one of :func:`list_methods`, an ``.onnx`` file, or ``None`` for the default one; a method
-            object is given back.
-        method_options: for classical methods: keyword arguments of their function.
-        runtime: for learned methods: ``auto``, ``openvino`` or ``onnxruntime``.
-        precision: for learned methods: ``auto``, ``fp32`` or ``bf16``.
-        threads: for learned methods: CPU threads; ``None`` leaves it to the runtime.
+        method: one of :func:`list_methods`, an ``.onnx`` file, or ``None`` for the default method; a method
+            object is returned unchanged.
+        method_options: keyword arguments of the function of a classical method.
+        runtime: runtime of a learned method: ``auto``, ``openvino`` or ``onnxruntime``.
+        precision: compute precision of a learned method: ``auto``, ``fp32`` or ``bf16``.
+        threads: number of CPU threads of a learned method; ``None`` lets the runtime choose.
 
     Raises:
         UnknownNameError: if there is no such method.
-        UsageError: if the method does not know an option.
-        InputError: if the weights are missing or are not those of the manifest.
+        UsageError: if the method does not support an option.
+        InputError: if the weights are missing or differ from those of the manifest.
     """
     options = dict(method_options or {})
     if method is not None and not isinstance(method, str | os.PathLike):
@@ -82,13 +82,13 @@ def create_method(
         return _onnx(entry.info, entry.path(), runtime, precision, threads)
     info, function = _find_classical(name, manifest)
     if runtime != "auto" or precision != "auto":
-        raise UsageError(f"the method {name!r} is classical: runtime and precision mean nothing to it")
+        raise UsageError(f"the method {name!r} is classical and does not support runtime and precision")
     _check_options(name, options, list(inspect.signature(function).parameters)[2:])
     return ClassicalMethod(info, function, options)
 
 
 def file_info(path: Path) -> MethodInfo:
-    """Facts about a graph that is in no manifest: nothing is known but its name."""
+    """Return the properties of a graph that is in no manifest, of which only the name is known."""
     summary = f"the graph {path.name}"
     return MethodInfo(path.stem, "learned", summary, "unknown", reach=None, version=str(_modified(path)))
 
@@ -102,19 +102,19 @@ def _onnx(
 
 
 def _modified(path: Path) -> int:
-    """A number that changes with the file; 0 if it is missing, which is found out when it is opened."""
+    """Return the modification time of a file in ns; 0 if it is missing, which is reported on opening it."""
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
 def _classical() -> dict[str, tuple[MethodInfo, ClassicalFunction]]:
-    """The table of classical methods, filled at the first use."""
+    """Return the table of classical methods, filled at the first use."""
     for name in _CLASSICAL_MODULES:
         import_module(f"ivfuse.fusion.classical.{name}")
     return CLASSICAL
 
 
 def _find_classical(name: str, manifest: Manifest) -> tuple[MethodInfo, ClassicalFunction]:
-    """Look a classical method up; the error names trained methods too."""
+    """Look up a classical method; the error lists learned methods too."""
     table = _classical()
     if name not in table:
         raise UnknownNameError("method", name, {*table, *manifest.models}, field="method")
@@ -125,7 +125,7 @@ def _check_options(name: str, options: Mapping[str, Any], accepted: list[str]) -
     for key in options:
         if key not in accepted:
             raise UsageError(
-                f"the method {name!r} does not know the option {key!r}",
+                f"the method {name!r} has no option {key!r}",
                 field="method_options",
                 hint=f"accepted: {', '.join(accepted)}" if accepted else "it has no options",
             )

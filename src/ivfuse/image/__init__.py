@@ -1,1 +1,1 @@
-"""The ground: images, color, pairs, tiles and synthetic scenes, in NumPy and OpenCV."""
+"""Images in NumPy and OpenCV: reading and writing files, color, pairing of files by name, and tiling."""

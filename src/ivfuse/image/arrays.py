@@ -1,6 +1,6 @@
-"""Image arrays: their types, and the one place where integers and floats are converted into each other.
+"""Types of image arrays, and the conversion between integer and float images.
 
-Inside ivfuse an image is float32 in [0, 1]; files, cameras and most other libraries hold integers.
+Inside ivfuse an image is float32 in [0, 1]; files, cameras and most other libraries use integers.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from ivfuse.errors import InputError, ShapeError
 
 Gray = NDArray[np.float32]  # (H, W) in [0, 1]
 Rgb = NDArray[np.float32]  # (H, W, 3) in [0, 1]
-Pixels = NDArray[np.float32]  # either of the two
+Pixels = NDArray[np.float32]  # Gray or Rgb
 Levels = NDArray[np.uint8]  # (H, W) or (H, W, 3)
 
-TOLERANCE = 1e-3  # floats this far outside [0, 1] are clipped silently: rounding, resampling
+TOLERANCE = 1e-3  # floats up to this far outside [0, 1] are clipped silently: rounding and resampling errors
 
-_STRIP = 1 << 18  # pixels converted at a time, so that no second full-size copy is made
+_STRIP = 1 << 18  # number of pixels converted at a time, which avoids a second full-size copy
 
 
 def strips(height: int, width: int) -> list[slice]:
-    """Slices of rows that hold about a quarter of a million pixels each."""
+    """Divide an image into slices of rows of about a quarter of a million pixels each."""
     rows = max(1, _STRIP // max(width, 1))
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
 def full_scale(dtype: np.dtype[Any]) -> int:
-    """The value that means 1.0: 255, 65535, or 1 for all types but uint8 and uint16."""
+    """Return the value that represents 1.0: 255 for uint8, 65535 for uint16, and 1 for all other types."""
     return {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(dtype, 1)
 
 
 def as_array(image: Any, name: str = "image") -> NDArray[Any]:
-    """An array of whatever a user gives as an image.
+    """Convert an image of any supported kind to an array.
 
     Args:
         image: an array of any memory layout and byte order, a PIL image, or anything that NumPy can convert.
-        name: of the image, for errors.
+        name: name of the image in error messages.
 
     Returns:
-        (H, W) or (H, W, C) in the machine's byte order, without a copy where that is possible.
+        (H, W) or (H, W, C) in the machine's byte order, without a copy where possible.
 
     Raises:
-        InputError: if it cannot be converted to an array.
+        InputError: if the image cannot be converted to an array.
     """
     mode = getattr(image, "mode", None)
     if mode in ("P", "PA", "1", "CMYK", "YCbCr", "RGBX") and hasattr(image, "convert"):
@@ -57,19 +57,19 @@ def as_array(image: Any, name: str = "image") -> NDArray[Any]:
 
 
 def to_float(image: Any, name: str = "image") -> Pixels:
-    """Bring an image that a user gave to float32 in [0, 1].
+    """Convert an image to float32 in [0, 1].
 
     Args:
-        image: (H, W), (H, W, 1) or (H, W, 3); uint8 is divided by 255, uint16 by 65535, bool becomes 0 and 1,
-            floats are in [0, 1] already (up to 0.001 outside is clipped). PIL images are taken.
-        name: of the image, for errors.
+        image: (H, W), (H, W, 1) or (H, W, 3) array, or a PIL image; uint8 is divided by 255, uint16 by 65535,
+            and bool becomes 0 and 1. Floats must be in [0, 1]; values up to 0.001 outside are clipped.
+        name: name of the image in error messages.
 
     Returns:
-        (H, W) or (H, W, 3) float32; ``image`` itself where nothing needs to change.
+        (H, W) or (H, W, 3) float32; ``image`` itself if it needs no conversion.
 
     Raises:
         ShapeError: if the array is empty or has another shape.
-        InputError: if it has another type, holds NaN or infinity, or floats outside [0, 1].
+        InputError: if the array has another type, or contains NaN, infinity or floats outside [0, 1].
     """
     x = as_array(image, name)
     if x.ndim == 3 and x.shape[2] == 1:
@@ -93,14 +93,14 @@ def to_float(image: Any, name: str = "image") -> Pixels:
 
 
 def to_levels(pixels: NDArray[Any], depth: int = 8) -> NDArray[Any]:
-    """Round floats in [0, 1] to the nearest integer level; values outside are clipped.
+    """Convert floats in [0, 1] to the nearest integer levels; values outside are clipped.
 
     Args:
-        pixels: float, any shape of two or more dimensions; integers are returned as they are.
-        depth: bits, 8 or 16.
+        pixels: float array with two or more dimensions; integer arrays are returned unchanged.
+        depth: bits per sample, 8 or 16.
 
     Returns:
-        uint8 or uint16 of the same shape.
+        uint8 or uint16 array of the same shape.
     """
     if pixels.dtype.kind in "ui":
         return pixels
@@ -113,13 +113,13 @@ def to_levels(pixels: NDArray[Any], depth: int = 8) -> NDArray[Any]:
 
 
 def scale_to_unit(values: NDArray[Any], low: float, high: float, *, reverse: bool = False) -> Pixels:
-    """(values - low) / (high - low), clipped to [0, 1], in a new float32 array.
+    """Map ``low``..``high`` linearly to 0..1 and clip, in a new float32 array.
 
     Args:
-        values: (H, W) or (H, W, C), any type of number.
+        values: (H, W) or (H, W, C) of any numeric type.
         low: the value that becomes 0.
-        high: the value that becomes 1; above ``low``.
-        reverse: reverse the order of the channels (B, G, R to R, G, B).
+        high: the value that becomes 1; must exceed ``low``.
+        reverse: whether to reverse the order of the channels (B, G, R to R, G, B).
     """
     out = np.empty(values.shape, np.float32)
     whole = low == 0 and values.dtype.kind == "u" and high == full_scale(values.dtype)
@@ -130,7 +130,7 @@ def scale_to_unit(values: NDArray[Any], low: float, high: float, *, reverse: boo
         if whole:
             np.divide(part, np.float32(high), out=target)
         else:
-            # In float64: counts of 32 bit minus the window's lower end must not lose digits.
+            # In float64, because float32 cannot represent all 32-bit counts exactly.
             np.clip((part.astype(np.float64) - low) / (high - low), 0, 1, out=target, casting="same_kind")
     return out
 
@@ -142,7 +142,7 @@ def check_shape(x: NDArray[Any], name: str) -> None:
 
 
 def check_finite(values: NDArray[Any], name: str) -> None:
-    """Raise InputError if there is NaN or infinity; takes a full-size mask only if there is some."""
+    """Raise InputError if there is NaN or infinity; a full-size mask is allocated only in that case."""
     if values.dtype.kind == "f" and not (np.isfinite(values.min()) and np.isfinite(values.max())):
         bad = int(values.size - np.count_nonzero(np.isfinite(values)))
         raise InputError(

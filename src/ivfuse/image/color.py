@@ -1,4 +1,4 @@
-"""Luma and chroma (BT.601, full range), and images brought to another size."""
+"""Luma and chroma (BT.601, full range), and resizing of gray images."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from ivfuse.errors import ShapeError
 from ivfuse.image.arrays import Gray, Rgb, strips
 
-GAIN_FLOOR, MAX_GAIN = np.float32(0.1), np.float32(2)  # of the chroma; see recolor
-WEIGHTS = (0.299, 0.587, 0.114)  # of R, G, B in the luma; ITU-R BT.601-7, 2.5.1
+GAIN_FLOOR, MAX_GAIN = np.float32(0.1), np.float32(2)  # constants of the chroma gain; see recolor
+WEIGHTS = (0.299, 0.587, 0.114)  # luma weights of R, G, B; ITU-R BT.601-7, 2.5.1
 
 
 def luma(pixels: NDArray[np.float32]) -> Gray:
-    """Y of BT.601, full range.
+    """Compute the luma Y of BT.601, full range.
 
     Args:
         pixels: (H, W) or (H, W, 3) in R, G, B order; any range.
 
     Returns:
-        (H, W) float32 of the same range. A gray image is returned as it is, not copied.
+        (H, W) float32 in the same range. A gray image is returned unchanged, without a copy.
 
     Raises:
         ShapeError: if the array is not an image.
@@ -41,26 +41,26 @@ def luma(pixels: NDArray[np.float32]) -> Gray:
 
 
 def recolor(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
-    """Give a color image a new luma; hue and saturation stay.
+    """Replace the luma of a color image while keeping its hue and saturation.
 
-    Y, Cb, Cr are linear in R, G, B: a color is its luma, plus a chroma that is the same in every scale of
-    brightness only if it grows and shrinks with it. So the chroma is multiplied by
-    ``(fused + eps) / (luma + eps)``, between a half and two: a red car stays red at twice the luma, where the
-    same Cb and Cr would make it pink. ``eps`` keeps the noise of dark areas from becoming colored noise.
+    Y, Cb and Cr are linear in R, G and B, so a color keeps its saturation at another luma only if its chroma
+    is scaled by the same factor. The chroma is therefore multiplied by ``(fused + eps) / (luma + eps)``,
+    limited to the range 1/2 to 2: a red car stays red at twice the luma, whereas unchanged Cb and Cr would
+    turn it pink. The constant ``eps`` keeps noise in dark areas from becoming color noise.
 
-    Where the result leaves [0, 1], the chroma of the pixel is scaled towards gray just enough, which keeps
-    the new luma and the hue; clipping each channel would change both.
+    Where the result leaves [0, 1], the chroma of the pixel is reduced just enough, which keeps the new luma
+    and the hue; clipping each channel would change both.
 
     Args:
         rgb: (H, W, 3) float32 in [0, 1].
         fused: the new luma, (H, W) float32 in [0, 1].
-        out: where to write the result, (H, W, 3) float32; may be ``rgb`` itself.
+        out: array for the result, (H, W, 3) float32; may be ``rgb`` itself.
 
     Returns:
-        (H, W, 3) float32 in [0, 1]; ``out`` if it was given.
+        (H, W, 3) float32 in [0, 1]; ``out`` if given.
 
     Raises:
-        ShapeError: if the shapes do not fit.
+        ShapeError: if the shapes do not match.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.shape[:2] != fused.shape:
         raise ShapeError(f"color {rgb.shape} and luma {fused.shape}: expected (H, W, 3) and (H, W)")
@@ -74,7 +74,7 @@ def recolor(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
 
 
 def _recolor_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
-    """:func:`recolor` for a few rows."""
+    """Apply :func:`recolor` to a few rows."""
     import cv2
 
     brightness = luma(rgb)
@@ -93,30 +93,30 @@ def _recolor_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
 
 
 def one_channel(pixels: NDArray[Any]) -> NDArray[Any]:
-    """A thermal array as (H, W): the only channel as it is, or the luma of several as float32."""
+    """Reduce a thermal array to (H, W): a single channel is kept as it is, several become luma in float32."""
     if pixels.ndim != 3:
         return pixels
     return pixels[..., 0] if pixels.shape[2] == 1 else luma(pixels.astype(np.float32))
 
 
 def resize_to(gray: Gray, height: int, width: int, *, bounded: bool = True) -> Gray:
-    """Bring a gray image to another size: means of areas where it shrinks, cubic where it grows.
+    """Resize a gray image with area averaging where it shrinks and cubic interpolation where it grows.
 
     Args:
         gray: (H, W) float32 in [0, 1].
-        height: wanted, in pixels.
-        width: wanted, in pixels.
-        bounded: clip to [0, 1]; ``False`` for measured values of any range, which then grow linearly, so
-            that none is made up that lies beyond its neighbors.
+        height: the new height, in pixels.
+        width: the new width, in pixels.
+        bounded: whether to clip to [0, 1]. Use ``False`` for measured values of any range; enlargement is
+            then linear, so that no interpolated value exceeds its neighbors.
 
     Returns:
-        (height, width) float32 in [0, 1]; ``gray`` itself if it has that size.
+        (height, width) float32 in [0, 1]; ``gray`` itself if it already has that size.
     """
     if gray.shape == (height, width):
         return gray
     import cv2
 
-    # Each side by itself, the shrinking one first: it may shrink while the other grows.
+    # Each side is resized separately, since one may shrink while the other grows; the shrinking side first.
     sides = [(gray.shape[0], height, True), (gray.shape[1], width, False)]
     for old, new, vertical in sorted(sides, key=lambda side: side[1] / side[0]):
         if old != new:

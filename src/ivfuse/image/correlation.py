@@ -1,6 +1,6 @@
 """Cross-correlation by the fast Fourier transform, in any number of dimensions.
 
-A spectrum is a value of its own, so that what is compared many times is transformed once.
+Spectra are separate objects, so that an array that is compared several times is transformed once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Spectrum:
     """The discrete Fourier transform of an array over its last axes.
 
     Attributes:
-        values: the transform; half of it where the array was real.
-        shape: the sizes that the last axes were zero-padded to.
+        values: the transform; half of it if the array was real.
+        shape: sizes to which the last axes were zero-padded.
         real: whether the array was real.
     """
 
@@ -29,7 +29,7 @@ class Spectrum:
 
 
 def fft_shape(*lengths: int) -> tuple[int, ...]:
-    """The next larger sizes whose Fourier transform is fast (products of 2, 3 and 5)."""
+    """Return the next larger sizes with a fast Fourier transform (products of 2, 3 and 5)."""
     return tuple(cv2.getOptimalDFTSize(length) for length in lengths)
 
 
@@ -37,9 +37,9 @@ def spectrum(values: NDArray[Any], shape: tuple[int, ...]) -> Spectrum:
     """Transform an array over its last axes, zero-padded.
 
     Args:
-        values: real or complex, (..., *sizes); leading axes are channels.
+        values: real or complex array (..., *sizes); leading axes are channels.
         shape: the padded sizes of the last ``len(shape)`` axes. Lags do not wrap around if each is at least
-            the size plus the largest lag that is asked for.
+            the size plus the largest requested lag.
     """
     real = not np.iscomplexobj(values)
     axes = tuple(range(-len(shape), 0))
@@ -50,22 +50,22 @@ def spectrum(values: NDArray[Any], shape: tuple[int, ...]) -> Spectrum:
 def cross_correlation(
     a: Spectrum, b: Spectrum, first: tuple[int, ...], counts: tuple[int, ...]
 ) -> NDArray[np.floating]:
-    """The real part of the sum over channels and positions n of ``a[n + lag] * conj(b[n])``.
+    """Compute the real part of the sum over channels and positions n of ``a[n + lag] * conj(b[n])``.
 
     Args:
-        a: spectrum of one array, (channels, *sizes) or (*sizes).
-        b: spectrum of the other, of the same padded shape and kind.
-        first: the first lag of each axis, may be negative.
-        counts: how many lags of each axis; lags are taken modulo the padded size.
+        a: spectrum of the first array, (channels, *sizes) or (*sizes).
+        b: spectrum of the second array, with the same padded shape and kind.
+        first: first lag per axis, which may be negative.
+        counts: number of lags per axis; lags are modulo the padded size.
 
     Returns:
-        Array of shape ``counts``; its first element belongs to the lag ``first``.
+        Array of shape ``counts`` whose first element is the correlation at the lag ``first``.
 
     Raises:
-        ValueError: if the spectra are of different padded shapes or kinds.
+        ValueError: if the spectra differ in padded shape or kind.
     """
     if a.shape != b.shape or a.real != b.real:
-        raise ValueError(f"spectra of one shape and kind are needed, found {a.shape} and {b.shape}")
+        raise ValueError(f"found spectra of shapes {a.shape} and {b.shape}, expected the same shape and kind")
     axes = tuple(range(-len(a.shape), 0))
     product = a.values * np.conj(b.values)
     product = product.sum(axis=tuple(range(product.ndim - len(axes))))

@@ -1,7 +1,7 @@
-"""Image files to arrays of the file's own numbers: 8 or 16 bit integers, or floats.
+"""Decoding of image files to arrays of the stored values: 8-bit or 16-bit integers, or floats.
 
-OpenCV decodes what it decodes without loss (JPEG, plain PNG, deep TIFF), Pillow the rest (palettes, BMP,
-WebP, 8-bit TIFF). Sizes and completeness are checked in the header first.
+OpenCV decodes the variants that it decodes without loss (JPEG, plain PNG, deep TIFF); Pillow decodes the
+others (palettes, BMP, WebP, 8-bit TIFF). The header is checked first for the size and for completeness.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ _ROWS_AT_A_TIME = 256
 
 
 class TooLargeError(BadFileError):
-    """A size that no memory is taken for."""
+    """An image whose size exceeds the limit; no memory is allocated for it."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """The pixels of a file as they are stored, turned upright.
+    """The stored pixels of a file, in upright orientation.
 
     Attributes:
-        pixels: (H, W) or (H, W, 3); uint8, uint16, int32 or float32; maybe a view.
-        bgr: the channels are B, G, R instead of R, G, B.
-        alpha: (H, W) of the same type, or ``None``.
-        note: "" or what a user should know about the file.
+        pixels: (H, W) or (H, W, 3); uint8, uint16, int32 or float32; possibly a view.
+        bgr: whether the channels are in B, G, R order instead of R, G, B.
+        alpha: opacity, (H, W) of the same type, or ``None``.
+        note: a remark about the file for the user, or "".
     """
 
     pixels: NDArray[Any]
@@ -53,7 +53,7 @@ def decode(path: Path) -> Decoded:
     """Decode a file.
 
     Raises:
-        InputError: if the file is missing, is no image, is damaged or is too large.
+        InputError: if the file is missing, not an image, damaged or too large.
     """
     kind, data = load(path)
     try:
@@ -68,12 +68,12 @@ def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
     """Decode an image in memory.
 
     Args:
-        kind: as :func:`ivfuse.image.formats.sniff` gives it.
+        kind: name of the format, as returned by :func:`ivfuse.image.formats.sniff`.
         data: the whole file.
-        upright: turn it by its EXIF orientation.
+        upright: whether to apply the EXIF orientation.
 
     Raises:
-        BadFileError: if it is damaged or too large.
+        BadFileError: if the image is damaged or too large.
     """
     if kind in ("PNG", "JPEG", "TIFF"):
         header = read_header(kind, data)
@@ -84,10 +84,10 @@ def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
 
 
 def load(path: Path) -> tuple[str, bytes]:
-    """The format and the bytes of a file.
+    """Read a file and return the name of its format and its bytes.
 
     Raises:
-        InputError: if the file is missing, cannot be read or is no image.
+        InputError: if the file is missing, cannot be read or is not an image.
     """
     expected = f"expected a {NAMES} image"
     try:
@@ -98,7 +98,7 @@ def load(path: Path) -> tuple[str, bytes]:
             kind = sniff(head)
             if kind is None:
                 raise InputError(
-                    f"{path}: not an image that can be read (it begins with {head[:8]!r}), {expected}"
+                    f"{path}: not an image in a supported format (it begins with {head[:8]!r}), {expected}"
                 )
             return kind, head + file.read()
     except FileNotFoundError as error:
@@ -106,21 +106,21 @@ def load(path: Path) -> tuple[str, bytes]:
     except IsADirectoryError as error:
         raise InputError(f"{path}: found a folder, {expected}") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        if os.path.isdir(path):  # what Windows calls a missing permission
+        if os.path.isdir(path):  # Windows reports opening a folder as a missing permission
             raise InputError(f"{path}: found a folder, {expected}") from error
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read ({reason}), {expected}") from error
 
 
 def _check_size(width: int, height: int) -> None:
-    """Refuse a size before memory is taken for it."""
+    """Reject an invalid or excessive size before memory is allocated for it."""
     if width < 1 or height < 1 or width * height > pixel_limit():
         most = f"{pixel_limit() / 10**6:g} megapixels"
-        raise TooLargeError(f"the header says {width}x{height} pixels, expected 1x1 up to {most}")
+        raise TooLargeError(f"the header states {width}x{height} pixels, expected 1x1 up to {most}")
 
 
 def _fits_opencv(header: Header) -> bool:
-    """Whether OpenCV gives the file's numbers unchanged."""
+    """Whether OpenCV returns the stored values unchanged."""
     if header.kind == "TIFF":
         deep = header.bits == 16 or (header.floating and header.bits in (32, 64))
         return deep and header.simple and header.samples in (1, 3, 4)
@@ -128,18 +128,19 @@ def _fits_opencv(header: Header) -> bool:
 
 
 def _with_opencv(header: Header, data: bytes) -> Decoded:
-    """Decode with OpenCV and check that it gave what the header promised."""
+    """Decode with OpenCV and check that the result has the size stated in the header."""
     import cv2
 
     if header.kind == "TIFF" and header.planar:
-        raise BadFileError(f"a TIFF file of {header.bits} bit with planes stored apart (not supported)")
+        raise BadFileError(f"a {header.bits}-bit TIFF file with separate color planes (not supported)")
     if header.kind == "JPEG":
         color = cv2.IMREAD_GRAYSCALE if header.samples == 1 else cv2.IMREAD_COLOR
         flags = color | cv2.IMREAD_IGNORE_ORIENTATION
     else:
         flags = cv2.IMREAD_UNCHANGED
     if header.orientation_one and header.orientation != 1:
-        # OpenCV turns TIFF files whatever the flags say, and not all depths alike; we do it for all.
+        # OpenCV applies the orientation of TIFF files regardless of its flags, but not for all depths.
+        # Setting the tag to 1 leaves the orientation to turn().
         at, one = header.orientation_one
         data = b"".join((data[:at], one, data[at + len(one) :]))
     try:
@@ -155,7 +156,7 @@ def _with_opencv(header: Header, data: bytes) -> Decoded:
         pixels = 65535 - pixels
     alpha = None
     if pixels.ndim == 3:
-        # OpenCV gives gray with alpha, and palettes, in color.
+        # OpenCV returns gray images with alpha, and palettes, as color images.
         alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
         gray = header.samples < 3 and header.kind == "PNG"
         pixels = pixels[..., 0] if gray else pixels[..., :3]
@@ -164,8 +165,9 @@ def _with_opencv(header: Header, data: bytes) -> Decoded:
 
 @contextmanager
 def _quiet(cv2: Any) -> Iterator[None]:
-    """Keep OpenCV's decoders from writing warnings beside our own messages."""
-    set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel  # 4.x, 5
+    """Suppress the warnings that OpenCV's decoders print to the console."""
+    # The function has moved between OpenCV 4 and 5.
+    set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
     level = set_level(0)
     try:
         yield
@@ -174,18 +176,18 @@ def _quiet(cv2: Any) -> Iterator[None]:
 
 
 def _with_pillow(kind: str, data: bytes) -> Decoded:
-    """Decode with Pillow's reader of this one format."""
+    """Decode with Pillow's reader for this format."""
     try:
         with warnings.catch_warnings(action="ignore"), _open_pillow(kind, data) as image:
             _check_size(*image.size)
             more = getattr(image, "n_frames", 1) > 1
             pixels = _pillow_array(image)
-            orientation = image.getexif().get(EXIF_ORIENTATION, 1)  # 1 if already turned
+            orientation = image.getexif().get(EXIF_ORIENTATION, 1)  # 1 if Pillow has already applied it
     except BadFileError:
         raise
     except MemoryError as error:
-        raise BadFileError(f"a {kind} file that needs more memory than there is") from error
-    except Exception as error:  # Pillow's readers raise a dozen classes on damaged files
+        raise BadFileError(f"a {kind} file that needs more memory than is available") from error
+    except Exception as error:  # Pillow's readers raise many kinds of exceptions on damaged files
         cut = isinstance(error, EOFError) or any(
             w in str(error).lower() for w in ("truncated", "not enough", "eof")
         )
@@ -198,7 +200,7 @@ def _with_pillow(kind: str, data: bytes) -> Decoded:
 
 
 def _open_pillow(kind: str, data: bytes) -> ImageFile:
-    """Open lazily; ``Image.open`` would load every plugin and apply its own size limit."""
+    """Open an image lazily; ``Image.open`` would load every plugin and apply its own size limit."""
     from io import BytesIO
 
     file = BytesIO(data)
@@ -221,14 +223,14 @@ def _open_pillow(kind: str, data: bytes) -> ImageFile:
     return WebPImageFile(file)
 
 
-def _check_length(kind: str, said: int, found: int) -> None:
-    """Refuse a file that is shorter than its header says (0 there: unknown)."""
-    if found < said:
+def _check_length(kind: str, stated: int, found: int) -> None:
+    """Reject a file that is shorter than its header states (0 means unknown)."""
+    if found < stated:
         raise BadFileError(f"a truncated {kind} file")
 
 
 def _pillow_array(image: ImageFile) -> NDArray[Any]:
-    """The pixels in the nearest mode that needs no loss, converted a few rows at a time."""
+    """Convert to an array in the nearest lossless mode, a few rows at a time."""
     mode = _plain_mode(image.mode, image.has_transparency_data)
     image.load()
     width, height = image.size
@@ -243,7 +245,7 @@ def _pillow_array(image: ImageFile) -> NDArray[Any]:
 
 
 def _plain_mode(mode: str, transparent: bool) -> str:
-    """The mode to convert to: gray stays gray, palettes are expanded."""
+    """Choose the Pillow mode to convert to: gray stays gray, palettes are expanded."""
     if mode in ("F", "I", "I;16", "RGB", "RGBA", "LA", "L") and not (transparent and mode in ("L", "RGB")):
         return mode
     if mode.startswith("I;16"):
@@ -254,25 +256,25 @@ def _plain_mode(mode: str, transparent: bool) -> str:
         return "LA"
     if mode in ("P", "PA", "RGB", "RGBX", "CMYK", "YCbCr", "La", "RGBa"):
         return "RGBA" if transparent or mode in ("PA", "RGBa") else "RGB"
-    raise BadFileError(f"an image of the color mode {mode}, which is not supported")
+    raise BadFileError(f"an image in the unsupported color mode {mode}")
 
 
 def _upright(
     pixels: NDArray[Any], bgr: bool, alpha: NDArray[Any] | None, orientation: int, note: str
 ) -> Decoded:
-    """Turn and mirror by the EXIF orientation; gives views."""
+    """Apply the EXIF orientation to pixels and alpha, as views."""
     return Decoded(turn(pixels, orientation), bgr, None if alpha is None else turn(alpha, orientation), note)
 
 
 def turn(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an EXIF orientation (EXIF 2.32, tag 0x0112): row 0 and column 0 of the file lie where it says.
+    """Rotate and mirror an image to its upright position (EXIF 2.32, tag 0x0112).
 
     Args:
         pixels: (H, W) or (H, W, C).
-        orientation: 1..8.
+        orientation: EXIF orientation, 1 to 8.
 
     Returns:
-        A view.
+        A view of ``pixels``.
     """
     if orientation in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)

@@ -1,4 +1,4 @@
-"""Image file formats in one table: suffixes, signatures, depths, alpha and limits of each."""
+"""Table of image file formats: suffixes, signatures, bit depths, alpha support and size limits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ivfuse.errors import UsageError
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """Facts about a file format.
+    """Properties of an image file format.
 
     Attributes:
-        name: as in messages.
-        suffixes: in lower case; the first is the usual one.
-        signatures: what files begin with; ``?`` stands for any byte.
-        depths: bits per sample that are written.
-        alpha: opacity can be written.
-        longest_side: in pixels; a limit of the format or of its encoder.
-        in_browsers: web browsers show it.
+        name: name in messages.
+        suffixes: file suffixes in lower case; the first is the usual one.
+        signatures: possible first bytes of a file; ``?`` stands for any byte.
+        depths: supported bits per sample for writing.
+        alpha: whether opacity can be written.
+        longest_side: largest width and height in pixels, a limit of the format or its encoder.
+        in_browsers: whether web browsers display the format.
     """
 
     name: str
@@ -32,7 +32,7 @@ class ImageFormat:
     in_browsers: bool = True
 
     def announces(self, head: bytes) -> bool:
-        """Whether the first bytes of a file are those of this format."""
+        """Whether the first bytes of a file match a signature of this format."""
         return any(
             len(head) >= len(mark) and all(m in (ord("?"), h) for m, h in zip(mark, head, strict=False))
             for mark in self.signatures
@@ -58,21 +58,21 @@ NAMES = f"{', '.join(each.name for each in FORMATS[:-1])} or {FORMATS[-1].name}"
 
 
 def sniff(head: bytes) -> str | None:
-    """Name of the format that the first 12 bytes of a file announce; ``None`` if it is not in the table."""
+    """Identify a format by the first 12 bytes of a file; returns its name, or ``None`` if it is unknown."""
     return next((each.name for each in FORMATS if each.announces(head)), None)
 
 
 def format_of(path: Path | str) -> ImageFormat | None:
-    """The format that the suffix of a file names; ``None`` if it names none."""
+    """Look up the format by the suffix of a file; ``None`` if the suffix is unknown."""
     suffix = Path(path).suffix.lower()
     return next((each for each in FORMATS if suffix in each.suffixes), None)
 
 
 def check_output(path: Path | str, depth: int = 8) -> ImageFormat:
-    """The format in which an image file is to be written.
+    """Determine the format in which an image file will be written.
 
     Raises:
-        UsageError: if images of this suffix or depth cannot be written.
+        UsageError: if the suffix is unknown or the format does not support the depth.
     """
     found = format_of(path)
     if found is None:
@@ -85,11 +85,11 @@ def check_output(path: Path | str, depth: int = 8) -> ImageFormat:
     if depth not in found.depths:
         deep = suffixes_of([each for each in FORMATS if depth in each.depths])
         raise UsageError(
-            f"{path}: {Path(path).suffix.lower()} holds 8 bit only, expected {deep} for {depth} bit"
+            f"{path}: {Path(path).suffix.lower()} supports 8 bit only, expected {deep} for {depth} bit"
         )
     return found
 
 
 def suffixes_of(formats: Sequence[ImageFormat]) -> str:
-    """The suffixes of formats as a list for messages."""
+    """List the suffixes of formats for a message."""
     return ", ".join(suffix for each in formats for suffix in each.suffixes)

@@ -1,6 +1,6 @@
-"""What the header of a PNG, JPEG or TIFF file says, read before any memory for pixels is taken.
+"""Headers of PNG, JPEG and TIFF files, parsed before memory is allocated for pixels.
 
-Also whether the file ends too early, which the decoders themselves do not always notice.
+The parsers also detect truncated files, which the decoders do not always report.
 """
 
 from __future__ import annotations
@@ -12,34 +12,35 @@ from dataclasses import dataclass
 from ivfuse.image.formats import TIFF
 
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 16: 8}  # bytes of a value, by TIFF field type
-_CODES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 16: "Q"}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 8: 2, 9: 4, 16: 8}  # TIFF field type -> bytes per value
+_CODES = {1: "B", 2: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 16: "Q"}  # ... -> struct code
 _PALETTE, _MIN_IS_WHITE = 3, 0  # TIFF photometric interpretations
 
 EXIF_ORIENTATION = 274
 
 
 class BadFileError(Exception):
-    """The reason why a file cannot be decoded: what was found, in a few words."""
+    """A file that cannot be decoded; the message is a short description of what was found."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Facts about an image file.
+    """Properties of an image file.
 
     Attributes:
         kind: ``PNG``, ``JPEG`` or ``TIFF``.
-        width: in pixels.
-        height: in pixels.
-        bits: per sample.
-        samples: channels in the file, alpha included.
-        floating: samples are floating-point numbers.
-        simple: no palette, transparent color, animation or bit packing: stored as it is meant.
-        inverted: 0 is white.
-        planar: channels are stored one after another.
-        orientation: of EXIF, 1..8.
-        more: further images in the file.
-        orientation_one: where a TIFF file holds its orientation, and the bytes that would say 1 there.
+        width: width in pixels.
+        height: height in pixels.
+        bits: bits per sample.
+        samples: number of channels in the file, including alpha.
+        floating: whether samples are floating-point numbers.
+        simple: whether the stored samples are the pixel values: no palette, transparent color, animation or
+            bit packing.
+        inverted: whether 0 means white.
+        planar: whether the channels are stored one after another.
+        orientation: EXIF orientation, 1 to 8.
+        more: whether the file contains further images.
+        orientation_one: position of the orientation value in a TIFF file, and the bytes that encode 1 there.
     """
 
     kind: str
@@ -60,11 +61,11 @@ def read_header(kind: str, data: bytes) -> Header:
     """Read the header of a PNG, JPEG or TIFF file.
 
     Args:
-        kind: as :func:`ivfuse.image.formats.sniff` gives it.
+        kind: name of the format, as returned by :func:`ivfuse.image.formats.sniff`.
         data: the whole file.
 
     Raises:
-        BadFileError: if the file ends too early or contradicts itself.
+        BadFileError: if the file is truncated or inconsistent.
     """
     try:
         return {"PNG": _png, "JPEG": _jpeg, "TIFF": _tiff}[kind](data)
@@ -73,7 +74,7 @@ def read_header(kind: str, data: bytes) -> Header:
 
 
 def _png(data: bytes) -> Header:
-    """Walk over the chunks, checking their sums, up to the end mark."""
+    """Read the chunks up to the end marker and verify their checksums."""
     view = memoryview(data)
     width, height, bits, color = struct.unpack_from(">IIBB", data, 16)
     transparent = animated = False
@@ -99,7 +100,7 @@ def _png(data: bytes) -> Header:
 
 
 def _jpeg(data: bytes) -> Header:
-    """Walk over the segments up to the first scan, then look for the end mark."""
+    """Read the segments up to the first scan, then search for the end marker."""
     frame: tuple[int, int, int, int] | None = None
     orientation, at = 1, 2
     while True:
@@ -127,7 +128,7 @@ def _jpeg(data: bytes) -> Header:
 
 @dataclass(frozen=True)
 class _Directory:
-    """One image file directory of a TIFF file: its fields, and where the next one is (0: nowhere)."""
+    """One image file directory of a TIFF file: its fields, and the offset of the next one (0 if none)."""
 
     fields: dict[int, tuple[int, ...]]
     next_at: int
@@ -139,7 +140,7 @@ class _Directory:
 
 
 def _tiff(data: bytes) -> Header:
-    """Read the first directory; check that all strips or tiles lie within the file."""
+    """Read the first directory and check that all strips or tiles lie within the file."""
     first = _directory(data)
     samples, photometric = first.one(277, 1), first.one(262, 1)
     if not first.one(256, 0) or not first.one(257, 0):
@@ -197,7 +198,7 @@ def _directory(data: bytes) -> _Directory:
 
 
 def _orientation(exif: bytes) -> int:
-    """The orientation of an EXIF block; 1 where it says nothing useful, for it is not worth an error."""
+    """Read the orientation of an EXIF block; a damaged or missing one counts as 1 and is no error."""
     try:
         value = _directory(exif.removeprefix(b"Exif\0\0")).one(EXIF_ORIENTATION, 1)
     except (struct.error, IndexError, BadFileError):

@@ -1,6 +1,6 @@
-"""Which thermal, visible and fused files belong together: by names equal but for the modality's word.
+"""Pairing of thermal, visible and fused files by name, ignoring the words that denote a modality.
 
-Nothing is guessed: names that fit more than one file are listed, and so are files that fit none.
+Nothing is guessed: names that match several files and files without a match are reported.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ivfuse.image.formats import SUFFIXES
 
 IR_WORDS = ("infrared", "thermal", "lwir", "therm", "tir", "ir")
 VI_WORDS = ("visible", "visual", "vis", "rgb", "colour", "color", "eo", "vi")
-IR_LETTERS = ("t",)  # at the very end only, as in DJI_0001_T
+IR_LETTERS = ("t",)  # recognized at the end of a name only, as in DJI_0001_T
 VI_LETTERS = ("v", "w")
 FUSED_WORDS = ("fused", "fusion", "fuse", "result", "output", "f")
 
@@ -26,12 +26,12 @@ _EXPECTED = "expected folders like ir/ and vi/, or names like x_ir.png and x_vi.
 
 @dataclass(frozen=True)
 class FilePair:
-    """One pair of files.
+    """A thermal and a visible file that belong together.
 
     Attributes:
-        name: what both have in common; outputs are named by it.
+        name: the common part of both names, used to name outputs.
         ir: the thermal file.
-        vi: the visible file; the same as ``ir`` for a camera's file that holds both.
+        vi: the visible file; equal to ``ir`` for a camera file that contains both.
     """
 
     name: str
@@ -41,12 +41,12 @@ class FilePair:
 
 @dataclass(frozen=True)
 class Pairing:
-    """What was found in the folders.
+    """The result of pairing folders.
 
     Attributes:
-        pairs: sorted by name, numbers by their value.
-        orphans: images without a partner.
-        ambiguous: a line for each name that fits several files, with these.
+        pairs: the pairs in natural order of their names.
+        orphans: images without a counterpart.
+        ambiguous: one line for each name that matches several files, which lists them.
     """
 
     pairs: tuple[FilePair, ...]
@@ -56,10 +56,10 @@ class Pairing:
 
 @dataclass(frozen=True)
 class FileTriple:
-    """One pair of files and its fused image.
+    """A pair of files and its fused image.
 
     Attributes:
-        name: the pair's name.
+        name: name of the pair.
         ir: the thermal file.
         vi: the visible file.
         fused: the fused file.
@@ -73,13 +73,13 @@ class FileTriple:
 
 @dataclass(frozen=True)
 class TriplePairing:
-    """What was found in the folders of a method and its sources.
+    """The result of matching fused images to pairs.
 
     Attributes:
-        triples: sorted by name, numbers by their value.
-        missing: names of the pairs that have no fused image.
+        triples: the triples in natural order of their names.
+        missing: names of the pairs without a fused image.
         orphans: images that belong to no pair.
-        ambiguous: a line for each name that fits several files, with these.
+        ambiguous: one line for each name that matches several files, which lists them.
     """
 
     triples: tuple[FileTriple, ...]
@@ -91,13 +91,13 @@ class TriplePairing:
 def pair_folders(ir_dir: Path | str, vi_dir: Path | str) -> Pairing:
     """Pair the images of two folders.
 
-    Equal stems are paired first (suffixes and case may differ), then stems that are equal without the word of
-    their modality: ``IR_1`` and ``VIS_1``, ``x_ir`` and ``x_vi``, ``x_ir`` and ``x``, ``DJI_0001_T`` and
-    ``DJI_0001_W``.
+    Equal stems are paired first (suffixes and case may differ), then stems that are equal after removing the
+    words for their modality: ``IR_1`` and ``VIS_1``, ``x_ir`` and ``x_vi``, ``x_ir`` and ``x``,
+    ``DJI_0001_T`` and ``DJI_0001_W``.
 
     Args:
-        ir_dir: thermal images.
-        vi_dir: visible images.
+        ir_dir: folder of thermal images.
+        vi_dir: folder of visible images.
 
     Raises:
         InputError: if a folder is missing or cannot be listed.
@@ -108,23 +108,23 @@ def pair_folders(ir_dir: Path | str, vi_dir: Path | str) -> Pairing:
         return _pair_flat(ir)
     matches = _Matches()
     ir, vi = matches.take(ir, vi, _plain_key, _plain_key)
-    matches.worded_from = len(matches.pairs)
+    matches.first_by_words = len(matches.pairs)
     ir, vi = matches.take(ir, vi, _IR.key, _VI.key)
     return matches.result([*ir, *vi])
 
 
 def pair_folder(root: Path | str, holds_both: Callable[[Path], bool] | None = None) -> Pairing:
-    """Pair the images of one folder that holds a folder for each modality, or both modalities side by side.
+    """Pair the images of one folder, in subfolders for each modality or side by side.
 
     Args:
-        root: with ``ir/`` and ``vi/`` (or infrared, thermal, lwir; visible, vis, rgb, ...; in any case), with
-            files whose names tell the modality: ``x_ir.png`` and ``x_vi.png``, or, where these give no pair,
-            with files of a camera, each of which is a pair by itself.
-        holds_both: tells whether a file by itself is a pair; ``None`` for no file.
+        root: a folder with subfolders ``ir/`` and ``vi/`` (or infrared, thermal, lwir; visible, vis, rgb,
+            ...; in any case), or with files whose names contain the modality, such as ``x_ir.png`` and
+            ``x_vi.png``. If neither gives a pair, each camera file that contains both images is a pair.
+        holds_both: function that tells whether a file contains both images; ``None`` if no file does.
 
     Raises:
-        InputError: if the folder is missing, a modality is missing or there twice, or no name tells a
-        modality.
+        InputError: if the folder is missing, a modality is missing or found twice, or no file name contains
+            a modality.
     """
     root = Path(root)
     folders = [x for x in _listed(root) if x.is_dir()]
@@ -148,13 +148,13 @@ def pair_folder(root: Path | str, holds_both: Callable[[Path], bool] | None = No
 def match_fused(pairing: Pairing, fused_dir: Path | str) -> TriplePairing:
     """Find the fused image of each pair in a folder.
 
-    Its stem is the pair's name or that of one of its files (case and suffix may differ) or, failing that,
-    equal to one of these without the words fused, fusion, result, output and those of the modalities:
-    ``x_fused`` or ``fusion-x`` for the pair ``x_ir``, ``x_vi``.
+    A fused image matches if its stem equals the name of the pair or the stem of one of its files (case and
+    suffix may differ). Otherwise the comparison ignores the words fused, fusion, result and output and those
+    for the modalities: ``x_fused`` or ``fusion-x`` matches the pair ``x_ir``, ``x_vi``.
 
     Args:
         pairing: the pairs.
-        fused_dir: the fused images of one method.
+        fused_dir: folder with the fused images of one method.
 
     Raises:
         InputError: if the folder is missing or cannot be listed.
@@ -174,7 +174,7 @@ def match_fused(pairing: Pairing, fused_dir: Path | str) -> TriplePairing:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder by their suffix, in natural order; hidden ones are left out.
+    """List the image files of a folder, selected by suffix, in natural order and without hidden files.
 
     Raises:
         InputError: if the folder is missing or cannot be listed.
@@ -183,13 +183,13 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts numbers in names by their value: x2 before x10."""
+    """Sort key for natural order, in which numbers compare by value: x2 before x10."""
     parts = re.findall(r"(\d+)|(\D+)", text.casefold())
     return tuple((0, int(number), "") if number else (1, 0, word) for number, word in parts)
 
 
 def _listed(folder: Path) -> list[Path]:
-    """What a folder holds, hidden things left out, in natural order."""
+    """List the entries of a folder in natural order, without hidden ones."""
     try:
         found = [x for x in folder.iterdir() if not x.name.startswith(".")]
     except FileNotFoundError as error:
@@ -202,7 +202,7 @@ def _listed(folder: Path) -> list[Path]:
 
 
 class _Words:
-    """The words of one modality and how they stand in names: with no letter before or behind."""
+    """The words for one modality in file names, where no letter precedes or follows them."""
 
     def __init__(self, words: tuple[str, ...], letters: tuple[str, ...]) -> None:
         letter = r"[^\W\d_]"
@@ -212,17 +212,17 @@ class _Words:
         self.any = re.compile(rf"{word}|(?<=[\W_])(?:{'|'.join(letters)})$", re.IGNORECASE)
 
     def key(self, path: Path) -> str:
-        """The stem without the words, separators made equal."""
+        """Return the stem without the words and with unified separators."""
         return "_".join(re.split(r"[\W_]+", self.any.sub(" ", _plain_key(path)).strip(" _-.")))
 
     def name(self, path: Path) -> str:
-        """The stem without the words, as it is written; the whole stem if nothing else is left."""
+        """Return the stem as written but without the words, or the whole stem if nothing is left."""
         parts = [part.strip(" _-.") for part in self.any.split(path.stem)]
         separators = re.findall(r"[ _\-.]", path.stem)
         return (separators[0] if separators else "_").join(part for part in parts if part) or path.stem
 
     def folders(self, folders: list[Path]) -> list[Path]:
-        """The folders of this modality: named by a word alone or, failing that, with a word in the name."""
+        """Select the folders of this modality: exact names first, otherwise names that contain a word."""
         exact = [x for x in folders if x.name.casefold() in self.words]
         other = _VI if self is _IR else _IR
         return exact or [x for x in folders if self.word.search(x.name) and not other.word.search(x.name)]
@@ -240,7 +240,7 @@ def _plain_key(path: Path) -> str:
 def _take_fused(
     pairs: list[FilePair], images: list[Path], plain: bool, triples: list[FileTriple], ambiguous: list[str]
 ) -> tuple[list[FilePair], list[Path]]:
-    """Match pairs and fused images that share a key one to one; gives what is left of both."""
+    """Match pairs and fused images that share a key one to one; returns the unmatched of both."""
     key = _plain_key if plain else _ANY.key
     by_key: dict[str, list[Path]] = defaultdict(list)
     for path in images:
@@ -258,7 +258,7 @@ def _take_fused(
             found[some[0].name] += by_key[name]
         else:
             ambiguous.append(
-                f"{name or 'no name'}: {', '.join(x.name for x in by_key[name])} fits the pairs"
+                f"{name or 'no name'}: {', '.join(x.name for x in by_key[name])} matches the pairs"
                 f" {', '.join(pair.name for pair in some)}"
             )
     for pair in pairs:
@@ -271,11 +271,11 @@ def _take_fused(
 
 
 def _modality(path: Path) -> _Words | None:
-    """The modality that a name tells; ``None`` if it tells none or both."""
+    """Determine the modality from a file name; ``None`` if it contains none or both."""
     for kind in ("word", "any"):
-        told = [words for words in (_IR, _VI) if getattr(words, kind).search(path.stem)]
-        if told:
-            return told[0] if len(told) == 1 else None
+        found = [words for words in (_IR, _VI) if getattr(words, kind).search(path.stem)]
+        if found:
+            return found[0] if len(found) == 1 else None
     return None
 
 
@@ -285,23 +285,23 @@ def _pair_flat(images: list[Path]) -> Pairing:
     vi = [x for x in images if _modality(x) is _VI]
     rest = [x for x in images if _modality(x) is None]
     matches = _Matches()
-    matches.worded_from = 0
+    matches.first_by_words = 0
     ir, vi = matches.take(ir, vi, _IR.key, _VI.key)
     return matches.result([*ir, *vi, *rest])
 
 
 class _Matches:
-    """Pairs found so far; those from ``worded_from`` on were found by swapping a word."""
+    """The pairs found so far; those from index ``first_by_words`` on were matched without modality words."""
 
     def __init__(self) -> None:
         self.pairs: list[tuple[Path, Path]] = []
         self.ambiguous: list[str] = []
-        self.worded_from = 0
+        self.first_by_words = 0
 
     def take(
         self, ir: list[Path], vi: list[Path], ir_key: Callable[[Path], str], vi_key: Callable[[Path], str]
     ) -> tuple[list[Path], list[Path]]:
-        """Pair what has equal keys; gives what is left of both."""
+        """Pair the files with equal keys; returns the unpaired of both."""
         by_key: dict[str, tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
         for x in ir:
             by_key[ir_key(x)][0].append(x)
@@ -321,9 +321,10 @@ class _Matches:
         return left_ir, left_vi
 
     def result(self, orphans: Iterable[Path]) -> Pairing:
-        """Name the pairs, each differently where that is possible, and sort everything."""
+        """Name the pairs, uniquely where possible, and sort all results."""
         names = [
-            vi.stem if index < self.worded_from else _VI.name(vi) for index, (_, vi) in enumerate(self.pairs)
+            vi.stem if index < self.first_by_words else _VI.name(vi)
+            for index, (_, vi) in enumerate(self.pairs)
         ]
         used = Counter(name.casefold() for name in names)
         pairs = [

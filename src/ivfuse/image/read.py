@@ -1,4 +1,4 @@
-"""Visible images from files and arrays: float32 in [0, 1], with a note on how values were mapped."""
+"""Reading of visible images from files and arrays as float32 in [0, 1], with a note on the value mapping."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Visible:
 
     Attributes:
         pixels: (H, W) or (H, W, 3) in R, G, B order, float32 in [0, 1].
-        alpha: opacity, (H, W) float32 in [0, 1], or ``None``; colors are not multiplied by it.
+        alpha: opacity, (H, W) float32 in [0, 1], or ``None``; the colors are not premultiplied.
         depth: bits per sample of the source: 8, 16, or 32 for floats and 32-bit integers.
-        note: "" or one line on how values were mapped.
+        note: one line on how values were mapped, or "".
     """
 
     pixels: Pixels
@@ -42,32 +42,32 @@ class Visible:
 
     @property
     def height(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return int(self.pixels.shape[0])
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """Number of columns."""
         return int(self.pixels.shape[1])
 
 
 def read_visible(source: str | os.PathLike[str] | Any, name: str = "visible") -> Visible:
     """Read a visible image from a file or an array.
 
-    Values of 8 bit are divided by 255, those of 16 bit by 65535. Floats in [0, 1] stay as they are; other
-    floats and 32-bit integers of files are stretched from minimum..maximum to 0..1, which the note says.
+    8-bit values are divided by 255, 16-bit values by 65535. Floats in [0, 1] are kept; other floats and
+    32-bit integers of files are stretched from minimum..maximum to 0..1, which is stated in the note.
 
     Args:
-        source: a PNG, JPEG, TIFF, BMP or WebP file of 8, 16 or 32 bit per sample (of several pages or frames,
-            the first; turned upright by its EXIF orientation); or an array as :func:`to_float` takes it.
-        name: of an array, for errors.
+        source: a PNG, JPEG, TIFF, BMP or WebP file with 8, 16 or 32 bits per sample, or an array as accepted
+            by :func:`to_float`. The first page or frame of a file is read, and its EXIF orientation applied.
+        name: name of an array in error messages.
 
     Returns:
-        (H, W) for a gray image, (H, W, 3) for color and palettes; alpha apart. The pixels of a float32 array
-        are the array itself.
+        The image: (H, W) if gray, (H, W, 3) if color or palette, with alpha separate. The pixels of a float32
+        array are the array itself.
 
     Raises:
-        InputError: if the file is missing, is no image, is damaged or too large, or holds NaN or infinity.
+        InputError: if the file is missing, not an image, damaged or too large, or contains NaN or infinity.
         ShapeError: if an array is not (H, W), (H, W, 1) or (H, W, 3).
     """
     if not isinstance(source, str | os.PathLike):
@@ -86,16 +86,16 @@ def read_visible(source: str | os.PathLike[str] | Any, name: str = "visible") ->
 
 
 def read_values(path: str | os.PathLike[str]) -> tuple[NDArray[Any], str]:
-    """The numbers of an image file as they are stored, in one channel.
+    """Read the stored values of an image file as a single channel.
 
     Args:
-        path: as for :func:`read_visible`; color becomes luma, alpha is dropped.
+        path: an image file, see :func:`read_visible`; color is converted to luma, alpha is dropped.
 
     Returns:
-        (H, W) uint8, uint16, int32 or float32, upright; and "" or one line about the file.
+        (H, W) uint8, uint16, int32 or float32 in upright orientation, and one line about the file or "".
 
     Raises:
-        InputError: as :func:`read_visible`, NaN and infinity excepted.
+        InputError: see :func:`read_visible`; NaN and infinity are permitted.
     """
     decoded = decode(Path(path))
     values = decoded.pixels
@@ -105,7 +105,7 @@ def read_values(path: str | os.PathLike[str]) -> tuple[NDArray[Any], str]:
 
 
 def _range(path: Path, pixels: NDArray[Any]) -> tuple[float, float, str]:
-    """The values that become 0 and 1, and the note."""
+    """Determine the values that become 0 and 1, and the note."""
     if pixels.dtype in (np.uint8, np.uint16):
         return 0, full_scale(pixels.dtype), ""
     check_finite(pixels, str(path))
@@ -119,7 +119,7 @@ def _range(path: Path, pixels: NDArray[Any]) -> tuple[float, float, str]:
 
 
 def _luma_of_counts(values: NDArray[Any], bgr: bool) -> NDArray[Any]:
-    """Luma of a color image in the numbers and the type of the file."""
+    """Compute the luma of a color image in the range and type of the file."""
     weights = np.array(WEIGHTS[::-1] if bgr else WEIGHTS, np.float32)
     out = np.empty(values.shape[:2], values.dtype)
     for rows in strips(*values.shape[:2]):

@@ -1,9 +1,10 @@
-"""Large images in overlapping tiles, put together without a seam.
+"""Fusion of large images in overlapping tiles without visible seams.
 
-Neighbors overlap by ``2 * margin + fade``: within the fade, in the middle of the overlap, one tile's result
-goes over into the next one's linearly, and each tile still knows ``margin`` pixels beyond it. So a method
-whose output depends on no more than ``margin`` pixels around each pixel gives exactly what it gives on the
-whole image, and one that looks further changes slowly instead of at a line.
+Neighboring tiles overlap by ``2 * margin + fade`` pixels. In the middle of the overlap, over ``fade`` pixels,
+the result of one tile is blended linearly into that of the next, and each tile has ``margin`` pixels of
+context beyond the blended strip. A method with a receptive field of at most ``margin`` pixels around each
+pixel therefore gives exactly the result of the whole image; one with a larger receptive field changes
+gradually instead of abruptly.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ from ivfuse.image.arrays import Gray
 
 FuseGray = Callable[[Gray, Gray], Gray]
 
-MAX_FADE = 48  # pixels; wider fades cost more than they hide
+MAX_FADE = 48  # pixels; wider fades cost more time than they improve the result
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of the image, context included.
+    """A rectangle of the image, including context.
 
     Attributes:
-        top: first row, a multiple of the alignment.
-        left: first column, a multiple of the alignment.
-        height: rows.
-        width: columns.
+        top: first row, a multiple of ``align``.
+        left: first column, a multiple of ``align``.
+        height: number of rows.
+        width: number of columns.
     """
 
     top: int
@@ -40,7 +41,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class _Span:
-    """One tile along one side: pixels ``start:stop`` are fused, ``first:last`` of these are used.
+    """The extent of a tile along one side: pixels ``start:stop`` are fused, and ``first:last`` are used.
 
     The result fades in over ``first : first + rise`` and out over ``last - fall : last``.
     """
@@ -53,7 +54,7 @@ class _Span:
     fall: int
 
     def weights(self) -> Gray:
-        """Share of this tile in each of the pixels ``first:last``; over all tiles they add up to one."""
+        """Weights of this tile at the pixels ``first:last``; the weights of all tiles sum to one."""
         out = np.ones(self.last - self.first, np.float32)
         if self.rise:
             out[: self.rise] = _ramp(self.rise)
@@ -65,16 +66,16 @@ class _Span:
 def plan_tiles(
     height: int, width: int, *, tile: int, margin: int, align: int, fade: int | None = None
 ) -> list[Tile]:
-    """Cut an image into overlapping tiles, row by row.
+    """Divide an image into overlapping tiles, row by row.
 
     Args:
-        height: of the image, in pixels.
-        width: of the image, in pixels.
-        tile: the largest side of a tile, context included; an image whose sides are both no longer is one
-            tile. Where it leaves no room between two overlaps, tiles are as much larger as is needed.
+        height: height of the image, in pixels.
+        width: width of the image, in pixels.
+        tile: largest side of a tile in pixels, including context; an image with no longer side is one tile.
+            Tiles become larger if this size leaves no room between two overlaps.
         margin: context in pixels beyond the fade, on each inner side.
-        align: tiles begin on multiples of this many pixels.
-        fade: width of the fade between neighbors; ``None`` for ``margin``, at most 48.
+        align: grid of the first row and column of tiles, in pixels.
+        fade: width of the blended strip between neighbors, in pixels; ``None`` for ``margin``, at most 48.
 
     Raises:
         UsageError: if ``tile`` or ``align`` is below 1, or ``margin`` or ``fade`` below 0.
@@ -93,26 +94,26 @@ def run_tiled(
     align: int = 1,
     fade: int | None = None,
 ) -> Gray:
-    """Fuse a pair tile by tile; needs memory for the result and for one tile.
+    """Fuse a pair tile by tile, with memory for the result and one tile only.
 
     Args:
-        fuse: takes two (h, w) float32 arrays and gives one of the same shape; it may be called with views.
-        ir: infrared, (H, W) float32.
-        vi: luma of the visible, the same shape.
+        fuse: function that takes two (h, w) float32 arrays (possibly views) and returns one of that shape.
+        ir: thermal image, (H, W) float32.
+        vi: luma of the visible image, (H, W) float32.
         tile: see :func:`plan_tiles`.
-        margin: see :func:`plan_tiles`; the reach of ``fuse`` for a result equal to that of the whole image.
+        margin: see :func:`plan_tiles`; the reach of ``fuse`` makes the result equal that of the whole image.
         align: see :func:`plan_tiles`.
         fade: see :func:`plan_tiles`.
 
     Returns:
-        The fused image, (H, W) float32. An image of one tile is given to ``fuse`` as it is.
+        The fused image, (H, W) float32. An image that fits one tile is passed to ``fuse`` directly.
 
     Raises:
         ShapeError: if the shapes differ or ``fuse`` changes the shape.
         UsageError: as :func:`plan_tiles`.
     """
     if ir.ndim != 2 or ir.shape != vi.shape:
-        raise ShapeError(f"infrared {ir.shape} and visible {vi.shape}: expected the same (height, width)")
+        raise ShapeError(f"thermal {ir.shape} and visible {vi.shape}: expected the same (height, width)")
     rows, columns = _plan(ir.shape[0], ir.shape[1], tile, margin, align, fade)
     if len(rows) == len(columns) == 1:
         return _checked(fuse(ir, vi), ir.shape)
@@ -129,16 +130,16 @@ def run_tiled(
 
 
 def _checked(piece: Gray, shape: tuple[int, ...]) -> Gray:
-    """The result of a method, refused if its shape is not that of its inputs."""
+    """Return the result of a method, or raise ShapeError if its shape is not that of the inputs."""
     if piece.shape != shape:
-        raise ShapeError(f"the method gave {piece.shape} for a tile of {shape}, expected the same")
+        raise ShapeError(f"the method returned {piece.shape} for a tile of {shape}, expected the same shape")
     return piece
 
 
 def _plan(
     height: int, width: int, tile: int, margin: int, align: int, fade: int | None
 ) -> tuple[list[_Span], list[_Span]]:
-    """The spans along both sides."""
+    """Plan the spans along both sides."""
     fade = min(margin, MAX_FADE) if fade is None else fade
     for name, value, least in (
         ("tile", tile, 1),
@@ -152,11 +153,11 @@ def _plan(
 
 
 def _spans(length: int, tile: int, margin: int, align: int, fade: int) -> list[_Span]:
-    """Cut one side into tiles of nearly equal length, so that a runtime sees few different shapes."""
+    """Divide one side into tiles of nearly equal length, so that a runtime sees few different shapes."""
     if length <= tile:
         return [_Span(0, length, 0, length, 0, 0)]
     overlap = 2 * margin + fade
-    # Fades of neighbors must not meet, else three tiles would share a pixel.
+    # Neighboring fades must not meet: three tiles would then share a pixel.
     longest = max((tile - overlap) // align, -(-max(fade, 1) // align), 1) * align
     count = -(-(length - overlap) // longest)
     if count <= 1:
@@ -175,5 +176,5 @@ def _spans(length: int, tile: int, margin: int, align: int, fade: int) -> list[_
 
 
 def _ramp(length: int) -> Gray:
-    """A line from 0 to 1 through the middles of ``length`` pixels."""
+    """Linear ramp from 0 to 1, sampled at the centers of ``length`` pixels."""
     return ((np.arange(length) + 0.5) / length).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Images to files: the suffix chooses the format, and a file appears whole or not at all."""
+"""Atomic writing of image files; the suffix selects the format."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ JPEG_QUALITY = 95
 def write_image(
     path: str | os.PathLike[str], pixels: NDArray[np.float32], depth: int = 8, alpha: Gray | None = None
 ) -> None:
-    """Write an image, whole or not at all; an existing file stays until the new one is complete.
+    """Write an image atomically: an existing file stays in place until the new one is complete.
 
     Args:
-        path: its suffix chooses the format: .png, .jpg, .jpeg (quality 95, chroma at full resolution), .tif,
-            .tiff, .bmp or .webp (lossless). Missing folders are made.
-        pixels: (H, W) or (H, W, 3) in R, G, B order, float32 in [0, 1]; clipped, rounded to the nearest
+        path: the file to write. Its suffix selects the format: .png, .jpg, .jpeg (quality 95, chroma at full
+            resolution), .tif, .tiff, .bmp or .webp (lossless). Missing folders are created.
+        pixels: (H, W) or (H, W, 3) in R, G, B order, float32 in [0, 1]; clipped and rounded to the nearest
             level.
-        depth: bits per sample, 8, or 16 for .png, .tif and .tiff.
+        depth: bits per sample: 8, or 16 for .png, .tif and .tiff.
         alpha: opacity, (H, W) float32 in [0, 1]; kept in .png, .tif, .tiff and .webp.
 
     Raises:
-        UsageError: if the suffix is unknown, or the format does not hold the depth or the size.
-        ShapeError: if the arrays are no image.
-        InputError: if they hold NaN.
-        OutputError: if the file cannot be written: folder, permission, disk full.
+        UsageError: if the suffix is unknown, or the format does not support the depth or the size.
+        ShapeError: if the arrays do not have the shape of an image.
+        InputError: if the arrays contain NaN.
+        OutputError: if the file cannot be written, for example for lack of permission or disk space.
     """
     path = Path(path)
     kind = check_output(path, depth)
@@ -45,7 +45,7 @@ def write_image(
 
 
 def _check_arrays(path: Path, kind: ImageFormat, pixels: Pixels, alpha: Gray | None) -> None:
-    """Refuse what is not an image or does not fit the format."""
+    """Check that the arrays are an image that the format can hold."""
     check_shape(pixels, str(path))
     if alpha is not None and alpha.shape != pixels.shape[:2]:
         raise ShapeError(
@@ -53,14 +53,14 @@ def _check_arrays(path: Path, kind: ImageFormat, pixels: Pixels, alpha: Gray | N
         )
     if max(pixels.shape[:2]) > kind.longest_side:
         height, width = pixels.shape[:2]
-        most = f"but a side of a {kind.name} image has at most {kind.longest_side}"
-        raise UsageError(f"{path}: {width}x{height} pixels, {most}")
+        most = f"expected at most {kind.longest_side} per side in a {kind.name} file"
+        raise UsageError(f"{path}: found {width}x{height} pixels, {most}")
     if any(x is not None and np.isnan(x.min()) for x in (pixels, alpha)):
-        raise InputError(f"{path}: the image to write holds NaN, expected numbers in [0, 1]")
+        raise InputError(f"{path}: the image to write contains NaN, expected numbers in [0, 1]")
 
 
 def _with_alpha(levels: NDArray[Any], alpha: Gray | None) -> NDArray[Any]:
-    """Integers to encode: (H, W), (H, W, 2) gray with alpha, (H, W, 3) or (H, W, 4) in R, G, B, A order."""
+    """Append alpha as the last channel: gray becomes (H, W, 2), color (H, W, 4) in R, G, B, A order."""
     if alpha is None:
         return levels
     opacity = to_levels(alpha, 8 * levels.dtype.itemsize)
@@ -68,7 +68,7 @@ def _with_alpha(levels: NDArray[Any], alpha: Gray | None) -> NDArray[Any]:
 
 
 def _encode(path: Path, kind: ImageFormat, levels: NDArray[Any]) -> memoryview:
-    """Compress; 8-bit images with alpha, and WebP, by Pillow, all others by OpenCV."""
+    """Encode WebP files and 8-bit images with alpha with Pillow, all others with OpenCV."""
     channels = 1 if levels.ndim == 2 else levels.shape[2]
     try:
         if levels.dtype == np.uint8 and (kind is WEBP or channels in (2, 4)):
@@ -79,14 +79,14 @@ def _encode(path: Path, kind: ImageFormat, levels: NDArray[Any]) -> memoryview:
 
 
 def _encode_opencv(kind: ImageFormat, levels: NDArray[Any], channels: int) -> memoryview:
-    """PNG, JPEG, TIFF or BMP."""
+    """Encode PNG, JPEG, TIFF or BMP with OpenCV."""
     import cv2
 
-    if channels == 2:  # OpenCV has no gray with alpha
+    if channels == 2:  # OpenCV does not write gray images with alpha
         gray, alpha = levels[..., 0], levels[..., 1]
         levels = np.ascontiguousarray(np.dstack((gray, gray, gray, alpha)))
     elif channels > 1:
-        for rows in strips(*levels.shape[:2]):  # in place: OpenCV would take a second copy
+        for rows in strips(*levels.shape[:2]):  # swapped in place: cv2.cvtColor would need a second copy
             part = levels[rows]
             part[..., :3] = part[..., 2::-1].copy()
     options: list[int] = []
@@ -100,7 +100,7 @@ def _encode_opencv(kind: ImageFormat, levels: NDArray[Any], channels: int) -> me
 
 
 def _encode_pillow(kind: ImageFormat, levels: NDArray[np.uint8]) -> memoryview:
-    """8-bit PNG, TIFF or WebP."""
+    """Encode an 8-bit PNG, TIFF or WebP with Pillow."""
     from io import BytesIO
 
     from PIL import Image

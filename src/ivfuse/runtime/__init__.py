@@ -1,1 +1,1 @@
-"""Small foundations: files written atomically, processes and threads, ONNX sessions, limits."""
+"""Shared foundations: atomic file writing, worker processes, ONNX sessions and size limits."""

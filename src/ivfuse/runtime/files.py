@@ -1,4 +1,7 @@
-"""Files and folders that are written: whole or not at all, never over an input."""
+"""Atomic writing of files and folders.
+
+A file is either written completely or not at all, and never over one of the inputs.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from ivfuse.errors import OutputError
 
 
 def write_atomic(path: Path, data: bytes | memoryview | str) -> None:
-    """Write a file; what was there before stays until the new one is complete.
+    """Write a file atomically: an existing file stays in place until the new one is complete.
 
     Args:
-        path: missing folders are made.
-        data: the content; text is written as UTF-8.
+        path: the file to write; missing parent folders are created.
+        data: the content; text is encoded as UTF-8.
 
     Raises:
-        OutputError: naming the file and the reason.
+        OutputError: if the file cannot be written.
     """
     with replacing(path) as part, part.open("xb") as file:
         file.write(data.encode("utf-8") if isinstance(data, str) else data)
@@ -27,17 +30,20 @@ def write_atomic(path: Path, data: bytes | memoryview | str) -> None:
 
 @contextmanager
 def replacing(path: Path, errors: tuple[type[Exception], ...] = ()) -> Iterator[Path]:
-    """A name beside ``path`` to write to, which takes its place when the block ends without an error.
+    """Provide a temporary path that replaces ``path`` when the block ends without an error.
 
-    The name is hidden, its own for each call, and gone after an error. It is not made by ``tempfile``, whose
-    files are private to the user whatever the umask says.
+    The temporary path is hidden, unique to the call, in the same folder, and removed after an error. The
+    ``tempfile`` module is not used because it makes files readable by their owner only and ignores the umask.
 
     Args:
-        path: a file (or, if the block makes one, a folder) to be; missing folders above it are made.
-        errors: exceptions of the block that mean that it cannot be written, beside OSError.
+        path: the file to write, or a folder if the block creates one; missing parent folders are created.
+        errors: exceptions, in addition to OSError, that are reported as a failure to write.
+
+    Yields:
+        The temporary path to write to.
 
     Raises:
-        OutputError: naming the file and the reason.
+        OutputError: if the path is an existing folder or cannot be written.
     """
     if path.is_dir():
         raise OutputError(f"{path}: cannot be written: it is a folder, expected the name of a file")
@@ -59,10 +65,10 @@ def replacing(path: Path, errors: tuple[type[Exception], ...] = ()) -> Iterator[
 
 
 def make_folder(folder: Path) -> None:
-    """Make an output folder.
+    """Create an output folder and check that it is writable.
 
     Raises:
-        OutputError: if it cannot be made, or nothing can be written there.
+        OutputError: if the folder cannot be created or written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +79,7 @@ def make_folder(folder: Path) -> None:
 
 
 def refuse_input_as_output(out: Path, *inputs: Path) -> None:
-    """Raise OutputError if a file to be written is one of the files to be read."""
+    """Raise OutputError if the output file is one of the input files."""
     for path in inputs:
         if out.resolve() == path.resolve():
             raise OutputError(f"{out}: the output is one of the inputs; choose another name")

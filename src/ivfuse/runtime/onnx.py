@@ -1,4 +1,7 @@
-"""ONNX graphs on the CPU, in ONNX Runtime or OpenVINO; either is imported when a graph is opened."""
+"""Inference of ONNX graphs on the CPU with ONNX Runtime or OpenVINO.
+
+Each runtime is imported only when a graph is opened with it.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +24,13 @@ Arrays = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph ready to run; it may be run by several threads at once.
+    """A compiled graph; several threads may run it at the same time.
 
     Attributes:
-        inputs: names.
-        outputs: names.
-        run: arrays by the names of inputs -> the output of a name.
+        inputs: names of the inputs.
+        outputs: names of the outputs.
+        run: function that takes a mapping from input names to arrays and the name of an output, and returns
+            that output.
     """
 
     inputs: frozenset[str]
@@ -35,11 +39,11 @@ class Graph:
 
 
 def choose_runtime(runtime: Runtime, precision: Precision) -> Literal["openvino", "onnxruntime"]:
-    """Resolve ``auto``, without importing a runtime.
+    """Resolve the runtime ``auto`` without importing a runtime.
 
     Raises:
-        UsageError: if there is no such runtime or precision, or the runtime does not compute in it.
-        MissingExtraError: if OpenVINO is asked for and not installed.
+        UsageError: if the runtime or precision is unknown, or the runtime does not support the precision.
+        MissingExtraError: if OpenVINO is requested but not installed.
     """
     for field, value, known in (
         ("runtime", runtime, get_args(Runtime)),
@@ -63,13 +67,14 @@ def open_graph(
     """Load and compile a graph.
 
     Args:
-        path: the file.
-        runtime: which one runs it.
-        precision: of OpenVINO; ``auto`` takes bfloat16 on a processor that computes in it, else float32.
-        threads: CPU threads; ``None`` leaves it to the runtime.
+        path: the ONNX file.
+        runtime: the runtime to use.
+        precision: compute precision of OpenVINO; ``auto`` selects bfloat16 on processors with native bfloat16
+            instructions and float32 on all others.
+        threads: number of CPU threads; ``None`` lets the runtime choose.
 
     Raises:
-        Exception: one of the runtime's own classes, if it cannot load the graph.
+        Exception: an exception of the runtime, if it cannot load the graph.
     """
     if runtime == "openvino":
         return _open_openvino(path, precision, threads)
@@ -83,20 +88,21 @@ def open_graph(
 
 
 def open_session(path: Path, threads: int | None = None) -> Any:
-    """A session of ONNX Runtime.
+    """Open an ONNX Runtime session on the CPU.
 
     Args:
-        path: the graph.
-        threads: CPU threads; ``None`` leaves it to the runtime.
+        path: the ONNX file.
+        threads: number of CPU threads; ``None`` lets the runtime choose.
 
     Raises:
-        Exception: one of the runtime's own classes, if it cannot load the graph.
+        Exception: an exception of ONNX Runtime, if it cannot load the graph.
     """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.log_severity_level = 3
-    # Sizes vary: memory plans made for each of them add up. The arena halves the time and does not grow.
+    # Input sizes vary, and a memory plan is kept for each size, so memory use would grow. The arena stays
+    # enabled: it halves the time and does not grow.
     options.enable_mem_pattern = False
     if threads is not None:
         options.intra_op_num_threads = threads
@@ -119,19 +125,20 @@ def _open_openvino(path: Path, precision: Precision, threads: int | None) -> Gra
         for side in (model.inputs, model.outputs)
     )
     compiled = core.compile_model(model, "CPU", options)
-    local = threading.local()  # a request runs one inference at a time: each thread has its own
+    local = threading.local()  # an infer request is not reentrant: each thread gets its own
 
     def run(arrays: Arrays, output: str) -> NDArray[np.float32]:
         if not hasattr(local, "request"):
             local.request = compiled.create_infer_request()
         result = local.request.infer(dict(arrays), share_inputs=True)
-        return np.array(result[compiled.output(output)], dtype=np.float32)  # a copy: the buffer is reused
+        # A copy, because OpenVINO reuses the output buffer.
+        return np.array(result[compiled.output(output)], dtype=np.float32)
 
     return Graph(inputs, outputs, run)
 
 
 def _computes_bf16(core: Any, precision: Precision) -> bool:
-    """Whether to compute in bfloat16: when asked, or where the processor has instructions for it."""
+    """Whether to compute in bfloat16: on request, or if the processor has bfloat16 instructions."""
     if precision == "auto":
         return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return precision == "bf16"

@@ -1,6 +1,6 @@
-"""Worker processes: thread limits, and workers that answer requests one at a time.
+"""Worker processes that answer requests one at a time, with limits on their threads.
 
-A worker that dies fails its own request only. Importing this module loads neither NumPy nor OpenCV.
+A worker that dies fails only its current request. Importing this module loads neither NumPy nor OpenCV.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 
 def available_cpus() -> int:
-    """Number of CPUs that this process may use, which can be fewer than the machine has."""
+    """Return the number of CPUs that this process may use, which can be fewer than those of the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """Environment variables that limit the threads of linear algebra libraries in a new process."""
+    """Return environment variables that limit the threads of linear algebra libraries in a new process."""
     return dict.fromkeys(_THREAD_VARIABLES, str(threads))
 
 
 def prepare_worker(threads: int | None) -> None:
-    """Set up a worker, in its own process: an interrupt is left to the parent, which closes its workers.
+    """Set up a worker inside its process; interrupts are ignored, because the parent closes its workers.
 
     Args:
-        threads: threads of OpenCV, which ignores :func:`thread_environment`; ``None`` for OpenCV's default.
+        threads: number of threads of OpenCV, which ignores :func:`thread_environment`; ``None`` for the
+            default of OpenCV.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if threads is not None:
@@ -47,9 +48,9 @@ class Reply:
     """The outcome of a request.
 
     Attributes:
-        value: the handler's result; ``None`` if there is none.
-        failure: one line that says why there is no result; empty if there is one.
-        died: the worker process ended before it answered.
+        value: result of the handler; ``None`` after a failure.
+        failure: reason for the failure in one line; empty if the handler returned a result.
+        died: whether the worker process ended before it answered.
     """
 
     value: Any = None
@@ -66,7 +67,8 @@ class Worker:
     Args:
         make: ``module:function`` that builds the handler inside the process.
         argument: argument of that function.
-        threads: threads of linear algebra and of OpenCV; ``None`` leaves them to the environment.
+        threads: number of threads of OpenCV and the linear algebra libraries; ``None`` leaves it to the
+            environment.
     """
 
     def __init__(self, make: str, argument: Any, threads: int | None = None) -> None:

@@ -78,7 +78,7 @@ class JobRunner:
 
     Args:
         max_pixels: size limit of one image, in pixels.
-        threads: threads of a trained method.
+        threads: threads of a learned method.
     """
 
     def __init__(self, max_pixels: int, threads: int) -> None:

@@ -1,1 +1,1 @@
-"""Thermal cameras' own files, and thermal values as temperatures, windows and colors."""
+"""Thermal data: file formats of cameras, radiometry, tone mapping and colormaps."""

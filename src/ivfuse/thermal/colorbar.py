@@ -1,4 +1,4 @@
-"""The bar of colors with temperatures that is drawn into an image."""
+"""Drawing of a color bar with temperature labels into an image."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 
 from ivfuse.image.arrays import Rgb
 
-_LEAST = (48, 64)  # height and width of the smallest image that a bar is drawn into
+_MIN_SIZE = (48, 64)  # height and width of the smallest image that a bar is drawn into
 _STEPS = (1.0, 2.0, 5.0)
 
 
 def draw_bar(image: Rgb, colors: NDArray[np.float32], low: float, high: float) -> Rgb:
-    """Draw a bar with temperatures at the right edge.
+    """Draw a color bar with temperature labels at the right edge.
 
     Args:
-        image: (H, W, 3) float32 in [0, 1]; it is drawn into.
+        image: (H, W, 3) float32 in [0, 1]; modified in place.
         colors: (N, 3) float32, from cold to hot.
-        low: the temperature of the first color, in degC.
-        high: that of the last one.
+        low: temperature of the first color, in degC.
+        high: temperature of the last color, in degC.
 
     Returns:
-        The image; unchanged if it is too small for a bar.
+        ``image``, unchanged if it is too small for a bar.
     """
     height, width = image.shape[:2]
-    if height < _LEAST[0] or width < _LEAST[1]:
+    if height < _MIN_SIZE[0] or width < _MIN_SIZE[1]:
         return image
     size = int(np.clip(height / 32, 9, 40))
     edge = max(3, height // 60)
@@ -36,11 +36,11 @@ def draw_bar(image: Rgb, colors: NDArray[np.float32], low: float, high: float) -
     right = width - edge
     space = max(_width(text, size) for _, text in labels)
     left = right - thick - space - size // 2
-    # A dark ground, so that the numbers are read on any image.
-    ground = image[
+    # A darkened background keeps the labels legible on any image.
+    background = image[
         max(0, top - 2 * size + edge // 2) : bottom + 2 * size - edge // 2, max(0, left - size // 2) :
     ]
-    ground *= 0.45
+    background *= 0.45
     rows = np.linspace(1, 0, bottom - top)
     image[top:bottom, right - thick : right] = colors[np.rint(rows * (len(colors) - 1)).astype(int)][:, None]
     for value, text in labels:
@@ -52,7 +52,7 @@ def draw_bar(image: Rgb, colors: NDArray[np.float32], low: float, high: float) -
 
 
 def _labels(low: float, high: float, most: float) -> list[tuple[float, str]]:
-    """Round temperatures that fit beside the bar, ends first if no round one lies between."""
+    """Choose round temperatures that fit beside the bar; its two ends if fewer than two round values do."""
     step = 10.0 ** math.floor(math.log10((high - low) / max(most, 1)))
     step = next(step * k for k in (*_STEPS, 10.0, 20.0) if (high - low) / (step * k) <= max(most, 1))
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
@@ -74,7 +74,7 @@ def _width(text: str, size: int) -> int:
 
 
 def _write(image: Rgb, text: str, right: float, middle: float, size: int) -> None:
-    """Write white text that ends at a column, centerd on a row."""
+    """Write white text that ends at a column, vertically centered on a row."""
     from PIL import Image, ImageDraw
 
     width = _width(text, size) + 2

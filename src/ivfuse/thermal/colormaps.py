@@ -1,4 +1,4 @@
-"""Colormaps: how a thermal value from cold to hot becomes a color."""
+"""Colormaps that assign colors to thermal values, from cold to hot."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ivfuse.errors import UnknownNameError
 from ivfuse.image.arrays import Gray, Rgb
 
-CAMERA = "camera"  # the colormap that the file itself holds
+CAMERA = "camera"  # selects the colormap stored in the thermal file
 LEVELS = 256
 
-# Colors from cold to hot at even distances, chosen for this project.
+# Evenly spaced colors from cold to hot, chosen for this project.
 _STOPS: dict[str, tuple[str, ...]] = {
     "white-hot": ("000000", "ffffff"),
     "black-hot": ("ffffff", "000000"),
@@ -74,7 +74,7 @@ class Colormap:
     """A colormap.
 
     Attributes:
-        name: of :func:`colormap_names`, or of the camera's own.
+        name: one of :func:`colormap_names`, or the name of a colormap from a file.
         colors: (256, 3) float32 in [0, 1], R, G, B, from cold to hot.
     """
 
@@ -82,21 +82,21 @@ class Colormap:
     colors: NDArray[np.float32]
 
     def paint(self, values: Gray) -> Rgb:
-        """Colors of values, (H, W) in [0, 1] to (H, W, 3) in [0, 1]."""
+        """Convert values (H, W) in [0, 1] to colors (H, W, 3) in [0, 1]."""
         index = np.clip(np.rint(values * (LEVELS - 1)), 0, LEVELS - 1).astype(np.intp)
         return self.colors[index]
 
 
 def colormap_names() -> list[str]:
-    """The colormaps that can be named, sorted."""
+    """Return the names of the built-in colormaps, sorted."""
     return sorted(_STOPS)
 
 
 def find_colormap(name: str) -> Colormap:
-    """Look a colormap up.
+    """Look up a built-in colormap.
 
     Raises:
-        UnknownNameError: listing the nearest.
+        UnknownNameError: if there is no such colormap; the error lists similar names.
     """
     key = name.strip().lower().replace("_", "-").replace(" ", "-")
     if key not in _STOPS:
@@ -106,7 +106,7 @@ def find_colormap(name: str) -> Colormap:
 
 
 def from_colors(name: str, colors: NDArray[Any]) -> Colormap:
-    """A colormap from (N, 3) colors in [0, 1] at even distances."""
+    """Create a colormap from (N, 3) evenly spaced colors in [0, 1]."""
     at = np.linspace(0, 1, len(colors))
     even = np.linspace(0, 1, LEVELS)
     table = np.stack([np.interp(even, at, colors[:, channel]) for channel in range(3)], axis=1)

@@ -1,4 +1,4 @@
-"""What a thermal file holds: its facts as plain values, and its parts as files of their own."""
+"""Inspection of thermal files: a description as plain values, and extraction of temperatures and photo."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from ivfuse.thermal.read import ThermalOptions, no_temperatures, read_raw
 
 
 def describe_file(path: Path, options: ThermalOptions) -> dict[str, Any]:
-    """Describe a file.
+    """Describe a thermal file.
 
     Args:
-        path: a thermal file of any known format.
+        path: a thermal file of any supported format.
         options: scale and conditions that replace those of the file.
 
     Returns:
-        Strings, numbers, lists and dictionaries; temperatures in degC, distances in m, humidity in percent.
+        A dictionary of strings, numbers, lists and dictionaries; temperatures in degC, distances in m,
+        humidity in percent.
 
     Raises:
         InputError: if the file cannot be read.
@@ -38,22 +39,22 @@ def describe_file(path: Path, options: ThermalOptions) -> dict[str, Any]:
         notes = facts.pop("notes")
         facts |= {"celsius": value_range(read_raw(path, options).values), "notes": notes}
     elif is_plain(path):
-        facts["notes"].append("not radiometric; a scale says how counts become degrees")
+        facts["notes"].append("not radiometric; a scale converts counts to degrees")
     return facts
 
 
 def write_parts(path: Path, options: ThermalOptions, temperature: Path | None, photo: Path | None) -> None:
-    """Write the temperatures as the sensor has them, and the photo.
+    """Write the temperatures at the resolution of the sensor, and the embedded photo.
 
     Args:
         path: the thermal file.
         options: scale and conditions that replace those of the file.
-        temperature: a .tif or .tiff file, or ``None``.
-        photo: an image file, or ``None``.
+        temperature: the .tif or .tiff file for the temperatures, or ``None``.
+        photo: the image file for the photo, or ``None``.
 
     Raises:
         InputError: if the file has no temperatures or no photo.
-        UsageError: if the name of an output has an unknown suffix.
+        UsageError: if an output has an unsupported suffix.
         OutputError: if an output cannot be written.
     """
     if temperature is not None:
@@ -71,6 +72,6 @@ def write_parts(path: Path, options: ThermalOptions, temperature: Path | None, p
 def _write_photo(path: Path, options: ThermalOptions, out: Path) -> None:
     raw = format_of(path).read(path, options.overrides, photo=True)
     if raw.photo is None:
-        raise InputError(f"{path}: found no photo in it, expected a camera's file that holds one")
+        raise InputError(f"{path}: found no embedded photo, expected a camera file that contains one")
     pixels = turn(raw.photo.pixels, raw.orientation)
     write_image(out, np.ascontiguousarray(pixels, np.float32) / np.float32(255))

@@ -1,7 +1,8 @@
-"""Counts of a thermal camera to degrees Celsius: Planck's law by the camera's constants, emissivity and air.
+"""Radiometry: conversion of a thermal camera's counts to degrees Celsius with Planck's law.
 
-The detector sees the object through the air (and a window), the surroundings mirrored in the object, and the
-glow of the air itself. Each part is a number of counts by the same calibration, so they can be taken away.
+The detector receives the radiation of the object through the air (and a window), the radiation of the
+surroundings reflected by the object, and the radiation of the air and the window themselves. The calibration
+gives the counts of each contribution, so that the contributions other than the object's can be subtracted.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ZERO_C = 273.15  # K
 
 @dataclass(frozen=True)
 class Planck:
-    """Calibration of a camera: counts = r1 / (r2 (exp(b / T) - f)) - o, T in K."""
+    """Planck constants of a camera: counts = r1 / (r2 (exp(b / T) - f)) - o, with T in K."""
 
     r1: float
     r2: float
@@ -31,7 +32,7 @@ class Planck:
 
 @dataclass(frozen=True)
 class Atmosphere:
-    """Constants of the transmission of air: two bands, weighted x and 1 - x, each with alpha and beta."""
+    """Constants of the atmospheric transmission: two bands, weighted by x and 1 - x, with alpha and beta."""
 
     alpha1: float
     alpha2: float
@@ -42,16 +43,16 @@ class Atmosphere:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What lies between the object's temperature and the counts.
+    """Measurement conditions that relate the temperature of the object to the counts.
 
     Attributes:
-        emissivity: of the object, above 0 up to 1.
-        distance: from the camera to the object, in m.
-        reflected: apparent temperature of what the object mirrors, in degC.
+        emissivity: emissivity of the object, above 0 up to 1.
+        distance: distance from the camera to the object, in m.
+        reflected: reflected apparent temperature of the surroundings, in degC.
         atmospheric: temperature of the air, in degC.
-        humidity: of the air, 0..1.
-        window_temperature: of a window before the camera, in degC.
-        window_transmission: of that window, above 0 up to 1; 1 for no window.
+        humidity: relative humidity of the air, 0..1.
+        window_temperature: temperature of an external window in front of the camera, in degC.
+        window_transmission: transmission of that window, above 0 up to 1; 1 if there is none.
     """
 
     emissivity: float = 0.95
@@ -63,9 +64,10 @@ class Conditions:
     window_transmission: float = 1.0
 
     def problem(self) -> str:
-        """What makes no sense, as "found ..., expected ..."; "" if all is well.
+        """Describe the first invalid value as "found ..., expected ..."; "" if all values are valid.
 
-        Not checked at once: a file may say nonsense that the user's options then replace.
+        This is not checked on construction, because the options of the user may replace an invalid value of
+        a file.
         """
         limits = {
             "emissivity": (1e-3, 1.0, "above 0 up to 1"),
@@ -86,10 +88,14 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Overrides:
-    """Conditions that replace those of a file; ``None`` leaves the file's.
+    """Conditions that replace those of a file; ``None`` keeps the value of the file.
 
     Attributes:
-        emissivity, distance, reflected, atmospheric, humidity: as in :class:`Conditions`.
+        emissivity: see :class:`Conditions`.
+        distance: see :class:`Conditions`.
+        reflected: see :class:`Conditions`.
+        atmospheric: see :class:`Conditions`.
+        humidity: see :class:`Conditions`.
     """
 
     emissivity: float | None = None
@@ -99,18 +105,18 @@ class Overrides:
     humidity: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse values that make no sense.
+        """Validate the values.
 
         Raises:
-            UsageError: naming the option.
+            UsageError: if a value is out of range.
         """
         if problem := replace(Conditions(), **self.given()).problem():
             raise UsageError(problem)
 
     def given(self) -> dict[str, float]:
-        """Those that are not ``None``."""
-        every = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: float(value) for name, value in every.items() if value is not None}
+        """Return the values that are not ``None``, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def overrides_of(
@@ -120,20 +126,20 @@ def overrides_of(
     atmospheric: float | None,
     humidity: float | None,
 ) -> Overrides:
-    """Overrides as users give them: humidity in per cent; ``None`` for what was left out.
+    """Create overrides from user input, in which humidity is in percent; ``None`` keeps the file's value.
 
     Raises:
-        UsageError: if one makes no sense.
+        UsageError: if a value is out of range.
     """
-    share = None if humidity is None else humidity / 100
-    return Overrides(emissivity, distance, reflected, atmospheric, share)
+    fraction = None if humidity is None else humidity / 100
+    return Overrides(emissivity, distance, reflected, atmospheric, fraction)
 
 
 def transmission(air: Atmosphere, conditions: Conditions, distance: float) -> float:
-    """How much of the heat radiation the air lets through over a distance in m; 0..1.
+    """Transmission of thermal radiation through the air over a distance in m; 0..1.
 
-    Source: the model of FLIR's cameras, as in Minkina & Dudzik 2009, Infrared Thermography: Errors and
-    Uncertainties: the content of water by humidity and temperature, then two bands.
+    The water content follows from humidity and temperature and attenuates two bands. Source: the model of
+    FLIR cameras as given in Minkina & Dudzik 2009, Infrared Thermography: Errors and Uncertainties.
     """
     t = conditions.atmospheric
     water = conditions.humidity * exp(1.5587 + 6.939e-2 * t - 2.7816e-4 * t**2 + 6.8455e-7 * t**3)
@@ -147,51 +153,52 @@ def transmission(air: Atmosphere, conditions: Conditions, distance: float) -> fl
 def celsius(
     counts: NDArray[np.uint16], planck: Planck, air: Atmosphere, conditions: Conditions
 ) -> NDArray[np.float32]:
-    """Temperatures of the object.
+    """Convert counts to temperatures of the object.
 
     Args:
-        counts: (H, W) of the camera.
-        planck: its calibration.
-        air: its constants for the air.
-        conditions: emissivity, distance and temperatures around.
+        counts: (H, W) raw counts of the camera.
+        planck: calibration of the camera.
+        air: constants of the camera for the atmospheric transmission.
+        conditions: emissivity, distance and ambient temperatures.
 
     Returns:
-        (H, W) float32 in degC; -273.15 where the counts lie below the reach of the calibration.
+        (H, W) float32 in degC; -273.15 where the counts are below the range of the calibration.
 
     Raises:
-        BadFileError: if the constants make no sense.
+        BadFileError: if the constants give no valid temperatures.
     """
     try:
         with np.errstate(all="ignore"):
             degrees = _celsius(counts.astype(np.float64), planck, air, conditions)
     except (ArithmeticError, ValueError) as error:
-        raise BadFileError("a FLIR file whose calibration makes no sense") from error
+        raise BadFileError("a FLIR file with an invalid calibration") from error
     if not np.isfinite(degrees.sum()) or not -ZERO_C - 0.01 <= degrees.min() <= degrees.max() <= 1e5:
-        raise BadFileError("a FLIR file whose calibration makes no sense")
+        raise BadFileError("a FLIR file with an invalid calibration")
     return degrees
 
 
 def _celsius(
     counts: NDArray[np.float64], planck: Planck, air: Atmosphere, conditions: Conditions
 ) -> NDArray[np.float32]:
-    """Take the other sources of radiation away, then invert the calibration.
+    """Subtract the radiation that is not the object's, then invert the calibration.
 
-    The air acts twice, between object and window and between window and camera, each over half the distance.
+    The air contributes twice, between object and window and between window and camera, each over half the
+    distance.
     """
     emissivity, window = conditions.emissivity, conditions.window_transmission
     tau = transmission(air, conditions, conditions.distance / 2)
-    through = emissivity * tau  # the share of the object behind the first half of the air
-    mirrored = (1 - emissivity) / emissivity * _counts(planck, conditions.reflected)
-    near = (1 - tau) / through * _counts(planck, conditions.atmospheric)
-    pane = (1 - window) / (through * window) * _counts(planck, conditions.window_temperature)
-    far = (1 - tau) / (through * window * tau) * _counts(planck, conditions.atmospheric)
-    object_counts = counts / (through * window * tau) - mirrored - near - pane - far
+    at_window = emissivity * tau  # fraction of the object's radiation that reaches the window
+    reflected = (1 - emissivity) / emissivity * _counts(planck, conditions.reflected)
+    outer_air = (1 - tau) / at_window * _counts(planck, conditions.atmospheric)
+    pane = (1 - window) / (at_window * window) * _counts(planck, conditions.window_temperature)
+    inner_air = (1 - tau) / (at_window * window * tau) * _counts(planck, conditions.atmospheric)
+    object_counts = counts / (at_window * window * tau) - reflected - outer_air - pane - inner_air
     signal = np.maximum(planck.r2 * (object_counts + planck.o), 0)
     kelvin = planck.b / np.log(planck.r1 / signal + planck.f)
     return (kelvin - ZERO_C).astype(np.float32)
 
 
 def _counts(planck: Planck, degrees: float) -> float:
-    """What the camera would count of a black body of a temperature in degC."""
+    """Counts of the camera for a black body at a temperature in degC."""
     kelvin = max(degrees + ZERO_C, 1.0)
     return planck.r1 / (planck.r2 * (exp(min(planck.b / kelvin, 700.0)) - planck.f)) - planck.o

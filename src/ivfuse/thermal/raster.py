@@ -1,4 +1,4 @@
-"""Temperatures as a file: a float32 TIFF in degC."""
+"""Writing of temperatures as a float32 TIFF file in degC."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ivfuse.runtime.files import write_atomic
 
 
 def check_raster(path: Path) -> None:
-    """Refuse a name that does not promise a TIFF file.
+    """Check that a file name has a TIFF suffix.
 
     Raises:
-        UsageError: naming the suffixes.
+        UsageError: if it has another suffix.
     """
     if path.suffix.lower() not in TIFF.suffixes:
         raise UsageError(
@@ -25,14 +25,14 @@ def check_raster(path: Path) -> None:
 
 
 def write_celsius(path: Path, celsius: NDArray[np.float32]) -> None:
-    """Write temperatures, whole or not at all.
+    """Write temperatures atomically.
 
     Args:
-        path: a .tif or .tiff file.
+        path: the .tif or .tiff file to write.
         celsius: (H, W) float32 in degC.
 
     Raises:
-        UsageError: if the name is no TIFF's.
+        UsageError: if the file name does not have a TIFF suffix.
         OutputError: if the file cannot be written.
     """
     check_raster(path)

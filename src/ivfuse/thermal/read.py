@@ -1,4 +1,4 @@
-"""The one way in for thermal data: any file or array becomes a :class:`Thermal`."""
+"""Reading of thermal data: converts any supported file or array to a :class:`Thermal`."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ from ivfuse.thermal.tone_mapping import (
 )
 from ivfuse.thermal.units import Scale, Span, parse_scale
 
-FROM_FILE = Overrides()  # conditions: all as the file has them
+FROM_FILE = Overrides()  # keeps all conditions of the file
 
 
 @dataclass(frozen=True)
 class ThermalOptions:
-    """How thermal images are read.
+    """Options for reading thermal images.
 
     Attributes:
-        window: the values that become black and white: a rule, or a pair of numbers in the file's units (degC
-            where it has temperatures).
-        scale: how counts of uncalibrated files become degrees, or text such as ``0.01K``; ``None`` if that is
-            unknown.
+        window: the values that become black and white, as a rule, a text such as ``10C..45C``, or a pair of
+            numbers in the units of the file (degC if it has temperatures).
+        scale: conversion of the counts of uncalibrated files to degrees, or a text such as ``0.01K``;
+            ``None`` if unknown.
         overrides: conditions (emissivity, distance, ...) that replace those of a radiometric file.
-        parallax: correct the parallax that remains after the camera's own alignment of thermal and photo.
+        parallax: whether to correct the parallax that remains after the camera's own alignment of thermal
+            image and photo.
 
     Raises:
-        UsageError: if a window is empty or a text makes no sense.
+        UsageError: if a window is empty or a text cannot be parsed.
     """
 
     window: WindowRule | Window | str = PERCENTILE
@@ -52,7 +53,7 @@ class ThermalOptions:
     parallax: bool = True
 
     def __post_init__(self) -> None:
-        """Bring window and scale to their types."""
+        """Parse window and scale if they are given as text or numbers."""
         if isinstance(self.scale, str):
             object.__setattr__(self, "scale", parse_scale(self.scale))
         if not isinstance(self.window, WindowRule):
@@ -65,12 +66,12 @@ class ThermalOptions:
         return self.window
 
     def celsius(self, values: NDArray[Any]) -> NDArray[np.float32] | None:
-        """Temperatures of counts by the scale; ``None`` without one."""
+        """Convert counts to temperatures with the scale; ``None`` without a scale."""
         return self.scale.celsius(values) if isinstance(self.scale, Scale) else None
 
     @property
     def as_stored(self) -> bool:
-        """8-bit images and floats in [0, 1] stay as they are: neither a window nor a scale was given."""
+        """Whether 8-bit images and floats in [0, 1] are kept, because neither window nor scale is given."""
         return self.scale is None and self.rule.kind == "percentile"
 
 
@@ -87,15 +88,16 @@ def _window_rule(window: Window | str) -> WindowRule:
 
 @dataclass(frozen=True)
 class Thermal:
-    """A thermal image; a plain picture is one without temperatures.
+    """A thermal image; a plain image is a thermal image without temperatures.
 
     Attributes:
-        pixels: (H, W) float32 in [0, 1], tone-mapped.
-        celsius: (H, W) float32 in degC, or ``None`` if the temperatures are not known.
-        notes: what a user should know: the window above all.
-        colormap: the camera's own, (N, 3) uint8 from cold to hot, or ``None``.
-        ends: the temperatures that became black and white; ``None`` if unknown or not evenly spread.
-        unknown: the error for those who need temperatures, where the file's format has one of its own.
+        pixels: tone-mapped values, (H, W) float32 in [0, 1].
+        celsius: temperatures, (H, W) float32 in degC, or ``None`` if unknown.
+        notes: remarks for the user, such as the window.
+        colormap: colormap of the camera, (N, 3) uint8 from cold to hot, or ``None``.
+        ends: the temperatures that became black and white; ``None`` if unknown or if the mapping between them
+            is not linear.
+        unknown: the error to raise where temperatures are required but unknown; ``None`` for the general one.
     """
 
     pixels: Gray
@@ -106,10 +108,10 @@ class Thermal:
     unknown: InputError | None = None
 
     def temperatures(self) -> NDArray[np.float32]:
-        """The temperatures, (H, W) in degC.
+        """Return the temperatures, (H, W) float32 in degC.
 
         Raises:
-            InputError: if they are not known.
+            InputError: if they are unknown.
         """
         if self.celsius is None:
             raise self.unknown or no_temperatures()
@@ -117,20 +119,21 @@ class Thermal:
 
 
 def no_temperatures(name: str = "thermal") -> InputError:
-    """The error for those who need temperatures of an image that has none."""
+    """Create the error for an image without temperatures where they are required."""
     return InputError(
-        f"{name}: the temperatures are not known", expected="a radiometric file, or {scale} for plain ones"
+        f"{name}: the temperatures are unknown",
+        expected="a radiometric file, or {scale} for other files",
     )
 
 
 @dataclass(frozen=True)
 class CameraFile:
-    """Thermal image and visible photo of one file, as the sensors have them: not turned upright.
+    """Thermal image and visible photo of one file, in the orientation of the sensors.
 
     Attributes:
-        thermal: on the thermal sensor's grid.
-        photo: on its own grid.
-        orientation: of EXIF, 1..8; both are to be turned by it.
+        thermal: the thermal image on the grid of its sensor.
+        photo: the photo on the grid of its sensor.
+        orientation: EXIF orientation of both, 1 to 8, which is not yet applied.
     """
 
     thermal: Thermal
@@ -141,16 +144,16 @@ class CameraFile:
 def read_thermal(
     source: str | os.PathLike[str] | Any, options: ThermalOptions = DEFAULT, name: str = "thermal"
 ) -> Thermal:
-    """Read a thermal image from a file of any known format, or from an array.
+    """Read a thermal image from a file of any supported format, or from an array.
 
-    8-bit images and floats in [0, 1] stay as they are (color becomes luma) unless a window or a scale is
-    given. 16-bit counts, 32-bit integers, other floats of files, and temperatures are mapped to [0, 1] by the
-    window: 1st to 99th percentile by default; the notes state it.
+    8-bit images and floats in [0, 1] are kept (color becomes luma) unless a window or a scale is given.
+    16-bit counts, 32-bit integers, other floats of files and temperatures are mapped to [0, 1] by the window,
+    by default the 1st to 99th percentile; the notes state the window.
 
     Args:
-        source: a path; or an array (H, W), (H, W, 1) or (H, W, 3).
+        source: a path, or an array (H, W), (H, W, 1) or (H, W, 3).
         options: window, scale and conditions.
-        name: of an array, for errors.
+        name: name of an array in error messages.
 
     Raises:
         InputError: if the source cannot be used.
@@ -169,10 +172,10 @@ def read_thermal(
 
 
 def read_camera_file(path: str | os.PathLike[str], options: ThermalOptions = DEFAULT) -> CameraFile:
-    """Read thermal image and photo of one file.
+    """Read the thermal image and the photo of one file.
 
     Raises:
-        InputError: if the file holds no thermal image or no photo, or is damaged.
+        InputError: if the file contains no thermal image or no photo, or is damaged.
     """
     path = Path(path)
     reader = format_of(path)
@@ -188,8 +191,9 @@ def read_camera_file(path: str | os.PathLike[str], options: ThermalOptions = DEF
 
 
 def read_raw(path: str | os.PathLike[str], options: ThermalOptions = DEFAULT) -> RawThermal:
-    """The thermal values of a file before tone mapping, upright; in degC where the file or a scale gives
-    them.
+    """Read the thermal values of a file without tone mapping, in upright orientation.
+
+    The values are in degC if the file is radiometric or a scale is given.
 
     Raises:
         InputError: if the file cannot be used.
@@ -202,7 +206,7 @@ def read_raw(path: str | os.PathLike[str], options: ThermalOptions = DEFAULT) ->
 
 
 def _from_array(source: Any, options: ThermalOptions, name: str) -> Thermal:
-    """An array; only what is stored as counts needs a window."""
+    """Convert an array; a window applies only to counts."""
     array = as_array(source, name)
     if options.as_stored and array.dtype not in (np.uint16, np.int32, np.uint32):
         return Thermal(luma(to_float(array, name)))
@@ -210,7 +214,7 @@ def _from_array(source: Any, options: ThermalOptions, name: str) -> Thermal:
 
 
 def _tone_mapped(raw: RawThermal, options: ThermalOptions, reader: ThermalReader, name: str) -> Thermal:
-    """Raw values in the sensor's orientation; options that do not apply are noted."""
+    """Tone-map raw values in the orientation of the sensor; options that do not apply are noted."""
     if raw.degrees or not (options.as_stored and raw.values.dtype == np.uint8):
         thermal = _mapped(raw, options, name)
     else:
@@ -246,7 +250,7 @@ def _upright(thermal: Thermal, orientation: int) -> Thermal:
 
 
 def _unused(options: ThermalOptions, reader: ThermalReader) -> tuple[str, ...]:
-    """Options that mean nothing to files of this format."""
+    """List the options that have no effect for files of this format."""
     if reader.calibrated and options.scale is not None:
         return ("scale is not used, the file has its own calibration",)
     if not reader.calibrated and options.overrides.given():

@@ -1,4 +1,4 @@
-"""Rendering of a fused image: by a colormap, or with hot areas painted over it, with a color bar."""
+"""Rendering of a fused image with a colormap or with highlighted temperatures, and a color bar."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ivfuse.thermal.read import Thermal
 from ivfuse.thermal.units import Span, parse_span
 
 _GRAYS = ("white-hot", "black-hot")
-_FUSED = 0.5  # share of the fused luma in a painted image; the rest is the colormap's own
-_COVER = 0.85  # how much of a hot area its color covers
-_FROM = 0.35  # of the colormap, where the colors of hot areas begin: its dark end would hide them
-_DETAIL = 0.6  # of the fused image's fine detail that stays on hot areas
+_FUSED = 0.5  # weight of the fused luma in a rendered image; the rest is the luma of the colormap
+_COVER = 0.85  # opacity of the color over highlighted areas
+_FROM = 0.35  # start of the colors for highlights within the colormap, whose dark end would hide them
+_DETAIL = 0.6  # weight of the fine detail of the fused image in highlighted areas
 _DEFAULT = "iron"
 
 
 @dataclass(frozen=True)
 class RenderOptions:
-    """How the fused image is rendered.
+    """Options for rendering a fused image.
 
     Attributes:
-        colormap: a name, or ``camera`` for the file's own; ``None`` for the visible's colors.
-        highlight: temperatures to paint over the image, which keeps its colors elsewhere; or ``None``.
-        colorbar: draw a bar with temperatures at the right edge, where they are known.
+        colormap: name of a colormap, or ``camera`` for that of the file; ``None`` keeps the visible colors.
+        highlight: temperatures to color in the image, which keeps its own colors elsewhere; or ``None``.
+        colorbar: whether to draw a color bar at the right edge if temperatures are known.
     """
 
     colormap: str | None = None
@@ -39,7 +39,7 @@ class RenderOptions:
     colorbar: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what can never be shown.
+        """Validate the options.
 
         Raises:
             UnknownNameError: if there is no such colormap.
@@ -52,27 +52,28 @@ class RenderOptions:
 
     @property
     def inverted(self) -> bool:
-        """Hot is to be dark, in the image that is fused."""
+        """Whether the thermal image is inverted before fusion, so that hot is dark."""
         return self.colormap == "black-hot" and self.highlight is None
 
     @property
     def gray(self) -> bool:
-        """The image is to be gray."""
+        """Whether the rendered image is gray."""
         return self.colormap in _GRAYS and self.highlight is None
 
 
 def parse_render_options(
     colormap: str | None, highlight: str | None, colorbar: bool = True
 ) -> RenderOptions | None:
-    """Options from the words of a user; ``None`` for the fused image as it is.
+    """Create options from user input; ``None`` if the fused image is not rendered.
 
     Args:
-        colormap: a name, or ``camera``; ``None`` if none was given.
-        highlight: a range of temperatures, in degC where it names no unit; likewise.
-        colorbar: draw the color bar.
+        colormap: name of a colormap, or ``camera``; ``None`` if not given.
+        highlight: range of temperatures, in degC unless it states a unit; ``None`` if not given.
+        colorbar: whether to draw the color bar.
 
     Raises:
-        UnknownNameError, UsageError: if a colormap is unknown or a range makes no sense.
+        UnknownNameError: if there is no such colormap.
+        UsageError: if the range cannot be parsed.
     """
     if colormap is None and highlight is None:
         return None
@@ -81,19 +82,20 @@ def parse_render_options(
 
 
 def render(options: RenderOptions, fused: Pixels, thermal: Thermal, coverage: Gray | None = None) -> Pixels:
-    """Paint a fused image.
+    """Render a fused image.
 
     Args:
-        options: how.
+        options: the colormap or highlight, and whether to draw a color bar.
         fused: (H, W) or (H, W, 3) float32 in [0, 1].
-        thermal: of the same height and width; temperatures that are NaN are never highlighted.
-        coverage: weight of the thermal, (H, W) float32 in [0, 1]; a colormap ends where it does.
+        thermal: thermal image of the same height and width; NaN temperatures are never highlighted.
+        coverage: weight of the thermal image, (H, W) float32 in [0, 1], which limits the colormap to the area
+            that the thermal image covers; ``None`` if it covers the whole image.
 
     Returns:
         A new image, (H, W, 3), or (H, W) for a gray colormap without a color bar.
 
     Raises:
-        InputError: if temperatures are needed and not known, or the file has no colormap of its own.
+        InputError: if temperatures are required but unknown, or the file has no colormap.
     """
     colors = _colormap(options, thermal)
     if options.highlight is not None:
@@ -111,12 +113,12 @@ def render(options: RenderOptions, fused: Pixels, thermal: Thermal, coverage: Gr
 
 
 def _colormap(options: RenderOptions, thermal: Thermal) -> Colormap:
-    """The colormap that was asked for."""
+    """Look up the requested colormap."""
     if options.colormap != CAMERA:
         return find_colormap(options.colormap or _DEFAULT)
     if thermal.colormap is None:
         raise InputError(
-            f"{CAMERA}: the thermal file holds no colormap of its own",
+            f"{CAMERA}: the thermal file contains no colormap",
             field="colormap",
             expected="a FLIR file",
         )
@@ -124,7 +126,7 @@ def _colormap(options: RenderOptions, thermal: Thermal) -> Colormap:
 
 
 def _painted(fused: Gray, thermal: Gray, colors: Colormap) -> Rgb:
-    """Color by the thermal; lightness is half the colormap's, half the fused image's, whose detail stays."""
+    """Color an image by its thermal values; the luma is the mean of that of colormap and fused image."""
     painted = colors.paint(thermal)
     light = (1 - _FUSED) * luma(painted) + _FUSED * fused
     return recolor(painted, light.astype(np.float32), out=painted)
@@ -133,7 +135,7 @@ def _painted(fused: Gray, thermal: Gray, colors: Colormap) -> Rgb:
 def _highlight(
     span: Span, fused: Pixels, celsius: NDArray[np.float32], colors: Colormap, colorbar: bool
 ) -> Rgb:
-    """Paint what lies in a range of temperatures over the image."""
+    """Color the pixels within a range of temperatures."""
     import cv2
 
     shown = _rgb(fused)
@@ -152,10 +154,10 @@ def _highlight(
 
 
 def _upper(colors: Colormap) -> Colormap:
-    """The colormap without its dark end."""
+    """Return the colormap without its dark end."""
     return from_colors(colors.name, colors.colors[int(_FROM * len(colors.colors)) :])
 
 
 def _rgb(pixels: Pixels) -> Rgb:
-    """Three channels, in an array of its own."""
+    """Copy to three channels."""
     return np.repeat(pixels[..., np.newaxis], 3, axis=2) if pixels.ndim == 2 else pixels.copy()

@@ -1,4 +1,4 @@
-"""Which thermal values become black and white: percentiles, a range, equalization, one window for many."""
+"""Tone mapping of thermal values to gray: by percentiles, a fixed or shared window, or equalization."""
 
 from __future__ import annotations
 
@@ -15,25 +15,26 @@ from ivfuse.image.arrays import Gray, check_finite, scale_to_unit, strips
 from ivfuse.thermal.units import Span, parse_span
 
 Window = tuple[float, float]
-PERCENTILES = (1.0, 99.0)  # of the thermal values, the window where none is given
+PERCENTILES = (1.0, 99.0)  # percentiles of the thermal values that form the default window
 
 Kind = Literal["percentile", "plateau", "range", "shared"]
 
 
-_BINS = 4096  # of the histogram that is equalized
-_PLATEAU = 4.0  # a bin counts at most this many times the mean of the filled ones
-_PEDESTAL = 0.1  # of the output is spread evenly over the values, so that an even area keeps a slope
-_SAMPLES = 2048  # quantiles that stand for one image of a folder
+_BINS = 4096  # bins of the equalized histogram
+_PLATEAU = 4.0  # limit of a bin, as a multiple of the mean of the non-empty bins
+_PEDESTAL = 0.1  # fraction of the output range that is mapped linearly, so that empty bins keep a slope
+_SAMPLES = 2048  # number of quantiles that represent one image in a shared window
 
 
 @dataclass(frozen=True)
 class WindowRule:
-    """How thermal values become gray.
+    """Rule for mapping thermal values to gray.
 
     Attributes:
-        kind: ``percentile`` (1st to 99th of each image), ``plateau`` (equalized, bins limited), ``range``
-            (fixed) or ``shared`` (1st to 99th over all images of the run; it must be made a range first).
-        span: the range, for ``range``.
+        kind: ``percentile`` (1st to 99th of each image), ``plateau`` (equalization with limited bins),
+            ``range`` (fixed), or ``shared`` (1st to 99th over all images of a run; :func:`shared_window`
+            converts it to a range).
+        span: the range if ``kind`` is ``range``.
     """
 
     kind: Kind = "percentile"
@@ -45,14 +46,14 @@ PERCENTILE = WindowRule()
 
 @dataclass(frozen=True)
 class Mapped:
-    """Thermal values as gray.
+    """Thermal values mapped to gray.
 
     Attributes:
         gray: (H, W) float32 in [0, 1].
-        note: one line that says what was done.
+        note: one line that describes the mapping.
         low: the value that became black.
         high: the value that became white.
-        even: equal steps of the values are equal steps of gray.
+        even: whether the mapping is linear.
     """
 
     gray: Gray
@@ -63,10 +64,10 @@ class Mapped:
 
 
 def parse_window(text: str) -> WindowRule:
-    """Read ``percentile``, ``plateau``, ``shared``, or a range: ``10C..45C``, or ``7200..8400`` in counts.
+    """Parse ``percentile``, ``plateau``, ``shared`` or a range: ``10C..45C``, or ``7200..8400`` in counts.
 
     Raises:
-        UsageError: saying what is expected.
+        UsageError: if the text is none of these.
     """
     word = text.strip().lower()
     if word in ("percentile", "plateau", "shared"):
@@ -81,9 +82,9 @@ def parse_window(text: str) -> WindowRule:
 
 
 def only_counts(name: str) -> InputError:
-    """The error for a window in degrees over values that are counts."""
+    """Create the error for a window in degrees that is applied to counts."""
     return InputError(
-        f"{name}: the window is in degrees, but the file holds counts",
+        f"{name}: the window is in degrees, but the file contains counts",
         expected="a radiometric file or {scale}",
     )
 
@@ -92,10 +93,10 @@ def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool)
     """Map thermal values to [0, 1].
 
     Args:
-        values: (H, W), counts or degC.
-        rule: how.
-        name: of the image, for errors.
-        degrees: the values are degC.
+        values: (H, W) counts or degC.
+        rule: the rule that determines the mapping.
+        name: name of the image in error messages.
+        degrees: whether the values are in degC.
 
     Raises:
         InputError: if a value is NaN or infinite, or a range is given in degrees for counts.
@@ -118,13 +119,13 @@ def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool)
 def thermal_window(
     counts: NDArray[Any], window: Window | None = None, name: str = "thermal"
 ) -> tuple[Gray, str]:
-    """Map thermal values to [0, 1] by a window; what lies outside is clipped.
+    """Map thermal values linearly to [0, 1] by a window; values outside are clipped.
 
     Args:
         counts: (H, W) integers or floats: counts of the sensor, or degC.
-        window: the values that become 0 and 1; ``None`` for the 1st and 99th percentile of the values. Where
-            these are equal the minimum and maximum are taken, and a constant image becomes 0.
-        name: what to call the image in errors.
+        window: the values that become 0 and 1; ``None`` for the 1st and 99th percentile. If these are equal,
+            the minimum and maximum are used, and a constant image becomes 0.
+        name: name of the image in error messages.
 
     Returns:
         (H, W) float32 in [0, 1], and one line that states the window.
@@ -132,7 +133,7 @@ def thermal_window(
     Raises:
         InputError: if a value is NaN or infinite.
         ShapeError: if the array is empty or not (H, W).
-        UsageError: if the window's ends are not finite or not in order.
+        UsageError: if the window is not finite or not in increasing order.
     """
     check_thermal(counts, name)
     if window is None:
@@ -151,13 +152,13 @@ def check_thermal(values: NDArray[Any], name: str) -> None:
 
 
 def check_window(window: Window) -> None:
-    """Raise UsageError unless the ends of a window that a user gave are finite and in order."""
+    """Raise UsageError unless a window is finite and in increasing order."""
     if not (np.isfinite(window).all() and window[0] < window[1]):
         raise UsageError(field="window", found=f"{window[0]:g} to {window[1]:g}", expected="LO below HI")
 
 
 def mapped(counts: NDArray[Any], low: float, high: float) -> tuple[Gray, str]:
-    """As :func:`thermal_window`, for checked values and a window that is known; zeros where it is empty."""
+    """Apply a window to validated values; zeros if the window is empty. See :func:`thermal_window`."""
     kind = "float values" if counts.dtype.kind == "f" else f"{8 * counts.dtype.itemsize}-bit counts"
     if low >= high:
         return np.zeros(counts.shape, np.float32), f"{kind}, constant {low:g}"
@@ -165,13 +166,13 @@ def mapped(counts: NDArray[Any], low: float, high: float) -> tuple[Gray, str]:
 
 
 def window_of(values: NDArray[Any]) -> Window:
-    """The 1st and 99th percentile of values, their minimum and maximum where these are equal."""
+    """Return the 1st and 99th percentile of values, or their minimum and maximum if these are equal."""
     low, high = _percentiles(values)
     return (low, high) if low < high else (float(values.min()), float(values.max()))
 
 
 def _percentiles(values: NDArray[Any]) -> Window:
-    """The 1st and 99th percentile as ``np.percentile`` gives them; for 16-bit counts from a histogram."""
+    """Compute the percentiles as ``np.percentile`` does, but from a histogram for 16-bit counts."""
     if values.dtype != np.uint16:
         low, high = np.percentile(values, PERCENTILES)
         return float(low), float(high)
@@ -187,13 +188,13 @@ def _percentiles(values: NDArray[Any]) -> Window:
 
 
 def shared_window(images: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
-    """One window for many images: percentiles over all of them, each with the same weight.
+    """Compute one window for many images from percentiles over all of them, with equal weight per image.
 
     Args:
-        images: values of each, and whether they are degC.
+        images: for each image, its values and whether they are in degC.
 
     Raises:
-        InputError: if there are none, or some hold degrees and others counts.
+        InputError: if there are no images, or some are in degrees and others in counts.
     """
     samples, units = [], set()
     for values, degrees in images:
@@ -216,7 +217,7 @@ def shared_window(images: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
 
 
 def _plateau(values: NDArray[Any], degrees: bool) -> Mapped:
-    """Equalize the histogram with limited bins (Vickers 1996, Optical Engineering 35(7), 1921-1926)."""
+    """Plateau equalization of the histogram (Vickers 1996, Optical Engineering 35(7), 1921-1926)."""
     low, high = float(values.min()), float(values.max())
     if low == high:
         return Mapped(np.zeros(values.shape, np.float32), f"constant {low:g}", low, high)
@@ -230,5 +231,5 @@ def _plateau(values: NDArray[Any], degrees: bool) -> Mapped:
 
 
 def _in_degrees(note: str) -> str:
-    """The note of a window over temperatures."""
+    """Rewrite the note of a window for temperatures."""
     return note.replace("float values", "temperatures", 1) + " C"

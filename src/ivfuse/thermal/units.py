@@ -1,4 +1,4 @@
-"""What users write about temperatures: ``10C..45C``, ``>40C``; scales that make degrees of counts."""
+"""Parsing of temperature ranges such as ``10C..45C`` or ``>40C``, and of scales from counts to degrees."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SCALE = re.compile(rf"\s*({_NUMBER})\s*°?\s*([CKFckf])\s*([+-]\s*(?:\d+\.?\d*|
 
 @dataclass(frozen=True)
 class Span:
-    """A range of values, open where it has no end.
+    """A closed range of values, which may be unbounded on one side.
 
     Attributes:
-        low: from here; minus infinity for no end.
-        high: up to here; infinity for no end.
-        degrees: in degC; otherwise in the units of the file.
+        low: lower bound; minus infinity if there is none.
+        high: upper bound; infinity if there is none.
+        degrees: whether the bounds are in degC; otherwise in the units of the file.
     """
 
     low: float
@@ -33,7 +33,7 @@ class Span:
     degrees: bool
 
     def __str__(self) -> str:
-        """As a user would write it."""
+        """Format the range in the notation of :func:`parse_span`."""
         unit = "C" if self.degrees else ""
         if self.low == -math.inf:
             return f"<{self.high:g}{unit}"
@@ -42,22 +42,22 @@ class Span:
         return f"{self.low:g}{unit}..{self.high:g}{unit}"
 
     def holds(self, values: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which of the values lie in it, its ends included."""
+        """Return a mask of the values within the range, bounds included."""
         inside: NDArray[np.bool_] = (values >= self.low) & (values <= self.high)
         return inside
 
 
 def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span:
-    """Read ``10C..45C`` or, where ends may be open, ``>40C`` and ``<5C``; in C, K or F.
+    """Parse a range such as ``10C..45C``, and optionally ``>40C`` or ``<5C``; units are C, K or F.
 
     Args:
-        text: what the user wrote.
-        name: the field, for errors.
-        open_ends: whether ``>`` and ``<`` mean something.
-        unit: what a number without a unit is in; "" for the units of the file.
+        text: user input.
+        name: name of the field in error messages.
+        open_ends: whether ``>`` and ``<`` are accepted.
+        unit: unit of numbers without one; "" for the units of the file.
 
     Raises:
-        UsageError: saying what is expected.
+        UsageError: if the text is not a range.
     """
     expected = "a range like 10C..45C" + (", or like >40C or <5C" if open_ends else "")
     wrong = UsageError(field=name, found=repr(text), expected=expected)
@@ -69,17 +69,17 @@ def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span
     if len(ends) != 2:
         raise wrong
     high, degrees = _value(ends[1], unit, wrong)
-    # In 10..45C the unit stands for both.
+    # In 10..45C the unit applies to both numbers.
     low, low_degrees = _value(ends[0], unit or (ends[1].strip()[-1:] if degrees else ""), wrong)
     if low_degrees != degrees:
         raise wrong
     if not low < high:
-        raise UsageError(field=name, found=f"{text!r}, whose first end is not below the second")
+        raise UsageError(field=name, found=f"{text!r}, whose lower bound is not below the upper bound")
     return Span(low, high, degrees)
 
 
 def _value(text: str, unit: str, wrong: UsageError) -> tuple[float, bool]:
-    """A number, and whether it is a temperature, which is then in degC."""
+    """Parse a number, converted to degC if it has a unit, and tell whether it has one."""
     match = _VALUE.fullmatch(text)
     if match is None or not math.isfinite(float(match[1])):
         raise wrong
@@ -95,10 +95,10 @@ def _to_celsius(value: float, unit: str) -> float:
 
 @dataclass(frozen=True)
 class Scale:
-    """How counts become temperatures: degC = factor x counts + offset.
+    """Linear conversion of counts to temperatures: degC = factor x counts + offset.
 
     Attributes:
-        factor: degC for one count.
+        factor: degC per count.
         offset: degC at 0 counts.
     """
 
@@ -106,15 +106,15 @@ class Scale:
     offset: float
 
     def celsius(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """Temperatures of counts, (H, W) float32 in degC."""
+        """Convert counts to temperatures, float32 in degC, of the same shape."""
         return (values.astype(np.float64) * self.factor + self.offset).astype(np.float32)
 
 
 def parse_scale(text: str) -> Scale:
-    """Read ``0.01K`` (centikelvin), ``0.04K``, ``0.1C``, ``1C`` or, with an offset, ``0.01C-100``.
+    """Parse a scale: ``0.01K`` (centikelvin), ``0.04K``, ``0.1C``, ``1C`` or, with an offset, ``0.01C-100``.
 
     Raises:
-        UsageError: saying what is expected.
+        UsageError: if the text is not a scale.
     """
     match = _SCALE.fullmatch(text)
     factor = float(match[1]) if match else 0.0
@@ -122,7 +122,7 @@ def parse_scale(text: str) -> Scale:
         raise UsageError(
             field="scale",
             found=repr(text),
-            expected="degrees of one count, like 0.01K, 0.1C or 0.01C-100",
+            expected="degrees per count, like 0.01K, 0.1C or 0.01C-100",
         )
     offset = float((match[3] or "0").replace(" ", ""))
     unit = match[2].upper()

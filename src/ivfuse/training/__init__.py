@@ -1,1 +1,1 @@
-"""Training: networks, losses, data, stages, export. The only room that imports torch."""
+"""Training of learned methods: networks, losses, data, stages and export. Only this room imports torch."""

@@ -1,8 +1,10 @@
-"""Top-K channel alignment: the patches of another set that look most like the target's, made to look more so.
+"""Top-K channel alignment: selection and color correction of external patches that resemble a target set.
 
-Shi et al. 2025, "Cross-Sensor Top-K Vision Alignment": cut both sets into patches, keep the K external ones
-whose color channels are nearest the target's, and give each channel the gamma that brings it to the target.
-Thermal patches follow their visible ones unchanged. Needs no torch; all of it works on 256-bin histograms.
+Both sets are divided into patches. The K external patches whose color channels are nearest to those of the
+target are kept, and each channel is corrected by the gamma that brings it nearest to the target. Thermal
+patches are kept unchanged with their visible patches. All steps use 256-bin histograms and need no torch.
+
+Source: Shi et al. 2025, "Cross-Sensor Top-K Vision Alignment".
 """
 
 from __future__ import annotations
@@ -25,20 +27,22 @@ LEVELS = np.arange(256.0)
 
 @dataclass(frozen=True)
 class Options:
-    """How to align.
+    """Options of the channel alignment.
 
     Attributes:
-        k: patches to keep; None keeps all.
-        patch, stride: side of the patches and of their grid from the top left corner, in pixels.
+        k: number of patches to keep; ``None`` keeps all.
+        patch: side of the patches, in pixels.
+        stride: distance between patches in a grid from the top left corner, in pixels.
         distance: a key of :data:`DISTANCES`.
-        gamma: one exponent per channel for the whole ``set``; for each ``cluster`` of the target's patches,
-            so that dark and bright scenes have each their own; or ``none``, which only selects.
-        clusters: how many, for ``cluster``.
+        gamma: ``set`` for one exponent per channel; ``cluster`` for one per channel and cluster of target
+            patches, so that dark and bright scenes are corrected separately; ``none`` to select only.
+        clusters: number of clusters if ``gamma`` is ``cluster``.
         bounds: smallest and largest gamma.
-        truncate: cut corrected levels off, as the release does, instead of rounding them.
+        truncate: whether corrected levels are truncated, as in the release, instead of rounded.
 
     Raises:
-        UsageError, UnknownNameError: a value out of range.
+        UsageError: if a number is out of range.
+        UnknownNameError: if ``distance`` or ``gamma`` is unknown.
     """
 
     k: int | None = 1000
@@ -51,7 +55,7 @@ class Options:
     truncate: bool = False
 
     def __post_init__(self) -> None:
-        """Check everything."""
+        """Validate the options."""
         for name in ("patch", "stride", "clusters", "k"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -67,11 +71,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Target:
-    """What external patches should look like.
+    """Color statistics of the target set.
 
     Attributes:
-        histograms: (groups, 3, 256), each channel's shares of the 256 levels; one group unless clustered.
-        patches: (groups,), how many patches each was measured on.
+        histograms: (groups, 3, 256) normalized channel histograms; one group unless clustered.
+        patches: (groups,) number of patches in each group.
     """
 
     histograms: Floats
@@ -83,11 +87,13 @@ class Patch:
     """One external patch.
 
     Attributes:
-        source: the name of its pair.
-        top, left: its place there, in pixels.
-        distance: to the nearest group of the target.
-        group: which one that is.
-        ir, vi: (P, P) and (P, P, 3), as in the files.
+        source: name of its pair.
+        top: first row in the image.
+        left: first column in the image.
+        distance: distance to the nearest group of the target.
+        group: index of that group.
+        ir: thermal patch, (P, P) uint8.
+        vi: visible patch before the correction, (P, P, 3) uint8.
     """
 
     source: str
@@ -101,14 +107,14 @@ class Patch:
 
 @dataclass(frozen=True)
 class Aligned:
-    """The patches that were kept, and how to correct them.
+    """The selected patches and their correction.
 
     Attributes:
-        options: as given.
-        target: as given.
-        patches: nearest first.
-        candidates: how many patches there were.
-        gammas: (groups, 3), of R, G, B; 1 where a group has no patch.
+        options: options of the alignment.
+        target: statistics of the target set.
+        patches: selected patches, nearest first.
+        candidates: number of patches before the selection.
+        gammas: (groups, 3) gamma of R, G and B; 1 for a group without patches.
     """
 
     options: Options
@@ -118,7 +124,7 @@ class Aligned:
     gammas: Floats
 
     def corrected(self, patch: Patch) -> Bytes:
-        """The patch's visible image after its gamma, (P, P, 3)."""
+        """Apply the gamma of its group to the visible image of a patch, (P, P, 3)."""
         tables = [gamma_table(gamma, truncate=self.options.truncate) for gamma in self.gammas[patch.group]]
         return np.stack([table[patch.vi[..., c]] for c, table in enumerate(tables)], axis=-1)
 
@@ -127,19 +133,19 @@ class Aligned:
 
 
 def mean_distance(a: Floats, b: Floats) -> Floats:
-    """Difference of the means, in levels (the paper); the last axis holds the 256 shares."""
+    """Absolute difference of the means in levels, as in the paper; the last axis is the histogram."""
     difference: Floats = np.abs(a @ LEVELS - b @ LEVELS)
     return difference
 
 
 def wasserstein(a: Floats, b: Floats) -> Floats:
-    """Wasserstein-1: how many levels the mass of one has to be moved on average to become the other."""
+    """Wasserstein-1 distance in levels; the last axis is the histogram."""
     total: Floats = np.abs(np.cumsum(a - b, axis=-1)).sum(-1)
     return total
 
 
 def chi2(a: Floats, b: Floats) -> Floats:
-    """Half the chi-squared distance: 0 for equal ones, 1 for such that share no level."""
+    """Half the chi-squared distance, 0 for equal and 1 for disjoint histograms, along the last axis."""
     whole = a + b
     total: Floats = 0.5 * ((a - b) ** 2 / np.where(whole > 0, whole, 1)).sum(-1)
     return total
@@ -152,15 +158,15 @@ DISTANCES: dict[str, Distance] = {"mean": mean_distance, "wasserstein": wasserst
 
 
 def measure_target(scenes: Iterable[Scene], options: Options) -> Target:
-    """The statistics of a training set's patches (never of images that are judged on).
+    """Compute the color statistics of the patches of a training set; never use images of an evaluation set.
 
     Raises:
-        InputError: no image is as large as a patch.
+        InputError: if no image is as large as a patch.
     """
     parts = [patch_histograms(scene.vi, options)[1] for scene in scenes]
     histograms = np.concatenate(parts) if parts else np.zeros((0, 3, 256))
     if not len(histograms):
-        raise InputError(f"target: no image holds a patch of {options.patch}x{options.patch} pixels")
+        raise InputError(f"target: no image is as large as a patch of {options.patch}x{options.patch} pixels")
     clusters = options.clusters if options.gamma == "cluster" else 1
     labels = k_means(histograms @ LEVELS, clusters)
     groups = [histograms[labels == group] for group in range(labels.max() + 1)]
@@ -168,12 +174,12 @@ def measure_target(scenes: Iterable[Scene], options: Options) -> Target:
 
 
 def align(scenes: Iterable[Scene], target: Target, options: Options) -> Aligned:
-    """Select the external patches nearest the target and find the gammas that bring them nearer.
+    """Select the external patches nearest to the target and compute the gammas that correct them.
 
-    Scenes are read one at a time, and only patches that may be kept stay in memory.
+    Scenes are read one at a time, and only the nearest patches so far are kept in memory.
 
     Raises:
-        InputError: no image is as large as a patch.
+        InputError: if no image is as large as a patch.
     """
     kept: list[Patch] = []
     candidates = 0
@@ -181,15 +187,16 @@ def align(scenes: Iterable[Scene], target: Target, options: Options) -> Aligned:
         places, histograms = patch_histograms(scene.vi, options)
         candidates += len(places)
         kept += _near_patches(scene, places, histograms, target, options)
-        kept.sort(key=lambda patch: patch.distance)  # stable: equal ones stay in the order of reading
+        kept.sort(key=lambda patch: patch.distance)  # stable: ties stay in the order of reading
         del kept[options.k or len(kept) :]
     if not kept:
-        raise InputError(f"external: no image holds a patch of {options.patch}x{options.patch} pixels")
+        side = options.patch
+        raise InputError(f"external: no image is as large as a patch of {side}x{side} pixels")
     return Aligned(options, target, kept, candidates, _gammas(kept, target, options))
 
 
 def patch_histograms(vi: Bytes, options: Options) -> tuple[list[tuple[int, int]], Floats]:
-    """Places (top, left) of an image's patches, and their histograms, (patches, 3, 256) shares."""
+    """Compute positions (top, left) and normalized histograms (patches, 3, 256) of an image's patches."""
     places = list(_places(vi.shape[0], vi.shape[1], options))
     if not places:
         return [], np.zeros((0, 3, 256))
@@ -209,7 +216,7 @@ def _places(height: int, width: int, options: Options) -> Iterator[tuple[int, in
 def _near_patches(
     scene: Scene, places: list[tuple[int, int]], histograms: Floats, target: Target, options: Options
 ) -> Iterator[Patch]:
-    """The patches of a scene, with their nearest group; of more than k, the nearest k."""
+    """Yield the patches of a scene, at most the nearest k, with their nearest group."""
     measure = DISTANCES[options.distance]
     groups = target.histograms
     distances = np.stack([measure(histograms, group).sum(-1) for group in groups], axis=-1)
@@ -236,7 +243,7 @@ def _gammas(patches: list[Patch], target: Target, options: Options) -> Floats:
 
 
 def pooled_histogram(images: Iterable[Bytes]) -> Floats:
-    """Each channel's shares of the 256 levels over (P, P, 3) images: (3, 256)."""
+    """Compute the normalized channel histograms over several (P, P, 3) images: (3, 256)."""
     counts = sum(
         np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)]) for image in images
     )
@@ -249,23 +256,24 @@ def pooled_histogram(images: Iterable[Bytes]) -> Floats:
 
 
 def gamma_table(gamma: float, *, truncate: bool = False) -> Bytes:
-    """The 256 levels after 255 (x / 255)^(1 / gamma), rounded or truncated."""
+    """Compute the lookup table 255 (x / 255)^(1 / gamma) of the 256 levels, rounded or truncated."""
     values = _powers(gamma)
     return (np.floor(values) if truncate else np.rint(values)).astype(np.uint8)
 
 
 def solve_gamma(histogram: Floats, target: Floats, options: Options) -> float:
-    """The gamma within the bounds that brings one channel nearest the target's.
+    """Find the gamma within the bounds that brings one channel nearest to that of the target.
 
-    For ``mean`` the mean grows with gamma: bisection. For the others: the best of a grid, refined by golden
-    section. Both find the same value on every machine.
+    For the distance ``mean``, bisection is used, since the mean increases with gamma. For the other
+    distances, the best value of a grid is refined by golden-section search. Both are deterministic.
 
     Args:
-        histogram, target: (256,) shares.
-        options: distance, bounds, and whether levels are truncated.
+        histogram: (256,) normalized histogram of the channel.
+        target: (256,) normalized histogram of the target.
+        options: options that give the distance, the bounds and whether levels are truncated.
 
     Returns:
-        The gamma; 1 where no gamma changes anything (levels 0 and 255 alone).
+        The gamma; 1 if no gamma has an effect, because only the levels 0 and 255 occur.
     """
     low, high = np.log(options.bounds)
     if not histogram[1:255].any():
@@ -279,7 +287,7 @@ def solve_gamma(histogram: Floats, target: Floats, options: Options) -> float:
         levels = gamma_table(np.exp(log), truncate=True) if options.truncate else _powers(np.exp(log))
         return float(measure(_moved(histogram, levels), target))
 
-    return _least(cost, low, high)
+    return _minimize(cost, low, high)
 
 
 def _powers(gamma: float) -> Floats:
@@ -288,7 +296,7 @@ def _powers(gamma: float) -> Floats:
 
 
 def _moved(histogram: Floats, levels: NDArray[Any]) -> Floats:
-    """A histogram whose levels became others; a level between two bins is shared by them."""
+    """Remap the levels of a histogram; a level between two bins is distributed linearly."""
     below = np.floor(levels).astype(np.int64)
     above = np.minimum(below + 1, 255)
     share = levels - below
@@ -299,15 +307,15 @@ def _moved(histogram: Floats, levels: NDArray[Any]) -> Floats:
 
 
 def _bisect(rising: Callable[[float], float], low: float, high: float) -> float:
-    """exp of where a rising function crosses 0, or of the bound that is nearer to it."""
+    """Return exp of the zero of an increasing function, or of the bound nearest to it."""
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if rising(middle) < 0 else (low, middle)
     return float(np.exp((low + high) / 2))
 
 
-def _least(cost: Callable[[float], float], low: float, high: float) -> float:
-    """exp of the argument with the least cost."""
+def _minimize(cost: Callable[[float], float], low: float, high: float) -> float:
+    """Return exp of the argument with the lowest cost."""
     grid = np.linspace(low, high, 161)
     best = int(np.argmin([cost(log) for log in grid]))
     a, b = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
@@ -322,10 +330,10 @@ def _least(cost: Callable[[float], float], low: float, high: float) -> float:
 
 
 def k_means(points: Floats, count: int) -> NDArray[np.int64]:
-    """Cluster labels of (N, D) points, 0 to at most ``count - 1``; the same on every run.
+    """Cluster (N, D) points by k-means; returns labels from 0 to at most ``count - 1`` without gaps.
 
-    Begins with the point nearest the mean and then, each time, the point furthest from all before (Gonzalez
-    1985); no label is left out.
+    The result is deterministic: the first center is the point nearest to the mean, each further one the point
+    farthest from all previous centers (Gonzalez 1985).
     """
     centers = points[[np.argmin(((points - points.mean(0)) ** 2).sum(-1))]]
     while len(centers) < count:

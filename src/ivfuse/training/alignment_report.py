@@ -1,4 +1,4 @@
-"""What an alignment leaves on disk: the pairs, a manifest for programs, and a report for people."""
+"""Output of a channel alignment: the corrected pairs, a JSON manifest and an HTML report."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from ivfuse.training.scenes import Bytes
 CHANNELS = ("red", "green", "blue")
 INKS = {"red": (200, 40, 40), "green": (30, 140, 50), "blue": (40, 80, 210)}
 PAPER, GRAY, DARK = (255, 255, 255), (205, 205, 205), (60, 60, 60)
-SHEET = 12  # patches on the contact sheet
-CELL = 96  # pixels of one on it
+SHEET = 12  # number of patches on the contact sheet
+CELL = 96  # side of a patch on the contact sheet, in pixels
 
 
 def write_aligned(out: Path, aligned: Aligned, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Write ``ir/``, ``vi/``, ``manifest.json``, ``report.html`` and its two images; all or nothing.
+    """Write ``ir/``, ``vi/``, ``manifest.json``, ``report.html`` and its two images atomically.
 
     Args:
-        out: the folder; must not exist, or be empty.
-        aligned: what to write.
-        about: where it came from, for the manifest (``target``, ``external``).
+        out: the output folder, which must not exist or be empty.
+        aligned: the selected patches and their correction.
+        about: names of the sets for the manifest (``target``, ``external``).
 
     Returns:
         The manifest.
 
     Raises:
-        OutputError: the folder holds something, or cannot be written.
+        OutputError: if the folder is not empty or cannot be written.
     """
     check_empty(out)
     part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
@@ -67,10 +67,10 @@ def write_aligned(out: Path, aligned: Aligned, about: Mapping[str, Any]) -> dict
 
 
 def check_empty(out: Path) -> None:
-    """Refuse a folder that holds something, before any work.
+    """Check that an output folder does not exist or is empty.
 
     Raises:
-        OutputError: it does, or it is a file.
+        OutputError: if it is not empty, or is a file.
     """
     if out.is_dir():
         if any(out.iterdir()):
@@ -80,7 +80,7 @@ def check_empty(out: Path) -> None:
 
 
 def channel_distances(aligned: Aligned) -> dict[str, dict[str, dict[str, float]]]:
-    """By distance, then ``before`` and ``after``, then channel: of all kept patches to the whole target."""
+    """Compute the distances of the kept patches to the target, by measure, before/after and channel."""
     before, after, target = _histograms(aligned)
     return {
         name: {
@@ -95,7 +95,7 @@ def channel_distances(aligned: Aligned) -> dict[str, dict[str, dict[str, float]]
 
 
 def _write_pairs(folder: Path, aligned: Aligned, external: str) -> list[str]:
-    """Write each patch; rank, set, pair and place make a name that no other has."""
+    """Write each patch under a unique name composed of rank, set, pair and position."""
     for side in ("ir", "vi"):
         (folder / side).mkdir()
     names = []
@@ -153,7 +153,7 @@ def _manifest(aligned: Aligned, names: list[str], about: Mapping[str, Any]) -> d
 
 
 def _histograms(aligned: Aligned) -> tuple[Floats, Floats, Floats]:
-    """Of the kept patches before and after, and of the whole target; (3, 256) shares each."""
+    """Compute normalized histograms (3, 256) of the patches before and after, and of the target."""
     before = pooled_histogram(patch.vi for patch in aligned.patches)
     after = pooled_histogram(aligned.corrected(patch) for patch in aligned.patches)
     shares = aligned.target.patches / aligned.target.patches.sum()
@@ -161,7 +161,7 @@ def _histograms(aligned: Aligned) -> tuple[Floats, Floats, Floats]:
 
 
 def histogram_chart(aligned: Aligned) -> Bytes:
-    """A chart per channel: the target filled in gray, before as a thin line, after as a thick one."""
+    """Plot the histograms per channel: the target filled in gray, before as a thin, after as a thick line."""
     found = _histograms(aligned)
     means = [h @ LEVELS for h in found]
     before, after, target = (_smooth(h) for h in found)
@@ -178,15 +178,15 @@ def histogram_chart(aligned: Aligned) -> Bytes:
         draw.polygon([(edge, top + height), *line(target[c]), (edge + width - 3, top + height)], fill=GRAY)
         draw.line(line(before[c]), fill=DARK, width=1)
         draw.line(line(after[c]), fill=INKS[channel], width=3)
-        said = f"{channel}: mean {means[0][c]:.1f} before, {means[1][c]:.1f} after, {means[2][c]:.1f} target"
-        draw.text((edge, top - 6), said, DARK, font, anchor="ls")
+        title = f"{channel}: mean {means[0][c]:.1f} before, {means[1][c]:.1f} after, {means[2][c]:.1f} target"
+        draw.text((edge, top - 6), title, DARK, font, anchor="ls")
         for level in (0, 64, 128, 192, 255):
             draw.text((edge + 3 * level, top + height + 3), str(level), DARK, font, anchor="ma")
     return np.asarray(canvas)
 
 
 def contact_sheet(aligned: Aligned) -> Bytes:
-    """Patches from the nearest to the furthest kept, a column each: thermal, visible before and after."""
+    """Draw patches from the nearest to the farthest in columns: thermal, visible before, visible after."""
     count = min(SHEET, len(aligned.patches))
     chosen = np.linspace(0, len(aligned.patches) - 1, count).round().astype(int)
     label, gap = 90, 6
@@ -206,7 +206,7 @@ def contact_sheet(aligned: Aligned) -> Bytes:
 
 
 def _smooth(histogram: Floats) -> Floats:
-    """Gamma leaves gaps between levels; a chart is readable without them."""
+    """Smooth histograms for the chart, since gamma correction leaves gaps between levels."""
     taps = cv2.getGaussianKernel(13, 2.0).ravel()
     return np.stack([np.convolve(np.pad(row, 6, mode="reflect"), taps, "valid") for row in histogram])
 
@@ -215,22 +215,12 @@ def _smooth(histogram: Floats) -> Floats:
 
 
 def _page(manifest: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
-    """One HTML file with everything in it."""
+    """Render the report as a single HTML file with embedded images."""
     figures = {
         name: f'<img alt="{name}" src="data:image/png;base64,{base64.b64encode(data).decode()}">'
         for name, data in images.items()
     }
     options = ", ".join(f"{key} {value}" for key, value in manifest["options"].items())
-    groups = [
-        [
-            f"{i + 1}",
-            *(f"{group['gamma'][c]:.4f}" for c in CHANNELS),
-            *(f"{group['target_means'][c]:.1f}" for c in CHANNELS),
-            f"{group['target_patches']:,}",
-            f"{group['kept_patches']:,}",
-        ]
-        for i, group in enumerate(manifest["groups"])
-    ]
     distances = [
         [name, *(f"{rows[when][c]:.3f}" for when in ("before", "after") for c in CHANNELS)]
         for name, rows in manifest["distances"].items()
@@ -248,17 +238,31 @@ def _page(manifest: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
             f"<h1>{html.escape(title)}</h1>",
             f"<p>{kept}. {html.escape(options)}.</p>",
             "<h2>Gamma</h2>",
-            _table(["group", *by_channel, "target patches", "kept patches"], groups),
+            _table(["group", *by_channel, "target patches", "kept patches"], _group_rows(manifest)),
             "<h2>Distance of the kept patches to the target</h2>",
             _table(["distance", *columns], distances),
             "<h2>Channel histograms</h2>",
-            "<p>Gray: the target. Thin: the kept patches as they were. Thick: after.</p>",
+            "<p>Gray: target. Thin line: kept patches before the correction. Thick line: after.</p>",
             figures["histograms.png"],
-            "<h2>Contact sheet</h2><p>From the nearest to the furthest; below, each one's distance.</p>",
+            "<h2>Contact sheet</h2><p>From the nearest to the farthest patch, with the distance below.</p>",
             figures["contact-sheet.png"],
             "</html>\n",
         )
     )
+
+
+def _group_rows(manifest: Mapping[str, Any]) -> list[list[str]]:
+    """Format the gammas, target means and numbers of patches of each group."""
+    return [
+        [
+            f"{i + 1}",
+            *(f"{group['gamma'][c]:.4f}" for c in CHANNELS),
+            *(f"{group['target_means'][c]:.1f}" for c in CHANNELS),
+            f"{group['target_patches']:,}",
+            f"{group['kept_patches']:,}",
+        ]
+        for i, group in enumerate(manifest["groups"])
+    ]
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Weights and training states on disk; a kill leaves the old file or the new one, never half of one."""
+"""Reading and atomic writing of weights and training states."""
 
 from __future__ import annotations
 
@@ -17,49 +17,57 @@ from ivfuse.errors import InputError
 from ivfuse.runtime.files import replacing
 from ivfuse.training.nets import build_net, outputs_of
 
-_FAILURES = (RuntimeError, SafetensorError)  # what torch and safetensors raise if they cannot write
+_FAILURES = (RuntimeError, SafetensorError)  # raised by torch and safetensors if they cannot write
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a training state atomically; raises OutputError if that fails."""
+    """Write a training state atomically.
+
+    Raises:
+        OutputError: if the file cannot be written.
+    """
     with replacing(path, _FAILURES) as part:
         torch.save(state, part)
 
 
 def load_state(path: Path) -> dict[str, Any]:
-    """Read a training state; raises InputError if the file is not one."""
+    """Read a training state.
+
+    Raises:
+        InputError: if the file is not a training state.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, LookupError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(f"{path}: not a training state of ivfuse: {_first_line(error)}") from None
     if not isinstance(state, dict) or not isinstance(state.get("weights"), dict):
-        raise InputError(f"{path}: not a training state of ivfuse: it holds no weights")
+        raise InputError(f"{path}: not a training state of ivfuse: it contains no weights")
     return state
 
 
 def save_model(path: Path, weights: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Write a network's weights as safetensors.
+    """Write the weights of a network as safetensors.
 
     Args:
-        path: the file.
+        path: the file to write.
         weights: a state dict.
-        about: ``method``, ``variant``, ``net`` (constructor options) and whatever else the card needs;
-            kept as JSON. ``left_out`` names the parts of the network whose weights are left out on purpose.
+        about: metadata stored as JSON: ``method``, ``variant``, ``net`` (constructor options) and further
+            facts for the model card. ``left_out`` lists parts of the network that are deliberately omitted.
 
     Raises:
-        OutputError: the file cannot be written; an old one is left as it was.
+        OutputError: if the file cannot be written; an existing file is kept.
     """
     plain = {k: v.detach().cpu().contiguous().clone() for k, v in weights.items()}
     with replacing(path, _FAILURES) as part:
-        # One entry: safetensors writes several in no fixed order, and equal weights should be equal files.
+        # A single entry, since safetensors does not write several entries in a fixed order.
         save_file(plain, part, metadata={"ivfuse": json.dumps(dict(about))})
 
 
 def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Weights and facts of a file that :func:`save_model` wrote.
+    """Read the weights and metadata of a file written by :func:`save_model`.
 
     Raises:
-        InputError: missing, or not such a file.
+        InputError: if the file is missing or was not written by :func:`save_model`.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected weights as safetensors")
@@ -75,13 +83,14 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of a file that :func:`save_model` wrote, in eval mode, and its facts.
+    """Load the network of a file written by :func:`save_model`, in eval mode, and the metadata.
 
-    Parts that ``about["left_out"]`` names may be without weights; they keep their random ones.
+    Parts listed in ``about["left_out"]`` may lack weights and keep their random initialization.
 
     Raises:
-        InputError: missing, not such a file, or weights that do not fit the network.
-        UnknownNameError, UsageError: a network or an option that this version does not have.
+        InputError: if the file is missing, has another format, or its weights do not match the network.
+        UnknownNameError: if this version does not have the network.
+        UsageError: if this version does not have an option of the network.
     """
     weights, about = read_model(path)
     net = build_net(about["method"], about.get("variant", "fixed"), **about.get("net", {}))
@@ -96,16 +105,14 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def load_fusing(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """As :func:`load_model`, of a network that fuses.
+    """Load a fusion network; see :func:`load_model`.
 
     Raises:
-        InputError: as there, or weights of the matcher.
+        InputError: see :func:`load_model`; also if the weights are those of the matcher.
     """
     net, about = load_model(path)
     if "fused" not in outputs_of(net):
-        raise InputError(
-            f"{path}: found the {about['method']}'s weights, expected those of a network that fuses"
-        )
+        raise InputError(f"{path}: found weights of {about['method']}, expected those of a fusion network")
     return net, about
 
 

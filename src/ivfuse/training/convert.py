@@ -1,6 +1,6 @@
-"""The authors' checkpoint files of crossfuse-cam, made into weights of the paper variant here.
+"""Conversion of the authors' checkpoints of crossfuse-cam to weights of the paper variant.
 
-A released file is a plain state dict; every key in it must be known, and every weight needed must be there.
+A released file is a plain state dict. Unknown keys and missing weights are errors.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from ivfuse.training.release import (
 )
 
 METHOD = "crossfuse-cam"
-HEAD = 32  # channels per attention head in the release; heads leave no trace in the shapes of weights
+HEAD = 32  # channels per attention head in the release, which the shapes of weights do not reveal
 
 
 def convert_crossfuse_cam(auto_ir: Path, auto_vi: Path, fusion: Path, *, heads: int | None = None) -> Weights:
-    """Weights of :class:`CrossFuseCamPaper` from the three files of the crossfuse-cam release.
+    """Convert the three files of the crossfuse-cam release to weights of :class:`CrossFuseCamPaper`.
 
     Args:
-        auto_ir: the infrared auto-encoder of stage 1.
-        auto_vi: the visible one.
-        fusion: the cross attention module and decoder of stage 2.
-        heads: attention heads; ``None``: one per 32 channels of a token, as released.
+        auto_ir: thermal auto-encoder of stage 1.
+        auto_vi: visible auto-encoder of stage 1.
+        fusion: cross attention module and decoder of stage 2.
+        heads: number of attention heads; ``None`` for one per 32 channels of a token, as released.
 
     Returns:
-        A state dict; the widths are those of the files.
+        A state dict with the widths of the files.
 
     Raises:
-        InputError: a file that is missing or is not a state dict, an unknown or a missing key, a tensor of
-            another shape than the other files ask for; the message names the file and up to three keys.
-        UsageError: a number of heads that does not divide the size of a token.
+        InputError: if a file is missing or not a state dict, a key is unknown or missing, or the shape of a
+            tensor does not match the other files.
+        UsageError: if the number of heads does not divide the size of a token.
     """
     weights: Weights = {}
     origin: dict[str, tuple[Path, str]] = {}
@@ -64,28 +64,28 @@ def convert_crossfuse_cam(auto_ir: Path, auto_vi: Path, fusion: Path, *, heads: 
 
 
 def save_converted(path: Path, weights: Mapping[str, Tensor], *, heads: int | None = None) -> None:
-    """Write converted weights as safetensors with format, method, variant and widths in the metadata.
+    """Write converted weights as safetensors with method, variant and widths in the metadata.
 
     Args:
-        path: the file; written atomically.
-        weights: what :func:`convert_crossfuse_cam` returned.
-        heads: as given there.
+        path: the file to write.
+        weights: result of :func:`convert_crossfuse_cam`.
+        heads: number of attention heads as given to :func:`convert_crossfuse_cam`.
     """
     about = {"method": METHOD, "variant": "paper", "net": _widths(weights, heads)}
     save_model(path, weights, about | {"origin": "the authors' checkpoint files"})
 
 
 def load_crossfuse_cam_paper(path: Path) -> CrossFuseCamPaper:
-    """The network of a file that :func:`save_converted` wrote, in eval mode.
+    """Load the network of a file written by :func:`save_converted`, in eval mode.
 
     Raises:
-        InputError: missing, not such a file, or weights of another network.
+        InputError: if the file is missing, has another format, or contains weights of another network.
     """
     return load_paper(path, CrossFuseCamPaper, METHOD)
 
 
 def release_state_dicts(weights: Mapping[str, Tensor]) -> tuple[Weights, Weights, Weights]:
-    """The way back: the three state dicts (auto_ir, auto_vi, fusion), without what the network never uses."""
+    """Convert weights back to the released state dicts (auto_ir, auto_vi, fusion), without unused keys."""
     ir, vi, fusion = (
         {theirs: weights[ours] for ours, theirs in names.items()}
         for names in (_auto_names("ir"), _auto_names("vi"), _fusion_names())
@@ -97,7 +97,7 @@ def release_state_dicts(weights: Mapping[str, Tensor]) -> tuple[Weights, Weights
 
 
 def _auto_names(modality: str) -> dict[str, str]:
-    """Of one auto-encoder."""
+    """Map the names of one auto-encoder."""
     encoder, reconstructor = f"encoder_{modality}", f"reconstructor_{modality}"
     layers = {f"{encoder}.stem": "fea_encoder1.conv1"}
     for ours, theirs in (("block1", "dense_blocks.0"), ("block2", "dense_blocks.2")):
@@ -111,7 +111,7 @@ def _auto_names(modality: str) -> dict[str, str]:
 
 
 def _fusion_names() -> dict[str, str]:
-    """Of CAM and the fusion decoder."""
+    """Map the names of the cross attention module (CAM) and the fusion decoder."""
     layers: list[tuple[str, str]] = []
     inner = {"norm1": "norm1", "proj": "attn.proj", "norm2": "norm2", "mlp.0": "mlp.fc1", "mlp.2": "mlp.fc2"}
     for ours, theirs in _self_blocks():
@@ -138,7 +138,7 @@ def _self_blocks() -> Iterator[tuple[str, str]]:
 
 
 def _cross_blocks() -> Iterator[tuple[str, str]]:
-    """Ours are named after the modality that gives keys and values, theirs count the one that asks."""
+    """Our blocks are named after the modality of keys and values, theirs are numbered by that of queries."""
     for j, base in ((1, "vi"), (2, "ir")):
         yield f"cross_{base}", f"cross_atten_block.cross_atten_block.cross_atten{j}"
 
@@ -153,7 +153,7 @@ BOXES = ("decoder_fusion.weight.conv_sh.weight", "decoder_fusion.weight.conv_de.
 
 
 def _unused() -> frozenset[str]:
-    """Keys of the fusion file that the released computation never reads, and its constant box filters."""
+    """List the keys of the fusion file that the released network never uses, and its constant box filters."""
     dead = [f"{theirs}.norm" for _, theirs in _self_blocks()]
     dead += [f"{theirs}.blocks.0.attn.qkv" for _, theirs in _cross_blocks()]
     leaves = (theirs for _, theirs in _with_leaves(("", layer) for layer in dead))
@@ -164,10 +164,10 @@ def _unused() -> frozenset[str]:
 
 
 def _check_boxes(path: Path, released: Weights) -> None:
-    """The network computes the box filters itself, so the file's must be box filters."""
+    """Check that the box filters in the file are box filters, since the network computes them itself."""
     for key in BOXES:
         if key in released and not torch.allclose(released[key].float(), torch.tensor(1 / 9)):
-            raise InputError(f"{path}: {key} is not the constant 1/9 that the release writes")
+            raise InputError(f"{path}: {key} is not the constant 1/9 of the release")
 
 
 def _widths(weights: Mapping[str, Tensor], heads: int | None) -> dict[str, int]:
@@ -177,7 +177,7 @@ def _widths(weights: Mapping[str, Tensor], heads: int | None) -> dict[str, int]:
 
 
 def _check_shapes(weights: Weights, origin: Mapping[str, tuple[Path, str]], heads: int | None) -> None:
-    """All three files must have the infrared encoder's widths."""
+    """Check that all three files have the widths of the thermal encoder."""
     with torch.device("meta"):
         expected = CrossFuseCamPaper(**_widths(weights, heads)).state_dict()
     check_shapes(weights, expected, origin)

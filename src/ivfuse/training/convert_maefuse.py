@@ -1,7 +1,8 @@
-"""The authors' checkpoints of maefuse, made into weights of the paper variant here.
+"""Conversion of the authors' checkpoints of maefuse to weights of the paper variant.
 
-A file holds the auto-encoder (``model1.``), the fusion layer (``model2.``) or both; their trainer wraps the
-state dict in ``model`` and its keys in ``module.`` once or more. Widths and depths are read off the tensors.
+A file contains the auto-encoder (``model1.``), the fusion layer (``model2.``) or both. The authors' trainer
+stores the state dict under ``model`` and prefixes its keys with ``module.`` one or more times. Widths and
+depths are derived from the tensors.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from ivfuse.training.release import Weights, check_keys, check_shapes, load_pape
 METHOD = "maefuse"
 FIXED = {"model1.pos_embed": 0, "model1.decoder_pos_embed": 1, "model2.pos_embed": 0}
 UNUSED = ("model1.cls_token", "model1.mask_token")
-HEADS = 16  # everywhere in the release; heads leave no trace in the shapes of weights
+HEADS = 16  # number of heads in the release, which the shapes of weights do not reveal
 
-# Ours -> the release's, on whole names.
+# Our names -> released names, applied to whole names.
 _PLACES = (
     (r"^encoder\.", "model1."),
     (r"^decoder\.", "model1."),
@@ -43,22 +44,24 @@ def convert_maefuse(
     decoder_heads: int | None = None,
     fusion_heads: int | None = None,
 ) -> tuple[Weights, dict[str, Any]]:
-    """Weights and constructor options of :class:`MaeFusePaper` from the released files.
+    """Convert the released files to weights and constructor options of :class:`MaeFusePaper`.
 
     Args:
-        files: one with everything, or one with the auto-encoder and one with the fusion layer.
-        heads, decoder_heads, fusion_heads: attention heads; None: 16, as released.
+        files: one complete file, or one with the auto-encoder and one with the fusion layer.
+        heads: number of attention heads of the encoder; ``None`` for 16, as released.
+        decoder_heads: number of attention heads of the decoder; ``None`` for 16.
+        fusion_heads: number of attention heads of the fusion layer; ``None`` for 16.
 
     Raises:
-        InputError: a file that is missing or is not a state dict, an unknown or a missing key, a key in two
-            files, position codes that are no sines; the message names the file and up to three keys.
-        UsageError: heads that do not divide a width.
+        InputError: if a file is missing or not a state dict, a key is unknown, missing or in two files, or
+            position codes are not sines.
+        UsageError: if a number of heads does not divide the width.
     """
     released: Weights = {}
     for file in files:
         found = _read(file)
         if twice := sorted(found.keys() & released.keys()):
-            raise InputError(f"{file}: {len(twice)} keys were in another file already: {twice[0]}")
+            raise InputError(f"{file}: {len(twice)} keys are also in another file: {twice[0]}")
         released |= found
     source = files[-1]
     options = _options(source, released)
@@ -77,22 +80,22 @@ def convert_maefuse(
 
 
 def save_maefuse(path: Path, weights: Mapping[str, Tensor], options: Mapping[str, Any]) -> None:
-    """Write what :func:`convert_maefuse` returned as safetensors that say what they are."""
+    """Write the result of :func:`convert_maefuse` as safetensors with metadata."""
     about = {"method": METHOD, "variant": "paper", "net": dict(options)}
     save_model(path, weights, about | {"origin": "the authors' checkpoint files"})
 
 
 def load_maefuse_paper(path: Path) -> MaeFusePaper:
-    """The network of a file that :func:`save_maefuse` wrote, in eval mode.
+    """Load the network of a file written by :func:`save_maefuse`, in eval mode.
 
     Raises:
-        InputError: missing, not such a file, or weights of another network.
+        InputError: if the file is missing, has another format, or contains weights of another network.
     """
     return load_paper(path, MaeFusePaper, METHOD)
 
 
 def released_name(ours: str) -> str:
-    """The release's name of one of our weights."""
+    """Convert the name of a weight to that of the release."""
     for pattern, replacement in _PLACES:
         name, count = re.subn(pattern, replacement, ours)
         if count:
@@ -101,12 +104,12 @@ def released_name(ours: str) -> str:
 
 
 def release_state_dict(weights: Mapping[str, Tensor]) -> Weights:
-    """The way back: one state dict, without position codes."""
+    """Convert weights back to the released state dict, without position codes."""
     return {released_name(ours): value for ours, value in weights.items()}
 
 
 def _read(file: Path) -> Weights:
-    """One file's tensors under ``model1.`` and ``model2.``."""
+    """Read the tensors of a file, with names under ``model1.`` and ``model2.``."""
     named = plain_names(file, read_release(file))
     out: Weights = {}
     for key, value in named.items():
@@ -117,7 +120,7 @@ def _read(file: Path) -> Weights:
 
 
 def _options(file: Path, released: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Widths and depths, off shapes and the numbers in names."""
+    """Derive widths and depths from shapes and from the numbers in names."""
     embed, decoder = "model1.patch_embed.proj.weight", "model1.decoder_embed.weight"
     check_keys(file, METHOD, released.keys() & {embed, decoder}, (embed, decoder))
     return {
@@ -130,5 +133,5 @@ def _options(file: Path, released: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def _count(names: Iterable[str], prefix: str) -> int:
-    """How many blocks of this name there are."""
+    """Count the blocks with this prefix."""
     return len({match[1] for key in names if (match := re.match(rf"{prefix}\.(\d+)\.", key))})

@@ -1,6 +1,6 @@
-"""The authors' checkpoint of crossfuse-topk, made into weights of the paper variant here.
+"""Conversion of the authors' checkpoint of crossfuse-topk to weights of the paper variant.
 
-The released file is a dict of four state dicts; widths and depths are read off the tensors.
+The released file is a dict of four state dicts. Widths and depths are derived from the tensors.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ivfuse.training.release import (
 METHOD = "crossfuse-topk"
 GROUPS = ("DIDF_Encoder", "DIDF_Decoder", "BaseFuseLayer", "DetailFuseLayer")
 
-# Ours -> the release's, on whole names; rules are applied in their order.
+# Our names -> released names, applied to whole names in this order.
 _PLACES = (
     (r"^encoder\.stem\.", "DIDF_Encoder.patch_embed.proj."),
     (r"^encoder\.blocks\.", "DIDF_Encoder.encoder_level1."),
@@ -47,14 +47,14 @@ _PARTS = (
     (r"\.enter\.", ".project_in."),
     (r"\.leave\.", ".project_out."),
 )
-_BLOCK = (  # of encoder and decoder
+_BLOCK = (  # blocks of encoder and decoder
     (r"\.attention\.local\.", ".attn.qkv_dwconv."),
     (r"\.attention\.out\.", ".attn.project_out."),
     (r"\.attention\.", ".attn."),
     (r"\.feed_forward\.local\.", ".ffn.dwconv."),
     (r"\.feed_forward\.", ".ffn."),
 )
-_LOW = (  # of the low heads
+_LOW = (  # heads of the low band
     (r"\.attention\.temperature$", ".attn.scale"),
     (r"\.attention\.qkv\.", ".attn.qkv1."),
     (r"\.attention\.local\.", ".attn.qkv2."),
@@ -65,11 +65,11 @@ _LOW = (  # of the low heads
 
 
 def convert_crossfuse_topk(file: Path) -> tuple[Weights, dict[str, int]]:
-    """Weights and constructor options of :class:`CrossFuseTopkPaper` from the released file.
+    """Convert the released file to weights and constructor options of :class:`CrossFuseTopkPaper`.
 
     Raises:
-        InputError: a file that is missing or is not the four state dicts, an unknown or a missing key, a
-            tensor of another shape than the others ask for; the message names the file and up to three keys.
+        InputError: if the file is missing or does not contain the four state dicts, a key is unknown or
+            missing, or the shape of a tensor does not match the others.
     """
     content = read_release(file)
     check_keys(file, METHOD, content, GROUPS)
@@ -89,29 +89,29 @@ def convert_crossfuse_topk(file: Path) -> tuple[Weights, dict[str, int]]:
 
 
 def save_crossfuse_topk(path: Path, weights: Mapping[str, Tensor], options: Mapping[str, int]) -> None:
-    """Write what :func:`convert_crossfuse_topk` returned as safetensors that say what they are."""
+    """Write the result of :func:`convert_crossfuse_topk` as safetensors with metadata."""
     about = {"method": METHOD, "variant": "paper", "net": dict(options)}
     save_model(path, weights, about | {"origin": "the authors' checkpoint file"})
 
 
 def load_crossfuse_topk_paper(path: Path) -> CrossFuseTopkPaper:
-    """The network of a file that :func:`save_crossfuse_topk` wrote, in eval mode.
+    """Load the network of a file written by :func:`save_crossfuse_topk`, in eval mode.
 
     Raises:
-        InputError: missing, not such a file, or weights of another network.
+        InputError: if the file is missing, has another format, or contains weights of another network.
     """
     return load_paper(path, CrossFuseTopkPaper, METHOD)
 
 
 def released_name(ours: str) -> str:
-    """The release's name of one of our weights: its group, a point, its key there."""
+    """Convert the name of a weight to that of the release: group, dot, key within the group."""
     name = _renamed(ours, _PLACES)
     low = ".baseFeature." in name or name.startswith("BaseFuseLayer.")
     return _renamed(_renamed(name, _LOW if low else _BLOCK, once=True), _PARTS)
 
 
 def release_groups(weights: Mapping[str, Tensor]) -> dict[str, Weights]:
-    """The way back: the four state dicts of the release."""
+    """Convert weights back to the four state dicts of the release."""
     groups: dict[str, Weights] = {group: {} for group in GROUPS}
     for ours, value in weights.items():
         group, key = released_name(ours).split(".", 1)
@@ -120,7 +120,7 @@ def release_groups(weights: Mapping[str, Tensor]) -> dict[str, Weights]:
 
 
 def _renamed(name: str, rules: tuple[tuple[str, str], ...], *, once: bool = False) -> str:
-    """Apply rules in their order; ``once``: only the first that fits."""
+    """Apply rules in order; ``once`` stops after the first that matches."""
     for pattern, replacement in rules:
         name, count = re.subn(pattern, replacement, name)
         if count and once:
@@ -129,7 +129,7 @@ def _renamed(name: str, rules: tuple[tuple[str, str], ...], *, once: bool = Fals
 
 
 def _options(file: Path, released: Mapping[str, Tensor]) -> dict[str, int]:
-    """Width, blocks, heads and nodes, off shapes and the numbers in names."""
+    """Derive width, blocks, heads and nodes from shapes and from the numbers in names."""
     stem, scale = "DIDF_Encoder.patch_embed.proj.weight", "DIDF_Encoder.baseFeature.attn.scale"
     check_keys(file, METHOD, released.keys() & {stem, scale}, (stem, scale))
     counts = {

@@ -1,4 +1,4 @@
-"""From torch weights to the ONNX graph that users run, checked against torch before it is kept."""
+"""Export of torch weights to an ONNX graph, verified against torch before it is kept."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from ivfuse.training.nets import outputs_of, takes_level
 SIZES = ((1, 1, 1), (1, 7, 13), (2, 64, 48), (1, 131, 97), (1, 240, 320))  # batch, height, width
 TOLERANCE = 1e-4
 OPSET = 17
-WORTH_A_CAST = 1024  # values; a cast costs some bytes too
+MIN_HALF_SIZE = 1024  # smallest number of values stored as float16, as each cast needs space too
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """Result of an export.
 
     Attributes:
-        path: the graph.
-        method: the network's name.
-        facts: what a manifest says of it: file, SHA-256, size, parameters (without the parts that only
-            training needs), variant, alignment.
-        difference: the largest difference to torch over :data:`SIZES`.
+        path: the ONNX file.
+        method: name of the network.
+        facts: values for a manifest entry: file, SHA-256, size, parameters (without the parts used for
+            training only), variant, alignment.
+        difference: largest difference from torch over :data:`SIZES`.
     """
 
     path: Path
@@ -43,15 +43,15 @@ class Exported:
 
 
 def export_onnx(weights: Path, out: Path) -> Exported:
-    """Write the network of a weights file as an ONNX graph with dynamic batch, height and width.
+    """Export the network of a weights file to an ONNX graph with dynamic batch, height and width.
 
     Args:
-        weights: safetensors, see :func:`ivfuse.training.checkpoint.load_model`.
-        out: the graph's file.
+        weights: a safetensors file, see :func:`ivfuse.training.checkpoint.load_model`.
+        out: the ONNX file to write.
 
     Raises:
-        InputError: weights that cannot be read.
-        IvfuseError: the graph differs from the network by more than 1e-4 somewhere; nothing is written then.
+        InputError: if the weights cannot be read.
+        IvfuseError: if the graph differs from the network by more than 1e-4; nothing is written.
     """
     net, about = load_model(weights)
     with replacing(out) as part:
@@ -75,23 +75,23 @@ def export_onnx(weights: Path, out: Path) -> Exported:
 
 
 def live_parameters(net: nn.Module) -> int:
-    """Parameters that inference uses: all but those of the reconstruction decoders."""
+    """Count the parameters used in inference, which excludes the reconstruction decoders."""
     return sum(p.numel() for name, p in net.named_parameters() if not name.startswith("reconstructor"))
 
 
 def write_graph(net: nn.Module, path: Path) -> None:
-    """Trace ``net`` into an ONNX file."""
+    """Trace a network and write it as an ONNX file."""
     example = torch.rand(2, 1, 120, 136)
     inputs = {"ir": example, "vi": example.flip(-1)}
     outputs = outputs_of(net)
     axes = {name: {0: "batch", 2: "height", 3: "width"} for name in (*inputs, *outputs)}
-    if len(outputs) > 1:  # one for each image, and these may differ in size
+    if len(outputs) > 1:  # one output per input image; the two images may differ in size
         axes = {name: {0: "batch", 2: f"{name[:2]}_height", 3: f"{name[:2]}_width"} for name in axes}
     if takes_level(net):
         inputs["level"] = example.mean((2, 3), keepdim=True)
         axes["level"] = {0: "batch"}
     with warnings.catch_warnings():
-        # The newer exporter gives the same graph, but takes minutes to reason about free sizes.
+        # The newer exporter gives the same graph, but needs minutes to resolve dynamic sizes.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             net.eval(),
@@ -106,9 +106,9 @@ def write_graph(net: nn.Module, path: Path) -> None:
 
 
 def store_halves(path: Path) -> None:
-    """Store as float16 what loses nothing by it, which weights of a float16 file do not; half the size.
+    """Store weights as float16 if that is lossless, as for weights from a float16 file, to halve the size.
 
-    A cast behind each makes it float32 again; runtimes fold it away when they load the graph.
+    A cast node restores float32; runtimes fold it when they load the graph.
     """
     model = onnx.load(path)
     casts = []
@@ -116,7 +116,7 @@ def store_halves(path: Path) -> None:
         values = onnx.numpy_helper.to_array(weights)
         with np.errstate(over="ignore"):
             half = values.astype(np.float16)
-        if values.dtype != np.float32 or values.size < WORTH_A_CAST or not np.array_equal(half, values):
+        if values.dtype != np.float32 or values.size < MIN_HALF_SIZE or not np.array_equal(half, values):
             continue
         name = weights.name
         weights.CopyFrom(onnx.numpy_helper.from_array(half, name + "_half"))
@@ -127,7 +127,7 @@ def store_halves(path: Path) -> None:
 
 
 def compare(net: nn.Module, path: Path) -> float:
-    """The largest difference between a graph and its network over :data:`SIZES`."""
+    """Compute the largest difference between a graph and its network over :data:`SIZES`."""
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(0)
     worst = 0.0

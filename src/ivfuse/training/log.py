@@ -1,4 +1,4 @@
-"""What a training tells: the console, a JSONL file and TensorBoard."""
+"""Logging of a training run to the console, a JSONL file and TensorBoard."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ivfuse.training.validation import Score
 
 
 class Log:
-    """Three logs at once; only the leading process's is active.
+    """Writes to all three logs; only the log of the leading process is active.
 
     Args:
-        out: the run's folder.
-        position: (stage, step) from which the run goes on; later lines of ``log.jsonl`` are dropped.
-        active: False makes every call do nothing.
+        out: folder of the run.
+        position: (stage, step) at which the run resumes; later lines of ``log.jsonl`` are removed.
+        active: whether anything is logged.
     """
 
     def __init__(self, out: Path, position: tuple[int, int], *, active: bool = True) -> None:
@@ -38,7 +38,7 @@ class Log:
         self.file = self.path.open("a", encoding="utf-8")
 
     def __enter__(self) -> Log:
-        """The log itself."""
+        """Return the log."""
         return self
 
     def __exit__(
@@ -50,14 +50,14 @@ class Log:
             self.board.close()
 
     def say(self, text: str) -> None:
-        """One line on the console."""
+        """Print one line to the console."""
         if self.active:
             self.console.print(text, highlight=False, markup=False)
 
     def step(
         self, index: int, stage: StageRecipe, step: int, rate: float, loss: Tensor, parts: dict[str, Tensor]
     ) -> None:
-        """Losses of a step."""
+        """Log the losses of a step."""
         values = {"loss": float(loss.detach()), **{k: float(v.detach()) for k, v in parts.items()}}
         self.seen += 1
         text = "  ".join(f"{k} {v:.4f}" for k, v in values.items())
@@ -67,7 +67,7 @@ class Log:
     def score(
         self, index: int, stage: StageRecipe, step: int, score: Score, best: float, seconds: float
     ) -> None:
-        """Outcome of a validation."""
+        """Log the result of a validation."""
         outcome = f"rank {score.rank:.3f} (best {best:.3f}), {seconds:.0f} s"
         self.say(f"[{stage.name}] {step}/{stage.steps}  validation: {outcome}")
         for name, row in score.means.items():
@@ -94,7 +94,7 @@ class Log:
             self.board.add_scalar(f"{name}/{key}", value, step)
 
     def _forget(self, position: tuple[int, int]) -> None:
-        """Drop lines that a resumed run will write again."""
+        """Remove the lines that a resumed run will write again."""
         if not self.path.exists():
             return
         lines = []
@@ -102,7 +102,7 @@ class Log:
             try:
                 entry = json.loads(line)
             except json.JSONDecodeError:
-                break  # a line cut off by a kill
+                break  # an incomplete line of a killed run
             if (entry["stage"], entry["step"]) <= position:
                 lines.append(line)
         write_atomic(self.path, "".join(f"{line}\n" for line in lines))

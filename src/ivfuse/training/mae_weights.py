@@ -1,4 +1,4 @@
-"""Weights for the encoder of a network from a file: MAE's official checkpoints, or a run of one's own."""
+"""Reading of encoder weights from the official MAE checkpoints or from an ivfuse training run."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ LEFT_OUT = (
 
 
 def read_encoder(net: nn.Module, path: Path) -> Weights:
-    """A state dict for ``net.encoder`` from a file; the network is not changed.
+    """Read a state dict for ``net.encoder`` from a file; the network is not modified.
 
     Args:
         net: a network whose part ``encoder`` is a :class:`~ivfuse.training.nets.vit.Encoder`.
-        path: a checkpoint of the MAE release, of the encoder alone or with its decoder (which is left out,
-            like the class token unless the encoder has one); or weights that ``ivfuse train`` wrote
-            (``.safetensors``), of which the encoder is taken.
+        path: a checkpoint of the MAE release, or weights written by ``ivfuse train`` (``.safetensors``), of
+            which the encoder is used. The decoder of a MAE checkpoint is ignored, as is the class token
+            unless the encoder has one.
 
     Raises:
-        UsageError: a network without such an encoder.
-        InputError: a file that is missing or is not such a file, an unknown or missing key, another size,
-            learned position codes; one line that names the file.
+        UsageError: if the network has no such encoder.
+        InputError: if the file is missing or has another format, a key is unknown or missing, a size does
+            not match, or position codes are learned.
     """
     encoder = getattr(net, "encoder", None)
     if not isinstance(encoder, Encoder):
@@ -55,7 +55,7 @@ def read_encoder(net: nn.Module, path: Path) -> Weights:
 
 
 def plain_names(path: Path, content: Mapping[str, Any]) -> Weights:
-    """A checkpoint's state dict: out of ``model``, every ``module.`` taken off, layers named as MAE does."""
+    """Extract the state dict of a checkpoint, without ``module.`` prefixes and with MAE's layer names."""
     inner = content.get("model", content)
     out: Weights = {}
     for key, value in state_dict(path, inner).items():
@@ -66,10 +66,10 @@ def plain_names(path: Path, content: Mapping[str, Any]) -> Weights:
 
 
 def check_codes(path: Path, key: str, value: Tensor, dim: int) -> None:
-    """Position codes in a file must be the fixed sines of a square grid, as they are computed here.
+    """Check that position codes in a file are the fixed sines of a square grid, which are computed here.
 
     Raises:
-        InputError: they are something else, such as codes that were learned.
+        InputError: if they are different, for example learned.
     """
     count = value.numel() // dim
     side = int(count**0.5)
@@ -77,7 +77,7 @@ def check_codes(path: Path, key: str, value: Tensor, dim: int) -> None:
     if found.shape != (side * side, dim) or not torch.allclose(
         found.float(), position_codes(side, side, dim), atol=2e-3
     ):
-        raise InputError(f"{path}: {key} holds learned position codes, expected MAE's fixed sines")
+        raise InputError(f"{path}: {key} contains learned position codes, expected MAE's fixed sines")
 
 
 def _own(path: Path) -> Weights:
@@ -89,7 +89,7 @@ def _own(path: Path) -> Weights:
 
 
 def _official(path: Path, encoder: Encoder) -> Weights:
-    """The encoder's tensors of a file of the MAE release, for as many channels as the encoder has."""
+    """Read the encoder of a MAE checkpoint, converted to the number of channels of the encoder."""
     weights = plain_names(path, read_release(path))
     weights = {k: to_float(v) for k, v in weights.items() if not k.startswith(LEFT_OUT)}
     if (codes := weights.pop("pos_embed", None)) is not None:
@@ -104,10 +104,10 @@ def _official(path: Path, encoder: Encoder) -> Weights:
 
 
 def _for_gray(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Fold three equal channels into one.
+    """Fold the weights of three channels with equal content into one.
 
-    A gray image normalized by the mean of ImageNet's figures then gives the tokens that its three copies,
-    each normalized by its own channel's, would give.
+    A gray image normalized by the channel averages of ImageNet's mean and deviation then gives the same
+    tokens as three copies that are normalized per channel.
     """
     mean, deviation = (torch.tensor(x)[:, None, None] for x in (MEAN, DEVIATION))
     center, spread = mean.mean(), deviation.mean()

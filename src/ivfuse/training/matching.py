@@ -1,8 +1,7 @@
-"""Training the matcher: warped pairs with known shifts, and losses over where blocks match best.
+"""Training of the matcher: warped pairs with known shifts, and losses on the likelihood of shifts.
 
-The losses are the likelihoods that registration computes with (:mod:`ivfuse.registration.refine`), so
-the network learns what is asked of it there: one clear best shift where there is something to see, none where
-there is not.
+The losses use the same likelihoods as registration (:mod:`ivfuse.registration.refine`): the network learns
+one distinct maximum for blocks with structure, and a flat likelihood for blocks without.
 """
 
 from __future__ import annotations
@@ -31,18 +30,19 @@ from ivfuse.registration.prepare import rescale
 from ivfuse.training.pairs import Mixture, PairImages, Sets
 from ivfuse.training.recipe import Augment, Match, MatchBatch
 
-NEAR = 0.7  # pixels, sigma: shifts this near to the true one count as it
+NEAR = 0.7  # sigma in pixels of the Gaussian tolerance around the true shift
 
 
 @dataclass(frozen=True)
 class Warped:
-    """A batch.
+    """A batch of warped pairs.
 
     Attributes:
-        ir, vi: (B, 1, S, S) float32 in [0, 1].
-        places: (B, blocks, 2) upper left corners of blocks of the visible, column and row.
-        shifts: (B, blocks, 2) where their middles lie in the infrared, in pixels from there.
-        block: side of the blocks.
+        ir: thermal images, (B, 1, S, S) float32 in [0, 1].
+        vi: visible images, (B, 1, S, S) float32 in [0, 1].
+        places: (B, blocks, 2) column and row of the upper left corners of blocks in the visible image.
+        shifts: (B, blocks, 2) shifts of the block centers in the thermal image, in pixels.
+        block: side of the blocks, in pixels.
     """
 
     ir: Tensor
@@ -52,28 +52,28 @@ class Warped:
     block: int
 
     def to(self, device: torch.device) -> Warped:
-        """The same there."""
+        """Copy the batch to a device."""
         ir, vi, places, shifts = (x.to(device) for x in (self.ir, self.vi, self.places, self.shifts))
         return Warped(ir, vi, places, shifts, self.block)
 
 
 class MatchSampler:
-    """Random crops of random pairs, at random scale and turn; the infrared is warped besides.
+    """Draws random crops of random pairs with random scale and rotation, and warps the thermal crops.
 
     Args:
-        sets: weighted sets of pairs; a photograph is a pair of one image with itself.
-        how: how strongly things are warped, and the kinds of batches.
-        seed: two integers (the recipe's seed, the stage).
-        augment: random changes of values.
+        sets: weighted sets of pairs; a photograph is a pair of an image with itself.
+        how: strength of the warps, and the kinds of batches.
+        seed: two integers, the seed of the recipe and the stage.
+        augment: random changes of pixel values.
     """
 
     def __init__(self, sets: Sets, how: Match, seed: tuple[int, int], augment: Augment) -> None:
-        """Nothing is drawn yet."""
+        """Store the settings."""
         self.mixture = Mixture(sets)
         self.how, self.seed, self.augment = how, seed, augment
 
     def draw(self, step: int, rank: int = 0, world: int = 1) -> tuple[Warped]:
-        """The batch of ``step``, a function of it and the seed alone."""
+        """Draw the batch of ``step``, which depends only on the step and the seed."""
         kinds = self.how.batches
         kind = kinds[np.random.default_rng((*self.seed, step)).integers(len(kinds))]
         crops = [self._drawn(kind, step, index) for index in range(rank, kind.batch, world)]
@@ -81,7 +81,7 @@ class MatchSampler:
         return (Warped(ir[:, None], vi[:, None], places, shifts, kind.block),)
 
     def _drawn(self, kind: MatchBatch, step: int, index: int) -> tuple[NDArray[Any], ...]:
-        """Infrared, visible, places and shifts of one crop of a batch."""
+        """Draw one crop of a batch: thermal, visible, places and shifts."""
         rng = np.random.default_rng((*self.seed, step, index))
         ir, vi, warp = self._crop(self.mixture.draw(rng), kind.crop, rng)
         places = rng.integers(0, kind.crop - kind.block + 1, (kind.blocks, 2))
@@ -89,7 +89,7 @@ class MatchSampler:
         return ir, vi, places, (transform_points(warp, middles) - middles).astype(np.float32)
 
     def _crop(self, pair: PairImages, size: int, rng: np.random.Generator) -> tuple[Gray, Gray, Matrix]:
-        """A crop of both, and the transform from the visible's to the infrared's."""
+        """Crop both images, and return the transform from the visible to the thermal crop."""
         ir, vi = pair.as_float()
         if pair.ir is pair.vi:
             ir = recolored(ir, rng)
@@ -103,7 +103,7 @@ class MatchSampler:
         return degraded(ir, self.augment, rng), degraded(_cut(vi, source, size), self.augment, rng), warp
 
     def _placed(self, shape: tuple[int, ...], size: int, zoom: float, rng: np.random.Generator) -> Matrix:
-        """From a crop to the image: turned, mirrored, a little stretched, inside where it fits."""
+        """Draw the transform from a crop to the image: rotation, mirroring, slight scaling and position."""
         angle = math.radians(self.how.turn) * rng.standard_normal()
         zoom *= math.exp(0.05 * rng.standard_normal())
         cosine, sine = math.cos(angle) / zoom, math.sin(angle) / zoom
@@ -114,31 +114,34 @@ class MatchSampler:
         return np.asarray(turned @ np.array([[1, 0, -size / 2], [0, 1, -size / 2], [0, 0, 1]]), np.float64)
 
     def _warp(self, size: int, rng: np.random.Generator) -> Matrix:
-        """A shift that differs from corner to corner."""
+        """Draw a warp given by a different shift at each corner."""
         reach, corners = self.how.reach, image_corners((size, size))
         shift = rng.uniform(1 - reach, reach - 1, 2) + self.how.bend * size * rng.standard_normal((4, 2))
         return four_point_homography(corners, corners + shift.clip(-reach - 2, reach + 2))
 
 
 def recolored(x: Gray, rng: np.random.Generator) -> Gray:
-    """A photograph as another band might see it: its values by a random curve that rises and falls."""
+    """Simulate another spectral band by a random, non-monotonic tone curve."""
     curve = np.cumsum(rng.standard_normal(5))
     y = np.interp(x, np.linspace(0, 1, 5), curve)
     return np.asarray((y - y.min()) / (np.ptp(y) + 1e-6), np.float32)
 
 
 def degraded(x: Gray, how: Augment, rng: np.random.Generator) -> Gray:
-    """Values as another camera or hour would give them: exposure, darkness, blur, noise, a lamp.
+    """Simulate another camera or time of day by random exposure, darkness, blur, noise and a light source.
 
-    ``how.exposure`` is the largest change of the gamma exponent, ``gain`` the largest loss of light,
-    ``noise`` the largest standard deviation, ``chance`` how often.
+    Args:
+        x: (H, W) float32 in [0, 1].
+        how: the largest change of the gamma exponent (``exposure``), loss of light (``gain``) and standard
+            deviation of the noise (``noise``), and the probability of each change (``chance``).
+        rng: the random generator.
     """
     exposure, dark, blur, noise, lamp = rng.random(5) < np.array([1, 0.5, 1, 1, 0.3]) * how.chance
     if exposure:
         x = x ** np.float32((1 + how.exposure) ** rng.uniform(-1, 1))
     if blur:
         x = np.asarray(cv2.GaussianBlur(x, (0, 0), rng.uniform(0.3, 1.2)), np.float32)
-    if dark:  # with fewer photons and fewer levels
+    if dark:  # with shot noise and fewer levels
         x = x * np.float32(1 - how.gain * rng.random())
         x = x + rng.standard_normal(x.shape, np.float32) * np.sqrt(0.001 * np.maximum(x, 0.005))
     if noise:
@@ -151,15 +154,16 @@ def degraded(x: Gray, how: Augment, rng: np.random.Generator) -> Gray:
 
 
 def surfaces(batch: Warped, ir: Tensor, vi: Tensor, reach: int) -> Tensor:
-    """Correlation of each block of the visible with the infrared under every shift.
+    """Correlate each block of the visible image with the thermal image for every shift.
 
     Args:
-        batch: says which blocks.
-        ir, vi: features, (B, C, S, S).
-        reach: of the shifts, in pixels.
+        batch: batch that gives the position of the blocks.
+        ir: thermal features, (B, C, S, S).
+        vi: visible features, (B, C, S, S).
+        reach: largest shift along each axis, in pixels.
 
     Returns:
-        (B, blocks, (2 reach + 1)^2), -1..1, shifts row by row.
+        (B, blocks, (2 reach + 1)^2) correlations in [-1, 1], with shifts row by row.
     """
     block, side = batch.block, batch.block + 2 * reach
     near = _cut_blocks(vi, batch.places, block)
@@ -174,14 +178,14 @@ def surfaces(batch: Warped, ir: Tensor, vi: Tensor, reach: int) -> Tensor:
 
 
 def shift_loss(match: Tensor, shifts: Tensor, reach: int, sharpness: float, outliers: float) -> Tensor:
-    """Minus the log-likelihood of the true shifts; a share of ``outliers`` may be anywhere.
+    """Negative log-likelihood of the true shifts, with a uniform component for outliers.
 
     Args:
-        match: (B, blocks, shifts) of :func:`surfaces`.
-        shifts: (B, blocks, 2), the truth; blocks whose truth is out of reach do not count.
-        reach: as in :func:`surfaces`.
-        sharpness: likelihood is exp(sharpness * match).
-        outliers: 0..1.
+        match: (B, blocks, shifts) result of :func:`surfaces`.
+        shifts: (B, blocks, 2) true shifts; blocks with a shift out of reach are ignored.
+        reach: largest shift as in :func:`surfaces`.
+        sharpness: factor in the likelihood exp(sharpness * match).
+        outliers: weight of the uniform component, 0..1.
     """
     line = torch.arange(-reach, reach + 1, device=match.device, dtype=match.dtype)
     off = [(line - shifts[..., axis, None]) ** 2 for axis in (0, 1)]
@@ -194,19 +198,19 @@ def shift_loss(match: Tensor, shifts: Tensor, reach: int, sharpness: float, outl
 
 
 def unrelated_loss(match: Tensor, sharpness: float) -> Tensor:
-    """How far from equal the likelihoods of all shifts are, for blocks of images of different scenes."""
+    """Deviation of the likelihoods from uniform, for blocks of images of different scenes."""
     return -torch.log_softmax(sharpness * match, -1).mean() - math.log(match.shape[-1])
 
 
 class MatchLoss:
-    """The loss of a stage of the task ``match``."""
+    """The loss of a stage with the task ``match``."""
 
     def __init__(self, how: Match) -> None:
-        """``how`` says how sharp likelihoods are and how much unrelated images count."""
+        """Store the settings, such as the sharpness of likelihoods and the weight of unrelated images."""
         self.how = how
 
     def __call__(self, net: Any, batch: Warped, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and its unweighted parts."""
+        """Compute the loss and its unweighted parts."""
         how = self.how
         ir, vi = (x.float() for x in net(batch.ir, batch.vi))
         shift = shift_loss(
@@ -217,7 +221,7 @@ class MatchLoss:
 
 
 def _cut(x: Gray, matrix: Matrix, size: int) -> Gray:
-    """The square crop of which ``matrix`` says where it comes from, counting from corners."""
+    """Cut a square crop; ``matrix`` maps crop to image coordinates, measured from the corner."""
     cut = cv2.warpPerspective(
         x,
         to_centers(matrix),
@@ -229,7 +233,7 @@ def _cut(x: Gray, matrix: Matrix, size: int) -> Gray:
 
 
 def _cut_blocks(x: Tensor, places: Tensor, side: int) -> Tensor:
-    """(B, C, S, S) and corners (B, blocks, 2) -> (B * blocks, C, side, side)."""
+    """Cut blocks: (B, C, S, S) and corners (B, blocks, 2) -> (B * blocks, C, side, side)."""
     line = torch.arange(side, device=x.device)
     columns, rows = (places[..., axis, None] + line for axis in (0, 1))
     index = torch.arange(len(x), device=x.device)[:, None, None, None]

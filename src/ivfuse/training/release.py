@@ -1,4 +1,4 @@
-"""Reading checkpoint files that authors released: plain tensors only, every key known, one line where not."""
+"""Reading and validation of checkpoints released by authors, restricted to plain tensors."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def read_release(path: Path) -> dict[str, Any]:
-    """What a released file holds; nothing but tensors and plain containers is ever unpickled.
+    """Read a released checkpoint; only tensors and plain containers are unpickled.
 
     Raises:
-        InputError: missing, not a PyTorch checkpoint, or not a dict.
+        InputError: if the file is missing, not a PyTorch checkpoint, or not a dict.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a released checkpoint")
     try:
-        # Training programs keep their command line beside the weights: plain values in a plain class.
+        # Training programs often store their command line with the weights, as a Namespace of plain values.
         with torch.serialization.safe_globals([Namespace]):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         why = (str(error).splitlines() or ["empty file"])[0]
         raise InputError(f"{path}: not a PyTorch checkpoint: {why}") from None
     if not isinstance(state, Mapping):
-        raise InputError(f"{path}: holds a {type(state).__name__}, expected a plain state dict of tensors")
+        raise InputError(f"{path}: contains a {type(state).__name__}, expected a plain state dict of tensors")
     return {str(key): value for key, value in state.items()}
 
 
 def state_dict(path: Path, state: Any) -> Weights:
-    """A state dict of tensors, ``module.`` (of DataParallel) taken off the keys.
+    """Validate a state dict of tensors and remove the ``module.`` prefix of DataParallel from its keys.
 
     Raises:
-        InputError: ``state``, read from ``path``, is something else.
+        InputError: if ``state``, which was read from ``path``, is not a state dict.
     """
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise InputError(f"{path}: holds a {type(state).__name__}, expected a plain state dict of tensors")
+        raise InputError(f"{path}: contains a {type(state).__name__}, expected a plain state dict of tensors")
     return {str(key).removeprefix("module."): value for key, value in state.items()}
 
 
 def check_keys(
     path: Path, method: str, found: Iterable[str], needed: Iterable[str], optional: Iterable[str] = ()
 ) -> None:
-    """Every key must be known, and every needed one there.
+    """Check that there are no unknown and no missing keys.
 
     Raises:
-        InputError: names the file, how many keys are wrong, and three of them.
+        InputError: if there are; the message contains the file, their number and up to three of them.
     """
     found, needed = set(found), set(needed)
     for problem, keys in (("unknown", found - needed - set(optional)), ("missing", needed - found)):
@@ -67,15 +67,15 @@ def check_keys(
 def check_shapes(
     weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], origin: Mapping[str, tuple[Path, str]]
 ) -> None:
-    """Every weight must have the shape that the network asks for.
+    """Check that all weights have the shapes of the network.
 
     Args:
-        weights: by our names, at least those of ``expected``.
-        expected: the network's state dict, on any device.
-        origin: the file and the key there that each weight was read from.
+        weights: weights by our names, at least those of ``expected``.
+        expected: state dict of the network, on any device.
+        origin: for each weight, the file and the key it was read from.
 
     Raises:
-        InputError: names the file, its key, and both shapes.
+        InputError: if a shape differs; the message contains the file, the key and both shapes.
     """
     for ours, value in expected.items():
         if weights[ours].shape != value.shape:
@@ -85,10 +85,10 @@ def check_shapes(
 
 
 def load_paper(path: Path, kind: type[Net], method: str) -> Net:
-    """The paper variant of a file of converted weights, in eval mode.
+    """Load the paper variant from a file of converted weights, in eval mode.
 
     Raises:
-        InputError: missing, not such a file, or weights of another network.
+        InputError: if the file is missing, has another format, or contains weights of another network.
     """
     net, about = load_model(path)
     if not isinstance(net, kind):
@@ -98,5 +98,5 @@ def load_paper(path: Path, kind: type[Net], method: str) -> Net:
 
 
 def to_float(value: Tensor) -> Tensor:
-    """float32 for halves and doubles; counts stay."""
+    """Convert floats of any precision to float32; integers are kept."""
     return value.float() if value.is_floating_point() else value

@@ -1,4 +1,4 @@
-"""Pairs of files as 8-bit arrays, in color; needs no torch."""
+"""Reading of pairs as 8-bit arrays in color; needs no torch."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Scene:
     """One pair of images.
 
     Attributes:
-        name: of the pair.
-        ir: (H, W).
-        vi: (H, W, 3) in R, G, B order; gray files have three equal channels.
+        name: name of the pair.
+        ir: thermal image, (H, W) uint8.
+        vi: visible image, (H, W, 3) uint8 in R, G, B order; gray files have three equal channels.
     """
 
     name: str
@@ -37,15 +37,15 @@ class Scene:
 def list_pairs(
     folder: Path, exclude: frozenset[str] = frozenset(), limit: int | None = None
 ) -> list[FilePair]:
-    """The pairs of a folder.
+    """List the pairs of a folder.
 
     Args:
-        folder: holds ``ir/`` and ``vi/``.
-        exclude: names of pairs to leave out.
-        limit: take only so many, evenly spread over the names.
+        folder: a folder with ``ir/`` and ``vi/``.
+        exclude: names of pairs to exclude.
+        limit: largest number of pairs, selected evenly in the order of names; ``None`` for all.
 
     Raises:
-        InputError: no such folder, or nothing left in it.
+        InputError: if the folder is missing or no pairs are left.
     """
     pairs = [p for p in pair_folder(folder, holds_photo).pairs if p.name not in exclude]
     if not pairs:
@@ -56,12 +56,12 @@ def list_pairs(
 
 
 def stems_of(folders: Sequence[Path]) -> frozenset[str]:
-    """The names of all pairs of these folders."""
+    """Return the names of all pairs in these folders."""
     return frozenset(pair.name for folder in folders for pair in pair_folder(folder, holds_photo).pairs)
 
 
 def read_scenes(pairs: Sequence[FilePair]) -> Iterator[Scene]:
-    """Read pairs one after the other; thermal images are brought to the visible's grid."""
+    """Read pairs one at a time, with thermal images resampled to the visible grid."""
     for pair in pairs:
         vi = read_visible(pair.vi).pixels
         ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape[:2])
@@ -71,5 +71,5 @@ def read_scenes(pairs: Sequence[FilePair]) -> Iterator[Scene]:
 
 
 def to_bytes(x: NDArray[np.float32]) -> Bytes:
-    """[0, 1] to 0..255, rounded."""
+    """Convert [0, 1] to 0..255, rounded."""
     return np.rint(x * 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A torch network as a fusion method, for trying a checkpoint without exporting it."""
+"""Torch networks as fusion methods, to evaluate a checkpoint without exporting it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ivfuse.training.validation import run
 
 @dataclass(frozen=True)
 class TorchMethod:
-    """Keeps the contract of :class:`ivfuse.fusion.method.Method` round a torch network."""
+    """A torch network with the interface of :class:`ivfuse.fusion.method.Method`."""
 
     net: nn.Module
     info: MethodInfo
@@ -28,20 +28,20 @@ class TorchMethod:
         """See :meth:`Method.fuse`."""
         return run(self.net, ir, vi, self.device)
 
-    def of_image(self, ir: Gray, vi: Gray) -> FuseGray:
-        """See :meth:`ivfuse.fusion.method.WholeImageMethod.of_image`."""
+    def for_image(self, ir: Gray, vi: Gray) -> FuseGray:
+        """See :meth:`ivfuse.fusion.method.WholeImageMethod.for_image`."""
         return partial(run, self.net, device=self.device, level=float(ir.mean()))
 
 
 def load_torch_method(path: Path, device: str | None = None) -> TorchMethod:
-    """The network of a weights file as a method.
+    """Load the network of a weights file as a method.
 
     Args:
-        path: safetensors as ``ivfuse train`` and ``ivfuse convert`` write them.
-        device: ``cpu``, ``cuda``...; None takes a GPU if there is one.
+        path: a safetensors file written by ``ivfuse train`` or ``ivfuse convert``.
+        device: ``cpu``, ``cuda``, ...; ``None`` selects a GPU if there is one.
 
     Raises:
-        InputError: a file that is missing, is not such a file, or is of a network that does not fuse.
+        InputError: if the file is missing, has another format, or the network does not fuse.
     """
     net, about = load_fusing(path)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")

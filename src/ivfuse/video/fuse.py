@@ -323,7 +323,7 @@ class _VideoRun:
         notes += self._writer.notes if self._writer else []
         ir, vi = self._ir.info, self._vi.info
         if not self._fuser.fuser.aligner.stretches:
-            notes.append("thermal placed by the rig")
+            notes.append("thermal aligned by the rig")
         elif (ir.width, ir.height) != (vi.width, vi.height):
             notes.append(f"thermal resampled from {ir.width}x{ir.height} to {vi.width}x{vi.height}")
         return notes

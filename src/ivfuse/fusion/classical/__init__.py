@@ -1,1 +1,1 @@
-"""Fusion methods that need no training: functions ``(ir, vi, **options) -> fused`` on luma planes."""
+"""Classical fusion methods: functions ``(ir, vi, **options) -> fused`` on luma images."""

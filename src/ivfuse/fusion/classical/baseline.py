@@ -1,4 +1,4 @@
-"""The two baselines of every comparison: the mean and the maximum of both images."""
+"""Baseline methods: the mean and the maximum of both images."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from ivfuse.image.arrays import Gray
 
 @classical_method("average", summary="mean of both images", paper="baseline")
 def average(ir: Gray, vi: Gray) -> Gray:
-    """Mean of both.
+    """Compute the mean of both images.
 
-    Args: two (H, W) float32 planes in [0, 1].
-    Returns: (H, W) float32 in [0, 1].
+    Args:
+        ir: thermal image, (H, W) float32 in [0, 1].
+        vi: luma of the visible image, of the same shape and range.
+
+    Returns:
+        (H, W) float32 in [0, 1].
     """
     ir, vi = as_planes(ir, vi)
     return (ir + vi) * np.float32(0.5)
@@ -24,10 +28,14 @@ def average(ir: Gray, vi: Gray) -> Gray:
 
 @classical_method("maximum", summary="brighter of both images at each pixel", paper="baseline")
 def maximum(ir: Gray, vi: Gray) -> Gray:
-    """The brighter of both at each pixel.
+    """Compute the maximum of both images at each pixel.
 
-    Args: two (H, W) float32 planes in [0, 1].
-    Returns: (H, W) float32 in [0, 1].
+    Args:
+        ir: thermal image, (H, W) float32 in [0, 1].
+        vi: luma of the visible image, of the same shape and range.
+
+    Returns:
+        (H, W) float32 in [0, 1].
     """
     ir, vi = as_planes(ir, vi)
     return np.maximum(ir, vi)

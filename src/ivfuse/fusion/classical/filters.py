@@ -1,4 +1,4 @@
-"""Local filters of the classical methods: window means, the guided filter, global contrast.
+"""Filters for the classical methods: window means, the guided filter, global contrast.
 
 Every window is square with side ``2 * radius + 1`` pixels.
 """
@@ -17,11 +17,11 @@ Plane = NDArray[Any]  # float32 or float64
 
 
 def window_mean(plane: Gray, radius: int) -> Gray:
-    """Mean over the window; beyond the border the image continues as its mirror image.
+    """Compute the mean over a square window; the image is mirrored at the border.
 
     Args:
         plane: (H, W) float32.
-        radius: of the window, in pixels.
+        radius: radius of the window, in pixels.
 
     Returns:
         (H, W) float32.
@@ -31,16 +31,16 @@ def window_mean(plane: Gray, radius: int) -> Gray:
 
 
 def guided_filter(plane: Gray, guide: Gray, radius: int, eps: float) -> Gray:
-    """Smooth a plane along the edges of a guide: locally the result is ``slope * guide + offset``.
+    """Smooth a plane while following the edges of a guide; locally the result is ``slope * guide + offset``.
 
-    Windows are cut at the border of the image, so a constant plane stays constant up to it. The result at a
-    pixel depends on what lies within ``2 * radius`` of it.
+    Windows are clipped at the border of the image, so that a constant plane stays constant there. The result
+    at a pixel depends on the pixels within ``2 * radius``.
 
     Args:
         plane: (H, W) float32.
         guide: (H, W) float32 in [0, 1].
-        radius: of the window, in pixels.
-        eps: where the guide's variance in the window is far below this, the result is the mean; above 0.
+        radius: radius of the window, in pixels.
+        eps: regularization, above 0; where the variance of the guide is far below it, the result is the mean.
 
     Returns:
         (H, W) float32.
@@ -48,8 +48,8 @@ def guided_filter(plane: Gray, guide: Gray, radius: int, eps: float) -> Gray:
     Source: He, Sun & Tang 2013, IEEE Transactions on Pattern Analysis and Machine Intelligence 35(6),
         1397-1409, eqs. 5, 6 and 8.
     """
-    # The rounding of a float32 variance, 1e-7, shows where eps is small. Doubles are taken in strips of rows,
-    # whose planes stay in the cache; rows that a strip's own border affects are computed again in the next.
+    # The rounding error of a float32 variance, 1e-7, becomes visible if eps is small, so float64 is used, in
+    # strips of rows that fit in the cache. Rows affected by the border of a strip are computed in the next.
     kind = np.float32 if eps > 1e-3 else np.float64
     rows = plane.shape[0] if eps > 1e-3 else max(64, 4 * radius)
     result = np.empty_like(plane)
@@ -61,7 +61,7 @@ def guided_filter(plane: Gray, guide: Gray, radius: int, eps: float) -> Gray:
 
 
 def _guided(y: Plane, x: Plane, radius: int, eps: float) -> Plane:
-    """The guided filter of ``y`` with the guide ``x``."""
+    """Apply the guided filter to ``y`` with the guide ``x``."""
     share = _window_shares(x.shape, radius, x.dtype)
     mean_x, mean_y = _shared_mean(x, radius, share), _shared_mean(y, radius, share)
     product = x * x  # one buffer for all products
@@ -80,12 +80,12 @@ def _guided(y: Plane, x: Plane, radius: int, eps: float) -> Plane:
 
 
 def guided_smooth(image: Gray, radius: int, eps: float) -> Gray:
-    """The guided filter of an image with itself as the guide: edges stronger than ``sqrt(eps)`` stay.
+    """Smooth an image by a guided filter with itself as the guide; edges above ``sqrt(eps)`` are kept.
 
     Args:
         image: (H, W) float32 in [0, 1].
-        radius: of the window, in pixels.
-        eps: as in :func:`guided_filter`; above 1e-3.
+        radius: radius of the window, in pixels.
+        eps: regularization as in :func:`guided_filter`; above 1e-3.
 
     Returns:
         (H, W) float32.
@@ -105,17 +105,18 @@ def guided_smooth(image: Gray, radius: int, eps: float) -> Gray:
 
 
 def global_contrast(image: Gray) -> Gray:
-    """How far the gray value of a pixel is, on average, from those of all others.
+    """Compute the mean distance between the gray value of each pixel and those of all other pixels.
 
     Args:
-        image: (H, W) float32; values outside [0, 1] count as the nearer end.
+        image: (H, W) float32; values are clipped to [0, 1].
 
     Returns:
-        (H, W) float32, scaled to 0 for the least and 1 for the most distant value; in an image so flat that
-        these differ by less than 1/16 of the range from black to white, its noise is not scaled up to 1.
+        (H, W) float32, scaled to 0 for the smallest and 1 for the largest mean distance. If these differ by
+        less than 1/16 of the range from black to white, they are not scaled up to 1, which would amplify the
+        noise of a flat image.
 
-    Source: Zhai & Shah 2006, ACM Multimedia, eqs. 7-9: mean distance to the histogram of 256 gray values;
-        between two of these it is interpolated.
+    Source: Zhai & Shah 2006, ACM Multimedia, eqs. 7-9: mean distance to the histogram of 256 gray values,
+        interpolated between gray values.
     """
     place = np.clip(image, 0, 1) * np.float32(255)
     level = place.astype(np.uint8)
@@ -133,7 +134,7 @@ def global_contrast(image: Gray) -> Gray:
 
 
 def _shared_mean(plane: Plane, radius: int, share: Plane) -> Plane:
-    """Mean over the part of the window that lies in the image; ``share`` is one over its pixels."""
+    """Compute the mean over the window within the image; ``share`` is 1 / number of its pixels."""
     side = (2 * radius + 1, 2 * radius + 1)
     total = np.asarray(cv2.boxFilter(plane, -1, side, normalize=False, borderType=cv2.BORDER_CONSTANT))
     total *= share
@@ -141,12 +142,12 @@ def _shared_mean(plane: Plane, radius: int, share: Plane) -> Plane:
 
 
 def _window_shares(shape: tuple[int, ...], radius: int, kind: np.dtype[Any]) -> Plane:
-    """One over the number of pixels of the window around each pixel that lie in the image."""
+    """Compute 1 / number of pixels of the window around each pixel that lie within the image."""
     rows, columns = (1 / _window_lengths(length, radius) for length in shape)
     return np.outer(rows, columns).astype(kind)
 
 
 def _window_lengths(length: int, radius: int) -> NDArray[np.float64]:
-    """How many of ``length`` pixels in a row lie within ``radius`` of each of them."""
+    """Count, for each of ``length`` pixels in a row, the pixels within ``radius``."""
     place = np.arange(length)
     return (np.minimum(place + radius, length - 1) - np.maximum(place - radius, 0) + 1).astype(np.float64)

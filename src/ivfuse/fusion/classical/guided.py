@@ -19,12 +19,12 @@ from ivfuse.fusion.classical.planes import (
 from ivfuse.fusion.method import classical_method
 from ivfuse.image.arrays import Gray
 
-BASE_RADIUS, DETAIL_RADIUS = 45, 7  # of the guided filters, at most
+BASE_RADIUS, DETAIL_RADIUS = 45, 7  # default radii of the guided filters; 45 is also the maximum
 
 
 @classical_method(
     "guided-filter",
-    summary="two scales, each weighted by its saliency; weights follow the edges by guided filters",
+    summary="two scales, weighted by saliency maps refined with guided filters",
     paper="Li, Kang & Hu, Image Fusion with Guided Filtering, IEEE Trans. Image Processing, 2013",
     reach=2 * BASE_RADIUS + 6,
 )
@@ -37,19 +37,20 @@ def guided_filter(
     detail_radius: int = DETAIL_RADIUS,
     detail_eps: float = 1e-6,
 ) -> Gray:
-    """Weigh base and detail by saliency, with weight maps that a guided filter fits to the images' edges.
+    """Fuse base and detail layers weighted by saliency, with weight maps refined by guided filters.
 
-    Base: mean over 31x31 pixels; detail: the rest. Saliency: magnitude of the Laplacian, smoothed by an 11x11
-    Gaussian of sigma 5 pixels. Where both are equally salient (flat areas), both weigh the same. Strong noise
-    in one image counts as salient: it can hide the other there.
+    The base layer is the mean over 31x31 pixels, the detail layer the remainder. Saliency is the magnitude of
+    the Laplacian, smoothed by an 11x11 Gaussian with a sigma of 5 pixels. Where both images are equally
+    salient (flat areas), the weights are equal. Strong noise in one image counts as salient and can hide the
+    content of the other.
 
     Args:
-        ir: infrared, (H, W) float32 in [0, 1].
-        vi: luma of the visible, the same.
-        base_radius: of the guided filter of the base's weights, 1..45 pixels.
-        base_eps: its regularization, gray values squared, above 0.
-        detail_radius: of the guided filter of the detail's weights, 1..45 pixels.
-        detail_eps: its regularization, above 0.
+        ir: thermal image, (H, W) float32 in [0, 1].
+        vi: luma of the visible image, of the same shape and range.
+        base_radius: radius of the guided filter for the base weights, 1..45 pixels.
+        base_eps: regularization of that filter in squared gray values, above 0.
+        detail_radius: radius of the guided filter for the detail weights, 1..45 pixels.
+        detail_eps: regularization of that filter, above 0.
 
     Returns:
         (H, W) float32 in [0, 1].
@@ -74,14 +75,14 @@ def guided_filter(
 
 
 def _saliency(image: Gray) -> Gray:
-    """Smoothed magnitude of the 4-neighbor Laplacian (eqs. 12, 13)."""
+    """Compute the smoothed magnitude of the 4-neighbor Laplacian (eqs. 12, 13)."""
     edges = np.abs(cv2.Laplacian(image, cv2.CV_32F, ksize=1, borderType=cv2.BORDER_REPLICATE))
     smooth = cv2.GaussianBlur(edges, (11, 11), sigmaX=5, sigmaY=5, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(smooth, dtype=np.float32)
 
 
 def _guided_weight(first: Gray, ir: Gray, vi: Gray, radius: int, eps: float) -> Gray:
-    """Weight of the infrared: each choice filtered along the edges of its own image, their sum made 1."""
+    """Compute the weight of the thermal image from both selections, each filtered with its image as guide."""
     a = np.clip(filters.guided_filter(first, ir, radius, eps), 0, 1)
     b = np.clip(filters.guided_filter(1 - first, vi, radius, eps), 0, 1)
     total = a + b

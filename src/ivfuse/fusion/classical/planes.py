@@ -1,4 +1,4 @@
-"""What the classical methods share: checks, choices between two activities, weighted sums."""
+"""Functions shared by the classical methods: validation, selection by activity, weighted sums."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ import numpy as np
 from ivfuse.errors import ShapeError, UsageError
 from ivfuse.image.arrays import Gray
 
-# Activities nearer than this are a tie: far below one gray level of 8 bits, far above rounding. Without it,
-# rounding would decide where two images show equal structure, differently in a tile than in the whole.
+# Activities that differ by less than this are a tie. The value is far below one 8-bit gray level, but far
+# above rounding errors, which would otherwise decide between equal structures, differently in each tile.
 TIE = 1e-5
 
 
 def as_planes(ir: Gray, vi: Gray) -> tuple[Gray, Gray]:
-    """Both images as contiguous float32.
+    """Convert both images to contiguous float32.
 
     Raises:
-        ShapeError: if they are not two (H, W) planes of one size.
+        ShapeError: if they are not two (H, W) images of the same size.
     """
     if ir.ndim != 2 or ir.shape != vi.shape or ir.size == 0:
-        raise ShapeError(f"infrared {ir.shape} and visible {vi.shape}: expected the same (H, W), H, W >= 1")
+        raise ShapeError(f"thermal {ir.shape} and visible {vi.shape}: expected the same (H, W), H, W >= 1")
     return np.ascontiguousarray(ir, dtype=np.float32), np.ascontiguousarray(vi, dtype=np.float32)
 
 
 def check_range(name: str, value: int, low: int, high: int) -> None:
-    """Raise UsageError unless an option lies in its range."""
+    """Raise UsageError unless an option is within its range."""
     if not low <= value <= high:
         raise UsageError(f"{name}: found {value}, expected {low}..{high}")
 
 
 def window_max(plane: Gray) -> Gray:
-    """Maximum over 3x3 pixels."""
+    """Compute the maximum over 3x3 pixels."""
     return np.asarray(cv2.dilate(plane, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE))
 
 
 def larger(a: Gray, b: Gray | np.float32, tie: float) -> Gray:
-    """1 where ``a`` exceeds ``b`` by ``tie``, 0 the other way round, and a straight line between."""
+    """Return 1 where ``a - b`` is at least ``tie``, 0 where it is at most ``-tie``, and linear in between."""
     lead = a - b
     lead *= np.float32(0.5 / tie)
     lead += np.float32(0.5)
@@ -44,7 +44,7 @@ def larger(a: Gray, b: Gray | np.float32, tie: float) -> Gray:
 
 
 def majority_choice(a: Gray, b: Gray, radius: int) -> Gray:
-    """Which of two activities is larger, by a majority vote over the window: 1, 0, or between for a tie."""
+    """Compare two activities by a majority vote over a window: 1 for ``a``, 0 for ``b``, between if tied."""
     side = 2 * radius + 1
     votes = cv2.boxFilter(
         larger(a, b, TIE), -1, (side, side), normalize=False, borderType=cv2.BORDER_REFLECT_101
@@ -53,7 +53,7 @@ def majority_choice(a: Gray, b: Gray, radius: int) -> Gray:
 
 
 def mix(a: Gray, b: Gray, weight: Gray) -> Gray:
-    """``weight`` of the first and the rest of the second."""
+    """Compute ``weight * a + (1 - weight) * b``."""
     fused = a - b
     fused *= weight
     fused += b

@@ -16,7 +16,7 @@ from ivfuse.fusion.classical.transforms import collapse, laplacian_pyramid
 from ivfuse.fusion.method import classical_method
 from ivfuse.image.arrays import Gray
 
-LEVELS = 4  # of the pyramid, at most
+LEVELS = 4  # largest number of pyramid levels
 
 
 @classical_method(
@@ -27,11 +27,11 @@ LEVELS = 4  # of the pyramid, at most
     reach=5 * 2**LEVELS - 4,
 )
 def laplacian(ir: Gray, vi: Gray, *, levels: int = LEVELS) -> Gray:
-    """Take in each band of a Laplacian pyramid the stronger detail, and the mean of the bases.
+    """Select the stronger detail in each band of a Laplacian pyramid, and average the bases.
 
     Args:
-        ir: infrared, (H, W) float32 in [0, 1].
-        vi: luma of the visible, the same.
+        ir: thermal image, (H, W) float32 in [0, 1].
+        vi: luma of the visible image, of the same shape and range.
         levels: number of bands, 1..4; the base is smooth at the scale of ``2**levels`` pixels.
 
     Returns:
@@ -40,7 +40,7 @@ def laplacian(ir: Gray, vi: Gray, *, levels: int = LEVELS) -> Gray:
     Raises:
         UsageError: if ``levels`` is out of range.
 
-    Source: the pyramid of Burt & Adelson 1983, eqs. 1-8; the choice by activity in a 3x3 window with a 3x3
+    Source: the pyramid of Burt & Adelson 1983, eqs. 1-8; the selection by activity in a 3x3 window with a 3x3
         majority vote of Li, Manjunath & Mitra 1995, Graphical Models and Image Processing 57(3), 235-245.
     """
     ir, vi = as_planes(ir, vi)

@@ -1,4 +1,4 @@
-"""Two-scale fusion by saliency: of mean against median, and of gray values against the image."""
+"""Fusion weighted by saliency: the difference between mean and median, or the global contrast."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ from ivfuse.image.arrays import Gray
 
 @classical_method(
     "two-scale",
-    summary="mean of the bases, details weighted by a saliency of mean against median; fast",
+    summary="mean of the bases, details weighted by the difference between mean and median; fast",
     paper="Bavirisetti & Dhuli, Two-Scale Image Fusion Using Saliency Detection, Infrared Phys. Tech., 2016",
     reach=17,
 )
 def two_scale(ir: Gray, vi: Gray) -> Gray:
-    """Mean of the bases plus the details in proportion to their saliency.
+    """Average the base layers and add the detail layers weighted by their saliency.
 
-    Base: mean over 35x35 pixels. Saliency: the difference of that mean and a 3x3 median, without its sign.
+    The base layer is the mean over 35x35 pixels. Saliency is the absolute difference between that mean and
+    the median over 3x3 pixels.
 
-    Args: two (H, W) float32 planes in [0, 1].
-    Returns: (H, W) float32 in [0, 1].
+    Args:
+        ir: thermal image, (H, W) float32 in [0, 1].
+        vi: luma of the visible image, of the same shape and range.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+
     Source: Infrared Physics & Technology 76 (2016), 52-64, sections 2 and 3.
     """
     ir, vi = as_planes(ir, vi)
@@ -45,26 +51,27 @@ def two_scale(ir: Gray, vi: Gray) -> Gray:
 
 @classical_method(
     "visual-saliency",
-    summary="bases weighted by how much they stand out, stronger detail of four edge-keeping scales",
+    summary="bases weighted by visual saliency, stronger detail of four edge-preserving scales",
     paper="after Ma, Zhou, Wang & Zong, Infrared Phys. Tech., 2017 (visual saliency map)",
     reach=None,  # the saliency of a gray value depends on the whole image
     tile=2048,
 )
 def visual_saliency(ir: Gray, vi: Gray, *, eps: float = 0.04) -> Gray:
-    """Weigh the bases by how much their gray values stand out; take the stronger detail at each scale.
+    """Weight the base layers by visual saliency and select the stronger detail at each scale.
 
-    Bases and details: guided smoothing with radii 2, 4, 8 and 16 pixels, each of the result of the one
-    before. Base weight of the infrared: ``0.5 + (S(ir) - S(vi)) / 2`` with the saliency S (global contrast of
-    the base). Detail: that of the larger magnitude, the choice smoothed by a Gaussian of sigma 2 pixels.
+    Base and detail layers result from repeated guided smoothing with radii of 2, 4, 8 and 16 pixels. The
+    weight of the thermal base is ``0.5 + (S(ir) - S(vi)) / 2``, where the saliency S is the global contrast
+    of the base. At each scale the detail with the larger magnitude is selected, and the selection is smoothed
+    by a Gaussian with a sigma of 2 pixels.
 
-    Differences from the paper: guided filters take the place of the rolling guidance filter (a tenth of the
-    time); the saliency is that of the base, not of the image (less noise); there is no least-squares
-    step on the details (its weights make it a pixelwise pull to the visible, which lost contrast).
+    Differences from the paper: guided filters replace the rolling guidance filter (a tenth of the time); the
+    saliency is computed from the base instead of the image (less noise); and the least-squares step on the
+    details is omitted (its weights make it a pixelwise pull towards the visible image, which lost contrast).
 
     Args:
-        ir: infrared, (H, W) float32 in [0, 1].
-        vi: luma of the visible, the same.
-        eps: edges higher than its root belong to the base, 0.001..1 (gray values squared).
+        ir: thermal image, (H, W) float32 in [0, 1].
+        vi: luma of the visible image, of the same shape and range.
+        eps: regularization in squared gray values, 0.001..1; edges above its square root belong to the base.
 
     Returns:
         (H, W) float32 in [0, 1].

@@ -1,4 +1,4 @@
-"""Multi-scale transforms of the classical methods, each with its exact inverse, for images of any size.
+"""Multi-scale transforms for the classical methods, each with its exact inverse, for images of any size.
 
 The Laplacian pyramid halves the size at each level; the stationary wavelet transform keeps it.
 """
@@ -15,7 +15,7 @@ from ivfuse.image.arrays import Gray
 
 
 def laplacian_pyramid(image: Gray, levels: int) -> list[Gray]:
-    """Split an image into band-pass planes and a coarse base.
+    """Decompose an image into band-pass planes and a coarse base.
 
     Args:
         image: (H, W) float32.
@@ -36,7 +36,7 @@ def laplacian_pyramid(image: Gray, levels: int) -> list[Gray]:
 
 
 def collapse(pyramid: Sequence[Gray]) -> Gray:
-    """The image of a Laplacian pyramid: the inverse of :func:`laplacian_pyramid`."""
+    """Reconstruct the image of a Laplacian pyramid; the inverse of :func:`laplacian_pyramid`."""
     image = pyramid[-1]
     for band in reversed(pyramid[:-1]):
         image = band + _up(image, band)
@@ -44,14 +44,15 @@ def collapse(pyramid: Sequence[Gray]) -> Gray:
 
 
 def _down(plane: Gray) -> Gray:
-    """Smooth and keep the even rows and columns."""
+    """Smooth an image and keep its even rows and columns."""
     return np.asarray(cv2.pyrDown(plane, borderType=cv2.BORDER_REFLECT_101), dtype=np.float32)
 
 
 def _up(plane: Gray, like: Gray) -> Gray:
     """Interpolate to the size of ``like``, the plane one level finer.
 
-    ``like`` continues mirrored about its last samples; an even number of them ends between two of ``plane``.
+    The border of ``like`` is mirrored about its last samples. If their number is even, the last sample lies
+    between two samples of ``plane``, which requires another border mode.
     """
     bottom, right = (cv2.BORDER_REFLECT_101 if length % 2 else cv2.BORDER_REFLECT for length in like.shape)
     wide = cv2.copyMakeBorder(plane, 1, 0, 1, 0, cv2.BORDER_REFLECT_101)
@@ -61,18 +62,18 @@ def _up(plane: Gray, like: Gray) -> Gray:
 
 
 def wavelet_split(image: Gray, level: int) -> tuple[Gray, tuple[Gray, Gray, Gray]]:
-    """One level of the stationary (undecimated) 5/3 wavelet transform.
+    """Compute one level of the stationary (undecimated) 5/3 wavelet transform.
 
-    The filters are those of Cohen, Daubechies & Feauveau's 5/3 pair (bior2.2), computed by lifting with their
-    taps ``2**level`` pixels apart. Beyond the border the image continues mirrored about its last pixel,
-    which the symmetric filters keep true in every band, so that the inverse is exact for any size.
+    The filters are the 5/3 pair of Cohen, Daubechies & Feauveau (bior2.2), computed by lifting with taps
+    ``2**level`` pixels apart. The image is mirrored about its last pixel at the border; the symmetric filters
+    preserve this symmetry in every band, so that the inverse is exact for any size.
 
     Args:
-        image: (H, W) float32, the approximation of the level before.
-        level: 0 for the finest.
+        image: (H, W) float32, the approximation of the previous level.
+        level: the level, 0 for the finest.
 
     Returns:
-        The approximation, and the details (horizontal, vertical, diagonal differences), each (H, W).
+        The approximation and the details (horizontal, vertical and diagonal differences), each (H, W).
 
     Source: Le Gall & Tabatabai 1988 (filters); Sweldens 1996 (lifting); Nason & Silverman 1995 (stationary).
     """
@@ -84,7 +85,7 @@ def wavelet_split(image: Gray, level: int) -> tuple[Gray, tuple[Gray, Gray, Gray
 
 
 def wavelet_merge(approximation: Gray, details: tuple[Gray, Gray, Gray], level: int) -> Gray:
-    """The inverse of :func:`wavelet_split`: the mean of the inverses of all shifts of the decimated grid."""
+    """Invert :func:`wavelet_split` by averaging the inverses of all shifts of the decimated grid."""
     horizontal, vertical, diagonal = details
     step = 2**level
     low = _merge(approximation, vertical, step, axis=0)
@@ -93,13 +94,13 @@ def wavelet_merge(approximation: Gray, details: tuple[Gray, Gray, Gray], level: 
 
 
 def _split(x: Gray, step: int, axis: int) -> tuple[Gray, Gray]:
-    """Predict each sample from its neighbors (high: what is left), then update it to a local mean (low)."""
+    """Lift each sample: the residual of its prediction from neighbors (high) and a local mean (low)."""
     high = _plus_neighbors(x, x, -0.5, step, axis)
     return _plus_neighbors(x, high, 0.25, step, axis), high
 
 
 def _merge(low: Gray, high: Gray, step: int, axis: int) -> Gray:
-    """Undo the update (samples of one grid), predict those of the other grid from them, average both."""
+    """Undo the update on one grid, undo the prediction on the other grid, and average both."""
     even = _plus_neighbors(low, high, -0.25, step, axis)
     fused = _plus_neighbors(high, even, 0.5, step, axis)
     fused += even
@@ -108,7 +109,7 @@ def _merge(low: Gray, high: Gray, step: int, axis: int) -> Gray:
 
 
 def _plus_neighbors(x: Gray, y: Gray, factor: float, step: int, axis: int) -> Gray:
-    """``x`` plus ``factor`` times the two samples of ``y`` that lie ``step`` before and after each."""
+    """Add to ``x`` ``factor`` times the samples of ``y`` at a distance of ``step`` before and after."""
     length = y.shape[axis]
     place = np.arange(length)
     before, after = _mirror(place - step, length), _mirror(place + step, length)
@@ -125,7 +126,7 @@ def _plus_neighbors(x: Gray, y: Gray, factor: float, step: int, axis: int) -> Gr
 
 
 def _mirror(place: NDArray[np.int_], length: int) -> NDArray[np.int_]:
-    """Places in a row of ``length`` samples, those outside mirrored about its first and last sample."""
+    """Mirror indices outside a row of ``length`` samples about its first and last sample."""
     period = max(2 * (length - 1), 1)
     place = place % period
     return np.minimum(place, period - place) if length > 1 else place * 0

@@ -1,4 +1,4 @@
-"""Fusion by a stationary wavelet transform."""
+"""Fusion in the domain of a stationary wavelet transform."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ivfuse.fusion.classical.transforms import wavelet_merge, wavelet_split
 from ivfuse.fusion.method import classical_method
 from ivfuse.image.arrays import Gray
 
-LEVELS = 4  # of the transform, at most
+LEVELS = 4  # largest number of scales
 
 
 @classical_method(
@@ -26,15 +26,15 @@ LEVELS = 4  # of the transform, at most
     reach=9 * 2 ** (LEVELS - 1) - 3,
 )
 def wavelet(ir: Gray, vi: Gray, *, levels: int = LEVELS) -> Gray:
-    """Take at each scale of a wavelet transform the stronger details, and the mean of the approximations.
+    """Select the stronger details at each scale of a wavelet transform, and average the approximations.
 
-    The transform is stationary (no subsampling), so the image does not depend on how it lies on a grid and
-    shows no blocks. The three details of a place are taken from the same image: the one with the larger sum
-    of their magnitudes in a window of ``2**(level + 1) + 1`` pixels, after a majority vote in such a window.
+    The transform is stationary (without subsampling), so that the result is shift-invariant and free of block
+    artifacts. The three details at a pixel are taken from the same image: the one with the larger sum of
+    their magnitudes in a window of ``2**(level + 1) + 1`` pixels, after a majority vote in such a window.
 
     Args:
-        ir: infrared, (H, W) float32 in [0, 1].
-        vi: luma of the visible, the same.
+        ir: thermal image, (H, W) float32 in [0, 1].
+        vi: luma of the visible image, of the same shape and range.
         levels: number of scales, 1..4.
 
     Returns:
@@ -61,7 +61,7 @@ def wavelet(ir: Gray, vi: Gray, *, levels: int = LEVELS) -> Gray:
 
 
 def _strength(details: tuple[Gray, Gray, Gray], radius: int) -> Gray:
-    """Mean magnitude of the details in a window."""
+    """Compute the mean magnitude of the details in a window."""
     total = np.abs(details[0])
     for band in details[1:]:
         total += np.abs(band)

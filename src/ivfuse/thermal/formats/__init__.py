@@ -1,1 +1,1 @@
-"""Thermal file formats, one module each."""
+"""Readers of thermal file formats, one module per format."""

@@ -1,7 +1,7 @@
-"""The contract of a thermal file format, and the registry that formats enter by a decorator.
+"""Interface of thermal file formats and the decorator that registers them.
 
-To add a format, write one module in this folder with a class that ``@thermal_format`` registers, and name the
-module in ``registry.py``.
+To add a format, write a module in this folder with a class decorated by ``@thermal_format``, and add its name
+to the list in ``registry.py``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ivfuse.thermal.radiometry import Overrides
 
 @dataclass(frozen=True)
 class PhotoGeometry:
-    """How the visible photo of a camera lies to its thermal image, by the file's own parameters.
+    """Relative position of photo and thermal image, as stored in the file.
 
     Attributes:
         real_to_ir: width of the photo in widths of the camera's thermal image.
-        offset_x: of the thermal image's center from the photo's, in pixels of the photo, to the right.
-        offset_y: the same, downwards.
+        offset_x: offset of the thermal image's center from that of the photo, in photo pixels to the right.
+        offset_y: the same offset in photo pixels downwards.
     """
 
     real_to_ir: float
@@ -35,12 +35,12 @@ class PhotoGeometry:
 
 @dataclass(frozen=True)
 class EmbeddedPhoto:
-    """The visible photo inside a thermal file; it is turned as the thermal image is.
+    """The visible photo inside a thermal file, in the same orientation as the thermal image.
 
     Attributes:
         pixels: (H, W) or (H, W, 3) uint8 in R, G, B order.
-        geometry: ``None`` if the file does not say how the two lie.
-        zoom: of the camera's own image, from which ``geometry.real_to_ir`` counts.
+        geometry: position relative to the thermal image, or ``None`` if the file does not store it.
+        zoom: digital zoom of the camera's rendered image, to which ``geometry.real_to_ir`` refers.
     """
 
     pixels: NDArray[np.uint8]
@@ -50,17 +50,17 @@ class EmbeddedPhoto:
 
 @dataclass(frozen=True)
 class RawThermal:
-    """Thermal values as the sensor has them: not turned upright, not tone-mapped.
+    """Thermal values in the orientation of the sensor and without tone mapping.
 
     Attributes:
-        values: (H, W), counts, or degC if ``degrees``.
-        degrees: the values are temperatures in degC.
-        orientation: of EXIF, 1..8: how the image is to be turned.
-        notes: what a user should know.
-        colormap: the camera's own, (N, 3) uint8 from cold to hot, or ``None``.
-        unknown: the error for those who need temperatures that the format does not give; ``None`` if there
-            are temperatures, or if nothing but a scale is missing.
-        photo: the visible photo in the file, if it was asked for and there is one.
+        values: (H, W) counts, or temperatures in degC if ``degrees`` is true.
+        degrees: whether the values are temperatures in degC.
+        orientation: EXIF orientation, 1 to 8, which is not yet applied.
+        notes: remarks for the user.
+        colormap: colormap of the camera, (N, 3) uint8 from cold to hot, or ``None``.
+        unknown: the error to raise where temperatures are required but the format does not provide them;
+            ``None`` if there are temperatures, or if a scale would provide them.
+        photo: the visible photo in the file, if it was requested and exists.
     """
 
     values: NDArray[Any]
@@ -73,22 +73,22 @@ class RawThermal:
 
 
 class ThermalReader(Protocol):
-    """One file format. All files are untrusted: every content is validated.
+    """Reader of one file format. Files are untrusted, so that readers validate all content.
 
     Attributes:
-        name: as in messages, like ``FLIR radiometric JPEG``.
-        calibrated: files hold their own calibration, so that conditions apply and a scale does not.
+        name: name in messages, such as ``FLIR radiometric JPEG``.
+        calibrated: whether files contain a calibration, so that conditions apply and a scale does not.
     """
 
     name: str
     calibrated: bool
 
     def recognize(self, file: BinaryIO) -> bool:
-        """Whether a file is of this format, by its bytes; reads little and raises nothing but OSError."""
+        """Whether the content of a file is of this format; reads few bytes and raises only OSError."""
         ...
 
     def describe(self, path: Path, conditions: Overrides) -> dict[str, Any]:
-        """Facts for people and machines: strings, numbers, lists and dictionaries.
+        """Describe a file as a dictionary of strings, numbers, lists and dictionaries.
 
         Raises:
             InputError: if the file cannot be read.
@@ -96,16 +96,15 @@ class ThermalReader(Protocol):
         ...
 
     def read(self, path: Path, conditions: Overrides, *, photo: bool = False) -> RawThermal:
-        """The thermal values and, if it is asked for, the photo.
+        """Read the thermal values and, if requested, the photo.
 
         Raises:
-            InputError: if the file cannot be used, or a photo is asked for and files of this format hold
-                none.
+            InputError: if the file cannot be used, or a photo is requested and the format contains none.
         """
         ...
 
     def holds_photo(self, path: Path) -> bool:
-        """Whether a file by itself may be a pair; cheap, and without certainty."""
+        """Whether a file may contain a photo, so that it is a pair by itself; a fast, inexact check."""
         ...
 
 
@@ -115,7 +114,7 @@ Reader = TypeVar("Reader", bound=Callable[[], ThermalReader])
 
 
 def thermal_format(key: str) -> Callable[[Reader], Reader]:
-    """Register a class of readers under a short name, lower case with hyphens."""
+    """Register a reader class under a short name in lower case with hyphens."""
 
     def add(kind: Reader) -> Reader:
         THERMAL_FORMATS[key] = kind()

@@ -1,8 +1,7 @@
-"""DJI's R-JPEG files: the image that the camera drew; the raw values need DJI's Thermal SDK.
+"""DJI R-JPEG files, of which the rendered image is read; the raw values require DJI's Thermal SDK.
 
-Layout: the raster of counts lies in APP3 segments, 64 KiB each; "DTAT" in APP4 or APP6, or DJI's name in
-    APP1,
-tells that they are DJI's.
+The counts are in APP3 segments of 64 KiB each. The files are recognized by these segments together with
+"DTAT" in APP4 or APP6, or the name of DJI in APP1.
 """
 
 from __future__ import annotations
@@ -18,20 +17,20 @@ from ivfuse.thermal.formats.plain_image import describe_values
 from ivfuse.thermal.radiometry import Overrides
 
 _NAMES = (b"drone-dji", b"DJI")
-_LEAST_RASTER = 8192  # bytes of APP3 segments from which on they are a thermal raster and not a note
+_MIN_RASTER = 8192  # smallest size in bytes of APP3 segments that are regarded as a thermal raster
 _UNKNOWN = "found a DJI R-JPEG, whose temperatures only DJI's Thermal SDK can read"
 _HINT = "convert it with that SDK to a 16-bit or float TIFF and give {scale}"
 
 
 @thermal_format("dji-jpeg")
 class DjiJpeg:
-    """See the module."""
+    """Reader of DJI R-JPEG files; see :class:`ThermalReader`."""
 
     name = "DJI R-JPEG"
     calibrated = False
 
     def recognize(self, file: BinaryIO) -> bool:
-        """A raster in APP3 beside DJI's name."""
+        """Recognize a file by a raster in APP3 and the name of DJI."""
         raster, named = 0, False
         for segment in walk(file):
             if segment.marker == APP3:
@@ -40,25 +39,25 @@ class DjiJpeg:
                 file.seek(segment.at)
                 content = file.read(segment.size)
                 named |= segment.marker != APP1 or any(name in content for name in _NAMES)
-        return named and raster >= _LEAST_RASTER
+        return named and raster >= _MIN_RASTER
 
     def describe(self, path: Path, conditions: Overrides) -> dict[str, Any]:
         """See :class:`ThermalReader`."""
         facts = describe_values(path, *read_values(path)) | {"kind": self.name}
         facts["notes"].append(
-            "its temperatures can only be read by DJI's Thermal SDK; the values are the drawn image's"
+            "only DJI's Thermal SDK can read its temperatures; the values are those of the rendered image"
         )
         return facts
 
     def read(self, path: Path, conditions: Overrides, *, photo: bool = False) -> RawThermal:
-        """The drawn image's values; the visible photo is a file of its own."""
+        """Read the values of the rendered image; the visible photo is a separate file."""
         unknown = InputError(f"{path}: {_UNKNOWN}", expected="a FLIR radiometric JPEG", hint=_HINT)
         if photo:
             raise unknown
         values, note = read_values(path)
-        drawn = "DJI's own raw temperatures are not read, the image that the camera drew is taken"
-        return RawThermal(values, notes=(*([note] if note else []), drawn), unknown=unknown)
+        rendered = "DJI's raw temperatures cannot be read, the rendered image of the camera is used"
+        return RawThermal(values, notes=(*([note] if note else []), rendered), unknown=unknown)
 
     def holds_photo(self, path: Path) -> bool:
-        """Never: DJI writes the visible photo beside it."""
+        """Return ``False``: DJI cameras write the visible photo to a separate file."""
         return False

@@ -1,4 +1,4 @@
-"""Numbers of a thermal file rounded for people and JSON."""
+"""Rounding of numbers in the description of a thermal file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def value_range(values: NDArray[Any]) -> dict[str, float]:
-    """Least, mean and greatest value."""
+    """Return the minimum, mean and maximum, rounded."""
     return {
         "min": rounded(values.min()),
         "mean": rounded(values.mean(dtype=float)),
@@ -17,6 +17,6 @@ def value_range(values: NDArray[Any]) -> dict[str, float]:
 
 
 def rounded(value: Any) -> float:
-    """The digits that a float32 holds; temperatures near 0 came from K, so no more than five decimals."""
+    """Round to the precision of float32, and to five decimals, since temperatures were converted from K."""
     short = float(f"{float(value):.6g}")
     return round(short, 5) if abs(short) >= 1 else short

@@ -1,6 +1,6 @@
-"""FLIR's radiometric JPEG files, whole: counts, calibration, photo and how the two lie to each other.
+"""FLIR radiometric JPEG files: counts, calibration, photo and their relative position.
 
-All file contents are validated: what is missing, cut off or contradicts itself ends in one line that says so.
+All content is validated: missing, truncated or inconsistent content raises an error with a one-line message.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _MARK = b"FLIR\0"
 
 @dataclass(frozen=True)
 class FlirFile:
-    """A radiometric JPEG file.
+    """Content of a radiometric JPEG file.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         camera: calibration, conditions and names.
-        raster: raw counts as the sensor gave them.
-        alignment: of the photo, or ``None``.
-        palette: of the camera's own image, or ``None``.
-        orientation: of EXIF, 1..8: how the images are to be turned; 1 if the file says nothing.
-        photo_record: the photo as it is stored; empty if there is none.
+        raster: raw counts of the sensor.
+        alignment: position of the photo, or ``None``.
+        palette: palette of the camera's rendered image, or ``None``.
+        orientation: EXIF orientation of the images, 1 to 8; 1 if the file does not state it.
+        photo_record: the encoded photo; empty if there is none.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class FlirFile:
         """The visible photo, (H, W) or (H, W, 3) uint8 in R, G, B order; ``None`` if the file has none.
 
         Raises:
-            InputError: if it is damaged.
+            InputError: if the photo is damaged.
         """
         if not self.photo_record:
             return None
@@ -65,10 +65,10 @@ class FlirFile:
             raise _bad(self.path, error) from error
 
     def conditions(self, overrides: Overrides | None = None) -> Conditions:
-        """Emissivity, distance and temperatures around, of the file or as the user gave them.
+        """Return the conditions of the file with the overrides applied.
 
         Raises:
-            InputError: if the file's own make no sense.
+            InputError: if a condition of the file is out of range and not replaced.
         """
         conditions = replace(self.camera.conditions, **(overrides or Overrides()).given())
         if problem := conditions.problem():
@@ -76,10 +76,10 @@ class FlirFile:
         return conditions
 
     def celsius(self, overrides: Overrides | None = None) -> NDArray[np.float32]:
-        """Temperatures, (H, W) float32 in degC.
+        """Compute the temperatures, (H, W) float32 in degC.
 
         Raises:
-            InputError: if calibration or conditions make no sense.
+            InputError: if calibration or conditions are invalid.
         """
         conditions = self.conditions(overrides)
         try:
@@ -90,13 +90,13 @@ class FlirFile:
 
 @thermal_format("flir-jpeg")
 class FlirJpeg:
-    """The format of radiometric JPEG files of FLIR and of cameras built on its cores (DJI XT2, XTR)."""
+    """Reader of radiometric JPEG files of FLIR cameras and cameras with FLIR cores (DJI XT2, XTR)."""
 
     name = "FLIR radiometric JPEG"
     calibrated = True
 
     def recognize(self, file: BinaryIO) -> bool:
-        """FLIR's mark at the beginning of an APP1 segment."""
+        """Recognize a file by the FLIR signature at the beginning of an APP1 segment."""
         return any(_is_chunk(segment) for segment in walk(file))
 
     def describe(self, path: Path, conditions: Overrides) -> dict[str, Any]:
@@ -116,18 +116,18 @@ class FlirJpeg:
         )
 
     def holds_photo(self, path: Path) -> bool:
-        """Most of them do."""
+        """Return ``True``: most files contain a photo."""
         return True
 
 
 def read_flir(path: str | os.PathLike[str]) -> FlirFile:
-    """Read a radiometric JPEG of FLIR, or of a camera built on a FLIR core.
+    """Read a radiometric JPEG file of a FLIR camera or a camera with a FLIR core.
 
     Args:
-        path: the file; :class:`FlirJpeg` recognizes one.
+        path: a file that :class:`FlirJpeg` recognizes.
 
     Raises:
-        InputError: if the file is missing, damaged, or holds no raw thermal image.
+        InputError: if the file is missing, damaged, or contains no raw thermal image.
     """
     path = Path(path)
     _, data = load(path)
@@ -151,7 +151,7 @@ def read_flir(path: str | os.PathLike[str]) -> FlirFile:
 
 
 def _embedded_photo(file: FlirFile) -> EmbeddedPhoto | None:
-    """The photo with how it lies to the thermal image."""
+    """Return the photo and its position relative to the thermal image."""
     if file.photo is None:
         return None
     found = file.alignment
@@ -160,7 +160,7 @@ def _embedded_photo(file: FlirFile) -> EmbeddedPhoto | None:
 
 
 def _orientation(data: bytes) -> int:
-    """How the outer image is turned; 1 where it is damaged, for only its records matter here."""
+    """Read the orientation of the outer JPEG; 1 if its header is damaged, as only the records are used."""
     try:
         return read_header("JPEG", data).orientation
     except BadFileError:
@@ -172,7 +172,7 @@ def _bad(path: Path, error: BadFileError) -> InputError:
 
 
 def _describe(file: FlirFile, overrides: Overrides) -> dict[str, Any]:
-    """Facts of a radiometric JPEG."""
+    """Describe a radiometric JPEG file."""
     camera, counts = file.camera, file.raster.counts
     conditions = asdict(file.conditions(overrides))
     conditions["humidity"] *= 100
@@ -206,7 +206,7 @@ def _describe(file: FlirFile, overrides: Overrides) -> dict[str, Any]:
             "offset_x": alignment.offset_x,
             "offset_y": alignment.offset_y,
         },
-        "notes": [] if photo is not None else ["no photo in the file; give a visible image to fuse"],
+        "notes": [] if photo is not None else ["no photo in the file; fusion requires a visible image"],
     }
 
 
@@ -215,15 +215,15 @@ def _is_chunk(segment: Segment) -> bool:
 
 
 def _flir_block(data: bytes) -> bytes:
-    """Put the block of FLIR records together from the numbered chunks of a JPEG file.
+    """Assemble the block of FLIR records from the numbered chunks of a JPEG file.
 
-    Each chunk is an APP1 segment: ``FLIR``, 0, 1, the chunk's number, the number of the last chunk, content.
+    Each chunk is an APP1 segment: ``FLIR``, 0, 1, number of the chunk, number of the last chunk, content.
 
     Args:
         data: the whole file.
 
     Raises:
-        BadFileError: if a chunk is missing, twice there, cut off, or the numbers contradict each other.
+        BadFileError: if a chunk is missing, duplicated or truncated, or the numbers are inconsistent.
     """
     chunks: dict[int, bytes] = {}
     last: int | None = None
@@ -232,10 +232,10 @@ def _flir_block(data: bytes) -> bytes:
             continue
         if segment.size < 8 or segment.at + segment.size > len(data):
             raise BadFileError("a truncated FLIR file (a chunk is cut off)")
-        number, says = segment.head[6], segment.head[7]
-        if last not in (None, says) or number > says or number in chunks:
-            raise BadFileError("a damaged FLIR file (the numbers of its chunks contradict each other)")
-        last = says
+        number, stated_last = segment.head[6], segment.head[7]
+        if last not in (None, stated_last) or number > stated_last or number in chunks:
+            raise BadFileError("a damaged FLIR file (the numbers of its chunks are inconsistent)")
+        last = stated_last
         chunks[number] = data[segment.at + 8 : segment.at + segment.size]
     if last is None:
         raise BadFileError("a file without FLIR records")

@@ -1,4 +1,4 @@
-"""Images inside records: raw counts and photo, decoded within the size that the record itself states."""
+"""Images inside FLIR records: raw counts and photo, decoded within the size stated by the record."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ivfuse.image.formats import sniff
 from ivfuse.image.headers import BadFileError, read_header
 from ivfuse.thermal.formats.flir_records import order_of, rgb_of
 
-MOST_COUNTS = 16_000_000  # pixels of a thermal raster; the largest cameras have 1.3 million
-MOST_PHOTO = 100_000_000  # pixels of a photo
+MAX_RASTER_PIXELS = 16_000_000  # limit of a thermal raster; the largest cameras have 1.3 million pixels
+MAX_PHOTO_PIXELS = 100_000_000  # limit of a photo
 _HEAD = 32  # bytes of a record before its image
-_SMOOTHER = 0.5  # the unusual byte order must be this much smoother to be believed
+_SMOOTHER = 0.5  # ratio of roughness below which the unusual byte order is accepted
 
 
 @dataclass(frozen=True)
 class Raster:
-    """Raw counts.
+    """Raw counts of the sensor.
 
     Attributes:
         counts: (H, W) uint16 in the machine's byte order.
-        payload: how they are stored: ``PNG``, ``TIFF`` or ``raw``.
-        swapped: the bytes of each value stood in the other order than the format says.
+        payload: encoding in the file: ``PNG``, ``TIFF`` or ``raw``.
+        swapped: whether the byte order in the file was the opposite of that of the format.
     """
 
     counts: NDArray[np.uint16]
@@ -39,25 +39,25 @@ def raster(record: bytes, median: int = 0) -> Raster:
     """Decode the raw thermal record.
 
     Args:
-        record: its bytes.
-        median: of the counts as the camera states it, which decides where the image alone does not; 0 for
-            unknown.
+        record: bytes of the record.
+        median: median of the counts as stated by the camera, which decides the byte order if the image alone
+            does not; 0 if unknown.
 
     Raises:
-        BadFileError: if the size is absurd, the image is cut off, of another size or not of 16 bit.
+        BadFileError: if the size is invalid, or the image is truncated, has another size or is not 16-bit.
     """
-    order, width, height, content = _open(record, "raw thermal", MOST_COUNTS)
+    order, width, height, content = _open(record, "raw thermal", MAX_RASTER_PIXELS)
     kind = sniff(content[:16])
     if kind in ("PNG", "TIFF"):
         header = read_header(kind, content)
         if (header.width, header.height, header.bits, header.samples) != (width, height, 16, 1):
             raise BadFileError(
                 f"a damaged FLIR file (a raster of {header.width}x{header.height}, {header.bits} bit,"
-                f" where the record says {width}x{height}, 16 bit)"
+                f" where the record states {width}x{height}, 16 bit)"
             )
         counts = decode_bytes(kind, content).pixels
         if counts.dtype != np.uint16:
-            raise BadFileError(f"a FLIR file whose {kind} raster is not of 16 bit")
+            raise BadFileError(f"a FLIR file whose {kind} raster is not 16-bit")
         # Most cameras write the bytes of PNG values in the wrong order.
         swapped = _swapped(counts, kind == "PNG", median)
         return Raster(counts.byteswap() if swapped else counts, kind, swapped)
@@ -72,19 +72,19 @@ def raster(record: bytes, median: int = 0) -> Raster:
 
 
 def photo(record: bytes) -> NDArray[np.uint8]:
-    """Decode the photo record: JPEG, PNG (whose channels are Y, Cb, Cr) or plain values.
+    """Decode the photo record: JPEG, PNG (with the channels Y, Cb, Cr) or raw values.
 
     Returns:
         (H, W) or (H, W, 3) uint8 in R, G, B order.
 
     Raises:
-        BadFileError: if the size is absurd, the image is cut off or of an unknown kind.
+        BadFileError: if the size is invalid, or the image is truncated or of an unknown kind.
     """
-    _, width, height, content = _open(record, "photo", MOST_PHOTO)
+    _, width, height, content = _open(record, "photo", MAX_PHOTO_PIXELS)
     kind = sniff(content[:16])
     if kind in ("PNG", "JPEG"):
         header = read_header(kind, content)
-        if header.width * header.height > MOST_PHOTO or header.bits != 8:
+        if header.width * header.height > MAX_PHOTO_PIXELS or header.bits != 8:
             raise BadFileError(
                 f"a FLIR file with a photo of {header.width}x{header.height}, {header.bits} bit"
             )
@@ -103,7 +103,7 @@ def photo(record: bytes) -> NDArray[np.uint8]:
 
 
 def _open(record: bytes, name: str, most: int) -> tuple[str, int, int, bytes]:
-    """Byte order, width, height and the image of a record."""
+    """Return the byte order, width, height and encoded image of a record."""
     order = order_of(record, name)
     if len(record) < _HEAD:
         raise BadFileError(f"a truncated FLIR file (the {name} record is cut off)")
@@ -114,12 +114,12 @@ def _open(record: bytes, name: str, most: int) -> tuple[str, int, int, bytes]:
 
 
 def _swapped(counts: NDArray[np.uint16], usual: bool, median: int) -> bool:
-    """Whether the bytes of the values stand in the other order: neighbors differ less in the right one.
+    """Whether the bytes of the values are swapped: the image is smoother in the correct byte order.
 
     Args:
-        counts: as decoded.
-        usual: what is believed unless the image says clearly otherwise.
-        median: as the camera states it, for images that are the same to the eye both ways.
+        counts: (H, W) decoded counts.
+        usual: the result unless the smoothness of the image clearly contradicts it.
+        median: median stated by the camera, which decides if both byte orders are equally smooth.
     """
     other = counts.byteswap()
     rough = [_roughness(x) for x in (counts, other)]
@@ -132,13 +132,13 @@ def _swapped(counts: NDArray[np.uint16], usual: bool, median: int) -> bool:
 
 
 def _roughness(counts: NDArray[np.uint16]) -> float:
-    """Sum of the differences of neighbors."""
+    """Sum of the absolute differences between neighboring pixels."""
     values = counts.astype(np.int32)
     return float(sum(np.abs(np.diff(values, axis=axis)).sum(dtype=np.int64) for axis in (0, 1)))
 
 
 def _from_422(pairs: NDArray[Any]) -> NDArray[np.uint8]:
-    """Colors from Y, Cb, Y, Cr."""
+    """Convert pixels in the order Y, Cb, Y, Cr (4:2:2) to R, G, B."""
     planes = pairs.astype(np.float32)
     blue = np.repeat(planes[:, 0::2, 1], 2, axis=1)
     red = np.repeat(planes[:, 1::2, 1], 2, axis=1)

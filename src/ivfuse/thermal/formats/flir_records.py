@@ -1,7 +1,7 @@
-"""The block of FLIR records: its directory, and what the records say about camera, scene, palette and photo.
+"""Parser of FLIR records: the directory, and the records about camera, conditions, palette and photo.
 
-The layout is the one that ExifTool documents (exiftool.org/TagNames/FLIR.html). Every number is checked
-before it is used, for the files come from anywhere.
+The layout follows the documentation of ExifTool (exiftool.org/TagNames/FLIR.html). Files are untrusted, so
+that every number is checked before use.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -21,27 +22,32 @@ from ivfuse.thermal.radiometry import ZERO_C, Atmosphere, Conditions, Planck
 RAW, PHOTO, CAMERA, PALETTE, PICTURE_IN_PICTURE = 0x01, 0x0E, 0x20, 0x22, 0x2A
 _NAMES = {RAW: "raw thermal", PHOTO: "photo", CAMERA: "camera", PALETTE: "palette",
           PICTURE_IN_PICTURE: "picture-in-picture"}  # fmt: skip
-_MOST_RECORDS = 1024
-_ENTRY = 32  # bytes of an entry of the directory
+_MAX_RECORDS = 1024
+_ENTRY = 32  # bytes per entry of the directory
 _CAMERA_SIZE = 0x310  # bytes up to the last Planck constant
-_ZOOM_AT = 0x36C  # not in ExifTool's tables; 1.6 in a file whose drawn image is enlarged 1.6 times
+_ZOOM_AT = 0x36C  # not in ExifTool's tables; 1.6 in a file whose rendered image is enlarged 1.6 times
 
 
 @dataclass(frozen=True)
 class Camera:
-    """What the camera record says.
+    """Content of the camera record.
 
     Attributes:
-        planck: the calibration of the counts.
-        atmosphere: constants of the transmission of air.
-        conditions: what the user had set in the camera.
-        model, part, serial, software, lens, lens_serial: names; "" where the file has none.
-        taken: when the image was taken, or ``None``.
-        range_celsius: the calibrated range, in degC.
-        field_of_view: of the thermal camera, horizontally, in degrees; 0 if unknown.
-        focus_distance: in m; 0 if unknown.
-        zoom: how much the camera's own image is enlarged beyond the raster; alignment counts from it.
-        median: of the counts, as the camera says; 0 if it does not.
+        planck: Planck constants of the calibration.
+        atmosphere: constants of the atmospheric transmission.
+        conditions: conditions set in the camera.
+        model: model of the camera; like all names "" if the file does not state it.
+        part: part number of the camera.
+        serial: serial number of the camera.
+        software: version of its software.
+        lens: model of the lens.
+        lens_serial: serial number of the lens.
+        taken: time of capture, or ``None``.
+        range_celsius: calibrated range, in degC.
+        field_of_view: horizontal field of view of the thermal camera, in degrees; 0 if unknown.
+        focus_distance: focus distance in m; 0 if unknown.
+        zoom: magnification of the camera's rendered image over the raster; the alignment refers to it.
+        median: median of the counts as stated by the camera; 0 if unknown.
     """
 
     planck: Planck
@@ -63,13 +69,13 @@ class Camera:
 
 @dataclass(frozen=True)
 class Alignment:
-    """How the photo lies to the thermal image, by the picture-in-picture record.
+    """Content of the picture-in-picture record: position of the photo relative to the thermal image.
 
     Attributes:
         real_to_ir: width of the photo in widths of the camera's thermal image (``Real2IR``).
-        offset_x: of the thermal image's center from the photo's, in pixels of the photo, to the right.
-        offset_y: the same, downwards.
-        inset: left, right, top, bottom of the thermal inset that the camera drew, in thermal pixels.
+        offset_x: offset of the thermal image's center from that of the photo, in photo pixels to the right.
+        offset_y: the same offset in photo pixels downwards.
+        inset: left, right, top and bottom of the thermal inset in the rendered image, in thermal pixels.
     """
 
     real_to_ir: float
@@ -80,10 +86,10 @@ class Alignment:
 
 @dataclass(frozen=True)
 class CameraPalette:
-    """The colors of the camera's own image.
+    """Palette of the camera's rendered image.
 
     Attributes:
-        name: such as Iron.
+        name: name of the palette, such as Iron.
         colors: (N, 3) uint8 in R, G, B order, from cold to hot.
     """
 
@@ -92,20 +98,20 @@ class CameraPalette:
 
 
 def split(block: bytes) -> dict[int, bytes]:
-    """The records of a FLIR block that are used here, by type; of each type the first that is not empty.
+    """Split a FLIR block into the records used here: the first non-empty record of each type.
 
     Raises:
         BadFileError: if the header, the directory or a record lies outside the block.
     """
     if block[:4] not in (b"FFF\0", b"AFF\0"):
-        raise BadFileError("a FLIR file whose records are damaged or in a format that is not read")
+        raise BadFileError("a FLIR file whose records are damaged or in an unsupported format")
     for order in (">", "<"):
         version, at, count = _unpack(order + "III", block, 20, "header")
         if 100 <= version < 200:
             break
     else:
         raise BadFileError("a FLIR file of an unknown version")
-    if count > _MOST_RECORDS or at + _ENTRY * count > len(block):
+    if count > _MAX_RECORDS or at + _ENTRY * count > len(block):
         raise BadFileError("a truncated FLIR file (the directory of records lies outside)")
     records: dict[int, bytes] = {}
     for entry in range(at, at + _ENTRY * count, _ENTRY):
@@ -119,32 +125,22 @@ def split(block: bytes) -> dict[int, bytes]:
 
 
 def order_of(record: bytes, name: str) -> str:
-    """The byte order of a record that begins with a small 16-bit number."""
+    """Determine the byte order of a record, which begins with a small 16-bit number."""
     if len(record) < 2 or 0 not in record[:2]:
         raise BadFileError(f"a damaged FLIR file (the {name} record has no known byte order)")
     return "<" if record[1] == 0 else ">"
 
 
 def camera(record: bytes) -> Camera:
-    """Read the camera record.
+    """Parse the camera record.
 
     Raises:
-        BadFileError: if it is too short or a number that temperatures depend on is NaN or infinite.
+        BadFileError: if it is too short or contains NaN or infinity.
     """
     if len(record) < _CAMERA_SIZE:
         raise BadFileError(f"a truncated FLIR file (a camera record of {len(record)} bytes)")
     order = order_of(record, "camera")
-
-    def number(at: int) -> float:
-        value: float = struct.unpack_from(order + "f", record, at)[0] if at + 4 <= len(record) else 0.0
-        if not isfinite(value):
-            raise BadFileError("a damaged FLIR file (the camera record holds NaN or infinity)")
-        return value
-
-    def text(at: int, size: int) -> str:
-        kept = record[at : at + size].split(b"\0")[0].decode("latin-1")
-        return "".join(letter for letter in kept if letter.isprintable()).strip()
-
+    number, text = partial(_number, record, order), partial(_text, record)
     zoom = number(_ZOOM_AT)
     humidity = number(0x3C)
     (offset,) = struct.unpack_from(order + "i", record, 0x308)
@@ -156,7 +152,7 @@ def camera(record: bytes) -> Camera:
             distance=number(0x24),
             reflected=number(0x28) - ZERO_C,
             atmospheric=number(0x2C) - ZERO_C,
-            humidity=humidity / 100 if humidity > 2 else humidity,  # some cores write per cent
+            humidity=humidity / 100 if humidity > 2 else humidity,  # some cores write percent
             window_temperature=number(0x30) - ZERO_C,
             window_transmission=number(0x34),
         ),
@@ -176,10 +172,10 @@ def camera(record: bytes) -> Camera:
 
 
 def alignment(record: bytes) -> Alignment | None:
-    """Read the picture-in-picture record; ``None`` if it is too short or says nothing possible."""
+    """Parse the picture-in-picture record; ``None`` if it is too short or its values are implausible."""
     if len(record) < 16:
         return None
-    for order in ("<", ">"):  # the record does not say which
+    for order in ("<", ">"):  # the record does not state its byte order
         ratio, x, y, *inset = struct.unpack_from(order + "f6h", record)
         if 0.1 <= ratio <= 30:
             left, right, top, bottom = inset
@@ -188,7 +184,7 @@ def alignment(record: bytes) -> Alignment | None:
 
 
 def palette(record: bytes) -> CameraPalette | None:
-    """Read the palette record, whose colors are Y, Cr, Cb of BT.601; ``None`` if it is cut off."""
+    """Parse the palette record, with colors in Y, Cr, Cb of BT.601; ``None`` if it is truncated."""
     count = record[0] if record else 0
     if count < 2 or len(record) < 0x70 + 3 * count:
         return None
@@ -201,14 +197,16 @@ def palette(record: bytes) -> CameraPalette | None:
 
 
 def rgb_of(luma: Any, blue: Any, red: Any, *, studio: bool) -> NDArray[np.uint8]:
-    """R, G, B from Y, Cb, Cr of BT.601-7, of full range or of studio range (Y from 16 to 235).
+    """Convert Y, Cb, Cr of BT.601-7 to R, G, B.
 
     Args:
-        luma, blue, red: float32 arrays of one shape, 0..255.
-        studio: the range.
+        luma: Y, float32 array in 0..255.
+        blue: Cb, float32 array of the same shape in 0..255.
+        red: Cr, float32 array of the same shape in 0..255.
+        studio: whether the values are in studio range (Y from 16 to 235) instead of full range.
 
     Returns:
-        The same shape with a last axis of 3.
+        uint8 array of the same shape with a last axis of 3.
     """
     if studio:
         luma, blue, red = (luma - 16) * (255 / 219), (blue - 128) * (255 / 224), (red - 128) * (255 / 224)
@@ -219,6 +217,20 @@ def rgb_of(luma: Any, blue: Any, red: Any, *, studio: bool) -> NDArray[np.uint8]
     return levels
 
 
+def _number(record: bytes, order: str, at: int) -> float:
+    """Read a float32 of the camera record; 0 if the record is shorter."""
+    value: float = struct.unpack_from(order + "f", record, at)[0] if at + 4 <= len(record) else 0.0
+    if not isfinite(value):
+        raise BadFileError("a damaged FLIR file (the camera record contains NaN or infinity)")
+    return value
+
+
+def _text(record: bytes, at: int, size: int) -> str:
+    """Read a zero-terminated text, without unprintable characters."""
+    kept = record[at : at + size].split(b"\0")[0].decode("latin-1")
+    return "".join(letter for letter in kept if letter.isprintable()).strip()
+
+
 def _unpack(layout: str, data: bytes, at: int, what: str) -> tuple[int, ...]:
     try:
         return struct.unpack_from(layout, data, at)
@@ -227,7 +239,7 @@ def _unpack(layout: str, data: bytes, at: int, what: str) -> tuple[int, ...]:
 
 
 def _time(record: bytes, order: str) -> datetime | None:
-    """Seconds since 1970, milliseconds, and the zone in minutes west."""
+    """Parse the time of capture: seconds since 1970, milliseconds, and the time zone in minutes west."""
     if len(record) < 0x38E:
         return None
     seconds, fraction, west = struct.unpack_from(order + "IIh", record, 0x384)
@@ -239,7 +251,7 @@ def _time(record: bytes, order: str) -> datetime | None:
 
 
 def _count(record: bytes, order: str) -> int:
-    """The median of the counts."""
+    """Read the median of the counts; 0 if it is missing or implausible."""
     if len(record) < 0x33C:
         return 0
     (median,) = struct.unpack_from(order + "i", record, 0x338)

@@ -1,6 +1,6 @@
-"""The segments of a JPEG header, where thermal cameras keep what is not the picture.
+"""Segments of a JPEG header, in which thermal cameras store everything but the rendered image.
 
-Only a few bytes of each segment are read, so that walking over them costs next to nothing.
+Only the first bytes of each segment are read, so that iterating over the segments is fast.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 APP1, APP3, APP4, APP6 = 0xE1, 0xE3, 0xE4, 0xE6
-_HEAD = 32  # bytes of a segment that are read to tell what it is
-_MOST = 4096  # segments: real files have less than a hundred
+_HEAD = 32  # bytes read from each segment, enough to identify it
+_MAX_SEGMENTS = 4096  # real files have fewer than a hundred
 
 
 class Segment(NamedTuple):
@@ -18,8 +18,8 @@ class Segment(NamedTuple):
 
     Attributes:
         marker: the second byte of its marker.
-        at: where its content begins in the file.
-        size: of its content, in bytes.
+        at: offset of its content in the file.
+        size: size of its content in bytes.
         head: the first bytes of the content.
     """
 
@@ -30,12 +30,12 @@ class Segment(NamedTuple):
 
 
 def walk(file: BinaryIO) -> Iterator[Segment]:
-    """The segments of a JPEG file up to its first scan; ends early, and without an error, at nonsense."""
+    """Iterate over the segments of a JPEG file up to its first scan; stops silently at invalid data."""
     file.seek(0)
     if file.read(2) != b"\xff\xd8":
         return
     at = 2
-    for _ in range(_MOST):
+    for _ in range(_MAX_SEGMENTS):
         file.seek(at)
         head = file.read(4)
         if len(head) < 4 or head[0] != 0xFF:

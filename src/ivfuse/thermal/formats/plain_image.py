@@ -1,4 +1,4 @@
-"""Plain image files as thermal images: 8-bit pictures, 16-bit counts, float temperatures; no calibration."""
+"""Plain image files without calibration as thermal images: 8-bit images, 16-bit counts or float values."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ivfuse.thermal.radiometry import Overrides
 
 @thermal_format("image")
 class PlainImage:
-    """See the module."""
+    """Reader of plain image files; see :class:`ThermalReader`."""
 
     name = "image"
     calibrated = False
 
     def recognize(self, file: BinaryIO) -> bool:
-        """Everything that is of no other format; reading tells whether it is an image at all."""
+        """Accept every file that no other format recognizes; reading determines whether it is an image."""
         return True
 
     def describe(self, path: Path, conditions: Overrides) -> dict[str, Any]:
@@ -27,7 +27,7 @@ class PlainImage:
         return describe_values(path, *read_values(path)) | {"kind": self.name}
 
     def read(self, path: Path, conditions: Overrides, *, photo: bool = False) -> RawThermal:
-        """See :class:`ThermalReader`; there is never a photo."""
+        """Read the stored values; a plain image never contains a photo."""
         if photo:
             raise InputError(
                 f"{path}: found no radiometric data of a camera",
@@ -37,12 +37,12 @@ class PlainImage:
         return RawThermal(values, notes=(note,) if note else ())
 
     def holds_photo(self, path: Path) -> bool:
-        """Never."""
+        """Return ``False``."""
         return False
 
 
 def describe_values(path: Path, values: Any, note: str) -> dict[str, Any]:
-    """Facts that can be told of any image: size, type and range of its values."""
+    """Describe any image by its size and the type and range of its values."""
     from ivfuse.thermal.formats.facts import value_range
 
     return {

@@ -1,4 +1,4 @@
-"""All thermal file formats, and which of them a file is of."""
+"""Registry of the thermal file formats, and recognition of the format of a file."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from ivfuse.thermal.formats.base import THERMAL_FORMATS, ThermalReader
 
-# Modules that register a format, in the order in which files are tried; a plain image is what is left.
+# Modules that register a format, in the order in which they are tried; plain images come last.
 _MODULES = ("flir_jpeg", "dji_jpeg")
 PLAIN = "image"
 
 
 def thermal_formats() -> dict[str, ThermalReader]:
-    """The registry, filled at the first use; plain images come last."""
+    """Return the registry, filled at the first use; plain images come last."""
     for name in (*_MODULES, "plain_image"):
         import_module(f"ivfuse.thermal.formats.{name}")
     return {name: THERMAL_FORMATS[name] for name in sorted(THERMAL_FORMATS, key=lambda name: name == PLAIN)}
 
 
 def format_of(path: str | os.PathLike[str]) -> ThermalReader:
-    """The format of a file, by its content; plain image for missing and unreadable ones too."""
+    """Determine the format of a file by its content; missing and unreadable files count as plain images."""
     formats = list(thermal_formats().values())
     try:
         with Path(path).open("rb") as file:
@@ -31,10 +31,10 @@ def format_of(path: str | os.PathLike[str]) -> ThermalReader:
 
 
 def is_plain(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is of no thermal camera's format."""
+    """Whether a file is a plain image instead of a thermal camera format."""
     return format_of(path) is thermal_formats()[PLAIN]
 
 
 def holds_photo(path: str | os.PathLike[str]) -> bool:
-    """Whether a file may be a pair by itself: a thermal image with a visible photo in it."""
+    """Whether a file may contain both a thermal image and a visible photo, so that it is a pair by itself."""
     return format_of(path).holds_photo(Path(path))

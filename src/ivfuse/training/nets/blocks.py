@@ -1,4 +1,4 @@
-"""Parts that several networks share: convolutions, dense blocks, windows, borders, bounded outputs."""
+"""Building blocks shared by the networks: convolutions, dense blocks, windows, borders, bounded outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-BORDER = 8  # replicated pixels round an image, so that zero padding acts outside of it
+BORDER = 8  # width of the replicated border, which keeps the effect of zero padding outside the image
 
 
 class Bands(NamedTuple):
@@ -21,18 +21,18 @@ class Bands(NamedTuple):
 
 
 class ConvAct(nn.Sequential):
-    """A 3x3 (or 1x1) convolution that keeps the size, and a ReLU."""
+    """A 3x3 (or 1x1) convolution that preserves the size, followed by a ReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
-        """``kernel`` is odd."""
+        """``kernel`` must be odd."""
         super().__init__(nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU())
 
 
 class DenseBlock(nn.Module):
-    """Three dense convolutions, each seeing all that came before, and a 1x1 convolution that sums them up."""
+    """Three densely connected convolutions, followed by a 1x1 convolution."""
 
     def __init__(self, inputs: int, growth: int, outputs: int) -> None:
-        """Each of the three adds ``growth`` channels."""
+        """Each of the three convolutions adds ``growth`` channels."""
         super().__init__()
         self.layers = nn.ModuleList(ConvAct(inputs + i * growth, growth) for i in range(3))
         self.adjust = ConvAct(inputs + 3 * growth, outputs, kernel=1)
@@ -46,7 +46,7 @@ class DenseBlock(nn.Module):
 
 
 class Context(nn.Module):
-    """Features at half the resolution -> what their surroundings add, seen at a quarter of it."""
+    """Context of features at half the resolution, computed at a quarter of the resolution."""
 
     def __init__(self, width: int, deep: int, depth: int) -> None:
         """``depth`` layers of ``deep`` channels."""
@@ -56,13 +56,13 @@ class Context(nn.Module):
         self.up = nn.Sequential(nn.Conv2d(deep, 4 * width, 1), nn.PixelShuffle(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, width, h, w) with even sides -> the same."""
+        """(B, width, h, w) with even sides -> the same shape."""
         out: Tensor = self.up(self.layers(self.down(x)))
         return out
 
 
 def identity(layer: ConvAct) -> ConvAct:
-    """Let a layer begin as the identity and a little of its random weights."""
+    """Initialize a layer to the identity plus half of its random weights."""
     convolution = layer[0]
     assert isinstance(convolution, nn.Conv2d)
     with torch.no_grad():
@@ -72,62 +72,63 @@ def identity(layer: ConvAct) -> ConvAct:
 
 
 def box3(x: Tensor) -> Tensor:
-    """Mean over 3x3 pixels, each channel by itself; at the border over the pixels that exist."""
+    """Compute the mean over 3x3 pixels per channel, with the window clipped at the border."""
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def pad_border(x: Tensor, multiple: int) -> Tensor:
-    """:data:`BORDER` replicated pixels all round, and more at the right and below up to a multiple.
+    """Add :data:`BORDER` replicated pixels on all sides, and more at the right and bottom up to a multiple.
 
     Args:
         x: (B, C, H, W).
-        multiple: both sides become multiples of it; it divides ``2 * BORDER``.
+        multiple: number of which both sides become multiples; must divide ``2 * BORDER``.
     """
     h, w = x.shape[-2:]
     return F.pad(x, (BORDER, BORDER + -w % multiple, BORDER, BORDER + -h % multiple), mode="replicate")
 
 
 def crop_border(x: Tensor, height: int, width: int) -> Tensor:
-    """What was there before :func:`pad_border`."""
+    """Remove the border added by :func:`pad_border`."""
     return x[..., BORDER : BORDER + height, BORDER : BORDER + width]
 
 
 def compose(ir: Tensor, vi: Tensor, weight: Tensor, step: Tensor) -> Tensor:
-    """Blend by ``weight``, then go a fraction ``step`` of the way to white (above 0) or black (below 0).
+    """Blend two images, then move the result by a fraction towards white or black.
 
     Args:
-        ir, vi: images in [0, 1].
-        weight: of ``ir``, in [0, 1].
-        step: in [-1, 1].
+        ir: thermal image in [0, 1].
+        vi: visible image in [0, 1].
+        weight: weight of ``ir``, in [0, 1].
+        step: fraction of the way to white (above 0) or black (below 0), in [-1, 1].
 
     Returns:
-        An image in [0, 1], whatever the weights and steps.
+        An image in [0, 1], for all weights and steps.
     """
     base = vi + weight * (ir - vi)
     return base * (1 - step.abs()) + F.relu(step)
 
 
 def to_windows(x: Tensor, size: int) -> Tensor:
-    """(B, C, H, W) with H, W multiples of ``size`` -> (B * windows, size * size, C) tokens."""
+    """Divide a map into windows: (B, C, H, W), H and W multiples of ``size`` -> (B * windows, size^2, C)."""
     b, c, h, w = x.shape
     x = x.reshape(b, c, h // size, size, w // size, size)
     return x.permute(0, 2, 4, 3, 5, 1).reshape(-1, size * size, c)
 
 
 def from_windows(tokens: Tensor, size: int, height: int, width: int) -> Tensor:
-    """The inverse of :func:`to_windows` for a map of ``height`` x ``width``."""
+    """Invert :func:`to_windows` for a map of ``height`` x ``width``."""
     c = tokens.shape[2]
     x = tokens.reshape(-1, height // size, width // size, size, size, c)
     return x.permute(0, 5, 1, 3, 2, 4).reshape(-1, c, height, width)
 
 
 class RelativeBias(nn.Module):
-    """A learned bias for each head and each offset between two positions of a window (Swin, Liu 2021)."""
+    """A learned bias per head and relative position within a window (Swin, Liu 2021)."""
 
     index: Tensor
 
     def __init__(self, size: int, heads: int) -> None:
-        """For windows of ``size`` x ``size`` tokens; all biases begin at zero."""
+        """Initialize to zero for windows of ``size`` x ``size`` tokens."""
         super().__init__()
         self.table = nn.Parameter(torch.zeros(heads, (2 * size - 1) ** 2))
         y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")

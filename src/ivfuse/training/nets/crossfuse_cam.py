@@ -1,20 +1,22 @@
-"""crossfuse-cam, the fixed variant: cross attention that looks for what is uncorrelated (Li & Wu 2024).
+"""Variant ``fixed`` of crossfuse-cam: cross attention to uncorrelated features (Li & Wu 2024).
 
-The structure is the paper's: an auto-encoder per modality, self attention in plain and in shifted windows,
-cross attention in both directions, a decoder with weighted skips. What the release got wrong is mended:
+The structure follows the paper: an auto-encoder per modality, self attention in regular and in shifted
+windows, cross attention in both directions, and a decoder with weighted skips. Differences from the release:
 
-- **Uncorrelated means uncorrelated.** Flipping the sign of a similarity between two freely learned
-  projections changes nothing, as training can flip it back. Here queries and keys come from *one* shared
-  projection and are normalized, so their product is a cosine whose sign has a meaning, and the weights are
+- **Attention to uncorrelated features.** Negating the similarity of two independently learned projections has
+  no effect, because training can invert the sign. Here queries and keys come from *one* shared projection and
+  are normalized, so that their product is a cosine with a meaningful sign. The weights are
   softmax(-t * cosine) with a positive learned temperature t: the less a token of the other modality resembles
-  the query, the more it adds.
-- **The shift shifts**: the map is moved by half a window before it is cut; positions carry a learned bias.
-- **Activations** follow the convolutions; energy weights are per channel, of magnitudes, within [0, 1].
-- **A third skip** at half resolution brings detail that the paper's decoder has to make up.
-- **Bounded output without min-max**: the network predicts a weight between the sources and a step towards
-  black or white, so every output lies in [0, 1] and no single pixel changes the image's contrast.
-- **Warm and cold have a zero**: a thermal image has no absolute scale, so the decoder sees how far each
-  pixel lies from the image's mean. Else the same sky is cold beside a hill and neither beside itself.
+  the query, the larger its weight.
+- **Effective shift.** The map is shifted by half a window before it is divided, and positions have a learned
+  bias.
+- **Activations** follow the convolutions; energy weights are per channel, from magnitudes, in [0, 1].
+- **A third skip** at half resolution provides detail that the decoder of the paper has to generate.
+- **Bounded output without min-max normalization.** The network predicts a weight between the sources and a
+  step towards black or white, so that the output is in [0, 1] and no single pixel changes the contrast.
+- **Reference level.** A thermal image has no absolute scale, so the decoder also receives the difference
+  between each pixel and the mean of the image. Without it, the meaning of a value would depend on the
+  neighborhood: the same sky would appear cold beside a hill and neutral elsewhere.
 """
 
 from __future__ import annotations
@@ -38,14 +40,14 @@ from ivfuse.training.nets.blocks import (
     to_windows,
 )
 
-STRIDE = 8  # of the deep features
+STRIDE = 8  # stride of the deep features, in pixels
 
 
 class Encoder(nn.Module):
-    """One modality's encoder: features at full, half and an eighth of the resolution."""
+    """Encoder of one modality: features at full, half and an eighth of the resolution."""
 
     def __init__(self, shallow: int, middle: int, deep: int, growth: int) -> None:
-        """Widths as in :class:`CrossFuseCam`."""
+        """See :class:`CrossFuseCam` for the widths."""
         super().__init__()
         self.stem = ConvAct(1, shallow)
         self.block1 = DenseBlock(shallow, growth, middle)
@@ -60,10 +62,10 @@ class Encoder(nn.Module):
 
 
 class Reconstructor(nn.Module):
-    """Stage 1's decoder: the image back from the features; discarded afterwards."""
+    """Decoder of stage 1, which reconstructs the image from the features; not used in inference."""
 
     def __init__(self, shallow: int, middle: int, deep: int) -> None:
-        """Widths as in :class:`CrossFuseCam`."""
+        """See :class:`CrossFuseCam` for the widths."""
         super().__init__()
         self.up1 = ConvAct(deep, deep)
         self.up2 = ConvAct(deep, middle)
@@ -71,7 +73,7 @@ class Reconstructor(nn.Module):
         self.out = nn.Conv2d(shallow, 1, 3, padding=1)
 
     def forward(self, shallow: Tensor, middle: Tensor, deep: Tensor) -> Tensor:
-        """Features as the encoder returns them -> (B, 1, H, W), not bounded."""
+        """Features of the encoder -> (B, 1, H, W), unbounded."""
         x = _up(self.up1(deep))
         x = _up(self.up2(x)) + middle
         x = _up(self.up3(x)) + shallow
@@ -80,13 +82,13 @@ class Reconstructor(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention inside windows, of a map with itself or with the other modality's.
+    """Multi-head attention within windows, of a map with itself or with that of the other modality.
 
-    ``uncorrelated=True`` is the cross attention described at the top of this file.
+    ``uncorrelated=True`` selects the cross attention described in the docstring of this module.
     """
 
     def __init__(self, dim: int, heads: int, window: int, *, uncorrelated: bool) -> None:
-        """For tokens of ``dim`` values, a multiple of ``heads``, in windows of ``window`` x ``window``."""
+        """Create the layer for tokens with ``dim`` values in windows of ``window`` x ``window``."""
         super().__init__()
         if heads < 1 or dim % heads:
             raise UsageError(f"heads={heads}, expected a divisor of deep={dim}")
@@ -118,12 +120,12 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm attention and MLP over windows of a map; the residual stream is the second argument's."""
+    """Pre-norm attention and MLP over windows of a map; the residual connection starts at ``base``."""
 
     def __init__(
         self, dim: int, heads: int, window: int, *, shift: bool = False, uncorrelated: bool = False
     ) -> None:
-        """``shift`` moves the windows by half their side; the rest as in :class:`Attention`."""
+        """``shift`` moves the windows by half their side; see :class:`Attention` for the other arguments."""
         super().__init__()
         self.window, self.shift = window, window // 2 if shift else 0
         self.norm = nn.LayerNorm(dim, eps=1e-6)
@@ -133,7 +135,7 @@ class Block(nn.Module):
         )
 
     def forward(self, query: Tensor, base: Tensor) -> Tensor:
-        """``base`` (B, C, H, W) plus what attention from ``query`` finds in it."""
+        """Add to ``base`` (B, C, H, W) the result of attention with queries from ``query``."""
         h, w = base.shape[-2:]
         below, right = -(h + self.shift) % self.window, -(w + self.shift) % self.window
         pad = (self.shift, right, self.shift, below)
@@ -147,10 +149,10 @@ class Block(nn.Module):
 
 
 class CrossAttentionModule(nn.Module):
-    """CAM: self attention, shifted self attention, then cross attention in both directions, summed."""
+    """CAM: self attention, shifted self attention, and the sum of cross attention in both directions."""
 
     def __init__(self, dim: int, heads: int, window: int) -> None:
-        """For maps of ``dim`` channels, a multiple of ``heads``."""
+        """Create the module for maps with ``dim`` channels, a multiple of ``heads``."""
         super().__init__()
         self.self_ir = Block(dim, heads, window)
         self.self_vi = Block(dim, heads, window)
@@ -168,13 +170,15 @@ class CrossAttentionModule(nn.Module):
 
 
 class CrossFuseCam(nn.Module):
-    """The whole network, variant ``fixed``.
+    """The complete network, variant ``fixed``.
 
     Args:
-        shallow, middle, deep: channels at full, half and an eighth of the resolution.
-        growth: channels that each layer of the first dense block adds (the second adds half as many more).
-        heads: attention heads; divides ``deep``.
-        window: side of an attention window, in deep pixels.
+        shallow: channels at full resolution.
+        middle: channels at half the resolution.
+        deep: channels at an eighth of the resolution.
+        growth: channels added by each layer of the first dense block; the second adds 1.5 times as many.
+        heads: number of attention heads, a divisor of ``deep``.
+        window: side of an attention window, in pixels of the deep features.
     """
 
     variant = "fixed"
@@ -189,7 +193,7 @@ class CrossFuseCam(nn.Module):
         heads: int = 4,
         window: int = 8,
     ) -> None:
-        """See above; ``align`` is the side of a window in pixels."""
+        """See above; the attribute ``align`` is the side of a window in pixels."""
         super().__init__()
         self.align = window * STRIDE
         self.encoder_ir = Encoder(shallow, middle, deep, growth)
@@ -200,10 +204,10 @@ class CrossFuseCam(nn.Module):
         self.decoder = Decoder(shallow, middle, deep)
 
     def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
-        """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
+        """Fuse two images, (B, 1, H, W) in [0, 1] with any H, W >= 1, into one of the same shape and range.
 
-        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole image. Without it
-        the mean of ``ir`` is taken.
+        ``level`` is the mean of the whole thermal image, (B, 1, 1, 1), also for a tile; the default is the
+        mean of ``ir``.
         """
         h, w = ir.shape[-2:]
         if level is None:
@@ -216,12 +220,13 @@ class CrossFuseCam(nn.Module):
         return crop_border(compose(ir, vi, weight, step), h, w)
 
     def reconstruct(self, ir: Tensor, vi: Tensor, *, deep_only: bool = False) -> tuple[Tensor, Tensor]:
-        """Stage 1: each image from its own features, (B, 1, H, W) each.
+        """Reconstruct each image from its own features (stage 1), (B, 1, H, W) each.
 
         Args:
-            ir, vi: as for :meth:`forward`.
-            deep_only: give the decoder the deep features alone. With the shallow ones at hand the image is
-                a linear map away and the deep layers would learn nothing.
+            ir: see :meth:`forward`.
+            vi: see :meth:`forward`.
+            deep_only: whether to pass only the deep features to the decoder. With the shallow features the
+                reconstruction is almost linear, and the deep layers would learn nothing.
         """
         h, w = ir.shape[-2:]
         out = []
@@ -237,10 +242,10 @@ class CrossFuseCam(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Fused deep features and three weighted skips -> a weight between the sources and a step."""
+    """Decoder from fused deep features and three weighted skips to a weight and a step per pixel."""
 
     def __init__(self, shallow: int, middle: int, deep: int) -> None:
-        """Widths as in :class:`CrossFuseCam`."""
+        """See :class:`CrossFuseCam` for the widths."""
         super().__init__()
         self.deep = ConvAct(deep, deep)
         self.up1 = ConvAct(deep, middle)
@@ -257,12 +262,13 @@ class Decoder(nn.Module):
         vi: tuple[Tensor, Tensor, Tensor],
         pixels: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Turn features into a weight in [0, 1] and a step in [-1, 1], (B, 1, H, W) each.
+        """Predict a weight in [0, 1] and a step in [-1, 1], (B, 1, H, W) each.
 
         Args:
-            cam: CAM's map.
-            ir, vi: features of the encoders.
-            pixels: both sources and the infrared's distance from its level, (B, 3, H, W).
+            cam: output of the cross attention module.
+            ir: features of the thermal encoder.
+            vi: features of the visible encoder.
+            pixels: both sources and the difference of the thermal image from its level, (B, 3, H, W).
         """
         x = self.deep(cam + _blend(ir[2], vi[2], _energy))
         x = self.up1(_up(x))
@@ -285,6 +291,6 @@ def _detail(x: Tensor) -> Tensor:
 
 
 def _blend(ir: Tensor, vi: Tensor, activity: Callable[[Tensor], Tensor]) -> Tensor:
-    """Average of two maps weighted by their activity, channel by channel."""
+    """Compute the average of two maps weighted by their activity per channel."""
     a, b = activity(ir), activity(vi)
     return vi + (a + 1e-4) / (a + b + 2e-4) * (ir - vi)

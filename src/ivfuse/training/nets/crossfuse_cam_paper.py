@@ -1,15 +1,15 @@
-"""crossfuse-cam, the paper variant: what the authors' release computes, its mistakes included (Li & Wu 2024).
+"""Variant ``paper`` of crossfuse-cam: an exact equivalent of the authors' release (Li & Wu 2024).
 
-It exists so that the authors' weights load and give their images. Kept on purpose:
+It loads the authors' weights and reproduces their images. The following properties of the release are kept
+deliberately, including its mistakes:
 
-- no activation in encoders and decoders; cross attention is softmax(-S) and ends in one LayerNorm more;
-- the shift by half a window stays inside the window, where attention is global and knows no positions: it
-  changes nothing;
-- the 3x3 box filters behind the skip weights sum over all channels, so that one map weighs every channel, and
-  the weights of signed features can leave [0, 1]; the infrared's shallow skip is halved;
-- the output is stretched from its smallest to its largest value, image by image;
-- windows do not overlap; sizes that are no multiple of 8 are filled up by mirroring the last rows and columns
-  of the decoded map.
+- encoders and decoders have no activation; cross attention is softmax(-S), followed by an extra LayerNorm;
+- the shift by half a window stays within the window, where attention is global and independent of positions,
+  so that it has no effect;
+- the 3x3 box filters of the skip weights sum over all channels, so that all channels share one weight map,
+  and the weights of signed features can leave [0, 1]; the thermal shallow skip is halved;
+- each output image is stretched from its minimum to its maximum;
+- windows do not overlap; for sizes that are not a multiple of 8, the decoded map is padded by reflection.
 
 Source: H. Li, X.-J. Wu, "CrossFuse", Information Fusion 103 (2024) 102147, and a description of the release.
 """
@@ -27,20 +27,22 @@ from ivfuse.errors import ShapeError, UsageError
 
 PATCH = 2  # side of a token, in deep pixels
 WINDOW = 32  # side of an attention window, in deep pixels
-STRIDE = 8  # of the deep features
-SMALLEST = (WINDOW // 2 + 1) * STRIDE  # below, mirroring cannot fill a window
-TINY = 1e-6  # in the denominators of the skip weights and of the final stretch
+STRIDE = 8  # stride of the deep features, in pixels
+SMALLEST = (WINDOW // 2 + 1) * STRIDE  # smallest side for which reflection can fill a window
+TINY = 1e-6  # added to the denominators of the skip weights and of the final stretch
 
 
 @dataclass(frozen=True)
 class Features:
-    """What the network computes on the way.
+    """Intermediate results and output of the network.
 
     Attributes:
-        shallow_ir, shallow_vi: (B, shallow, H, W), the encoders' first maps.
-        deep_ir, deep_vi: (B, deep, H // 8, W // 8), their last ones.
-        cam: the cross attention module's map, of the deep maps' shape.
-        fused: the image, (B, 1, H, W) in [0, 1].
+        shallow_ir: first map of the thermal encoder, (B, shallow, H, W).
+        deep_ir: last map of the thermal encoder, (B, deep, H // 8, W // 8).
+        shallow_vi: first map of the visible encoder, (B, shallow, H, W).
+        deep_vi: last map of the visible encoder, (B, deep, H // 8, W // 8).
+        cam: output of the cross attention module, (B, deep, H // 8, W // 8).
+        fused: the fused image, (B, 1, H, W) in [0, 1].
     """
 
     shallow_ir: Tensor
@@ -52,10 +54,10 @@ class Features:
 
 
 class DenseBlock(nn.Module):
-    """Three convolutions, each seeing all that came before, and one that sums them up."""
+    """Three densely connected convolutions, followed by a further convolution."""
 
     def __init__(self, inputs: int, growth: int, outputs: int) -> None:
-        """Each of the three adds ``growth`` channels."""
+        """Each of the three convolutions adds ``growth`` channels."""
         super().__init__()
         self.layers = nn.ModuleList(_conv(inputs + i * growth, growth) for i in range(3))
         self.adjust = _conv(inputs + 3 * growth, outputs)
@@ -69,10 +71,10 @@ class DenseBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """One modality's encoder; its only non-linear steps are the poolings."""
+    """Encoder of one modality; only the pooling layers are non-linear."""
 
     def __init__(self, shallow: int, growth: int, deep: int) -> None:
-        """Widths as in :class:`CrossFuseCamPaper`."""
+        """See :class:`CrossFuseCamPaper` for the widths."""
         super().__init__()
         self.stem = _conv(1, shallow)
         self.block1 = DenseBlock(shallow, growth, deep)
@@ -87,10 +89,10 @@ class Encoder(nn.Module):
 
 
 class ReconstructionDecoder(nn.Module):
-    """Stage 1's decoder: the image back from one modality's features."""
+    """Decoder of stage 1, which reconstructs the image from the features of one modality."""
 
     def __init__(self, shallow: int, growth: int, deep: int) -> None:
-        """Widths as in :class:`CrossFuseCamPaper`."""
+        """See :class:`CrossFuseCamPaper` for the widths."""
         super().__init__()
         self.conv1 = _conv(deep, growth)
         self.conv2 = _conv(growth, growth)
@@ -98,7 +100,7 @@ class ReconstructionDecoder(nn.Module):
         self.out = nn.Conv2d(shallow, 1, 1)
 
     def forward(self, shallow: Tensor, deep: Tensor) -> Tensor:
-        """The encoder's maps -> (B, 1, H, W), not bounded; the release multiplies it by 255."""
+        """Maps of the encoder -> (B, 1, H, W), unbounded; the release multiplies the result by 255."""
         x = _up(self.conv1(deep))
         x = _up(self.conv2(x))
         x = _mirror_to(_up(self.conv3(x)), shallow)
@@ -107,10 +109,10 @@ class ReconstructionDecoder(nn.Module):
 
 
 class SelfAttentionBlock(nn.Module):
-    """Pre-norm multi-head attention of tokens with each other, and an MLP."""
+    """Pre-norm multi-head self attention and an MLP."""
 
     def __init__(self, dim: int, heads: int) -> None:
-        """For tokens of ``dim`` values, a multiple of ``heads``."""
+        """Create the block for tokens with ``dim`` values, a multiple of ``heads``."""
         super().__init__()
         self.heads = heads
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
@@ -128,10 +130,13 @@ class SelfAttentionBlock(nn.Module):
 
 
 class CrossAttentionBlock(nn.Module):
-    """Attention to what resembles the other modality least; one norm serves both, another ends it."""
+    """Attention to the least similar tokens of the other modality, followed by a LayerNorm.
+
+    Both inputs share one norm.
+    """
 
     def __init__(self, dim: int, heads: int) -> None:
-        """For tokens of ``dim`` values, a multiple of ``heads``."""
+        """Create the block for tokens with ``dim`` values, a multiple of ``heads``."""
         super().__init__()
         self.heads = heads
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
@@ -144,7 +149,10 @@ class CrossAttentionBlock(nn.Module):
         self.norm3 = nn.LayerNorm(dim, eps=1e-6)
 
     def forward(self, query: Tensor, base: Tensor) -> Tensor:
-        """Queries from one modality; keys, values and residual from the other; all (N, T, dim)."""
+        """Compute attention with queries from ``query``, and keys, values and residual from ``base``.
+
+        All tensors are (N, T, dim).
+        """
         normed = self.norm1(base)
         q, k, v = self.query(self.norm1(query)), self.key(normed), self.value(normed)
         x = base + self.proj(_attend(-q, k, v, self.heads))  # softmax(-S), the paper's "re-softmax"
@@ -154,10 +162,10 @@ class CrossAttentionBlock(nn.Module):
 
 
 class CrossAttentionModule(nn.Module):
-    """CAM: two self attentions per modality, then cross attention in both directions, summed."""
+    """CAM: two self attentions per modality, and the sum of cross attention in both directions."""
 
     def __init__(self, deep: int, heads: int) -> None:
-        """For maps of ``deep`` channels; a token's size, ``4 * deep``, is a multiple of ``heads``."""
+        """Create the module for maps with ``deep`` channels; ``heads`` must divide ``4 * deep``."""
         super().__init__()
         dim = deep * PATCH**2
         if heads < 1 or dim % heads:
@@ -170,18 +178,19 @@ class CrossAttentionModule(nn.Module):
         self.cross_vi = CrossAttentionBlock(dim, heads)
 
     def forward(self, ir: Tensor, vi: Tensor, *, shift: bool | None = None) -> Tensor:
-        """Fuse two deep maps, window by window.
+        """Fuse two deep maps window by window.
 
         Args:
-            ir, vi: (B, deep, h, w), h and w of 17 or more; filled up to windows by mirroring.
-            shift: move the tokens inside the windows for the second self attention, to no effect;
-                ``None``: as the release does, not while training.
+            ir: thermal map, (B, deep, h, w) with h, w >= 17; padded to whole windows by reflection.
+            vi: visible map of the same shape.
+            shift: whether to shift the tokens within the windows for the second self attention, which has no
+                effect on the result; ``None`` shifts in eval mode only, like the release.
 
         Returns:
             (B, deep, h, w).
 
         Raises:
-            ShapeError: a map that is too small for the mirroring.
+            ShapeError: if a map is too small for the padding.
         """
         h, w = ir.shape[-2:]
         if min(h, w) <= WINDOW // 2:
@@ -192,7 +201,7 @@ class CrossAttentionModule(nn.Module):
         return from_tokens(tokens, h + pad[3], w + pad[1])[..., :h, :w]
 
     def fuse_tokens(self, ir: Tensor, vi: Tensor, *, shift: bool) -> Tensor:
-        """Fuse the tokens of windows, (N, 256, 4 * deep) each, into one such tensor."""
+        """Fuse the tokens of windows, (N, 256, 4 * deep) each, into a tensor of the same shape."""
         ir, vi = self.first_ir(ir), self.first_vi(vi)
         if shift:
             ir, vi = (_roll(f(_roll(x, -1)), 1) for f, x in ((self.second_ir, ir), (self.second_vi, vi)))
@@ -203,10 +212,10 @@ class CrossAttentionModule(nn.Module):
 
 
 class FusionDecoder(nn.Module):
-    """CAM's map and two weighted skips -> the image; a BatchNorm follows each convolution."""
+    """Decoder from the CAM output and two weighted skips to the image, with BatchNorm after convolutions."""
 
     def __init__(self, shallow: int, growth: int, deep: int) -> None:
-        """Widths as in :class:`CrossFuseCamPaper`."""
+        """See :class:`CrossFuseCamPaper` for the widths."""
         super().__init__()
         self.conv1 = _conv(deep, growth, norm=True)
         self.conv2 = _conv(growth, growth, norm=True)
@@ -215,7 +224,7 @@ class FusionDecoder(nn.Module):
         self.out = nn.Sequential(nn.Conv2d(shallow, 1, 1), nn.BatchNorm2d(1))
 
     def forward(self, cam: Tensor, ir: tuple[Tensor, Tensor], vi: tuple[Tensor, Tensor]) -> Tensor:
-        """CAM's map and both encoders' (shallow, deep) -> (B, 1, H, W) in [0, 1]."""
+        """CAM output and (shallow, deep) maps of both encoders -> (B, 1, H, W) in [0, 1]."""
         weight_ir, weight_vi = _shares(ir[1], vi[1], summed_box)
         x = cam + weight_ir * ir[1] + weight_vi * vi[1]
         x = _up(self.conv1(x))
@@ -227,19 +236,19 @@ class FusionDecoder(nn.Module):
 
 
 class CrossFuseCamPaper(nn.Module):
-    """The whole network, variant ``paper``."""
+    """The complete network, variant ``paper``."""
 
     variant = "paper"
     align = WINDOW * STRIDE
 
     def __init__(self, shallow: int = 32, growth: int = 64, deep: int = 128, heads: int = 16) -> None:
-        """The release's sizes by default.
+        """Create the network; the defaults are the sizes of the release.
 
         Args:
             shallow: channels at full resolution.
-            growth: channels that each layer of a dense block adds.
+            growth: channels added by each layer of a dense block.
             deep: channels at an eighth of the resolution.
-            heads: attention heads; divides ``4 * deep``.
+            heads: number of attention heads, a divisor of ``4 * deep``.
         """
         super().__init__()
         widths = (shallow, growth, deep)
@@ -251,11 +260,18 @@ class CrossFuseCamPaper(nn.Module):
         self.decoder = FusionDecoder(*widths)
 
     def forward(self, ir: Tensor, vi: Tensor, *, shift: bool | None = None) -> Tensor:
-        """Fuse (B, 1, H, W) in [0, 1] with the same into the same; H, W >= 136 (``ShapeError`` below)."""
+        """Fuse two images (B, 1, H, W) in [0, 1], H, W >= 136, into one of the same shape and range.
+
+        Raises:
+            ShapeError: if an image is too small.
+        """
         return self.forward_features(ir, vi, shift=shift).fused
 
     def forward_features(self, ir: Tensor, vi: Tensor, *, shift: bool | None = None) -> Features:
-        """As :meth:`forward`, with what was computed on the way; ``shift``: see the CAM's forward."""
+        """Fuse like :meth:`forward`, and return all intermediate results.
+
+        See :meth:`CrossAttentionModule.forward` for ``shift``.
+        """
         h, w = ir.shape[-2:]
         if min(h, w) < SMALLEST:
             raise ShapeError(f"images of {h}x{w}, the paper variant needs {SMALLEST} or more on both sides")
@@ -266,11 +282,12 @@ class CrossFuseCamPaper(nn.Module):
         return Features(shallow_ir, deep_ir, shallow_vi, deep_vi, cam, fused)
 
     def reconstruct(self, ir: Tensor, vi: Tensor, *, deep_only: bool = False) -> tuple[Tensor, Tensor]:
-        """Stage 1, the two auto-encoders: each image from its own features, (B, 1, H, W), not bounded.
+        """Reconstruct each image from its own features (stage 1), (B, 1, H, W) each, unbounded.
 
         Args:
-            ir, vi: as for :meth:`forward`.
-            deep_only: leave the shallow features out, which the release never does.
+            ir: see :meth:`forward`.
+            vi: see :meth:`forward`.
+            deep_only: whether to omit the shallow features, which the release never does.
         """
         shallow_ir, deep_ir = self.encoder_ir(ir)
         shallow_vi, deep_vi = self.encoder_vi(vi)
@@ -280,7 +297,7 @@ class CrossFuseCamPaper(nn.Module):
 
 
 def to_tokens(x: Tensor) -> Tensor:
-    """(B, C, H, W), H and W multiples of 32 -> (B * windows, 256, 4 * C); a token is C x 2 x 2, flattened."""
+    """Divide into tokens of C x 2 x 2: (B, C, H, W), multiples of 32 -> (B * windows, 256, 4 * C)."""
     b, c, h, w = x.shape
     n = WINDOW // PATCH
     x = x.reshape(b, c, h // WINDOW, n, PATCH, w // WINDOW, n, PATCH)
@@ -288,31 +305,31 @@ def to_tokens(x: Tensor) -> Tensor:
 
 
 def from_tokens(tokens: Tensor, height: int, width: int) -> Tensor:
-    """The inverse of :func:`to_tokens` for a map of ``height`` x ``width``."""
+    """Invert :func:`to_tokens` for a map of ``height`` x ``width``."""
     c, n = tokens.shape[2] // PATCH**2, WINDOW // PATCH
     x = tokens.reshape(-1, height // WINDOW, width // WINDOW, n, n, c, PATCH, PATCH)
     return x.permute(0, 5, 1, 3, 6, 2, 4, 7).reshape(-1, c, height, width)
 
 
 def summed_box(x: Tensor) -> Tensor:
-    """3x3 mean of the sum over all channels, zeros outside: (B, C, H, W) -> (B, 1, H, W)."""
+    """Compute the zero-padded 3x3 mean of the sum over all channels: (B, C, H, W) -> (B, 1, H, W)."""
     return F.avg_pool2d(x.sum(1, keepdim=True), 3, stride=1, padding=1)
 
 
 def _contrast(x: Tensor) -> Tensor:
-    """What the release takes for a gradient: each channel's distance from :func:`summed_box` of all."""
+    """Compute the gradient measure of the release: difference of each channel from :func:`summed_box`."""
     return (x - summed_box(x)).abs()
 
 
 def _shares(ir: Tensor, vi: Tensor, energy: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """Each modality's share of the energy; nothing is learned through it."""
+    """Compute the fraction of the energy in each modality, without gradients."""
     with torch.no_grad():
         a, b = energy(ir), energy(vi)
         return a / (a + b + TINY), b / (a + b + TINY)
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """Multi-head attention without its projections; all (N, T, dim)."""
+    """Multi-head attention without projections; all tensors are (N, T, dim)."""
     n, t, dim = q.shape
     q, k, v = (x.reshape(n, t, heads, dim // heads).transpose(1, 2) for x in (q, k, v))
     weights = torch.softmax(q @ k.transpose(-1, -2) * (dim // heads) ** -0.5, dim=-1)
@@ -320,14 +337,14 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
 
 
 def _roll(tokens: Tensor, sign: int) -> Tensor:
-    """Move tokens cyclically by half a window on both axes: whole tokens, as 16 pixels are 8 of them."""
+    """Shift tokens cyclically by half a window (8 tokens) along both axes."""
     n = WINDOW // PATCH
     grid = tokens.reshape(-1, n, n, tokens.shape[2])
     return grid.roll((sign * n // 2, sign * n // 2), (1, 2)).reshape(tokens.shape)
 
 
 def _conv(inputs: int, outputs: int, *, norm: bool = False) -> nn.Module:
-    """A 3x3 convolution over mirrored borders, with a BatchNorm if asked; no activation."""
+    """Create a 3x3 convolution with reflection padding, optionally with BatchNorm; no activation."""
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect")
     return nn.Sequential(conv, nn.BatchNorm2d(outputs)) if norm else conv
 
@@ -341,12 +358,12 @@ def _up(x: Tensor) -> Tensor:
 
 
 def _mirror_to(x: Tensor, target: Tensor) -> Tensor:
-    """Fill ``x`` up at the right and below to the size of ``target``."""
+    """Pad ``x`` at the right and bottom by reflection to the size of ``target``."""
     below, right = target.shape[-2] - x.shape[-2], target.shape[-1] - x.shape[-1]
     return F.pad(x, (0, right, 0, below), mode="reflect") if below or right else x
 
 
 def _stretch(x: Tensor) -> Tensor:
-    """Each image's smallest value to 0, its largest to (almost) 1."""
+    """Stretch each image so that its minimum becomes 0 and its maximum (almost) 1."""
     low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
     return (x - low) / (high - low + TINY)

@@ -1,17 +1,17 @@
-"""crossfuse-topk, the fixed variant: two bands, fused band by band, for unfamiliar scenes.
+"""Variant ``fixed`` of crossfuse-topk: separate fusion of a low and a high band (Shi et al. 2025).
 
-The structure is that of Shi et al. (2025): one encoder for both modalities, a head for the low and one for
-the high band, a fusion layer for each, a decoder. What the release got wrong is mended:
+The structure follows the paper: one encoder for both modalities, a head and a fusion layer for each band, and
+a decoder. Differences from the release:
 
-- **Bands by construction**: the low head works at half the resolution and cannot hold fine detail; the
-  decomposition loss is a help, not the only thing that tells the bands apart.
-- **Bounded coupling**: exponents pass through tanh, so a coupling step scales by 1/e to e.
-- **Same-band fusion that knows its sources**: a learned 1x1 mix of both modalities that begins as their mean;
-  the release's sum is the same for exchanged sources, so what is behind it cannot tell them apart.
-- **Bounded output without min-max**: a weight between the sources and a step towards black or white. The
-  head sees how far each thermal pixel lies from the image's mean.
-- **No leakage**: stage 1 rebuilds an image from its bands alone; the release adds the image itself.
-- **Cost**: features live on a grid of ``stride`` pixels; a small head works at full resolution.
+- **Bands by construction.** The low head works at half the resolution and cannot represent fine detail; the
+  decomposition loss is not the only means of separating the bands.
+- **Bounded coupling.** Exponents pass through tanh, so that a coupling step scales by 1/e to e.
+- **Source-aware fusion.** A learned 1x1 convolution mixes both modalities and is initialized to their mean.
+  The sum used by the release is symmetric, so that subsequent layers cannot distinguish the sources.
+- **Bounded output without min-max normalization.** The head predicts a weight between the sources and a step
+  towards black or white, and receives the difference between each thermal pixel and the image mean.
+- **No leakage.** Stage 1 reconstructs an image from its bands alone; the release adds the image itself.
+- **Cost.** Features are computed on a grid of ``stride`` pixels; a small head works at full resolution.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from ivfuse.training.nets.blocks import (
 )
 from ivfuse.training.nets.restormer import restormer_blocks
 
-POOL = 2  # the low band's pixels, in pixels of the grid
+POOL = 2  # size of a low-band pixel, in pixels of the grid
 DETAIL = 8  # channels of the head at full resolution
 
 
 class CouplingNode(nn.Module):
-    """One invertible step: each half of the channels moves and scales the other, within limits."""
+    """One invertible step, in which the halves of the channels shift and scale each other within limits."""
 
     def __init__(self, channels: int) -> None:
-        """``channels`` is even."""
+        """``channels`` must be even."""
         super().__init__()
         half = channels // 2
         self.shuffle = nn.Conv2d(channels, channels, 1)
@@ -58,7 +58,7 @@ class LowHead(nn.Module):
     """A transformer block at half the resolution of the grid."""
 
     def __init__(self, width: int, heads: int) -> None:
-        """For maps of ``width`` channels whose sides are even."""
+        """Create the head for maps with ``width`` channels and even sides."""
         super().__init__()
         self.block = restormer_blocks(1, width, heads)
 
@@ -69,12 +69,12 @@ class LowHead(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Both modalities' encoder: shared features on the grid, then a head for each band."""
+    """Encoder for both modalities: shared features on the grid, and a head for each band."""
 
     def __init__(self, width: int, blocks: int, heads: int, nodes: int, stride: int) -> None:
-        """As in :class:`CrossFuseTopk`."""
+        """See :class:`CrossFuseTopk`."""
         super().__init__()
-        # The same function as a pixel-unshuffle and a 3x3 convolution.
+        # Equivalent to a pixel unshuffle and a 3x3 convolution.
         self.stem = nn.Conv2d(1, width, 3 * stride, stride=stride, padding=stride)
         self.blocks = restormer_blocks(blocks, width, heads)
         self.low = LowHead(width, heads)
@@ -87,13 +87,13 @@ class Encoder(nn.Module):
 
 
 class BandFusion(nn.Module):
-    """One band of both modalities -> the fused one."""
+    """Fusion of one band of both modalities."""
 
     def __init__(self, width: int, refine: nn.Module) -> None:
-        """``refine`` follows the mix."""
+        """``refine`` is applied after the mix."""
         super().__init__()
         self.mix = nn.Conv2d(2 * width, width, 1)
-        with torch.no_grad():  # the decoder of stage 1 knows features of one modality: begin near them
+        with torch.no_grad():  # initialized to the mean: the decoder was trained on single modalities
             self.mix.weight.copy_(0.5 * torch.eye(width).repeat(1, 2)[..., None, None])
             self.mix.bias.zero_()  # type: ignore[union-attr]
         self.refine = refine
@@ -105,10 +105,10 @@ class BandFusion(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Two bands -> features on the grid."""
+    """Decoder from two bands to features on the grid."""
 
     def __init__(self, width: int, blocks: int, heads: int) -> None:
-        """As in :class:`CrossFuseTopk`."""
+        """See :class:`CrossFuseTopk`."""
         super().__init__()
         self.reduce = nn.Conv2d(2 * width, width, 1)
         self.blocks = restormer_blocks(blocks, width, heads)
@@ -120,22 +120,23 @@ class Decoder(nn.Module):
 
 
 class Head(nn.Module):
-    """Features on the grid and the images themselves -> a weight between the sources and a step."""
+    """Head that predicts a weight between the sources and a step from features and both images."""
 
     def __init__(self, width: int, stride: int) -> None:
-        """As in :class:`CrossFuseTopk`."""
+        """See :class:`CrossFuseTopk`."""
         super().__init__()
         self.up = _shuffled(width, DETAIL, stride)
         self.mix = ConvAct(DETAIL + 3, DETAIL)
         self.out = nn.Conv2d(DETAIL, 2, 3, padding=1)
 
     def forward(self, x: Tensor, ir: Tensor, vi: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn features into a weight in [0, 1] and a step in [-1, 1], (B, 1, H, W) each.
+        """Predict a weight in [0, 1] and a step in [-1, 1], (B, 1, H, W) each.
 
         Args:
             x: features, (B, C, H/s, W/s).
-            ir, vi: the images, (B, 1, H, W).
-            level: mean of the whole infrared, (B, 1, 1, 1): the zero between warm and cold.
+            ir: thermal image, (B, 1, H, W).
+            vi: visible image, (B, 1, H, W).
+            level: mean of the whole thermal image, (B, 1, 1, 1), the reference between warm and cold.
         """
         pixels = torch.cat((self.up(x), ir, vi, ir - level), 1)
         weight, step = self.out(self.mix(pixels)).chunk(2, 1)
@@ -143,14 +144,14 @@ class Head(nn.Module):
 
 
 class CrossFuseTopk(nn.Module):
-    """The whole network, variant ``fixed``.
+    """The complete network, variant ``fixed``.
 
     Args:
-        width: channels; even, and a multiple of ``heads``.
-        blocks: transformer blocks of the encoder, and of the decoder.
-        heads: attention heads.
-        nodes: coupling steps of the encoder's high head.
-        stride: pixels of the grid that features live on; 1 is the paper's full resolution.
+        width: number of channels; even, and a multiple of ``heads``.
+        blocks: number of transformer blocks in the encoder and in the decoder.
+        heads: number of attention heads.
+        nodes: number of coupling steps in the high head of the encoder.
+        stride: stride of the features in pixels: 1 (full resolution, as in the paper), 2 or 4.
     """
 
     variant = "fixed"
@@ -159,7 +160,7 @@ class CrossFuseTopk(nn.Module):
     def __init__(
         self, width: int = 48, blocks: int = 2, heads: int = 4, nodes: int = 2, stride: int = 4
     ) -> None:
-        """See above; ``align`` is the side of a pixel of the low band."""
+        """See above; the attribute ``align`` is the size of a low-band pixel."""
         super().__init__()
         if width % 2:
             raise UsageError(f"width={width}, expected an even number")
@@ -174,15 +175,15 @@ class CrossFuseTopk(nn.Module):
         self.reconstructor = _shuffled(width, 1, stride)
 
     def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
-        """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
+        """Fuse two images, (B, 1, H, W) in [0, 1] with any H, W >= 1, into one of the same shape and range.
 
-        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole image. Without it
-        the mean of ``ir`` is taken.
+        ``level`` is the mean of the whole thermal image, (B, 1, 1, 1), also for a tile; the default is the
+        mean of ``ir``.
         """
         return self.forward_bands(ir, vi, level)[0]
 
     def forward_bands(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> tuple[Tensor, Bands]:
-        """As :meth:`forward`, with both modalities' bands (of the padded images, on the grid)."""
+        """Fuse like :meth:`forward`, and return the bands of both (padded) images on the grid."""
         h, w = ir.shape[-2:]
         if level is None:
             level = ir.mean((2, 3), keepdim=True)
@@ -194,11 +195,11 @@ class CrossFuseTopk(nn.Module):
         return crop_border(compose(ir, vi, weight, step), h, w), bands
 
     def reconstruct(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Stage 1: each image from its own bands, (B, 1, H, W) each, not bounded."""
+        """Reconstruct each image from its own bands (stage 1), (B, 1, H, W) each, unbounded."""
         return self.reconstruct_bands(ir, vi)[0]
 
     def reconstruct_bands(self, ir: Tensor, vi: Tensor) -> tuple[tuple[Tensor, Tensor], Bands]:
-        """As :meth:`reconstruct`, with both modalities' bands."""
+        """Reconstruct like :meth:`reconstruct`, and return the bands of both modalities."""
         h, w = ir.shape[-2:]
         bands = self._bands(pad_border(ir, self.align), pad_border(vi, self.align))
         images = (
@@ -208,12 +209,12 @@ class CrossFuseTopk(nn.Module):
         return (next(images), next(images)), bands
 
     def _bands(self, ir: Tensor, vi: Tensor) -> Bands:
-        """Both images pass the shared encoder."""
+        """Encode both images with the shared encoder."""
         return Bands(*self.encoder(ir), *self.encoder(vi))
 
 
 def _local(inputs: int, outputs: int) -> nn.Sequential:
-    """1x1 to twice the channels, depthwise 3x3, 1x1."""
+    """Create a 1x1 convolution to twice the channels, a depthwise 3x3 and a 1x1 convolution."""
     wide = 2 * inputs
     return nn.Sequential(
         nn.Conv2d(inputs, wide, 1),
@@ -225,9 +226,10 @@ def _local(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _shuffled(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """3x3 convolution and pixel shuffle, (B, inputs, h, w) -> (B, outputs, h * stride, w * stride).
+    """Create a 3x3 convolution and pixel shuffle, (B, inputs, h, w) -> (B, outputs, h * stride, w * stride).
 
-    Pixels that share a place of the grid begin equal (Aitken et al. 2017), so flat areas have no pattern.
+    The weights of the pixels of one grid cell are initialized to be equal (Aitken et al. 2017), which avoids
+    a pattern in flat areas.
     """
     conv = nn.Conv2d(inputs, outputs * stride**2, 3, padding=1)
     with torch.no_grad():

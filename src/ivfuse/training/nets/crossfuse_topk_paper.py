@@ -1,14 +1,15 @@
-"""crossfuse-topk, the paper variant: what the release of Shi et al. (2025) computes, its mistakes included.
+"""Variant ``paper`` of crossfuse-topk: an exact equivalent of the release of Shi et al. (2025).
 
-It exists so that the authors' weights load and give their images. Kept on purpose:
+It loads the authors' weights and reproduces their images. The following properties of the release are kept
+deliberately, including its mistakes:
 
-- "frequency" is a hope: two heads on the same full-resolution features, one of attention ("low"), one of
-  coupling layers ("high"), which only the decomposition loss drives apart;
-- the exponent of the coupling layers is not limited;
-- bands are added across the modalities, so nothing behind the sum knows which of them a detail came from;
-- the image is sigmoid(residual + visible): black comes out near 0.5 unless the residual says otherwise; the
-  release stretches each result from its minimum to its maximum, which is left to the user here;
-- reconstruction, too, is handed the image that it should give back.
+- the bands are not separated by construction: two heads, one with attention ("low") and one with coupling
+  layers ("high"), receive the same full-resolution features, and only the decomposition loss separates them;
+- the exponents of the coupling layers are unbounded;
+- the bands of both modalities are added, so that subsequent layers cannot distinguish the sources;
+- the image is sigmoid(residual + visible), so that black becomes about 0.5 unless the residual compensates
+  for it; the release stretches each result from its minimum to its maximum, which is omitted here;
+- reconstruction also receives the image that it should reconstruct.
 
 Source: Y. Shi et al., "CrossFuse", IEEE TCSVT 2025 (arXiv 2502.14493), and a description of the release.
 """
@@ -33,12 +34,13 @@ from ivfuse.training.nets.restormer import (
 
 @dataclass(frozen=True)
 class Features:
-    """What the network computes on the way.
+    """Intermediate results and output of the network.
 
     Attributes:
-        bands: both modalities' low and high features, (B, width, H, W) each.
-        fused_low, fused_high: the same after the fusion layers.
-        fused: the image, (B, 1, H, W) in (0, 1), not stretched.
+        bands: low and high features of both modalities, (B, width, H, W) each.
+        fused_low: fused low features, (B, width, H, W).
+        fused_high: fused high features, (B, width, H, W).
+        fused: the fused image, (B, 1, H, W) in (0, 1), not stretched.
     """
 
     bands: Bands
@@ -48,10 +50,10 @@ class Features:
 
 
 class InvertedResidual(nn.Sequential):
-    """1x1 to twice the channels, depthwise 3x3 over mirrored borders, 1x1 back; no biases."""
+    """1x1 convolution to twice the channels, reflection-padded depthwise 3x3, 1x1 back; without biases."""
 
     def __init__(self, channels: int) -> None:
-        """``channels`` in and out."""
+        """``channels`` is the number of input and output channels."""
         wide = 2 * channels
         super().__init__(
             nn.Conv2d(channels, wide, 1, bias=False),
@@ -64,10 +66,10 @@ class InvertedResidual(nn.Sequential):
 
 
 class CouplingNode(nn.Module):
-    """One invertible step: each half of the channels moves and scales the other."""
+    """One invertible step, in which the halves of the channels shift and scale each other."""
 
     def __init__(self, channels: int) -> None:
-        """``channels`` is even."""
+        """``channels`` must be even."""
         super().__init__()
         half = channels // 2
         self.shuffle = nn.Conv2d(channels, channels, 1)
@@ -84,10 +86,10 @@ class CouplingNode(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Both modalities' encoder: shared features, then a head for each band."""
+    """Encoder for both modalities: shared features, and a head for each band."""
 
     def __init__(self, width: int, blocks: int, heads: int, nodes: int) -> None:
-        """As in :class:`CrossFuseTopkPaper`."""
+        """See :class:`CrossFuseTopkPaper`."""
         super().__init__()
         self.stem = nn.Conv2d(1, width, 3, padding=1, bias=False)
         self.blocks = restormer_blocks(blocks, width, heads)
@@ -101,10 +103,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Two bands -> an image, as a step away from a given one."""
+    """Decoder from two bands to an image, as a residual to a base image."""
 
     def __init__(self, width: int, blocks: int, heads: int) -> None:
-        """As in :class:`CrossFuseTopkPaper`."""
+        """See :class:`CrossFuseTopkPaper`."""
         super().__init__()
         self.reduce = nn.Conv2d(2 * width, width, 1, bias=False)
         self.blocks = restormer_blocks(blocks, width, heads)
@@ -121,13 +123,13 @@ class Decoder(nn.Module):
 
 
 class CrossFuseTopkPaper(nn.Module):
-    """The whole network, variant ``paper``; 1,188,272 parameters in the release's size.
+    """The complete network, variant ``paper``, with 1,188,272 parameters in the size of the release.
 
     Args:
-        width: channels, at full resolution everywhere; a multiple of ``heads`` and of 2.
-        blocks: Restormer blocks of the encoder, and of the decoder.
-        heads: attention heads.
-        nodes: coupling steps of the encoder's high head.
+        width: number of channels, at full resolution; even, and a multiple of ``heads``.
+        blocks: number of Restormer blocks in the encoder and in the decoder.
+        heads: number of attention heads.
+        nodes: number of coupling steps in the high head of the encoder.
     """
 
     variant = "paper"
@@ -144,27 +146,31 @@ class CrossFuseTopkPaper(nn.Module):
         self.decoder = Decoder(width, blocks, heads)
 
     def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse (B, 1, H, W) in [0, 1] with the same into the same; H, W >= 2 (``ShapeError`` below)."""
+        """Fuse two images (B, 1, H, W) in [0, 1], H, W >= 2, into one of the same shape and range.
+
+        Raises:
+            ShapeError: if an image is too small.
+        """
         return self.forward_features(ir, vi).fused
 
     def forward_bands(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Bands]:
-        """As :meth:`forward`, with both modalities' bands."""
+        """Fuse like :meth:`forward`, and return the bands of both modalities."""
         found = self.forward_features(ir, vi)
         return found.fused, found.bands
 
     def forward_features(self, ir: Tensor, vi: Tensor) -> Features:
-        """As :meth:`forward`, with all that was computed on the way."""
+        """Fuse like :meth:`forward`, and return all intermediate results."""
         bands = self._bands(ir, vi)
         low = self.fuse_low(bands.low_vi + bands.low_ir)
         high = self.fuse_high(bands.high_vi + bands.high_ir)
         return Features(bands, low, high, self.decoder(vi, low, high))
 
     def reconstruct(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Stage 1: each image from its own bands, (B, 1, H, W) each."""
+        """Reconstruct each image from its own bands (stage 1), (B, 1, H, W) each."""
         return self.reconstruct_bands(ir, vi)[0]
 
     def reconstruct_bands(self, ir: Tensor, vi: Tensor) -> tuple[tuple[Tensor, Tensor], Bands]:
-        """As :meth:`reconstruct`, with both modalities' bands."""
+        """Reconstruct like :meth:`reconstruct`, and return the bands of both modalities."""
         bands = self._bands(ir, vi)
         out = (
             self.decoder(ir, bands.low_ir, bands.high_ir),

@@ -1,19 +1,22 @@
-"""maefuse, the fixed variant: codes of a masked auto-encoder, fused patch by patch (Li et al. 2025).
+"""Variant ``fixed`` of maefuse: fusion of the codes of a masked auto-encoder (Li et al. 2025).
 
-The structure is the paper's: one pre-trained encoder for both modalities, CFM, MFM, a decoder of few blocks.
-What the release got wrong is mended:
+The structure follows the paper: a pre-trained encoder for both modalities, the cross fusion module (CFM), the
+merge fusion module (MFM), and a decoder with few blocks. Differences from the release:
 
-- **Attention over patches**: the release attends over the batch, which at one pair is no attention at all.
-- **Pre-norm, and a residual to the mean of both codes**: training begins where the paper's alignment is to
-  lead. Position codes go to queries and keys alone, so they do not pile up in the values.
-- **Any height and width**: replicated to whole patches, codes computed for the grid, cropped afterwards.
-- **No blocks**: each patch decodes to twice its side, weighted by a ramp, and neighbors are added up, so no
-  value jumps at the grid; and as no token holds fine detail, a few convolutions at full resolution see the
-  sources themselves. They reach a few pixels only: *what* to keep is left to the codes, *where exactly* an
-  edge runs is read off the pixels.
-- **Bounded output without min-max**: a weight between the sources and a step towards black or white.
-- **guide="infrared"** (section 4.4): MFM asks with the infrared codes and CFM is not there, which helps where
-  the visible is over-exposed.
+- **Attention over patches.** The release computes attention over the batch, which has no effect for one pair.
+- **Pre-norm, and a residual to the mean of both codes.** Training starts where the alignment of the paper is
+  meant to lead. Position codes are added to queries and keys only, so that they do not accumulate in the
+  values.
+- **Any height and width.** Images are padded to whole patches by replication, codes are computed for the
+  grid, and the result is cropped.
+- **No block artifacts.** Each patch is decoded to twice its side, weighted by a ramp, and neighbors are
+  added, so that there are no steps at the grid. Since tokens do not represent fine detail, a few convolutions
+  at full resolution also receive the sources. Their receptive field is a few pixels: the codes decide *what*
+  to keep, and the pixels determine *where* an edge is.
+- **Bounded output without min-max normalization.** The network predicts a weight between the sources and a
+  step towards black or white.
+- **guide="infrared"** (section 4.4). MFM uses the thermal codes as queries and CFM is omitted, which helps if
+  the visible image is over-exposed.
 """
 
 from __future__ import annotations
@@ -40,14 +43,14 @@ from ivfuse.training.nets.vit import (
 )
 
 GUIDES = ("cross", "infrared")
-CENTER, SPREAD = sum(MEAN) / 3, sum(DEVIATION) / 3  # of gray images; what official weights are folded to
+CENTER, SPREAD = sum(MEAN) / 3, sum(DEVIATION) / 3  # normalization of gray images; see mae_weights
 
 
 class CrossAttention(nn.Module):
     """Pre-norm attention from the patches of one code to those of another."""
 
     def __init__(self, dim: int, heads: int) -> None:
-        """``heads`` divides ``dim``."""
+        """``heads`` must divide ``dim``."""
         super().__init__()
         self.heads = heads
         self.norm_query = nn.LayerNorm(dim, eps=EPS)
@@ -58,7 +61,7 @@ class CrossAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, query: Tensor, other: Tensor, places: Tensor) -> Tensor:
-        """Codes (B, T, C) each and position codes (T, C) -> (B, T, C)."""
+        """Two codes (B, T, C) and position codes (T, C) -> (B, T, C)."""
         q, other = self.norm_query(query) + places, self.norm_other(other)
         out: Tensor = self.proj(
             attend(self.query(q), self.key(other + places), self.value(other), self.heads)
@@ -67,10 +70,10 @@ class CrossAttention(nn.Module):
 
 
 class CrossFusion(nn.Module):
-    """CFM: each modality asks the other, one set of weights for both directions."""
+    """CFM: cross attention between the modalities, with the same weights in both directions."""
 
     def __init__(self, dim: int, heads: int, *, residual: bool) -> None:
-        """``residual``: to the mean of both codes."""
+        """``residual`` adds the mean of both codes."""
         super().__init__()
         self.residual = residual
         self.attention = CrossAttention(dim, heads)
@@ -85,10 +88,10 @@ class CrossFusion(nn.Module):
 
 
 class MergeFusion(nn.Module):
-    """MFM: a guide asks both codes; a feed-forward follows."""
+    """MFM: attention with queries from a guide to both codes, followed by a feed-forward layer."""
 
     def __init__(self, dim: int, heads: int, *, residual: bool) -> None:
-        """``residual``: to the mean of both codes."""
+        """``residual`` adds the mean of both codes."""
         super().__init__()
         self.residual = residual
         self.attention = CrossAttention(dim, heads)
@@ -107,39 +110,40 @@ class MergeFusion(nn.Module):
 
 
 class Overlap(nn.Module):
-    """Tokens to pixels: each token paints twice its patch, weighted by a ramp to nothing at the rim.
+    """Conversion of tokens to overlapping patches of twice the side, weighted by a ramp to zero at the edge.
 
-    All pixels of a patch begin equal, so painting begins as bilinear interpolation between tokens: a random
-    start for each pixel would repeat with the grid and show as a texture.
+    The weights of all pixels of a patch are initialized to be equal, so that the initial result is a bilinear
+    interpolation between tokens; a random initialization per pixel would be visible as a repeated texture.
     """
 
     window: Tensor
 
     def __init__(self, dim: int, channels: int) -> None:
-        """(B, T, dim) to ``channels``; one bias per channel, as one per pixel would repeat with the grid."""
+        """Use one bias per channel; a bias per pixel would be visible as a repeated texture."""
         super().__init__()
         self.weight = nn.Parameter(
             torch.randn(dim, channels, 1, 1).repeat(1, 1, 2 * PATCH, 2 * PATCH) * dim**-0.5
         )
         self.bias = nn.Parameter(torch.zeros(channels))
         ramp = (torch.arange(PATCH) + 0.5) / PATCH
-        ramp = torch.cat((ramp, ramp.flip(0)))  # of neighbors add up to one
+        ramp = torch.cat((ramp, ramp.flip(0)))  # the ramps of neighbors sum to one
         self.register_buffer("window", ramp[:, None] * ramp, persistent=False)
 
     def forward(self, x: Tensor, rows: int, columns: int) -> Tensor:
-        """Paint a grid of tokens: (B, channels, 16 rows, 16 columns).
+        """Convert a grid of tokens (B, T, dim) to (B, channels, 16 rows, 16 columns).
 
-        The outermost :data:`~ivfuse.training.nets.blocks.BORDER` pixels lack a neighbor; they are cropped.
+        The outermost :data:`~ivfuse.training.nets.blocks.BORDER` pixels lack a neighbor and are cropped by
+        the caller.
         """
         x = x.transpose(1, 2).reshape(x.shape[0], x.shape[2], rows, columns)
         return F.conv_transpose2d(x, self.weight * self.window, self.bias, stride=PATCH, padding=PATCH // 2)
 
 
 class PixelDecoder(nn.Module):
-    """Codes to features at full resolution."""
+    """Decoder from codes to features at full resolution."""
 
     def __init__(self, trunk: Decoder, features: int) -> None:
-        """``trunk`` gives tokens; ``features`` are channels."""
+        """``trunk`` decodes codes to tokens; ``features`` is the number of output channels."""
         super().__init__()
         self.trunk = trunk
         self.paint = Overlap(trunk.width, features)
@@ -151,22 +155,23 @@ class PixelDecoder(nn.Module):
 
 
 class Head(nn.Module):
-    """Decoded features and a detail path -> a weight between the sources and a step."""
+    """Head that predicts a weight between the sources and a step from decoded features and a detail path."""
 
     def __init__(self, features: int, detail: int) -> None:
-        """``detail``: channels of the convolutions at full resolution."""
+        """``detail`` is the number of channels of the convolutions at full resolution."""
         super().__init__()
         self.detail = nn.Sequential(ConvAct(3, detail), ConvAct(detail, detail))
         self.mix = ConvAct(features + detail, detail)
         self.out = nn.Conv2d(detail, 2, 3, padding=1)
 
     def forward(self, x: Tensor, ir: Tensor, vi: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn features into a weight in [0, 1] and a step in [-1, 1], (B, 1, H, W) each.
+        """Predict a weight in [0, 1] and a step in [-1, 1], (B, 1, H, W) each.
 
         Args:
-            x: decoded, (B, features, H, W).
-            ir, vi: the images, (B, 1, H, W).
-            level: mean of the whole infrared, (B, 1, 1, 1): the zero between warm and cold.
+            x: decoded features, (B, features, H, W).
+            ir: thermal image, (B, 1, H, W).
+            vi: visible image, (B, 1, H, W).
+            level: mean of the whole thermal image, (B, 1, 1, 1), the reference between warm and cold.
         """
         detail = self.detail(torch.cat((ir, vi, ir - level), 1))
         weight, step = self.out(self.mix(torch.cat((x, detail), 1))).chunk(2, 1)
@@ -174,19 +179,23 @@ class Head(nn.Module):
 
 
 class MaeFuse(nn.Module):
-    """The whole network, variant ``fixed``.
+    """The complete network, variant ``fixed``.
 
     Args:
-        size: of the encoder: ``tiny``, ``small``, ``base`` or ``large``.
-        dim, depth, heads: in place of the size's own.
-        class_token: give the encoder MAE's class token, which official weights were trained with.
-        grid: patches along an axis to which larger grids are scaled down, see
-            :func:`~ivfuse.training.nets.vit.position_codes`: 14 for official weights; 0: never.
-        decoder_dim, decoder_depth, decoder_heads: of the decoder.
-        features: channels that the decoder gives at full resolution.
-        detail: channels of the detail path.
-        guide: what MFM asks with: ``cross`` (what CFM found) or ``infrared``.
-        residual: of CFM and MFM to the mean of both codes; False is for the ablation.
+        size: size of the encoder: ``tiny``, ``small``, ``base`` or ``large``.
+        dim: values per token of the encoder, instead of that of the size.
+        depth: number of blocks of the encoder, instead of that of the size.
+        heads: number of attention heads of the encoder, instead of that of the size.
+        class_token: whether the encoder has MAE's class token, with which the official weights were trained.
+        grid: number of patches per axis to which larger grids are scaled down, see
+            :func:`~ivfuse.training.nets.vit.position_codes`: 14 for official weights; 0 for no scaling.
+        decoder_dim: values per token of the decoder.
+        decoder_depth: number of blocks of the decoder.
+        decoder_heads: number of attention heads of the decoder.
+        features: number of channels of the decoder at full resolution.
+        detail: number of channels of the detail path.
+        guide: queries of MFM: ``cross`` (the output of CFM) or ``infrared`` (the thermal codes).
+        residual: whether CFM and MFM add the mean of both codes; ``False`` is for the ablation.
     """
 
     variant = "fixed"
@@ -229,25 +238,25 @@ class MaeFuse(nn.Module):
         self.head = Head(features, detail)
 
     def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
-        """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
+        """Fuse two images, (B, 1, H, W) in [0, 1] with any H, W >= 1, into one of the same shape and range.
 
-        ``level`` is the mean of the infrared, (B, 1, 1, 1); for a tile, that of the whole image. Without it
-        the mean of ``ir`` is taken.
+        ``level`` is the mean of the whole thermal image, (B, 1, 1, 1), also for a tile; the default is the
+        mean of ``ir``.
         """
         return self._forward(ir, vi, level, "mfm")
 
     def forward_through(self, ir: Tensor, vi: Tensor, through: str, level: Tensor | None = None) -> Tensor:
-        """As :meth:`forward`; ``through="cfm"`` decodes what CFM found and passes MFM by."""
+        """Fuse like :meth:`forward`; ``through="cfm"`` decodes the output of CFM and skips MFM."""
         return self._forward(ir, vi, level, through)
 
     def align_codes(self, ir: Tensor, vi: Tensor, through: str = "mfm") -> tuple[Tensor, Tensor]:
-        """The code after a fusion module and what it is to resemble first, the mean of both codes."""
+        """Return the code after a fusion module, and its target in the alignment: the mean of both codes."""
         ir, vi = pad_border(ir, PATCH), pad_border(vi, PATCH)
         a, b = self._codes(ir, vi)
         return self._fused(a, b, self._places(ir), through), (a + b) / 2
 
     def reconstruct(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Each image from its own code, (B, 1, H, W) each, not bounded."""
+        """Reconstruct each image from its own code, (B, 1, H, W) each, unbounded."""
         h, w = ir.shape[-2:]
         ir, vi = pad_border(ir, PATCH), pad_border(vi, PATCH)
         a, b = (
@@ -257,19 +266,19 @@ class MaeFuse(nn.Module):
         return a, b
 
     def reconstruct_masked(self, x: Tensor, noise: Tensor, ratio: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Masked auto-encoding: guess hidden patches from those that are seen.
+        """Predict hidden patches from visible patches (masked auto-encoding).
 
         Args:
-            x: images of any kind, (B, 1, H, W) in [0, 1], H and W multiples of 16.
-            noise: (B, T) random numbers that choose the patches.
-            ratio: the share that is hidden.
+            x: images of any modality, (B, 1, H, W) in [0, 1], H and W multiples of 16.
+            noise: (B, T) random numbers that select the patches.
+            ratio: fraction of patches that is hidden.
 
         Returns:
-            Guessed and true values of all patches, (B, T, 256) in [0, 1] if guessed well, and (B, T) with 1
-            where a patch was hidden.
+            Predicted (unbounded) and true values of all patches, (B, T, 256) each, and a mask (B, T) that is
+            1 where a patch was hidden.
 
         Raises:
-            ShapeError: sides that are no multiples of 16.
+            ShapeError: if the sides are not multiples of 16.
         """
         if any(side % PATCH for side in x.shape[-2:]):
             raise ShapeError(f"crops of {x.shape[-2]}x{x.shape[-1]}, expected multiples of {PATCH}")
@@ -287,7 +296,7 @@ class MaeFuse(nn.Module):
         return crop_border(compose(ir, vi, weight, step), h, w)
 
     def _codes(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Both images pass the shared encoder."""
+        """Encode both images with the shared encoder."""
         return self.encoder(_normalized(ir)), self.encoder(_normalized(vi))
 
     def _places(self, x: Tensor) -> Tensor:
@@ -307,7 +316,7 @@ class MaeFuse(nn.Module):
 
 @torch.no_grad()
 def _weaken(*layers: nn.Linear) -> None:
-    """Begin with a branch that adds little to its residual."""
+    """Scale down initial weights, so that a branch initially adds little to its residual."""
     for layer in layers:
         layer.weight.mul_(0.1)
 
@@ -317,5 +326,5 @@ def _normalized(x: Tensor) -> Tensor:
 
 
 def _grid_of(x: Tensor) -> tuple[int, int]:
-    """Rows and columns of patches of a padded image."""
+    """Return the number of rows and columns of patches of a padded image."""
     return x.shape[-2] // PATCH, x.shape[-1] // PATCH

@@ -1,15 +1,17 @@
-"""maefuse, the paper variant: what the release of Li et al. (2025) computes, its mistakes included.
+"""Variant ``paper`` of maefuse: an exact equivalent of the release of Li et al. (2025).
 
-It exists so that the authors' weights load and give their images. Kept on purpose:
+It loads the authors' weights and reproduces their images. The following properties of the release are kept
+deliberately, including its mistakes:
 
-- attention runs over the *batch*: the modules take (sequence, batch, channels) and are given (batch, patches,
-  channels). With one pair every weight is 1, so CFM is a linear map of each patch by itself and MFM does not
-  depend on what CFM found; in training, unrelated images are mixed at equal places;
-- the position codes run over 0..39, beyond the 0..13 that the encoder was pre-trained on;
-- they are added to the codes once more before the fusion, but not to the mean that the alignment aims at;
-- no residual and no norm before attention; every image is resized to 640x640, whatever its shape.
+- attention is computed over the *batch*: the modules expect (sequence, batch, channels) but receive (batch,
+  patches, channels). For one pair every weight is 1, so that CFM is a linear map of each patch and MFM does
+  not depend on the output of CFM; in training, unrelated images are mixed at equal positions;
+- the position codes cover 0..39, beyond the 0..13 of the pre-training of the encoder;
+- they are added again to the codes before the fusion, but not to the mean that the alignment aims at;
+- there is no residual and no norm before attention; every image is resized to 640x640.
 
-Left out: cutting levels off at 8 bits, and resizing the visible's colors along (they keep their resolution).
+Omitted are the clipping to 8-bit levels and the resizing of the visible colors, which keep their resolution.
+
 Source: J. Li et al., "MaeFuse", IEEE TIP 34 (2025), arXiv 2404.11016, and a description of the release.
 """
 
@@ -33,19 +35,20 @@ from ivfuse.training.nets.vit import (
     unpatchify,
 )
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's R, G, B
-GRAY = (0.2989, 0.587, 0.114)
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # statistics of R, G, B in ImageNet
+GRAY = (0.2989, 0.587, 0.114)  # luma weights of R, G, B
 
 
 @dataclass(frozen=True)
 class Features:
-    """What the network computes on the way, (B, T, dim) each but ``decoded``.
+    """Intermediate results and output of the network.
 
     Attributes:
-        ir, vi: codes of the sources, without the second position code.
-        cross: after CFM.
-        fused: after MFM.
-        decoded: three channels in normalized units, (B, 3, H, W).
+        ir: code of the thermal image without the second position code, (B, T, dim).
+        vi: code of the visible image without the second position code, (B, T, dim).
+        cross: output of CFM, (B, T, dim).
+        fused: output of MFM, (B, T, dim).
+        decoded: decoded image with three channels in normalized units, (B, 3, H, W).
     """
 
     ir: Tensor
@@ -56,10 +59,10 @@ class Features:
 
 
 class BatchAttention(nn.Module):
-    """Multi-head attention over the first axis, with the weights' names of ``nn.MultiheadAttention``."""
+    """Multi-head attention over the first axis, with the weight names of ``nn.MultiheadAttention``."""
 
     def __init__(self, dim: int, heads: int) -> None:
-        """``heads`` divides ``dim``."""
+        """``heads`` must divide ``dim``."""
         super().__init__()
         self.heads = heads
         self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
@@ -69,7 +72,7 @@ class BatchAttention(nn.Module):
         nn.init.zeros_(self.out_proj.bias)
 
     def forward(self, query: Tensor, other: Tensor) -> Tensor:
-        """Queries from one, keys and values from the other, (B, T, C) each; attention is over B."""
+        """Compute attention over B, with keys and values from ``other``; both inputs are (B, T, C)."""
         parts = zip(self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3), strict=True)
         q, k, v = (
             F.linear(x, weight, bias).transpose(0, 1)
@@ -80,10 +83,10 @@ class BatchAttention(nn.Module):
 
 
 class Merge(nn.Module):
-    """MFM: attention from the guide to both codes; in the journal's version a feed-forward and a norm."""
+    """MFM: attention from the guide to both codes; the journal version adds a feed-forward and a norm."""
 
     def __init__(self, dim: int, heads: int, feed_forward: bool) -> None:
-        """Without ``feed_forward``: the first version."""
+        """``feed_forward`` selects the journal version instead of the first version."""
         super().__init__()
         self.attention = BatchAttention(dim, heads)
         self.feed_forward = feed_forward
@@ -101,14 +104,18 @@ class Merge(nn.Module):
 
 
 class MaeFusePaper(nn.Module):
-    """The whole network, variant ``paper``; the defaults are the release's size.
+    """The complete network, variant ``paper``; the defaults are the sizes of the release.
 
     Args:
-        dim, depth, heads: of the encoder (ViT-L).
-        decoder_dim, decoder_depth, decoder_heads: of the decoder.
-        fusion_heads: of CFM and MFM.
-        feed_forward: False: MFM as in the paper's first version.
-        side: images are resized to this many pixels both ways, a multiple of 16.
+        dim: values per token of the encoder (ViT-L).
+        depth: number of blocks of the encoder.
+        heads: number of attention heads of the encoder.
+        decoder_dim: values per token of the decoder.
+        decoder_depth: number of blocks of the decoder.
+        decoder_heads: number of attention heads of the decoder.
+        fusion_heads: number of attention heads of CFM and MFM.
+        feed_forward: whether MFM is that of the journal version instead of the first version.
+        side: height and width to which images are resized, a multiple of 16.
     """
 
     variant = "paper"
@@ -140,31 +147,31 @@ class MaeFusePaper(nn.Module):
         self.decoder = Decoder(dim, decoder_dim, decoder_depth, decoder_heads, 3 * PATCH**2)
 
     def forward(self, ir: Tensor, vi: Tensor) -> Tensor:
-        """Fuse (B, 1, H, W) in [0, 1] with the same into the same, at 640x640 inside."""
+        """Fuse two images (B, 1, H, W) in [0, 1] into one of that shape, resized to ``side`` internally."""
         return self.forward_through(ir, vi, "mfm")
 
     def forward_through(self, ir: Tensor, vi: Tensor, through: str) -> Tensor:
-        """As :meth:`forward`; ``through="cfm"`` decodes what CFM found and passes MFM by."""
+        """Fuse like :meth:`forward`; ``through="cfm"`` decodes the output of CFM and skips MFM."""
         small = [self._normalized(x) for x in (ir, vi)]
         code = self._fused(self.encoder(small[0]), self.encoder(small[1]), through)
         image = self._resized(self._gray(self._decoded(code, *small[0].shape[-2:])), *ir.shape[-2:])
         bounded = image.clamp(0, 1)
-        # In training the gradient passes the limits: a level beyond them could not come back otherwise.
+        # In training the gradient passes the clipping; values outside the range could not return otherwise.
         return image + (bounded - image).detach() if image.requires_grad else bounded
 
     def forward_features(self, ir: Tensor, vi: Tensor) -> Features:
-        """All that is computed, from normalized square images (B, 3, S, S), S a multiple of 16."""
+        """Compute all results from normalized square images (B, 3, S, S), S a multiple of 16."""
         a, b = self.encoder(ir), self.encoder(vi)
         cross, fused = (self._fused(a, b, through) for through in ("cfm", "mfm"))
         return Features(a, b, cross, fused, self._decoded(fused, *ir.shape[-2:]))
 
     def align_codes(self, ir: Tensor, vi: Tensor, through: str = "mfm") -> tuple[Tensor, Tensor]:
-        """The code after a fusion module and what it is to resemble first, the mean of both codes."""
+        """Return the code after a fusion module, and its target in the alignment: the mean of both codes."""
         a, b = (self.encoder(self._normalized(x)) for x in (ir, vi))
         return self._fused(a, b, through), (a + b) / 2
 
     def reconstruct(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Each image from its own code, (B, 1, H, W) each, not bounded."""
+        """Reconstruct each image from its own code, (B, 1, H, W) each, unbounded."""
         out = []
         for x in (ir, vi):
             small = self._normalized(x)
@@ -175,7 +182,7 @@ class MaeFusePaper(nn.Module):
     def _fused(self, ir: Tensor, vi: Tensor, through: str) -> Tensor:
         if through not in ("cfm", "mfm"):
             raise UnknownNameError("fusion module", through, ("cfm", "mfm"))
-        side = int(ir.shape[1] ** 0.5)  # the release knows square grids only
+        side = int(ir.shape[1] ** 0.5)  # the release supports square grids only
         codes = position_codes(side, side, ir.shape[2], device=ir.device)
         ir, vi = ir + codes, vi + codes
         cross: Tensor = self.cfm(ir, vi) + self.cfm(vi, ir)
@@ -186,13 +193,13 @@ class MaeFusePaper(nn.Module):
         return unpatchify(self.decoder(code, rows, columns), rows, columns)
 
     def _normalized(self, x: Tensor) -> Tensor:
-        """Three equal channels, ``side`` pixels both ways, as ImageNet's."""
+        """Convert to three equal channels of ``side`` x ``side`` pixels with ImageNet's normalization."""
         if tuple(x.shape[-2:]) != (self.side, self.side):
             x = F.interpolate(x, (self.side, self.side), mode="bilinear", align_corners=False)
         return (x - x.new_tensor(MEAN)[:, None, None]) / x.new_tensor(DEVIATION)[:, None, None]
 
     def _gray(self, x: Tensor) -> Tensor:
-        """Back to one channel in [0, 1]."""
+        """Convert normalized R, G, B to one channel in [0, 1]."""
         x = x.float() * x.new_tensor(DEVIATION)[:, None, None] + x.new_tensor(MEAN)[:, None, None]
         return (x * x.new_tensor(GRAY)[:, None, None]).sum(1, keepdim=True)
 

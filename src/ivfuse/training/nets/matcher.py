@@ -1,6 +1,7 @@
-"""The matcher: features in which an infrared and a visible image of one scene look alike, for registration.
+"""The matcher: features that are similar for a thermal and a visible image of one scene, for registration.
 
-One small network for each band, folded as swift is; no layer is shared, because the bands share no values.
+Each band has a small network on folded pixels, like swift. No layer is shared between the bands, because
+their pixel values are unrelated.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from torch.nn import functional as F
 
 from ivfuse.training.nets.blocks import Context, ConvAct, crop_border, identity, pad_border
 
-FOLD = 2  # pixels of a side that are folded into channels
-SURROUNDINGS = 25  # pixels, side of the window that brightness and contrast are relative to
-MOST = 4.0  # standard deviations from the surroundings' mean, at most
+FOLD = 2  # factor by which each side is folded into channels
+SURROUNDINGS = 25  # side in pixels of the window for the normalization of brightness and contrast
+MAX_CONTRAST = 4.0  # limit of the local contrast, in standard deviations
 
 
 class Describer(nn.Module):
@@ -21,9 +22,9 @@ class Describer(nn.Module):
 
     Args:
         width: channels at half the resolution.
-        deep: channels at a quarter of it.
-        depth: layers there.
-        channels: of the features, at full resolution.
+        deep: channels at a quarter of the resolution.
+        depth: number of layers at a quarter of the resolution.
+        channels: channels of the features, at full resolution.
     """
 
     def __init__(self, width: int, deep: int, depth: int, channels: int) -> None:
@@ -36,9 +37,9 @@ class Describer(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 1, H, W) in [0, 1], any H, W >= 1 -> (B, channels, H, W); no pixel's vector is longer than 1.
+        """Compute features: (B, 1, H, W) in [0, 1], any H, W >= 1 -> (B, channels, H, W).
 
-        The length says how much a pixel has to tell: blocks are compared by sums over their pixels.
+        The vector of each pixel has a length below 1, which is its weight in the comparison of blocks.
         """
         h, w = x.shape[-2:]
         x = F.pixel_unshuffle(local_contrast(pad_border(x, 2 * FOLD)), FOLD)
@@ -49,10 +50,13 @@ class Describer(nn.Module):
 
 
 class Matcher(nn.Module):
-    """Both bands.
+    """The networks of both bands.
 
     Args:
-        width, deep, depth, channels: of each :class:`Describer`.
+        width: see :class:`Describer`.
+        deep: see :class:`Describer`.
+        depth: see :class:`Describer`.
+        channels: see :class:`Describer`.
     """
 
     variant = "fixed"
@@ -65,20 +69,20 @@ class Matcher(nn.Module):
         self.vi = Describer(width, deep, depth, channels)
 
     def forward(self, ir: Tensor, vi: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of (B, 1, H, W) in [0, 1] each; the two may differ in size."""
+        """Compute the features of both images, (B, 1, H, W) in [0, 1] each, which may differ in size."""
         return self.ir(ir), self.vi(vi)
 
 
 def local_contrast(x: Tensor) -> Tensor:
-    """Distance from the mean of the surroundings in their standard deviations; what is flat stays small."""
+    """Normalize by the local mean and standard deviation; the contrast of flat areas stays small."""
     difference = x - _surroundings(x)
     deviation = torch.sqrt(_surroundings(difference * difference) + 1e-9)
     floor = 0.5 * deviation.mean((2, 3), keepdim=True) + 1e-4
-    return torch.clamp(difference / (deviation + floor), -MOST, MOST)
+    return torch.clamp(difference / (deviation + floor), -MAX_CONTRAST, MAX_CONTRAST)
 
 
 def _surroundings(x: Tensor) -> Tensor:
-    """Mean over a square window; at the border over the pixels that exist."""
+    """Compute the mean over a square window, which is clipped at the border."""
     half = SURROUNDINGS // 2
     for kernel, pad in (((SURROUNDINGS, 1), (half, 0)), ((1, SURROUNDINGS), (0, half))):
         x = F.avg_pool2d(x, kernel, stride=1, padding=pad, count_include_pad=False)

@@ -1,7 +1,7 @@
-"""Transformer blocks whose attention is between channels (Restormer, Zamir et al. 2022, section 3).
+"""Transformer blocks with attention between channels (Restormer, Zamir et al. 2022, section 3).
 
-Attention is a C x C matrix of correlations over the whole image, so cost grows with the number of pixels,
-not with its square; but every pixel takes part in it: the reach of a pixel is the image.
+The attention is a C x C matrix of correlations over the whole image, so that its cost is linear in the number
+of pixels. The receptive field of each pixel is the whole image.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class ChannelNorm(nn.Module):
     """Layer normalization over the channels of each pixel, with gain and bias."""
 
     def __init__(self, channels: int) -> None:
-        """Begins as plain normalization."""
+        """Initialize gain to one and bias to zero."""
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
@@ -33,12 +33,12 @@ class ChannelAttention(nn.Module):
 
     Args:
         channels: a multiple of ``heads``.
-        heads: groups of channels that attend to each other.
-        full: mix queries, keys and values by a full 3x3 convolution instead of one of each channel alone.
+        heads: number of groups of channels that attend to each other.
+        full: whether queries, keys and values pass a full instead of a depthwise 3x3 convolution.
     """
 
     def __init__(self, channels: int, heads: int, *, full: bool = False) -> None:
-        """See above; temperatures begin at one."""
+        """See above; temperatures are initialized to one."""
         super().__init__()
         if heads < 1 or channels % heads:
             raise UsageError(f"heads={heads}, expected a divisor of width={channels}")
@@ -52,7 +52,7 @@ class ChannelAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         b, _, h, w = x.shape
-        c = self.out.in_channels  # a number, so that a traced graph holds it
+        c = self.out.in_channels  # a constant in a traced graph, unlike a value from x.shape
         q, k, v = self.local(self.qkv(x)).reshape(b, 3, self.heads, c // self.heads, h * w).unbind(1)
         q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
         weights = torch.softmax(q @ k.transpose(-1, -2) * self.temperature, dim=-1)
@@ -64,9 +64,9 @@ class GatedFeedForward(nn.Module):
     """Two paths of local convolutions, one of which gates the other.
 
     Args:
-        channels: in and out.
+        channels: number of input and output channels.
         expansion: width of each path, in multiples of ``channels``.
-        groups: of the 3x3 convolution; None: each channel by itself.
+        groups: number of groups of the 3x3 convolution; ``None`` for a depthwise convolution.
     """
 
     def __init__(self, channels: int, expansion: int = 2, groups: int | None = None) -> None:
@@ -88,7 +88,7 @@ class TransformerBlock(nn.Module):
     """Pre-norm channel attention and gated feed-forward, each with a residual."""
 
     def __init__(self, attention: ChannelAttention, feed_forward: GatedFeedForward) -> None:
-        """Both of the same number of channels."""
+        """Attention and feed-forward must have the same number of channels."""
         super().__init__()
         channels = attention.out.out_channels
         self.norm1 = ChannelNorm(channels)
@@ -104,7 +104,7 @@ class TransformerBlock(nn.Module):
 
 
 def restormer_blocks(count: int, channels: int, heads: int) -> nn.Sequential:
-    """``count`` blocks in their usual form: depthwise convolutions, twofold expansion."""
+    """Create ``count`` blocks with depthwise convolutions and twofold expansion."""
     return nn.Sequential(
         *(
             TransformerBlock(ChannelAttention(channels, heads), GatedFeedForward(channels))

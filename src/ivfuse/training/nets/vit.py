@@ -1,10 +1,10 @@
-"""A vision transformer in plain torch, with the parameter names of the MAE release (He et al. 2022).
+"""Vision transformer in plain torch, with the parameter names of the MAE release (He et al. 2022).
 
-Names are those of ``mae_pretrain_vit_*.pth``: ``patch_embed.proj``, ``cls_token``, ``blocks.N.norm1``,
+The names are those of ``mae_pretrain_vit_*.pth``: ``patch_embed.proj``, ``cls_token``, ``blocks.N.norm1``,
 ``attn.qkv``, ``attn.proj``, ``norm2``, ``mlp.fc1``, ``mlp.fc2``, ``norm`` in :class:`Encoder`;
 ``decoder_embed``, ``mask_token``, ``decoder_blocks``, ``decoder_norm``, ``decoder_pred`` in :class:`Decoder`.
-``pos_embed`` and ``decoder_pos_embed`` are fixed sines: they are computed for whatever grid an image has and
-stored nowhere. Written from the formulas, not from the release.
+``pos_embed`` and ``decoder_pos_embed`` are fixed sines that are computed for the grid of each image and not
+stored. The code is written from the formulas, not from the release.
 """
 
 from __future__ import annotations
@@ -18,13 +18,19 @@ from torch.nn import functional as F
 
 from ivfuse.errors import ShapeError, UnknownNameError, UsageError
 
-PATCH = 16  # pixels, both ways
-EPS = 1e-6  # of the layer norms
+PATCH = 16  # height and width of a patch, in pixels
+EPS = 1e-6  # epsilon of the layer norms
 
 
 @dataclass(frozen=True)
 class Size:
-    """Values per token, number of blocks, attention heads."""
+    """Size of a transformer.
+
+    Attributes:
+        dim: values per token.
+        depth: number of blocks.
+        heads: number of attention heads.
+    """
 
     dim: int
     depth: int
@@ -42,11 +48,11 @@ SIZES = {
 def find_size(
     name: str, *, dim: int | None = None, depth: int | None = None, heads: int | None = None
 ) -> Size:
-    """A size by name, parts of it replaced.
+    """Look up a size by name, and replace parts of it.
 
     Raises:
-        UnknownNameError: no such size.
-        UsageError: heads that do not divide ``dim``, or a ``dim`` that is no multiple of 4.
+        UnknownNameError: if there is no such size.
+        UsageError: if ``dim`` is not a multiple of ``heads`` and of 4.
     """
     if name not in SIZES:
         raise UnknownNameError("size", name, SIZES)
@@ -57,7 +63,7 @@ def find_size(
 
 
 def check_width(name: str, dim: int, heads: int) -> None:
-    """Raise UsageError unless ``dim`` is a multiple of the heads, and of 4 for the position codes."""
+    """Raise UsageError unless ``dim`` is a multiple of ``heads``, and of 4 for the position codes."""
     if heads < 1 or dim % heads:
         raise UsageError(f"heads={heads}, expected a divisor of {name}={dim}")
     if dim % 4:
@@ -67,17 +73,18 @@ def check_width(name: str, dim: int, heads: int) -> None:
 def position_codes(
     rows: int, columns: int, dim: int, *, grid: int = 0, device: torch.device | None = None
 ) -> Tensor:
-    """Fixed 2-D sine-cosine codes of a grid of patches, row by row.
+    """Compute fixed 2-D sine-cosine position codes of a grid of patches, row by row.
 
-    The first half of the channels holds the column, the second the row; in each half sines come before
-    cosines, at wave lengths from 2 pi to 20,000 pi patches.
+    The first half of the channels encodes the column, the second half the row; in each half sines precede
+    cosines, at wavelengths from 2 pi to 20,000 pi patches.
 
     Args:
-        rows, columns: of the grid.
-        dim: channels, a multiple of 4.
-        grid: an axis of more patches than this is scaled down to as many coordinates, so that a large
-            image stays within what an encoder saw in its pre-training (14 for MAE's 224 pixels); 0: never.
-        device: where the codes are made.
+        rows: number of rows of the grid.
+        columns: number of columns of the grid.
+        dim: number of channels, a multiple of 4.
+        grid: largest number of coordinates per axis, to which longer axes are scaled down, so that a large
+            image stays within the range of the pre-training (14 for MAE's 224 pixels); 0 for no scaling.
+        device: device of the codes.
 
     Returns:
         (rows * columns, dim) float32.
@@ -88,7 +95,7 @@ def position_codes(
     rates = torch.from_numpy(10000.0 ** -(np.arange(quarter) / quarter)).float().to(device)
 
     def axis(length: int) -> Tensor:
-        # Tensor arithmetic throughout: in a traced graph the length is not a number.
+        # Tensor arithmetic throughout, because the length is not a constant in a traced graph.
         place = torch.arange(length, device=device).float()
         if grid:
             place = place * (grid / (place[-1:] + 1)).clamp(max=1)
@@ -100,7 +107,7 @@ def position_codes(
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """Multi-head scaled dot-product attention, (B, T, C) from queries (B, T, C) and others (B, S, C)."""
+    """Multi-head scaled dot-product attention: queries (B, T, C), keys and values (B, S, C) -> (B, T, C)."""
 
     def split(x: Tensor) -> Tensor:
         return x.reshape(x.shape[0], x.shape[1], heads, x.shape[2] // heads).transpose(1, 2)
@@ -112,7 +119,7 @@ class Attention(nn.Module):
     """Self attention between all tokens."""
 
     def __init__(self, dim: int, heads: int) -> None:
-        """``heads`` divides ``dim``."""
+        """``heads`` must divide ``dim``."""
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim)
@@ -129,7 +136,7 @@ class Mlp(nn.Module):
     """Two linear layers with a GELU between them."""
 
     def __init__(self, dim: int) -> None:
-        """Four times ``dim`` inside."""
+        """The hidden layer has four times ``dim`` values."""
         super().__init__()
         self.fc1 = nn.Linear(dim, 4 * dim)
         self.fc2 = nn.Linear(4 * dim, dim)
@@ -144,7 +151,7 @@ class Block(nn.Module):
     """Pre-norm attention and MLP, each with a residual."""
 
     def __init__(self, dim: int, heads: int) -> None:
-        """``heads`` divides ``dim``."""
+        """``heads`` must divide ``dim``."""
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=EPS)
         self.attn = Attention(dim, heads)
@@ -159,13 +166,13 @@ class Block(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """Each patch to a token by one linear map."""
+    """Linear embedding of patches as tokens."""
 
     def __init__(self, channels: int, dim: int) -> None:
-        """Of images with ``channels``."""
+        """Create the embedding for images with ``channels`` channels."""
         super().__init__()
         self.proj = nn.Conv2d(channels, dim, PATCH, stride=PATCH)
-        nn.init.xavier_uniform_(self.proj.weight.data.view(dim, -1))  # as the linear map that it is
+        nn.init.xavier_uniform_(self.proj.weight.data.view(dim, -1))  # initialized like a linear layer
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, dim, H / 16, W / 16)."""
@@ -174,13 +181,13 @@ class PatchEmbed(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Images to codes.
+    """Encoder from images to codes.
 
     Args:
-        size: of the transformer.
-        channels: of the images.
-        class_token: keep MAE's class token among the tokens; MaeFuse goes without.
-        grid: of the position codes, see :func:`position_codes`.
+        size: size of the transformer.
+        channels: number of channels of the images.
+        class_token: whether to include MAE's class token, which MaeFuse omits.
+        grid: limit of the position codes, see :func:`position_codes`.
     """
 
     cls_token: nn.Parameter | None
@@ -202,17 +209,17 @@ class Encoder(nn.Module):
 
         Args:
             x: normalized images.
-            keep: (B, K) numbers of the patches that are seen; None: all T = H * W / 256, row by row.
+            keep: (B, K) indices of the patches to encode; ``None`` for all T = H * W / 256, row by row.
 
         Returns:
-            (B, K or T, dim), the class token left out.
+            (B, K or T, dim), without the class token.
         """
         x = self.patch_embed(x)
         codes = position_codes(x.shape[2], x.shape[3], self.dim, grid=self.grid, device=x.device)
         x = x.flatten(2).transpose(1, 2) + codes
         if keep is not None:
             x = x.gather(1, keep[..., None].expand(-1, -1, self.dim))
-        if self.cls_token is not None:  # its position code is zero; (len() would be fixed in a traced graph)
+        if self.cls_token is not None:  # its position code is zero; len(x) would be constant when traced
             x = torch.cat((self.cls_token.to(x).expand(x.shape[0], -1, -1), x), 1)
         for block in self.blocks:
             x = block(x)
@@ -221,14 +228,16 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes to values of patches.
+    """Decoder from codes to the values of patches.
 
     Args:
-        dim: of the codes.
-        width, depth, heads: of the transformer.
-        outputs: values per patch; 0: the tokens themselves, normalized.
-        masked: learn a token that stands for patches that were not encoded.
-        grid: of the position codes, see :func:`position_codes`.
+        dim: values per code.
+        width: values per token of the transformer.
+        depth: number of blocks of the transformer.
+        heads: number of attention heads of the transformer.
+        outputs: values per patch; 0 to return the normalized tokens.
+        masked: whether to learn a token that represents patches that were not encoded.
+        grid: limit of the position codes, see :func:`position_codes`.
     """
 
     mask_token: nn.Parameter | None
@@ -244,7 +253,7 @@ class Decoder(nn.Module):
         masked: bool = False,
         grid: int = 0,
     ) -> None:
-        """See above; UsageError if the width does not fit the heads."""
+        """See above; raises UsageError if ``width`` is not a multiple of ``heads`` and of 4."""
         super().__init__()
         check_width("decoder_dim", width, heads)
         self.width, self.grid = width, grid
@@ -256,12 +265,14 @@ class Decoder(nn.Module):
         initialize(self)
 
     def forward(self, codes: Tensor, rows: int, columns: int, keep: Tensor | None = None) -> Tensor:
-        """Decode ``codes`` of a grid of patches.
+        """Decode the codes of a grid of patches.
 
         Args:
-            codes: (B, T, dim) of all T = rows * columns patches, or (B, K, dim) of those in ``keep``.
-            rows, columns: of the grid.
-            keep: (B, K); the others are the mask token (a decoder with ``masked`` only).
+            codes: (B, T, dim) codes of all T = rows * columns patches, or (B, K, dim) of those in ``keep``.
+            rows: number of rows of the grid.
+            columns: number of columns of the grid.
+            keep: (B, K) indices of the encoded patches; the mask token replaces all others, which requires
+                ``masked``.
 
         Returns:
             (B, T, outputs), or (B, T, width) without outputs.
@@ -280,7 +291,7 @@ class Decoder(nn.Module):
 
 
 def initialize(net: nn.Module) -> None:
-    """MAE's start: linear maps by Xavier without bias, single tokens with a deviation of 0.02."""
+    """Initialize like MAE: Xavier and zero bias for linear layers, a deviation of 0.02 for single tokens."""
     for module in net.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
@@ -291,14 +302,14 @@ def initialize(net: nn.Module) -> None:
 
 
 def choose_patches(noise: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
-    """Which patches a masked auto-encoder sees.
+    """Select the patches that a masked auto-encoder receives.
 
     Args:
-        noise: (B, T) random numbers; the patches with the smallest are kept.
-        ratio: the share that is hidden, in [0, 1]; one patch at least is kept.
+        noise: (B, T) random numbers; the patches with the smallest numbers are kept.
+        ratio: fraction of hidden patches, in [0, 1]; at least one patch is kept.
 
     Returns:
-        The kept patches' numbers (B, K), and (B, T) with 1 where a patch is hidden, else 0.
+        The indices of the kept patches (B, K), and a mask (B, T) that is 1 where a patch is hidden.
     """
     count = max(1, int(noise.shape[1] * (1 - ratio)))
     keep = noise.argsort(dim=1, stable=True)[:, :count]
@@ -307,7 +318,7 @@ def choose_patches(noise: Tensor, ratio: float) -> tuple[Tensor, Tensor]:
 
 
 def patchify(x: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, T, 256 * C): patches row by row, in each pixels row by row, channels last."""
+    """Divide images into patches: (B, C, H, W) -> (B, T, 256 * C), row by row with channels last."""
     b, c, h, w = x.shape
     if h % PATCH or w % PATCH:
         raise ShapeError(f"images of {h}x{w}, expected sides that are multiples of {PATCH}")
@@ -316,6 +327,6 @@ def patchify(x: Tensor) -> Tensor:
 
 
 def unpatchify(x: Tensor, rows: int, columns: int) -> Tensor:
-    """The inverse of :func:`patchify` for a grid of ``rows`` x ``columns``."""
+    """Invert :func:`patchify` for a grid of ``rows`` x ``columns``."""
     x = x.reshape(x.shape[0], rows, columns, PATCH, PATCH, x.shape[2] // PATCH**2)
     return x.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
