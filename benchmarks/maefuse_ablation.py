@@ -40,10 +40,9 @@ from ivfuse.training.recipe import PairSet, Recipe
 from ivfuse.training.trainer import train
 from ivfuse.training.validation import run
 
-NAMES = DEFAULT_METRICS
-
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ("mask", "reconstruct")  # tasks of the stages that all configurations share
+JUDGED = DEFAULT_METRICS
 NAMES = ("guided", "direct", "guided-plain", "direct-plain", "open", "infrared")
 GAMMAS = (1.0, 0.5, 0.25)
 ALIGNED = 0.2  # the share of a module's steps that align it: 20 of 100, as in the paper's Algorithm 1
@@ -112,8 +111,8 @@ def judge(weights: Path, data: Path, sets: list[str]) -> Scores:
             rows = []
             for pair in pairs:
                 ir, vi = pair.as_float()
-                rows.append(evaluate_arrays(run(net, ir, vi**gamma, "cpu"), pair.ir, pair.vi, NAMES))
-            scores[f"{name}, {gamma}"] = {m: float(np.nanmean([row[m] for row in rows])) for m in NAMES}
+                rows.append(evaluate_arrays(run(net, ir, vi**gamma, "cpu"), pair.ir, pair.vi, JUDGED))
+            scores[f"{name}, {gamma}"] = {m: float(np.nanmean([row[m] for row in rows])) for m in JUDGED}
     return scores
 
 
@@ -147,14 +146,16 @@ def finished(recipe: Recipe, base: Path, data: Path, out: Path, sets: list[str])
 
 def markdown(results: dict[str, list[Scores]], name: str) -> str:
     """The table of one set and exposure: means over seeds."""
-    table = {c: {m: float(np.mean([r[name][m] for r in runs])) for m in NAMES} for c, runs in results.items()}
+    table = {
+        c: {m: float(np.mean([r[name][m] for r in runs])) for m in JUDGED} for c, runs in results.items()
+    }
     ranks = mean_ranks(table)
     lines = [
-        f"| {name} | seeds | {' | '.join(NAMES)} | mean rank |",
-        "|" + "---|" * (len(NAMES) + 3),
+        f"| {name} | seeds | {' | '.join(JUDGED)} | mean rank |",
+        "|" + "---|" * (len(JUDGED) + 3),
     ]
     for config, row in table.items():
-        cells = " | ".join(f"{row[m]:.3f}" for m in NAMES)
+        cells = " | ".join(f"{row[m]:.3f}" for m in JUDGED)
         lines.append(f"| {config} | {len(results[config])} | {cells} | {ranks[config]:.2f} |")
     return "\n".join(lines)
 

@@ -34,13 +34,12 @@ from ivfuse.training.recipe import PairSet, Recipe
 from ivfuse.training.trainer import train
 from ivfuse.training.validation import run
 
-NAMES = DEFAULT_METRICS
-
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS = {
     "blur": {"name": "blur", "weight": 0.1, "schedule": "cosine"},
     "consistency": {"name": "consistency", "weight": 0.2, "options": {"crop": 64}},
 }
+JUDGED = DEFAULT_METRICS
 NAMES = ("roadscene", "external", "aligned", *VIEWS)
 Scores = dict[str, dict[str, float]]  # set -> metric -> mean over its pairs
 
@@ -73,8 +72,8 @@ def judge(weights: Path, data: Path, sets: list[str]) -> Scores:
     for name in sets:
         rows = []
         for pair in load_set(data, PairSet(path=name)):
-            rows.append(evaluate_arrays(run(net, *pair.as_float()), pair.ir, pair.vi, NAMES))
-        scores[name] = {m: float(np.nanmean([row[m] for row in rows])) for m in NAMES}
+            rows.append(evaluate_arrays(run(net, *pair.as_float()), pair.ir, pair.vi, JUDGED))
+        scores[name] = {m: float(np.nanmean([row[m] for row in rows])) for m in JUDGED}
     return scores
 
 
@@ -93,17 +92,17 @@ def finished(recipe: Recipe, data: Path, out: Path, sets: list[str]) -> Scores:
 def markdown(results: dict[str, list[Scores]], name: str) -> str:
     """The table of one set: mean over seeds, and how far the seeds lie apart."""
     table = {
-        config: {m: float(np.mean([r[name][m] for r in runs])) for m in NAMES}
+        config: {m: float(np.mean([r[name][m] for r in runs])) for m in JUDGED}
         for config, runs in results.items()
     }
     ranks = mean_ranks(table)
     lines = [
-        f"| {name} | seeds | {' | '.join(NAMES)} | mean rank |",
-        "|" + "---|" * (len(NAMES) + 3),
+        f"| {name} | seeds | {' | '.join(JUDGED)} | mean rank |",
+        "|" + "---|" * (len(JUDGED) + 3),
     ]
     for config, row in table.items():
-        spread = {m: np.ptp([r[name][m] for r in results[config]]) for m in NAMES}
-        cells = [f"{row[m]:.3f} ({spread[m]:.3f})" for m in NAMES]
+        spread = {m: np.ptp([r[name][m] for r in results[config]]) for m in JUDGED}
+        cells = [f"{row[m]:.3f} ({spread[m]:.3f})" for m in JUDGED]
         lines.append(f"| {config} | {len(results[config])} | {' | '.join(cells)} | {ranks[config]:.2f} |")
     return "\n".join(lines)
 

@@ -85,7 +85,8 @@ def test_a_process_that_dies_is_a_failure_of_its_image(
     triples: list[FileTriple], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder, "WORTH_PROCESSES", 0.0)
-    monkeypatch.setattr(folder, "_MAKE_SCORER", f"{__name__}:make_dying_scorer")
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))  # new processes inherit it
+    monkeypatch.setattr(folder, "_MAKE_SCORER", f"{Path(__file__).stem}:make_dying_scorer")
     scored = score_files(triples, ["EN"], jobs=2)
     assert "ended unexpectedly" in scored[1].failure
     assert "fewer jobs" in scored[1].failure

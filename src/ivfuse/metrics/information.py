@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import CachedImage, Pair, Triple, shared
+from ivfuse.metrics.triple import CachedImage, ImagePair, Triple, shared
 
 
 def _entropy(counts: NDArray[np.intp]) -> float:
@@ -33,7 +33,7 @@ def entropy(image: CachedImage) -> float:
 
 
 @shared
-def joint_histogram(pair: Pair) -> NDArray[np.intp]:
+def joint_histogram(pair: ImagePair) -> NDArray[np.intp]:
     """Count the pixels of each pair of levels: (256, 256), rows are the first image's levels."""
     first, second = pair.first.levels.ravel(), pair.second.levels.ravel()
     counts = np.zeros(65536, np.intp)
@@ -47,13 +47,13 @@ def joint_histogram(pair: Pair) -> NDArray[np.intp]:
 
 
 @shared
-def joint_entropy(pair: Pair) -> float:
+def joint_entropy(pair: ImagePair) -> float:
     """Return the entropy of the pairs of levels in bits."""
     return _entropy(joint_histogram(pair))
 
 
 @shared
-def mutual_information(pair: Pair) -> float:
+def mutual_information(pair: ImagePair) -> float:
     """Return what one image tells about the other, in bits."""
     return max(entropy(pair.first) + entropy(pair.second) - joint_entropy(pair), 0.0)
 
@@ -101,7 +101,7 @@ def mi_saturated(triple: Triple) -> float:
     of the single images are right, so the result is too large where 255 is frequent.
     """
 
-    def merged(pair: Pair) -> float:
+    def merged(pair: ImagePair) -> float:
         counts = joint_histogram(pair).copy()
         counts[254] += counts[255]
         counts[255] = 0
@@ -210,12 +210,12 @@ def _tsallis(counts: NDArray[np.intp], first: NDArray[np.float64], second: NDArr
     return (1 - float(terms.sum())) / (1 - TSALLIS)
 
 
-def _tsallis_information(pair: Pair) -> float:
+def _tsallis_information(pair: ImagePair) -> float:
     first, second = (histogram(image) / image.pixels for image in (pair.first, pair.second))
     return max(_tsallis(joint_histogram(pair), first, second), 0.0)
 
 
-def _qte(triple: Triple, information: Callable[[Pair], float]) -> float:
+def _qte(triple: Triple, information: Callable[[ImagePair], float]) -> float:
     entropies = math.fsum(max(entropy(source), 0.0) ** TSALLIS for source in (triple.ir, triple.vi))
     scale = entropies + information(triple.sources.pair)
     if scale == 0:
@@ -251,7 +251,7 @@ def _stretch(image: CachedImage) -> NDArray[np.intp]:
     return np.clip(target, 0, 255).astype(np.intp)
 
 
-def _tsallis_exchanged(pair: Pair) -> float:
+def _tsallis_exchanged(pair: ImagePair) -> float:
     """Return the information of the stretched images with the marginals exchanged."""
     counts = np.zeros((256, 256), np.intp)
     rows, columns = np.nonzero(joint_histogram(pair))

@@ -10,7 +10,7 @@ import numpy as np
 from ivfuse.metrics.filters import multiply
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import CachedImage, Pair, Triple, shared
+from ivfuse.metrics.triple import CachedImage, ImagePair, Triple, shared
 
 
 @shared
@@ -22,11 +22,11 @@ def total(image: CachedImage) -> int:
 @shared
 def variance(image: CachedImage) -> float:
     """Return the population variance."""
-    return covariance(Pair(image, image))
+    return covariance(ImagePair(image, image))
 
 
 @shared
-def covariance(pair: Pair) -> float:
+def covariance(pair: ImagePair) -> float:
     """Return the population covariance of two images; the sums are whole numbers, so nothing cancels."""
     number = pair.first.pixels
     products = int(multiply(pair.first.levels, pair.second.levels).sum(dtype=np.int64))
@@ -128,7 +128,7 @@ def scd(triple: Triple) -> float:
 
 
 @shared
-def squared_error(pair: Pair) -> float:
+def squared_error(pair: ImagePair) -> float:
     """Return the mean squared difference of two images, levels 0..255."""
     return cv2.norm(pair.first.levels, pair.second.levels, cv2.NORM_L2SQR) / pair.first.pixels
 

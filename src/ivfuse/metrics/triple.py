@@ -91,7 +91,7 @@ class CachedImage:
         return bool(self.levels.min() == self.levels.max())
 
 
-class Pair:
+class ImagePair:
     """Two images of one shape whose common statistics are asked for."""
 
     def __init__(self, first: CachedImage, second: CachedImage) -> None:
@@ -115,7 +115,7 @@ class Sources:
         if self.ir.shape != self.vi.shape:
             raise ShapeError(f"sources differ in size: ir {self.ir.size}, vi {self.vi.size}")
         self.color = color  # (H, W, 3) RGB
-        self.pair = Pair(self.ir, self.vi)
+        self.pair = ImagePair(self.ir, self.vi)
         self.memory: dict[Hashable, Any] = {}
 
 
@@ -135,8 +135,8 @@ class Triple:
         if self.fused.shape != self.ir.shape:
             raise ShapeError(f"fused is {self.fused.size}, its sources are {self.ir.size}")
         self.color = color  # (H, W, 3) RGB
-        self.ir_fused = Pair(self.ir, self.fused)
-        self.vi_fused = Pair(self.vi, self.fused)
+        self.ir_fused = ImagePair(self.ir, self.fused)
+        self.vi_fused = ImagePair(self.vi, self.fused)
         self.memory: dict[Hashable, Any] = {}
 
     @property
@@ -145,6 +145,6 @@ class Triple:
         return self.ir, self.vi, self.fused
 
     @property
-    def pairs(self) -> tuple[Pair, Pair]:
+    def pairs(self) -> tuple[ImagePair, ImagePair]:
         """Each source (first) with the fused image (second)."""
         return self.ir_fused, self.vi_fused

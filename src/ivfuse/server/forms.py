@@ -56,9 +56,7 @@ class FuseForm(PairForm):
     method: Text = Field(None, description="A method of GET /api/methods; the default method if omitted.")
     strength: float = Field(1.0, ge=0, le=1, description="0 gives the visible, 1 the full fusion.")
     gray: bool = Field(False, description="Return the fused luma instead of color.")
-    colormap: Text = Field(
-        None, description="Color by temperature: a colormap of GET /api/methods."
-    )
+    colormap: Text = Field(None, description="Color by temperature: a colormap of GET /api/methods.")
     highlight: Text = Field(None, description='Highlight a temperature range: ">40C", "30C..37C".')
     colorbar: bool = Field(True, description="Draw a color bar next to a colormap or highlight.")
     register_: bool = Field(

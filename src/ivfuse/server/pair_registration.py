@@ -20,7 +20,7 @@ class PairRegistration:
 
     Attributes:
         registration: the transform; ``None`` if it was rejected.
-        facts: fields of :class:`ivfuse.server.schemas.Registration`; empty if none was requested.
+        facts: fields of :class:`ivfuse.server.schemas.RegistrationReply`; empty if none was requested.
     """
 
     registration: Registration | None

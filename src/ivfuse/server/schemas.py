@@ -76,7 +76,7 @@ class ThermalRange(BaseModel):
     )
 
 
-class Registration(BaseModel):
+class RegistrationReply(BaseModel):
     """Registration of the infrared image to the visible one."""
 
     found: bool = Field(description="Whether the registration was accepted.")
@@ -87,7 +87,7 @@ class Registration(BaseModel):
     )
 
 
-class Registered(Registration):
+class Registered(RegistrationReply):
     """Response of POST /api/register."""
 
     image: str | None = Field(description="The infrared image warped onto the visible grid: PNG in base64.")
@@ -105,7 +105,7 @@ class Fused(BaseModel):
     method: str = Field(description="Method that was used.")
     seconds: float = Field(description="Processing time, without waiting, in seconds.")
     notes: list[str] = Field(description="How the inputs were treated, one sentence each.")
-    registration: Registration | None = Field(description="Registration of the pair, if requested.")
+    registration: RegistrationReply | None = Field(description="Registration of the pair, if requested.")
     scores: Scores | None = Field(description="Scores of the fused image, if requested.")
     infrared: str | None = Field(description="The infrared image as it was fused: JPEG in base64.")
     visible: str | None = Field(description="The visible image as it was fused: JPEG in base64.")

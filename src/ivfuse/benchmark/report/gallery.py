@@ -19,6 +19,7 @@ from ivfuse.benchmark.report.outlines import OutlineJob, Outlines
 from ivfuse.benchmark.results import Results
 from ivfuse.benchmark.store import Store
 from ivfuse.benchmark.tables import relative
+from ivfuse.image.formats import format_of
 from ivfuse.image.read import read_visible
 from ivfuse.metrics.evaluate import to_levels
 from ivfuse.metrics.folder import read_infrared
@@ -31,7 +32,6 @@ LEAST = 2_500  # below this a preview shows nothing; images are linked instead
 
 # longest side and quality, tried in this order until the preview is small enough
 _LADDER = ((640, 80), (640, 65), (512, 65), (400, 60), (320, 55), (240, 50), (160, 40))
-_IN_BROWSERS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,12 @@ def preview(job: PreviewJob) -> bytes:
     return data
 
 
+def _shows(path: Path) -> bool:
+    """Whether web browsers show a file."""
+    found = format_of(path)
+    return found is not None and found.in_browsers
+
+
 def _pixels(job: PreviewJob) -> NDArray[np.float32]:
     """The image; thermal counts are mapped as they were for the fusion."""
     if not job.thermal:
@@ -102,7 +108,7 @@ def _pixels(job: PreviewJob) -> NDArray[np.float32]:
 
 def _images(files: list[tuple[Path, bool]], plan: Plan, jobs: int, budget: int) -> list[str]:
     most = min(ENOUGH, budget // max(1, len(files)))
-    links = [link(path, plan.out) if path.suffix.lower() in _IN_BROWSERS else "" for path, _ in files]
+    links = [link(path, plan.out) if _shows(path) else "" for path, _ in files]
     if most < LEAST:
         return links
     requests = [PreviewJob(path, thermal, most, plan.ir_window) for path, thermal in files]
