@@ -244,7 +244,7 @@ def edges(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
 @_register(FUSION_LOSSES)
 def information(fused: Tensor, ir: Tensor, vi: Tensor, *, scales: float = 4) -> Tensor:
     """1 - half the sum of both VIFs (Sheikh & Bovik 2006, pixel domain), noise variance 2 of 0..255."""
-    return 1 - (_vif(ir, fused, int(scales)) + _vif(vi, fused, int(scales))) / 2
+    return 1 - _vif(torch.cat((ir, vi)), torch.cat((fused, fused)), int(scales))
 
 
 @_register(FUSION_LOSSES)
@@ -279,8 +279,8 @@ def imitation(fused: Tensor, taught: Tensor, *, gradient: float = 1.0, low: floa
 # ------------------------------------------------------------------ parts
 
 
-@lru_cache(maxsize=64)
-def _window_matrix(size: int, length: int, sigma: float, step: int) -> Tensor:
+@lru_cache(maxsize=128)
+def _window_matrix(size: int, length: int, sigma: float, step: int, device: torch.device) -> Tensor:
     """(size, outputs): a valid Gaussian filter and subsampling by ``step`` as a matrix; fast anywhere."""
     t = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
     taps = torch.exp(-(t**2) / (2 * sigma**2))
@@ -289,12 +289,11 @@ def _window_matrix(size: int, length: int, sigma: float, step: int) -> Tensor:
     matrix = torch.zeros(size, len(starts))
     for column, start in enumerate(starts):
         matrix[start : start + length, column] = taps
-    return matrix
+    return matrix.to(device)
 
 
 def _gaussian(x: Tensor, length: int, sigma: float, step: int = 1) -> Tensor:
-    rows = _window_matrix(x.shape[-2], length, sigma, step).to(x.device)
-    columns = _window_matrix(x.shape[-1], length, sigma, step).to(x.device)
+    rows, columns = (_window_matrix(side, length, sigma, step, x.device) for side in x.shape[-2:])
     return rows.T @ (x @ columns)
 
 
@@ -332,8 +331,13 @@ def _vif(reference: Tensor, distorted: Tensor, scales: int) -> Tensor:
 
 def _sobel(x: Tensor) -> Tensor:
     """(B, 2, H, W): horizontal and vertical Sobel responses, replicated border."""
-    kx = x.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), torch.stack((kx, kx.T))[:, None])
+    return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), _sobel_kernels(x.device).to(x.dtype))
+
+
+@lru_cache(maxsize=8)
+def _sobel_kernels(device: torch.device) -> Tensor:
+    kx = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]], device=device)
+    return torch.stack((kx, kx.T))[:, None]
 
 
 def _polar(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -211,6 +211,30 @@ class Match(_Strict):
     unrelated: float = 0.1
 
 
+class See(_Strict):
+    """Crops with their warm targets, some of them seen through weather: batches of a stage that learns to see.
+
+    Attributes:
+        sides: of the shorter side of the pictures, in pixels: each is held in all that suit it.
+        streets: so many synthetic streets are learned from too.
+        streets_weight: as of a training set.
+        weather: the share of pairs that is seen through each: haze, rain, snow, dark, glare, grain.
+        thermal: the chance of each fault of the thermal: blur, less contrast, noise, stripes.
+    """
+
+    sides: list[int] = [192, 320, 480]
+    streets: int = Field(default=0, ge=0)
+    streets_weight: float = Field(default=0.1, gt=0)
+    weather: dict[Literal["haze", "rain", "snow", "dark", "glare", "grain"], float] = {}
+    thermal: float = Field(default=0.0, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> See:
+        if any(share < 0 for share in self.weather.values()) or sum(self.weather.values()) > 1:
+            raise ValueError("weather: shares of 0 or more, 1 together at most")
+        return self
+
+
 class StageRecipe(_Strict):
     """One stage of a training.
 
@@ -223,6 +247,7 @@ class StageRecipe(_Strict):
         mask: mask: the share of patches that is hidden.
         photos: mask, reconstruct, match: draw from ``data.photos`` too.
         match: match: what is learned from; its losses, crops and batches are there.
+        see: fuse: draw crops with targets and weather, which the losses of seeing are about.
         teacher: fuse: a file of weights whose network the loss ``imitation`` follows.
         deep_only: reconstruct: the share of steps in which only the deep features may be used.
         keep: ``best`` goes on with (and ships) the epoch of the best validation score, ``last`` the last.
@@ -233,6 +258,7 @@ class StageRecipe(_Strict):
     learn: list[str] = Field(min_length=1)
     loss: list[Loss] = []
     match: Match | None = None
+    see: See | None = None
     steps: int = Field(gt=0)
     steps_per_epoch: int = Field(default=500, gt=0)
     batch: int = Field(default=8, gt=0)
@@ -264,6 +290,8 @@ class StageRecipe(_Strict):
             raise ValueError(f"through={self.through} is for the tasks align and fuse")
         if self.teacher and self.task != "fuse":
             raise ValueError(f"teacher={self.teacher} is for the task fuse")
+        if self.see and self.task != "fuse":
+            raise ValueError("see is for the task fuse")
         if self.photos and self.task not in ("mask", "reconstruct", "match"):
             raise ValueError("photos is for the tasks mask, reconstruct and match")
         if unknown := [part for part in self.optimizer.rates if part not in self.learn]:

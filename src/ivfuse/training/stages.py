@@ -22,8 +22,10 @@ from ivfuse.training.losses import (
     TEACHER_LOSSES,
     find_loss,
 )
+from ivfuse.training.losses_seeing import SEEING_LOSSES
 from ivfuse.training.nets import build_net, outputs_of, takes_level
 from ivfuse.training.recipe import Loss, Optimizer, Recipe, StageRecipe
+from ivfuse.training.viewing import Views
 from ivfuse.training.views import VIEW_LOSSES
 
 # What a network may offer besides ``forward``: reconstructions, both modalities' bands with either, fusion by
@@ -44,7 +46,7 @@ TABLES: dict[str, Mapping[str, Any]] = {
     "mask": MASK_LOSSES,
     "reconstruct": RECONSTRUCTION_LOSSES | BAND_LOSSES,
     "align": ALIGNMENT_LOSSES,
-    "fuse": FUSION_LOSSES | VIEW_LOSSES | BAND_LOSSES | TEACHER_LOSSES,
+    "fuse": FUSION_LOSSES | VIEW_LOSSES | BAND_LOSSES | TEACHER_LOSSES | SEEING_LOSSES,
 }
 
 
@@ -186,6 +188,8 @@ class StageLoss:
         self.stage, self.seed, self.autocast, self.teacher = stage, seed, autocast, teacher
         if bool(stage.teacher) != any(term.name in TEACHER_LOSSES for term in stage.loss):
             raise UsageError(f"stage {stage.name}: a teacher and the loss imitation go together")
+        if stage.see is None and any(term.name in SEEING_LOSSES for term in stage.loss):
+            raise UsageError(f"stage {stage.name}: a loss of seeing needs the key see")
         table = TABLES[stage.task]
         self.functions = {term.name: find_loss(table, term.name, term.options) for term in stage.loss}
         self.bands = any(term.name in BAND_LOSSES for term in stage.loss)
@@ -202,11 +206,15 @@ class StageLoss:
             "fuse": "forward_bands" if self.bands else "forward_through" if stage.through else "forward",
         }[stage.task]
 
-    def __call__(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and its unweighted parts."""
+    def __call__(
+        self, net: Any, ir: Tensor, vi: Tensor, step: int, views: Views | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and its unweighted parts; with ``views``, about their clean sources."""
         found = self.outputs(net, ir, vi, step)
         if self.stage.task == "fuse":
-            values = self._fuse(net, found, ir, vi, step)
+            if views is not None:
+                ir, vi = views.clean_ir, views.clean_vi
+            values = self._fuse(net, found, ir, vi, step, views)
         elif self.stage.task == "reconstruct":
             values = self._reconstruct(found, ir, vi)
         else:
@@ -241,7 +249,9 @@ class StageLoss:
         noise = torch.from_numpy(rng.random((len(ir), patches), dtype=np.float32)).to(ir.device)
         return torch.where(warm, ir, vi), noise
 
-    def _fuse(self, net: Any, found: Any, ir: Tensor, vi: Tensor, step: int) -> list[tuple[str, str, Tensor]]:
+    def _fuse(
+        self, net: Any, found: Any, ir: Tensor, vi: Tensor, step: int, views: Views | None
+    ) -> list[tuple[str, str, Tensor]]:
         fused, bands = found if self.bands else (found, None)
         fused = fused.float()
         again = self._through(net) if self.stage.through else net
@@ -254,6 +264,8 @@ class StageLoss:
                 value = function(again, fused, ir, vi, rng)
             elif name in TEACHER_LOSSES:
                 value = function(fused, self._taught(ir, vi))
+            elif name in SEEING_LOSSES:
+                value = function(fused, views)
             else:
                 value = function(fused, ir, vi)
             values.append((name, "", value))
@@ -287,6 +299,18 @@ class StageLoss:
                 out, target = images[modality]
                 values.append((term.name, f"_{modality}", self.functions[term.name](out.float(), target)))
         return values
+
+
+class SeeLoss:
+    """The loss of a stage with the key ``see``: the network is shown what the losses are not about."""
+
+    def __init__(self, loss: StageLoss) -> None:
+        """``loss`` is of the same stage."""
+        self.loss = loss
+
+    def __call__(self, net: Any, views: Views, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss and its unweighted parts."""
+        return self.loss(net, views.ir, views.vi, step, views)
 
 
 class Average:

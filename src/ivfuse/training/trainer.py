@@ -32,6 +32,7 @@ from ivfuse.training.recipe import Recipe, StageRecipe
 from ivfuse.training.stages import (
     OFFERED,
     Average,
+    SeeLoss,
     StageLoss,
     Through,
     check_recipe,
@@ -41,6 +42,7 @@ from ivfuse.training.stages import (
     set_learning,
 )
 from ivfuse.training.validation import Validator
+from ivfuse.training.viewing import ViewSampler
 
 LOG_EVERY = 25
 
@@ -83,7 +85,7 @@ class _Stage:
     steered: Any
     average: Average | None
     loss: Callable[..., tuple[Tensor, dict[str, Tensor]]]
-    sampler: Sampler | MatchSampler
+    sampler: Sampler | MatchSampler | ViewSampler
 
 
 def train(
@@ -188,9 +190,20 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
         if average and state.average:
             average.values = {k: v.to(run.fabric.device) for k, v in state.average.items()}
     sets = run.sets + run.photos if recipe.photos else run.sets
-    sampler: Sampler | MatchSampler
-    loss: StageLoss | MatchLoss
-    if recipe.match:
+    sampler: Sampler | MatchSampler | ViewSampler
+    loss: StageLoss | MatchLoss | SeeLoss
+    if recipe.see:
+        sampler = ViewSampler(
+            sets,
+            recipe.see,
+            crop=recipe.crop,
+            batch=recipe.batch,
+            seed=seed,
+            augment=recipe.augment,
+            device=run.fabric.device,
+        )
+        loss = SeeLoss(StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe)))
+    elif recipe.match:
         sampler = MatchSampler(sets, recipe.match, seed, recipe.augment)
         loss = MatchLoss(recipe.match)
     else:

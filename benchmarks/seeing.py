@@ -1,0 +1,171 @@
+"""What one sees in fused images: warm targets, tones, contrast, under clear sky and in weather.
+
+    python benchmarks/seeing.py DATA --sets roadscene/val tno_val msrs640 m3fd --methods swift,average \\
+        --weather none haze:3 snow:3 rain:3 [--ranks] [--quoted FILE] [--sheets DIR]
+
+A method is a name or a file of weights (`NAME=FILE.safetensors` gives it a name). Targets are found in the
+infrared without weather; shares are over all targets of a set, `hidden` over those that the visible hides; `r`,
+`d` and the number of pairs beside them are over pairs by daylight. `--ranks` adds the eight metrics and the
+mean rank among all methods; `--quoted` adds rows of other measurements, as in `quality.py`. `--sheets` writes
+infrared, visible and fused side by side, to be looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from quality import markdown, quoted_rows
+
+from ivfuse import Fuser
+from ivfuse.errors import IvfuseError
+from ivfuse.image.color import luma, resize_to
+from ivfuse.synthetic.degrade import degrade_all, parse_degradations
+from ivfuse.image.arrays import Gray
+from ivfuse.image.read import read_thermal, read_visible
+from ivfuse.image.write import write_image
+from ivfuse.image.pairing import pair_folder
+from ivfuse.metrics import naturalness
+from ivfuse.metrics.evaluate import EIGHT, score_many
+from ivfuse.metrics.metric import Undefined
+from ivfuse.metrics.targets import TargetContrast, find_targets, measure_targets, target_shares
+
+Fuse = Callable[[Gray, Gray], Gray]
+Row = dict[str, float]
+
+
+@dataclass
+class Found:
+    """What one method gave on one set in one weather."""
+
+    contrasts: list[TargetContrast] = field(default_factory=list)
+    measures: list[Row] = field(default_factory=list)
+    eight: list[Row] = field(default_factory=list)
+
+    def row(self) -> Row:
+        """Means over the targets and over the pairs."""
+        every, hidden = target_shares(self.contrasts), target_shares(self.contrasts, hidden=True)
+        shares = {"targets": every.count, "lost": every.lost, "seen": every.seen, "kept": every.kept}
+        shares |= {"hidden": hidden.count, "lost h": hidden.lost, "seen h": hidden.seen}
+        names = list(dict.fromkeys(name for row in self.measures for name in row))
+        means = {name: np.mean([row[name] for row in self.measures if name in row]) for name in names}
+        day = {"day": sum("r" in row for row in self.measures)}
+        return {name: float(value) for name, value in (shares | means | day).items()}
+
+    def metrics(self) -> Row:
+        """Means of the eight."""
+        return {m: float(np.mean([row[m] for row in self.eight if np.isfinite(row[m])])) for m in EIGHT}
+
+
+def methods_of(text: str) -> dict[str, Fuse]:
+    """Names and files of weights as functions on gray arrays in [0, 1]."""
+    found: dict[str, Fuse] = {}
+    for each in text.split(","):
+        name, _, file = each.rpartition("=")
+        if file.endswith(".safetensors"):
+            from ivfuse.training.torch_method import load_torch_method
+
+            found[name or Path(file).parent.name] = load_torch_method(Path(file)).fuse
+        else:
+            found[file] = Fuser(file, gray=True).fuse
+    return found
+
+
+def measure(folder: Path, methods: dict[str, Fuse], weather: str, args: argparse.Namespace) -> dict[str, Found]:
+    """Everything about all methods on one set."""
+    found = {name: Found() for name in methods}
+    for number, pair in enumerate(pair_folder(folder).pairs):
+        if args.limit and number >= args.limit:
+            break
+        vi = luma(read_visible(pair.vi).pixels)
+        ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape)
+        targets = find_targets(np.rint(ir * 255))
+        if weather != "none":
+            ir, vi = degrade_all(ir, vi, parse_degradations(weather), seed=number)
+        fused = {name: fuse(ir, vi) for name, fuse in methods.items()}
+        eight = score_many(fused, ir, vi, EIGHT) if args.ranks and weather == "none" else {}
+        ir8, vi8 = np.rint(ir * 255), np.rint(vi * 255)
+        for name, image in fused.items():
+            image = np.rint(np.clip(image, 0, 1) * 255)
+            found[name].contrasts += measure_targets(targets, vi8, image)
+            found[name].measures.append(natural(image, ir8, vi8))
+            if name in eight:
+                found[name].eight.append(eight[name].values)
+        if args.sheets:
+            sheet = np.hstack((ir, vi, *fused.values()))
+            write_image(args.sheets / f"{folder.name}-{weather.replace(':', '')}-{pair.name}.png", sheet)
+    return found
+
+
+def natural(fused: Gray, ir: Gray, vi: Gray) -> Row:
+    """Tones by daylight, local contrast, overshoot; levels 0..255."""
+    row = {"overshoot": naturalness.overshoot(fused, ir, vi)}
+    for name, value in (
+        ("r", lambda: naturalness.tone_correlation(fused, vi)),
+        ("d", lambda: naturalness.tone_distance(fused, vi)),
+        ("contrast", lambda: naturalness.local_contrast(fused, ir, vi)),
+    ):
+        try:
+            row[name] = value()
+        except Undefined:
+            continue
+    return row
+
+
+COLUMNS = ("lost", "seen", "kept", "lost h", "seen h", "r", "d", "contrast", "overshoot")
+
+
+def seeing_table(title: str, rows: dict[str, Row]) -> str:
+    """One table of Markdown."""
+    first = next(iter(rows.values()))
+    title = f"{title} ({first['targets']:.0f} targets, {first['hidden']:.0f} hidden, {first['day']:.0f} by day)"
+    lines = [f"| {title} | {' | '.join(COLUMNS)} |", "|" + "---|" * (len(COLUMNS) + 1)]
+    for name, row in rows.items():
+        cells = [f"{row[c]:.1f}" if c == "d" else f"{row[c]:.3f}" if c in row else "-" for c in COLUMNS]
+        lines.append(f"| {name} | {' | '.join(cells)} |".replace("0.", "."))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="+", default=["roadscene/val", "tno_val", "msrs640", "m3fd"])
+    parser.add_argument("--methods", default="swift,guided-filter,visual-saliency,average")
+    parser.add_argument("--weather", nargs="+", default=["none"])
+    parser.add_argument("--ranks", action="store_true")
+    parser.add_argument("--quoted", type=Path)
+    parser.add_argument("--quoted-method", default="plain net")
+    parser.add_argument("--sheets", type=Path)
+    parser.add_argument("--limit", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    methods, kept = methods_of(args.methods), {}
+    for weather in args.weather:
+        for name in args.sets:
+            found = measure(args.data / name, methods, weather, args)
+            rows = {method: each.row() for method, each in found.items()}
+            print(seeing_table(f"{name}, {weather}", rows), end="\n\n", flush=True)
+            kept[f"{name} {weather}"] = rows
+            if args.ranks and weather == "none":
+                table = {method: each.metrics() for method, each in found.items()}
+                kept[f"{name} eight"] = table
+                if args.quoted:
+                    table = table | quoted_rows(args.quoted, args.data / name, args.quoted_method)
+                print(markdown(name, table), end="\n\n", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except IvfuseError as error:
+        raise SystemExit(str(error)) from None

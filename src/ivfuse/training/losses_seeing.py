@@ -1,0 +1,249 @@
+"""Losses that ask for what people and detectors see by: tones, detail, warm targets, no halos.
+
+Each takes the fused picture and a batch of :class:`~ivfuse.training.viewing.Views`, and is about the clean
+sources whatever the network was shown. All images are (B, 1, H, W) in [0, 1]; a loss is a scalar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ivfuse.training.viewing import MOST, RING, Views
+
+SeeingLoss = Callable[..., Tensor]
+SEEING_LOSSES: dict[str, SeeingLoss] = {}
+BANDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # sigmas, in pixels: a band lies between two of them
+
+
+NOISE = 0.006  # deviation of a thermal band that is nothing but noise
+SHARP = 4.0  # exponent of loudness: how clearly the louder source wins
+
+
+def _register(function: SeeingLoss) -> SeeingLoss:
+    SEEING_LOSSES[function.__name__] = function
+    return function
+
+
+@_register
+def picture(
+    fused: Tensor,
+    views: Views,
+    *,
+    warm: float = 0.6,
+    cold: float = 0.3,
+    night: float = 1.0,
+    base: float = 0.5,
+    gain: float = 1.12,
+    prefer: float = 1.15,
+    slopes: float = 0.5,
+    near_targets: float = 0.4,
+) -> Tensor:
+    """L1 to a picture that is put together from both sources: the level of :func:`tones`, the bands of detail.
+
+    Learning one picture is faster and steadier than weighing many measures against each other, which settle on
+    something like the mean of the sources first.
+
+    Args:
+        fused, views: see above.
+        warm, cold, night, base: of the level, see :func:`tones`.
+        gain, prefer: of the detail, see :func:`detail`.
+        slopes: weight of the L1 between the slopes of both images.
+        near_targets: weight of pixels in and around warm targets, about which :func:`targets` knows more.
+    """
+    with torch.no_grad():
+        level = _level(views.clean_ir, views.clean_vi, BANDS[-1], warm, cold, night, base)
+        goal = (level + _stronger(views.clean_ir, views.clean_vi, gain, prefer).sum(0)).clamp(0, 1)
+        weight = 1 - (1 - near_targets) * (views.regions > 0).float()
+    off = fused - goal
+    across, down = off[..., 1:] - off[..., :-1], off[..., 1:, :] - off[..., :-1, :]
+    loss: Tensor = (weight * off.abs()).mean() + slopes * (across.abs().mean() + down.abs().mean())
+    return loss
+
+
+@_register
+def tones(
+    fused: Tensor,
+    views: Views,
+    *,
+    sigma: float = 8.0,
+    warm: float = 0.0,
+    cold: float = 0.0,
+    night: float = 1.0,
+    base: float = 0.5,
+) -> Tensor:
+    """L1 between low frequencies: the visible's by day, with the thermal's where the visible is dark.
+
+    Args:
+        fused, views: see above.
+        sigma: of the Gaussian, in pixels.
+        warm, cold: by day, how far the thermal moves the level: towards white above its mean, darker below.
+        night: how much of the thermal the dark parts get.
+        base: the share of the thermal's mean that is taken off there, so that what is neither warm nor cold
+            does not become a gray wall.
+    """
+    with torch.no_grad():
+        goal = _level(views.clean_ir, views.clean_vi, sigma, warm, cold, night, base)
+    return (blurred(fused, sigma) - goal).abs().mean()
+
+
+def _level(
+    ir: Tensor, vi: Tensor, sigma: float, warm: float, cold: float, night: float, base: float
+) -> Tensor:
+    mean = ir.mean((2, 3), keepdim=True)
+    moved = vi + warm * F.relu(ir - mean) * (1 - vi) - cold * F.relu(mean - ir) * vi
+    low, day = blurred(vi, 8.0), blurred(moved, sigma)
+    lifted = ((ir - base * mean) / (1 - base * mean)).clamp(0, 1)
+    dark_scene = ((0.42 - vi.mean((2, 3), keepdim=True)) / 0.2).clamp(0.3, 1)
+    dark = night * dark_scene * ((0.34 - low) / 0.24).clamp(0, 1)
+    return day + dark * (blurred(torch.maximum(vi, lifted), sigma) - day)
+
+
+@_register
+def detail(fused: Tensor, views: Views, *, gain: float = 1.0, prefer: float = 1.0) -> Tensor:
+    """L1 between five bands of detail, the sources' from whichever has more of it near by.
+
+    The choice is a smooth one, so that no border shows where it changes; the thermal has to be louder than
+    the noise of its sensor. ``gain`` makes up for what L1 smooths away, ``prefer`` is a factor of the visible's
+    loudness.
+    """
+    with torch.no_grad():
+        goal = _stronger(views.clean_ir, views.clean_vi, gain, prefer)
+    return len(goal) * (bands(fused) - goal).abs().mean()
+
+
+def _stronger(ir: Tensor, vi: Tensor, gain: float, prefer: float) -> Tensor:
+    """The bands of the source that is louder near by, (5, B, 1, H, W)."""
+    sources = bands(torch.cat((ir, vi), 1))
+    loud = blurred_by(sources.square(), tuple(1.5 * sigma + 1 for sigma in BANDS[1:])).clamp(min=0).sqrt()
+    thermal = F.relu(loud[:, :, :1] - NOISE) ** SHARP
+    visible = (prefer * F.relu(loud[:, :, 1:] - NOISE / 3)) ** SHARP
+    share = (thermal + 1e-12) / (thermal + visible + 2e-12)
+    ir, vi = sources.split(1, 2)
+    return gain * (vi + share * (ir - vi))
+
+
+@_register
+def local(fused: Tensor, views: Views, *, gain: float = 1.0, floor: float = 0.008) -> Tensor:
+    """How far the deviation in 9x9 pixels stays below ``gain`` times the larger of the sources'."""
+    with torch.no_grad():
+        goal = F.relu(torch.maximum(_deviation(views.clean_ir), _deviation(views.clean_vi)) - floor)
+    return F.relu(gain * goal - _deviation(fused)).mean()
+
+
+@_register
+def targets(
+    fused: Tensor, views: Views, *, apart: float = 2.0, part: float = 0.75, rise: float = 1.0
+) -> Tensor:
+    """Hinges on how warm targets stand out from their rings in the fused picture.
+
+    Args:
+        fused, views: see above.
+        apart: the difference of the means that is asked for, in deviations of both (2: an AUC of .92).
+        part: the share of the rise that can be asked for: that of the infrared, within the room above the
+            visible's ring.
+        rise: weight of the second hinge, on the rise.
+    """
+    masks = _masks(views.regions)
+    counts = masks.sum(2)
+    inside, around = counts.split(MOST, 1)
+    there = ((inside >= 8) & (around >= 20)).float()
+    stack = torch.cat((fused, fused.square(), views.clean_ir, views.clean_vi), 1).flatten(2)
+    sums = masks @ stack.transpose(1, 2) / counts.clamp(min=1)[..., None]
+    warm, ring = sums.split(MOST, 1)
+    fused_rise, _, ir_rise, vi_rise = (warm - ring).unbind(2)
+    spread = [(part_[..., 1] - part_[..., 0].square()).clamp(min=0) for part_ in (warm, ring)]
+    deviation = ((spread[0] + spread[1]) / 2 + 1e-4).sqrt()
+    aim = part * torch.minimum(ir_rise, torch.maximum(1 - ring[..., 3], vi_rise.abs()))
+    hinge = F.relu(apart - fused_rise / deviation) / apart
+    hinge = hinge + rise * F.relu(aim - fused_rise) / (aim.clamp(min=0) + 0.04)
+    return (hinge * there).sum() / there.sum().clamp(min=1)
+
+
+def _masks(regions: Tensor) -> Tensor:
+    """(B, 2 * MOST, pixels): targets, then their rings."""
+    return (regions.flatten(2) == _numbers(regions.device)).float()
+
+
+@lru_cache(maxsize=8)
+def _numbers(device: torch.device) -> Tensor:
+    numbers = [*range(1, MOST + 1), *range(RING + 1, RING + MOST + 1)]
+    return torch.tensor(numbers, dtype=torch.uint8, device=device)[None, :, None]
+
+
+@_register
+def overshoot(fused: Tensor, views: Views, *, margin: float = 0.02, reach: float = 5) -> Tensor:
+    """How far the fused picture leaves the range of both sources within ``reach`` pixels: halos."""
+    side = 2 * int(reach) + 1
+    with torch.no_grad():
+        high = _greatest(torch.maximum(views.clean_ir, views.clean_vi), side)
+        low = -_greatest(-torch.minimum(views.clean_ir, views.clean_vi), side)
+    return (F.relu(fused - high - margin) + F.relu(low - margin - fused)).mean()
+
+
+@_register
+def islands(fused: Tensor, views: Views, *, sigma: float = 3.0, margin: float = 0.002) -> Tensor:
+    """How far slopes of the fused picture exceed those of both sources near by: borders that nothing has."""
+    with torch.no_grad():
+        sources = _slope(blurred(torch.cat((views.clean_ir, views.clean_vi), 1), sigma))
+        allowed = 1.2 * _greatest(sources.amax(1, keepdim=True), 5) + margin
+    return F.relu(_slope(blurred(fused, sigma)) - allowed).mean()
+
+
+def _slope(x: Tensor) -> Tensor:
+    down, right = x[..., 1:, :-1] - x[..., :-1, :-1], x[..., :-1, 1:] - x[..., :-1, :-1]
+    return (down.square() + right.square() + 1e-10).sqrt()
+
+
+def _greatest(x: Tensor, side: int) -> Tensor:
+    """The greatest value in a square; rows first, then columns, which is several times faster."""
+    x = F.max_pool2d(x, (side, 1), stride=1, padding=(side // 2, 0))
+    return F.max_pool2d(x, (1, side), stride=1, padding=(0, side // 2))
+
+
+def _deviation(x: Tensor) -> Tensor:
+    """In squares of 9x9 pixels, one for every third pixel: neighbors tell the same."""
+    mean, square = (F.avg_pool2d(y, 9, stride=3) for y in (x, x * x))
+    return ((square - mean * mean).clamp(min=0) + 1e-6).sqrt()
+
+
+def bands(x: Tensor) -> Tensor:
+    """Differences of Gaussians between :data:`BANDS`, finest first: (B, C, H, W) -> (5, B, C, H, W)."""
+    smooth = torch.cat((x[None], blurred_by(x[None], BANDS[1:])))
+    return smooth[:-1] - smooth[1:]
+
+
+def blurred(x: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur with mirrored borders, as two products of matrices: fast anywhere."""
+    rows, columns = (_blur_matrix(side, sigma, x.device) for side in x.shape[-2:])
+    return rows @ x @ columns.T
+
+
+def blurred_by(x: Tensor, sigmas: tuple[float, ...]) -> Tensor:
+    """The same by several at once: (1 or S, B, C, H, W) -> (S, B, C, H, W)."""
+    rows, columns = (_blur_matrices(side, sigmas, x.device) for side in x.shape[-2:])
+    return rows @ x @ columns.transpose(-1, -2)
+
+
+@lru_cache(maxsize=32)
+def _blur_matrices(side: int, sigmas: tuple[float, ...], device: torch.device) -> Tensor:
+    """(S, 1, 1, side, side)."""
+    return torch.stack([_blur_matrix(side, sigma, device) for sigma in sigmas])[:, None, None]
+
+
+@lru_cache(maxsize=64)
+def _blur_matrix(side: int, sigma: float, device: torch.device) -> Tensor:
+    reach = max(1, round(3 * sigma))
+    t = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    taps = torch.exp(-(t**2) / (2 * sigma**2))
+    taps = taps / taps.sum()
+    matrix = torch.zeros(side, side, dtype=torch.float64)
+    for row in range(side):
+        index = torch.arange(row - reach, row + reach + 1) % (2 * side)
+        index = torch.minimum(index, 2 * side - 1 - index)
+        matrix[row].index_add_(0, index, taps)
+    return matrix.float().to(device)
