@@ -4,8 +4,8 @@
         --weather none haze:3 snow:3 rain:3 [--ranks] [--quoted FILE] [--sheets DIR]
 
 A method is a name or a file of weights (`NAME=FILE.safetensors` gives it a name). Targets are found in the
-infrared without weather; shares are over all targets of a set, `hidden` over those that the visible hides; `r`,
-`d` and the number of pairs beside them are over pairs by daylight. `--ranks` adds the eight metrics and the
+infrared without weather; shares are over all targets of a set, `h` over those that the visible hides; `r` and
+`d` are over pairs by daylight. `--ranks` adds the eight metrics and the
 mean rank among all methods; `--quoted` adds rows of other measurements, as in `quality.py`. `--sheets` writes
 infrared, visible and fused side by side, to be looked at.
 """
@@ -20,20 +20,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from quality import markdown, quoted_rows
+from ivfuse.synthetic.degrade import degrade_all, parse_degradations
 
 from ivfuse import Fuser
 from ivfuse.errors import IvfuseError
-from ivfuse.image.color import luma, resize_to
-from ivfuse.synthetic.degrade import degrade_all, parse_degradations
 from ivfuse.image.arrays import Gray
+from ivfuse.image.color import luma, resize_to
+from ivfuse.image.pairing import pair_folder
 from ivfuse.image.read import read_thermal, read_visible
 from ivfuse.image.write import write_image
-from ivfuse.image.pairing import pair_folder
 from ivfuse.metrics import naturalness
 from ivfuse.metrics.evaluate import EIGHT, score_many
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.targets import TargetContrast, find_targets, measure_targets, target_shares
+from quality import markdown, quoted_rows
 
 Fuse = Callable[[Gray, Gray], Gray]
 Row = dict[str, float]
@@ -76,7 +76,9 @@ def methods_of(text: str) -> dict[str, Fuse]:
     return found
 
 
-def measure(folder: Path, methods: dict[str, Fuse], weather: str, args: argparse.Namespace) -> dict[str, Found]:
+def measure(
+    folder: Path, methods: dict[str, Fuse], weather: str, args: argparse.Namespace
+) -> dict[str, Found]:
     """Everything about all methods on one set."""
     found = {name: Found() for name in methods}
     for number, pair in enumerate(pair_folder(folder).pairs):
@@ -123,7 +125,9 @@ COLUMNS = ("lost", "seen", "kept", "lost h", "seen h", "r", "d", "contrast", "ov
 def seeing_table(title: str, rows: dict[str, Row]) -> str:
     """One table of Markdown."""
     first = next(iter(rows.values()))
-    title = f"{title} ({first['targets']:.0f} targets, {first['hidden']:.0f} hidden, {first['day']:.0f} by day)"
+    title = (
+        f"{title} ({first['targets']:.0f} targets, {first['hidden']:.0f} hidden, {first['day']:.0f} by day)"
+    )
     lines = [f"| {title} | {' | '.join(COLUMNS)} |", "|" + "---|" * (len(COLUMNS) + 1)]
     for name, row in rows.items():
         cells = [f"{row[c]:.1f}" if c == "d" else f"{row[c]:.3f}" if c in row else "-" for c in COLUMNS]

@@ -22,7 +22,7 @@ from ivfuse.training.stages import StageLoss, check_recipe  # noqa: E402
 if TYPE_CHECKING:
     from torch import Tensor
 
-REACH = 32  # what the manifest says
+REACH = 184  # what the manifest says
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -63,15 +63,22 @@ def test_the_visible_is_never_blotted_out_however_cold_its_place() -> None:
     assert float((fused - 0.2 * vi).min()) >= -1e-6
 
 
-def test_it_has_at_most_a_fifth_of_a_million_parameters() -> None:
-    assert sum(p.numel() for p in make().parameters()) <= 200_000
+def test_it_has_at_most_a_quarter_of_a_million_parameters() -> None:
+    assert sum(p.numel() for p in make().parameters()) <= 250_000
 
 
-@pytest.mark.parametrize("at", [(64, 64), (65, 66), (67, 63)])
+@torch.no_grad()
+def test_training_begins_nearer_to_the_visible_than_to_the_thermal() -> None:
+    net, ir, vi = make(), noise(1, 1, 64, 64), noise(1, 1, 64, 64, seed=1)
+    fused = net(ir, vi)
+    assert float((fused - vi).abs().mean()) < float((fused - ir).abs().mean()) / 2
+
+
+@pytest.mark.parametrize("at", [(224, 224), (229, 234), (239, 231)])
 def test_a_pixel_acts_no_farther_than_the_reach(at: tuple[int, int]) -> None:
     """Any gradient, however small, of one output pixel counts; inputs of both modalities."""
     net = make().double()
-    ir, vi = (noise(1, 1, 136, 136, seed=s).double().requires_grad_() for s in (0, 1))
+    ir, vi = (noise(1, 1, 464, 464, seed=s).double().requires_grad_() for s in (0, 1))
     net(ir, vi, torch.full((1, 1, 1, 1), 0.5).double())[0, 0, at[0], at[1]].backward()
     for image in (ir, vi):
         rows, columns = image.grad[0, 0].nonzero().T
@@ -127,7 +134,7 @@ def test_a_stage_learns_from_its_teacher(
     other = trainer.train(Recipe.model_validate(plain), data, tmp_path / "plain", accelerator="cpu")
     mine, without = read_model(weights)[0], read_model(other)[0]
     assert mine.keys() == without.keys()  # the teacher is not shipped
-    assert not torch.equal(mine["stem.0.weight"], without["stem.0.weight"])
+    assert not torch.equal(mine["stem.0.0.weight"], without["stem.0.0.weight"])
 
 
 def test_the_loss_of_a_stage_with_a_teacher_is_the_distance_to_its_image(

@@ -43,10 +43,10 @@ def picture(
     slopes: float = 0.5,
     near_targets: float = 0.4,
 ) -> Tensor:
-    """L1 to a picture that is put together from both sources: the level of :func:`tones`, the bands of detail.
+    """L1 to a picture put together from both sources: the level of :func:`tones`, the bands of detail.
 
-    Learning one picture is faster and steadier than weighing many measures against each other, which settle on
-    something like the mean of the sources first.
+    Learning one picture is faster and steadier than weighing many measures against each other, which settle
+    on something like the mean of the sources first.
 
     Args:
         fused, views: see above.
@@ -108,8 +108,8 @@ def detail(fused: Tensor, views: Views, *, gain: float = 1.0, prefer: float = 1.
     """L1 between five bands of detail, the sources' from whichever has more of it near by.
 
     The choice is a smooth one, so that no border shows where it changes; the thermal has to be louder than
-    the noise of its sensor. ``gain`` makes up for what L1 smooths away, ``prefer`` is a factor of the visible's
-    loudness.
+    the noise of its sensor. ``gain`` makes up for what L1 smooths away, ``prefer`` is a factor of the
+    visible's loudness.
     """
     with torch.no_grad():
         goal = _stronger(views.clean_ir, views.clean_vi, gain, prefer)
@@ -123,7 +123,7 @@ def _stronger(ir: Tensor, vi: Tensor, gain: float, prefer: float) -> Tensor:
     thermal = F.relu(loud[:, :, :1] - NOISE) ** SHARP
     visible = (prefer * F.relu(loud[:, :, 1:] - NOISE / 3)) ** SHARP
     share = (thermal + 1e-12) / (thermal + visible + 2e-12)
-    ir, vi = sources.split(1, 2)
+    ir, vi = sources[:, :, :1], sources[:, :, 1:]
     return gain * (vi + share * (ir - vi))
 
 
@@ -150,18 +150,19 @@ def targets(
     """
     masks = _masks(views.regions)
     counts = masks.sum(2)
-    inside, around = counts.split(MOST, 1)
+    inside, around = counts[:, :MOST], counts[:, MOST:]
     there = ((inside >= 8) & (around >= 20)).float()
     stack = torch.cat((fused, fused.square(), views.clean_ir, views.clean_vi), 1).flatten(2)
     sums = masks @ stack.transpose(1, 2) / counts.clamp(min=1)[..., None]
-    warm, ring = sums.split(MOST, 1)
+    warm, ring = sums[:, :MOST], sums[:, MOST:]
     fused_rise, _, ir_rise, vi_rise = (warm - ring).unbind(2)
     spread = [(part_[..., 1] - part_[..., 0].square()).clamp(min=0) for part_ in (warm, ring)]
     deviation = ((spread[0] + spread[1]) / 2 + 1e-4).sqrt()
     aim = part * torch.minimum(ir_rise, torch.maximum(1 - ring[..., 3], vi_rise.abs()))
     hinge = F.relu(apart - fused_rise / deviation) / apart
     hinge = hinge + rise * F.relu(aim - fused_rise) / (aim.clamp(min=0) + 0.04)
-    return (hinge * there).sum() / there.sum().clamp(min=1)
+    loss: Tensor = (hinge * there).sum() / there.sum().clamp(min=1)
+    return loss
 
 
 def _masks(regions: Tensor) -> Tensor:

@@ -212,7 +212,7 @@ class Match(_Strict):
 
 
 class See(_Strict):
-    """Crops with their warm targets, some of them seen through weather: batches of a stage that learns to see.
+    """Crops with their warm targets, some seen through weather: batches of a stage that learns to see.
 
     Attributes:
         sides: of the shorter side of the pictures, in pixels: each is held in all that suit it.

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ivfuse.image.color import luma
+from ivfuse.metrics.targets import find_targets
 from ivfuse.synthetic.scenery.setting import Time
 from ivfuse.synthetic.street import street_scene
 from ivfuse.training.pairs import PairImages, Sets
 from ivfuse.training.recipe import Augment, See
 from ivfuse.training.scenes import Bytes, to_bytes
 from ivfuse.training.weathered import KNOWABLE, VISIBLE_FAULTS, Dice, smoothed, thermal_faults
-from ivfuse.metrics.targets import find_targets
 
 MOST = 12  # targets of a picture
 RING = 100  # what is added to a target's number in its ring
@@ -164,7 +164,7 @@ def _asked_for(vi: Tensor, seen: Tensor, knowable: float) -> Tensor:
 def _mirrored(index: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
     """Indices beyond the end come back."""
     index = index % (2 * length)
-    return np.minimum(index, 2 * length - 1 - index)
+    return np.asarray(np.minimum(index, 2 * length - 1 - index), np.int64)
 
 
 def _shelf(
@@ -183,7 +183,9 @@ def in_all_sizes(pair: PairImages, sides: list[int], crop: int) -> list[Bytes]:
     held = []
     for height, width in _sizes(pair.ir.shape, sides, crop):
         sources = [_resized(x, height, width) for x in (pair.ir, pair.vi)]
-        held.append(np.stack((*sources, cv2.resize(regions, (width, height), interpolation=cv2.INTER_NEAREST))))
+        held.append(
+            np.stack((*sources, cv2.resize(regions, (width, height), interpolation=cv2.INTER_NEAREST)))
+        )
     return held
 
 

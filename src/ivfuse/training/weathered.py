@@ -1,7 +1,7 @@
 """Weather and faults laid over a batch on its own device: what a training crop is seen through.
 
-The package's degradations (``ivfuse.synthetic.degrade``) draw one pair for people and tests; these draw hundreds
-of batches a minute, each image with numbers of its own, wider than any of the five strengths.
+The package's degradations (``ivfuse.synthetic.degrade``) draw one pair for people and tests; these draw
+hundreds of batches a minute, each image with numbers of its own, wider than any of the five strengths.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 Weather = Callable[[Tensor, Tensor, "Dice"], Tensor]
 VISIBLE_FAULTS: dict[str, Weather] = {}
-# What a network cannot know any more is not asked for: the share of the level without the weather in the goal.
+# What a network cannot know is not asked for: the share of the level without the weather in the goal.
 KNOWABLE = {"haze": 0.25, "rain": 0.4, "snow": 0.4, "dark": 0.0, "glare": 0.0, "grain": 1.0}
 SHARES = (0.34, 0.42, 0.4)  # of the light behind, hidden by drops that are far, nearer, near
 
@@ -109,6 +109,8 @@ def grain(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
 
 def thermal_faults(ir: Tensor, dice: Dice, chance: float) -> Tensor:
     """Noise, stripes of rows and columns, blur and less contrast, each with ``chance``."""
+    if not chance:
+        return ir
     count, _, rows, columns = ir.shape
     blurred = smoothed(ir, dice.uniform(count, 0.3, 1.3))
     ir = torch.where(dice.chance(count, chance) > 0, blurred, ir)
@@ -126,7 +128,8 @@ def smoothed(x: Tensor, sigma: Tensor) -> Tensor:
     """Gaussian blur of (B, 1, H, W) by (B, 1, 1, 1) pixels, in the frequency domain (borders meet)."""
     rows, columns = _frequencies(x)
     power = sigma.square() * (rows.square() + columns.square())
-    return torch.fft.irfft2(torch.fft.rfft2(x) * torch.exp(-power / 2), s=x.shape[-2:])
+    blurred: Tensor = torch.fft.irfft2(torch.fft.rfft2(x) * torch.exp(-power / 2), s=x.shape[-2:])
+    return blurred
 
 
 def _frequencies(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -148,7 +151,7 @@ def _display(light: Tensor) -> Tensor:
 
 
 def _veil(vi: Tensor, height: Tensor, density: Tensor, dice: Dice) -> Tensor:
-    """``J t + A (1 - t)`` in light; ``height`` (B, 1, H, 1) is 0 at the upper edge of the picture, 1 below."""
+    """``J t + A (1 - t)`` in light; ``height`` (B, 1, H, 1) is 0 at the upper edge, 1 below."""
     count = len(vi)
     horizon = dice.uniform(count, 0.25, 0.5)
     below = (height - horizon).clamp(min=0) / (1 - horizon)
@@ -188,7 +191,7 @@ def _falling(
 def _traces(
     like: Tensor, density: Tensor, length: Tensor, width: Tensor, angle: Tensor, dice: Dice
 ) -> Tensor:
-    """Gaussian traces of a length, width and angle from straight down; about 1 in the middle of a strong one."""
+    """Gaussian traces of a length, width and angle from straight down; about 1 within a strong one."""
     seeds = (dice.field(*like.shape) < density).float() * dice.field(*like.shape).sqrt()
     along, across = (length / 3).clamp(min=0.5), (width / 2.35).clamp(min=0.5)
     rows, columns = _frequencies(like)
@@ -198,4 +201,5 @@ def _traces(
     spread = torch.fft.rfft2(seeds) * torch.exp(-power / 2)
     # A trace thinner than a pixel is one pixel wide and fainter.
     peak = 2 * math.pi * along * across * width.clamp(0.3, 1.0)
-    return (torch.fft.irfft2(spread, s=like.shape[-2:]) * peak).clamp(0, 1)
+    traces: Tensor = torch.fft.irfft2(spread, s=like.shape[-2:]) * peak
+    return traces.clamp(0, 1)

@@ -1,11 +1,11 @@
-"""swift, a network of ivfuse's own for real time: it decides small, with a wide view, and blends at full size.
+"""swift, a network of ivfuse's own for real time: it decides small, with a wide view, and blends in full.
 
 What costs time on a CPU is full resolution, not depth. So images are folded four by four into channels
 (pixel-unshuffle) at once, and nothing but that and the unfolding of the one result touches full resolution:
 the blend itself is done on folded images. What is warm *for this scene*, and whether the visible can be
-trusted, is decided on a sixteenth of the size by dilated layers that see 128 pixels to each side; it is carried
-up smoothly and meets layers at a quarter, which know the edges of both images. Their last one gives every
-pixel of a fold a weight of its own, so borders of the decision follow edges.
+trusted, is decided on a sixteenth of the size by dilated layers that see 128 pixels to each side; it is
+carried up smoothly and meets layers at a quarter, which know the edges of both images. Their last one gives
+every pixel of a fold a weight of its own, so borders of the decision follow edges.
 
 Layers of one width begin as the identity, which trains like a residual network and costs nothing.
 """
@@ -21,6 +21,7 @@ from ivfuse.training.nets.blocks import ConvAct, compose, crop_border, identity,
 FOLD = 4  # pixels of a side that are folded into channels
 COARSE = 16  # pixels of a side that share a decision
 DILATIONS = (1, 2, 4, 1)
+KEPT = 0.2  # of the visible, at least: what is far colder than its image is darkened, not blotted out
 AT_FIRST = -2.0  # of the weight's bias: training begins near the visible
 
 
@@ -37,7 +38,7 @@ class Swift(nn.Module):
     takes_level = True
     align = COARSE
 
-    def __init__(self, width: int = 48, near: int = 1, deep: int = 64) -> None:
+    def __init__(self, width: int = 32, near: int = 2, deep: int = 64) -> None:
         """See above."""
         super().__init__()
         self.stem = nn.Sequential(
@@ -62,7 +63,7 @@ class Swift(nn.Module):
         x = self.stem(torch.cat((ir, vi, torch.zeros_like(ir[:, :1]) + level), 1))
         weight, step = self.head(F.relu(x + self.wide(x))).chunk(2, 1)
         # Straight limits: exactly one source, or exactly black, can be reached.
-        fused = compose(ir, vi, F.hardsigmoid(weight), F.hardtanh(step))
+        fused = torch.maximum(compose(ir, vi, F.hardsigmoid(weight), F.hardtanh(step)), KEPT * vi)
         return crop_border(F.pixel_shuffle(fused, FOLD), h, w)
 
 
