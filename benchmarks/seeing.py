@@ -20,19 +20,21 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from ivfuse.synthetic.degrade import degrade_all, parse_degradations
 
 from ivfuse import Fuser
 from ivfuse.errors import IvfuseError
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import pair_folder
-from ivfuse.image.read import read_thermal, read_visible
+from ivfuse.image.read import read_visible
 from ivfuse.image.write import write_image
 from ivfuse.metrics import naturalness
-from ivfuse.metrics.evaluate import EIGHT, score_many
+from ivfuse.metrics.evaluate import DEFAULT_METRICS as EIGHT
+from ivfuse.metrics.evaluate import score_many
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.targets import TargetContrast, find_targets, measure_targets, target_shares
+from ivfuse.synthetic.degrade import degrade_all, parse_degradations
+from ivfuse.thermal.read import read_thermal
 from quality import markdown, quoted_rows
 
 Fuse = Callable[[Gray, Gray], Gray]
