@@ -124,6 +124,12 @@ def natural(fused: Gray, ir: Gray, vi: Gray) -> Row:
 COLUMNS = ("lost", "seen", "kept", "lost h", "seen h", "r", "d", "contrast", "overshoot")
 
 
+def _cell(name: str, row: Row) -> str:
+    if name not in row:
+        return "-"
+    return f"{row[name]:.1f}" if name == "d" else f"{row[name]:.3f}".replace("0.", ".")
+
+
 def seeing_table(title: str, rows: dict[str, Row]) -> str:
     """One table of Markdown."""
     first = next(iter(rows.values()))
@@ -131,9 +137,9 @@ def seeing_table(title: str, rows: dict[str, Row]) -> str:
         f"{title} ({first['targets']:.0f} targets, {first['hidden']:.0f} hidden, {first['day']:.0f} by day)"
     )
     lines = [f"| {title} | {' | '.join(COLUMNS)} |", "|" + "---|" * (len(COLUMNS) + 1)]
-    for name, row in rows.items():
-        cells = [f"{row[c]:.1f}" if c == "d" else f"{row[c]:.3f}" if c in row else "-" for c in COLUMNS]
-        lines.append(f"| {name} | {' | '.join(cells)} |".replace("0.", "."))
+    for method, row in rows.items():
+        cells = [_cell(name, row) for name in COLUMNS]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
