@@ -1,16 +1,19 @@
-# make demo: fuse a synthetic scene; make test: all tests; make lint: format, types, layers; make bench: measurements.
+# make demo: fuse a synthetic scene; make test: all tests; make test-quick: all but the slow ones; make lint: format, types, layers; make bench: measurements.
 # Everything is installed into .venv, once for each state of pyproject.toml. PYTHON chooses the interpreter.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test test-quick lint format bench clean
 
 demo: .venv/installed
 	$(BIN)/ivfuse demo -o demo
 
 test: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+test-quick: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -85,6 +85,7 @@ def test_a_second_run_does_nothing_anew(benchmark: Benchmark, data: Path, tmp_pa
     assert (second.results.costs, second.results.overall) == (first.results.costs, first.results.overall)
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_done_anew(benchmark: Benchmark, data: Path, tmp_path: Path) -> None:
     report = tmp_path / "report"
     benchmark([data], report)
@@ -100,6 +101,7 @@ def test_only_what_changed_is_done_anew(benchmark: Benchmark, data: Path, tmp_pa
             assert board.values[method]["SCD"] == pytest.approx(other.values[method]["SCD"], nan_ok=True)
 
 
+@pytest.mark.slow
 def test_further_metrics_and_methods_are_added(benchmark: Benchmark, data: Path, tmp_path: Path) -> None:
     benchmark([data], tmp_path / "report", "average", metrics="EN")
     more = benchmark([data], tmp_path / "report", "average,maximum", metrics="EN,SD")
@@ -132,6 +134,7 @@ def test_a_failing_method_does_not_stop_the_others(
     assert done.results.methods == ["average", "broken"]
 
 
+@pytest.mark.slow
 def test_other_weights_or_threads_are_another_method(
     benchmark: Benchmark, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +174,7 @@ def learned(folder: Path, weights: bytes, name: str = "trial") -> None:
     (folder / "manifest.toml").write_text("\n".join([f"[models.{name}]", *lines]), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(data: Path, tmp_path: Path) -> None:
     many = scenes(tmp_path / "many", count=12)
     command = [

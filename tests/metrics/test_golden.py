@@ -331,6 +331,7 @@ def vifb_published() -> dict[tuple[str, str], dict[str, str]]:
     return table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image", ["carLight", "fight", "kettle", "manCall", "walking"])
 def test_vifb_gives_the_published_numbers_to_their_last_printed_digit(image: str) -> None:
     root = ORACLE / "vifb"

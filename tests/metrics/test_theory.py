@@ -59,6 +59,7 @@ def test_mutual_information_of_a_image_with_itself_is_its_entropy(image) -> None
     assert value("MI", image, image, image) == pytest.approx(2 * entropy, abs=1e-9)
 
 
+@pytest.mark.slow
 @steady
 @given(triples())
 def test_turning_all_images_by_180_degrees_keeps_the_plain_statistics(images) -> None:

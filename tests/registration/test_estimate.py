@@ -27,6 +27,7 @@ RECORDED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("time", ["day", "night"])
 def test_the_estimate_is_as_recorded(shoot: Shoot, shot: Any, time: str) -> None:
     one = shot if time == "day" else shoot(NIGHT, seed=3, time="night")

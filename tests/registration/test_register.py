@@ -118,6 +118,7 @@ def test_an_unknown_model_is_named() -> None:
         ivfuse.register(np.zeros((64, 64)), np.zeros((64, 64)), "homografy")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_pairs_of_a_rig_decide_together_and_a_stray_one_does_not_count(shoot: Shoot, shot: Any) -> None:
     shots = [shot, shoot([*_inner(shot)], seed=3), shoot([*_inner(shot)], seed=4, time="dusk")]
     moved = shoot([(x + 40, y + 15) for x, y in _inner(shot)], seed=5)

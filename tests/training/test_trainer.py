@@ -171,6 +171,7 @@ train(load_recipe(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), accelerato
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_exactly(
     data: Path, train: Make, tmp_path: Path, smoke: dict[str, Any]
 ) -> None:

@@ -275,6 +275,7 @@ def long_clips(tmp_path_factory: pytest.TempPathFactory, moving: Any, write_clip
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "number", "code"),
     [

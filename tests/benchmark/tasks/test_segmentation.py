@@ -139,6 +139,7 @@ def test_a_benchmark_scores_brought_maps(
     assert "Segmentation, streets" in (tmp_path / "report" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_benchmark_runs_a_segmenter_on_every_image(
     ivfuse_cli: Callable[..., Any], streets: Path, tmp_path: Path
 ) -> None:
