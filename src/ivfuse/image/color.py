@@ -80,14 +80,13 @@ def _recolor_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
     brightness = luma(rgb)
     chroma = rgb - brightness[..., np.newaxis]
     gain = (fused + GAIN_FLOOR) / (brightness + GAIN_FLOOR)
-    chroma *= np.clip(gain, 1 / MAX_GAIN, MAX_GAIN, out=gain)[..., np.newaxis]
+    np.clip(gain, 1 / MAX_GAIN, MAX_GAIN, out=gain)
     red, green, blue = cv2.split(chroma)
     highest = cv2.max(cv2.max(red, green), blue)
     lowest = cv2.min(cv2.min(red, green), blue)
     # The luma lies between the smallest and the largest channel: highest >= 0 >= lowest, up to rounding.
-    scale = np.minimum((1 - fused) / np.maximum(highest, 1e-6), fused / np.maximum(-lowest, 1e-6))
-    np.minimum(scale, 1, out=scale)
-    chroma *= scale[..., np.newaxis]
+    room = np.minimum((1 - fused) / np.maximum(highest, 1e-6), fused / np.maximum(-lowest, 1e-6))
+    chroma *= np.minimum(gain, room, out=gain)[..., np.newaxis]
     chroma += fused[..., np.newaxis]
     np.clip(chroma, 0, 1, out=out)
 
