@@ -224,7 +224,7 @@ def update_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
     table = re.compile(rf"^\[models\.{re.escape(name)}\]\n(?:(?!\[|\n\[).*\n?)*", re.MULTILINE)
     block = "\n".join(lines) + "\n"
     if table.search(text):
-        text = table.sub(lambda _: block + "\n", text, count=1).rstrip() + "\n"
+        text = re.sub(r"\n{3,}", "\n\n", table.sub(lambda _: block + "\n", text, count=1)).rstrip() + "\n"
     else:
         text = f"{text.rstrip()}\n\n{block}".lstrip()
     write_atomic(path, text)
