@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.image.arrays import check_finite
+from ivfuse.image.color import extended
 from ivfuse.image.decode import decode
 from ivfuse.image.pairing import list_images
 from ivfuse.thermal.read import read_raw
@@ -116,7 +117,10 @@ def _read_planes(path: Path, modality: Modality) -> tuple[Plane, ...]:
 
 
 def _read_thermal(path: Path) -> Plane:
-    values = read_raw(path).values
+    raw = read_raw(path)
+    values = raw.values
+    if raw.valid is not None and raw.valid.any():
+        values = extended(values.astype(np.float32), raw.valid).astype(values.dtype)
     if values.dtype.kind == "i":
         values = values.astype(np.float32)
     check_finite(values, str(path))
