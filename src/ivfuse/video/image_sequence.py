@@ -132,7 +132,7 @@ def _read_visible(path: Path) -> tuple[Plane, ...]:
     import cv2
 
     decoded = decode(path)
-    pixels = np.ascontiguousarray(_to_8_bit(path, decoded.pixels))
+    pixels = np.ascontiguousarray(_to_8_bit(path, decoded.pixels, decoded.white or 65535))
     if pixels.ndim == 2:
         return (pixels,)
     code = cv2.COLOR_BGR2YCrCb if decoded.bgr else cv2.COLOR_RGB2YCrCb
@@ -140,9 +140,9 @@ def _read_visible(path: Path) -> tuple[Plane, ...]:
     return np.asarray(y), np.asarray(u), np.asarray(v)
 
 
-def _to_8_bit(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_8_bit(path: Path, pixels: NDArray[Any], white: int) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.uint16:
-        return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+        return ((pixels.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
     raise InputError(f"{path}: found {pixels.dtype} values in a visible image", expected="8 or 16 bit")
