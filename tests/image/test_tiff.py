@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -236,3 +237,13 @@ def test_a_directory_of_large_entries_costs_little_memory(tmp_path: Path, kind: 
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 50_000  # KB
+
+
+def test_damaged_deflate_data_is_not_taken_for_pixels(tmp_path: Path) -> None:
+    packed = bytearray(zlib.compress(COUNTS.tobytes()))
+    packed[len(packed) // 2] ^= 0x40
+    sizes = {256: 64, 257: 48, 258: 16, 259: 8, 278: 48}
+    tags = {tag: (4, struct.pack("<I", value)) for tag, value in sizes.items()}
+    path = write(tmp_path / "a.tif", [(np.frombuffer(bytes(packed), np.uint8)[None], tags)])
+    with pytest.raises(InputError, match="damaged TIFF file with compression Deflate"):
+        read_values(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -16,7 +17,15 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import MissingExtraError
 from ivfuse.image.decoders import pillow_array, quiet_opencv
-from ivfuse.image.directories import COLOR_MAP, BadFileError, with_directory
+from ivfuse.image.directories import (
+    COLOR_MAP,
+    STRIP_COUNTS,
+    STRIP_OFFSETS,
+    TILE_COUNTS,
+    TILE_OFFSETS,
+    BadFileError,
+    with_directory,
+)
 from ivfuse.image.tiff import (
     ASSOCIATED,
     CMYK,
@@ -67,6 +76,8 @@ def decode_tiff(header: TiffHeader, data: bytes) -> TiffPixels:
         MissingExtraError: if they are of a kind that the extra ``formats`` reads, and it is not installed.
     """
     check_blocks(header, len(data))
+    if header.compression in (8, 32946):
+        _check_deflate(header, data)
     if header.format not in (UNSIGNED, SIGNED, FLOAT) or header.samples < header.colors:
         raise header.unsupported()
     unknown = header.samples - header.colors - (_alpha_kind(header) is not None)
@@ -79,6 +90,24 @@ def decode_tiff(header: TiffHeader, data: bytes) -> TiffPixels:
     if _fits_pillow(header):
         return _by_pillow(header, clean)
     return _finished(header, _by_tifffile(header, clean))
+
+
+def _check_deflate(header: TiffHeader, data: bytes) -> None:
+    """Verify the checksums of Deflate, which libtiff does not; the inflated data is dropped in parts."""
+    fields = header.directory.fields
+    offsets = fields[TILE_OFFSETS if TILE_OFFSETS in fields else STRIP_OFFSETS]
+    counts = fields.get(TILE_COUNTS, fields.get(STRIP_COUNTS))
+    if counts is None:
+        return
+    most = 4 * header.width * header.height * header.samples * header.bits // 8 + (1 << 24)
+    for start, size in zip(offsets.tolist(), counts.tolist(), strict=False):
+        inflater, rest = zlib.decompressobj(), data[start : start + size]
+        try:
+            while rest and not inflater.eof and most > 0:
+                most -= len(inflater.decompress(rest, 1 << 20))
+                rest = inflater.unconsumed_tail
+        except zlib.error as error:
+            raise _undecodable(header) from error
 
 
 def _alpha_kind(header: TiffHeader) -> int | None:
