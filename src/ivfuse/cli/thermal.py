@@ -168,6 +168,6 @@ def with_shared_window(options: ThermalOptions, pairs: Sequence[FilePair]) -> Th
                 raw = read_raw(path, options)
             except IvfuseError:  # it is listed when its turn comes
                 continue
-            yield raw.values, raw.degrees
+            yield raw.values if raw.valid is None else raw.values[raw.valid], raw.degrees
 
     return replace(options, window=shared_window(images()))

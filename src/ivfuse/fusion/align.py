@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.pair import Pair
 from ivfuse.image.arrays import Gray
-from ivfuse.image.color import luma, resize_to
+from ivfuse.image.color import extended, luma, resize_to
 from ivfuse.image.decode import turn
 from ivfuse.image.read import Visible
 from ivfuse.thermal.formats.base import EmbeddedPhoto
-from ivfuse.thermal.read import CameraFile
+from ivfuse.thermal.read import CameraFile, Thermal
 
 if TYPE_CHECKING:
     from ivfuse.registration.camera import CommonGrid
@@ -78,10 +78,9 @@ class Aligner:
             return stretch(pair)
         thermal, visible = pair.thermal, pair.visible
         warp = self._registered(pair) if self.model else self.warp(*sizes_of(pair))
-        coverage = warp.coverage
-        celsius = thermal.celsius
+        coverage, celsius, valid = warp.coverage, thermal.celsius, thermal.valid
         if celsius is not None:
-            celsius = warp.apply(celsius)
+            celsius = warp.apply(celsius if valid is None else extended(celsius, valid))
             if coverage is not None:
                 celsius[coverage <= 0] = np.nan
         thermal = replace(thermal, pixels=np.clip(warp.apply(thermal.pixels), 0, 1), celsius=celsius)
@@ -90,6 +89,8 @@ class Aligner:
             alpha = None if visible.alpha is None else np.ascontiguousarray(warp.crop_visible(visible.alpha))
             visible = replace(visible, pixels=warp.crop_visible(visible.pixels).copy(), alpha=alpha)
             coverage = None
+        if valid is not None:
+            thermal, coverage = _without_data(thermal, warp.apply(valid.astype(np.float32)), coverage)
         return replace(pair, thermal=thermal, visible=visible, aligned=True, coverage=coverage, notes=notes)
 
     def align_frame(self, thermal: Gray, height: int, width: int) -> tuple[Gray, Gray | None]:
@@ -148,15 +149,33 @@ def stretch(pair: Pair) -> Pair:
     """Resample the thermal image and its temperatures to the size of the visible image."""
     height, width = pair.visible.height, pair.visible.width
     thermal = pair.thermal
+    valid, coverage = thermal.valid, pair.coverage
     if thermal.pixels.shape == (height, width):
-        return replace(pair, aligned=True)
+        if valid is not None:
+            coverage = valid.astype(np.float32)
+        return replace(pair, aligned=True, coverage=coverage)
     old = thermal.pixels.shape
     celsius = thermal.celsius
     if celsius is not None:
+        celsius = celsius if valid is None else extended(celsius, valid)
         celsius = resize_to(celsius, height, width, bounded=False)
     thermal = replace(thermal, pixels=resize_to(thermal.pixels, height, width), celsius=celsius)
+    if valid is not None:
+        weight = resize_to(valid.astype(np.float32), height, width, bounded=False)
+        thermal, coverage = _without_data(thermal, weight, coverage)
     note = f"thermal resampled from {old[1]}x{old[0]} to {width}x{height}"
-    return replace(pair, thermal=thermal, aligned=True, notes=(*pair.notes, note))
+    return replace(pair, thermal=thermal, aligned=True, coverage=coverage, notes=(*pair.notes, note))
+
+
+def _without_data(thermal: Thermal, weight: Gray, coverage: Gray | None) -> tuple[Thermal, Gray]:
+    """Remove temperatures and coverage where the resampled weight of the pixels with data is low."""
+    inside = np.clip(2 * weight - 1, 0, 1).astype(np.float32)
+    if coverage is not None:
+        inside *= coverage
+    celsius = thermal.celsius
+    if celsius is not None:
+        celsius = np.where(inside > 0, celsius, np.float32(np.nan))
+    return replace(thermal, celsius=celsius, valid=inside > 0), inside
 
 
 def align_camera_file(file: CameraFile, name: str, *, parallax: bool) -> Pair:

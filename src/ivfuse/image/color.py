@@ -124,3 +124,20 @@ def resize_to(gray: Gray, height: int, width: int, *, bounded: bool = True) -> G
             kind = cv2.INTER_AREA if new < old else grow
             gray = np.asarray(cv2.resize(gray, size, interpolation=kind), np.float32)
     return np.clip(gray, 0, 1, out=gray) if bounded else gray
+
+
+def extended(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Fill pixels without data with the nearest value, which resampling may then mix into the others.
+
+    Args:
+        values: (H, W) float32.
+        valid: (H, W) bool with at least one true value.
+    """
+    import cv2
+
+    _, labels = cv2.distanceTransformWithLabels(
+        (~valid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    nearest = np.zeros(int(labels.max()) + 1, np.float32)
+    nearest[labels[valid]] = values[valid]
+    return np.asarray(nearest[labels], np.float32)

@@ -1,15 +1,14 @@
 """Decoding of image files to arrays of the stored values: 8-bit or 16-bit integers, or floats.
 
-OpenCV decodes the variants that it decodes without loss (JPEG, plain PNG, deep TIFF); Pillow decodes the
-others (palettes, BMP, WebP, 8-bit TIFF). The header is checked first for the size and for completeness.
+OpenCV decodes the variants that it decodes without loss (JPEG, plain PNG); Pillow decodes the others
+(palettes, BMP, WebP); TIFF files have a module of their own. The header is checked first for the size and for
+completeness.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import InputError
+from ivfuse.errors import InputError, MissingExtraError
+from ivfuse.image.decode_tiff import decode_tiff
+from ivfuse.image.decoders import pillow_array, quiet_opencv
 from ivfuse.image.formats import NAMES, sniff
-from ivfuse.image.headers import EXIF_ORIENTATION, BadFileError, Header, read_header
+from ivfuse.image.headers import BadFileError, Header, exif_orientation, read_header
+from ivfuse.image.tiff import UnsupportedFileError, read_tiff_header
 from ivfuse.runtime.limits import pixel_limit
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
-
-_ROWS_AT_A_TIME = 256
 
 
 class TooLargeError(BadFileError):
@@ -37,28 +37,37 @@ class Decoded:
     """The stored pixels of a file, in upright orientation.
 
     Attributes:
-        pixels: (H, W) or (H, W, 3); uint8, uint16, int32 or float32; possibly a view.
+        pixels: (H, W) or (H, W, 3); uint8, uint16, int32 or float32, or float64 for integers that int32 does
+            not hold; possibly a view. 0 where ``valid`` is false.
         bgr: whether the channels are in B, G, R order instead of R, G, B.
         alpha: opacity, (H, W) of the same type, or ``None``.
         note: a remark about the file for the user, or "".
+        white: the value of white where the bits do not fill the type, as for 12 bits; ``None`` otherwise.
+        valid: (H, W) bool, false where the file states that there is no data; ``None`` if all are valid.
     """
 
     pixels: NDArray[Any]
     bgr: bool
     alpha: NDArray[Any] | None
     note: str
+    white: int | None = None
+    valid: NDArray[np.bool_] | None = None
 
 
 def decode(path: Path) -> Decoded:
     """Decode a file.
 
     Raises:
-        InputError: if the file is missing, not an image, damaged or too large.
+        InputError: if the file is missing, not an image, damaged, too large or not supported.
+        MissingExtraError: if the file needs the extra ``formats``, which is not installed.
     """
     kind, data = load(path)
     try:
         return decode_bytes(kind, data)
-    except TooLargeError as error:
+    except MissingExtraError as error:
+        error.message = f"{path}: {error.message}"
+        raise
+    except (TooLargeError, UnsupportedFileError) as error:
         raise InputError(f"{path}: {error}") from error
     except BadFileError as error:
         raise InputError(f"{path}: found {error}, expected a complete {NAMES} image") from error
@@ -75,7 +84,9 @@ def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
     Raises:
         BadFileError: if the image is damaged or too large.
     """
-    if kind in ("PNG", "JPEG", "TIFF"):
+    if kind == "TIFF":
+        return _decode_tiff(data, upright)
+    if kind in ("PNG", "JPEG"):
         header = read_header(kind, data)
         _check_size(header.width, header.height)
         if _fits_opencv(header):
@@ -121,39 +132,37 @@ def _check_size(width: int, height: int) -> None:
 
 def _fits_opencv(header: Header) -> bool:
     """Whether OpenCV returns the stored values unchanged."""
-    if header.kind == "TIFF":
-        deep = header.bits == 16 or (header.floating and header.bits in (32, 64))
-        return deep and header.simple and header.samples in (1, 3, 4)
     return header.kind == "JPEG" or header.bits == 16 or header.simple
+
+
+def _decode_tiff(data: bytes, upright: bool) -> Decoded:
+    """Decode the full image of a TIFF file."""
+    header = read_tiff_header(data)
+    _check_size(header.width, header.height)
+    found = decode_tiff(header, data)
+    orientation = header.orientation if upright else 1
+    note = "; ".join(part for part in (found.note, _pages_note(header.more)) if part)
+    turned = _upright(found.pixels, False, found.alpha, orientation, note)
+    valid = None if found.valid is None else turn(found.valid, orientation)
+    return replace(turned, white=found.white, valid=valid)
 
 
 def _with_opencv(header: Header, data: bytes) -> Decoded:
     """Decode with OpenCV and check that the result has the size stated in the header."""
     import cv2
 
-    if header.kind == "TIFF" and header.planar:
-        raise BadFileError(f"a {header.bits}-bit TIFF file with separate color planes (not supported)")
     if header.kind == "JPEG":
         color = cv2.IMREAD_GRAYSCALE if header.samples == 1 else cv2.IMREAD_COLOR
         flags = color | cv2.IMREAD_IGNORE_ORIENTATION
     else:
         flags = cv2.IMREAD_UNCHANGED
-    if header.orientation_one and header.orientation != 1:
-        # OpenCV applies the orientation of TIFF files regardless of its flags, but not for all depths.
-        # Setting the tag to 1 leaves the orientation to turn().
-        at, one = header.orientation_one
-        data = b"".join((data[:at], one, data[at + len(one) :]))
     try:
-        with _quiet(cv2):
+        with quiet_opencv():
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (cv2.error, MemoryError) as error:
         raise BadFileError(f"a {header.kind} file that cannot be decoded") from error
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
         raise BadFileError(f"a {header.kind} file that cannot be decoded")
-    if pixels.dtype == np.float64:
-        pixels = pixels.astype(np.float32)
-    if header.inverted and pixels.dtype == np.uint16:
-        pixels = 65535 - pixels
     alpha = None
     if pixels.ndim == 3:
         # OpenCV returns gray images with alpha, and palettes, as color images.
@@ -163,26 +172,14 @@ def _with_opencv(header: Header, data: bytes) -> Decoded:
     return _upright(pixels, True, alpha, header.orientation, _pages_note(header.more))
 
 
-@contextmanager
-def _quiet(cv2: Any) -> Iterator[None]:
-    """Suppress the warnings that OpenCV's decoders print to the console."""
-    # The function has moved between OpenCV 4 and 5.
-    set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
-    level = set_level(0)
-    try:
-        yield
-    finally:
-        set_level(level)
-
-
 def _with_pillow(kind: str, data: bytes) -> Decoded:
     """Decode with Pillow's reader for this format."""
     try:
         with warnings.catch_warnings(action="ignore"), _open_pillow(kind, data) as image:
             _check_size(*image.size)
             more = getattr(image, "n_frames", 1) > 1
-            pixels = _pillow_array(image)
-            orientation = image.getexif().get(EXIF_ORIENTATION, 1)  # 1 if Pillow has already applied it
+            pixels = pillow_array(image)
+            orientation = exif_orientation(image.info.get("exif") or b"")
     except BadFileError:
         raise
     except MemoryError as error:
@@ -208,10 +205,6 @@ def _open_pillow(kind: str, data: bytes) -> ImageFile:
         from PIL.PngImagePlugin import PngImageFile
 
         return PngImageFile(file)
-    if kind == "TIFF":
-        from PIL.TiffImagePlugin import TiffImageFile
-
-        return TiffImageFile(file)
     if kind == "BMP":
         from PIL.BmpImagePlugin import BmpImageFile
 
@@ -227,36 +220,6 @@ def _check_length(kind: str, stated: int, found: int) -> None:
     """Reject a file that is shorter than its header states (0 means unknown)."""
     if found < stated:
         raise BadFileError(f"a truncated {kind} file")
-
-
-def _pillow_array(image: ImageFile) -> NDArray[Any]:
-    """Convert to an array in the nearest lossless mode, a few rows at a time."""
-    mode = _plain_mode(image.mode, image.has_transparency_data)
-    image.load()
-    width, height = image.size
-    first = np.asarray(
-        image.crop((0, 0, 1, 1)).convert(mode) if mode != image.mode else image.crop((0, 0, 1, 1))
-    )
-    out = np.empty((height, width, *first.shape[2:]), first.dtype)
-    for top in range(0, height, _ROWS_AT_A_TIME):
-        rows = image.crop((0, top, width, min(top + _ROWS_AT_A_TIME, height)))
-        out[top : top + _ROWS_AT_A_TIME] = np.asarray(rows if mode == image.mode else rows.convert(mode))
-    return out.astype(np.uint8) * np.uint8(255) if out.dtype == bool else out
-
-
-def _plain_mode(mode: str, transparent: bool) -> str:
-    """Choose the Pillow mode to convert to: gray stays gray, palettes are expanded."""
-    if mode in ("F", "I", "I;16", "RGB", "RGBA", "LA", "L") and not (transparent and mode in ("L", "RGB")):
-        return mode
-    if mode.startswith("I;16"):
-        return "I"
-    if mode == "1":
-        return "L"
-    if mode == "L":
-        return "LA"
-    if mode in ("P", "PA", "RGB", "RGBX", "CMYK", "YCbCr", "La", "RGBa"):
-        return "RGBA" if transparent or mode in ("PA", "RGBa") else "RGB"
-    raise BadFileError(f"an image in the unsupported color mode {mode}")
 
 
 def _upright(

@@ -21,7 +21,7 @@ from ivfuse.image.arrays import (
     to_float,
 )
 from ivfuse.image.color import WEIGHTS
-from ivfuse.image.decode import decode
+from ivfuse.image.decode import Decoded, decode
 
 
 @dataclass(frozen=True)
@@ -75,24 +75,36 @@ def read_visible(source: str | os.PathLike[str] | Any, name: str = "visible") ->
         return Visible(pixels, depth=16 if getattr(source, "dtype", None) == np.uint16 else 8)
     path = Path(source)
     decoded = decode(path)
-    low, high, note = _range(path, decoded.pixels)
-    alpha = decoded.alpha
+    low, high, note = _range(path, decoded)
+    alpha, full = decoded.alpha, decoded.white
     return Visible(
         scale_to_unit(decoded.pixels, low, high, reverse=decoded.bgr),
-        None if alpha is None else scale_to_unit(alpha, 0, full_scale(alpha.dtype)),
+        None if alpha is None else scale_to_unit(alpha, 0, full or full_scale(alpha.dtype)),
         min(8 * decoded.pixels.dtype.itemsize, 32),
         "; ".join(part for part in (note, decoded.note) if part),
     )
 
 
-def read_values(path: str | os.PathLike[str]) -> tuple[NDArray[Any], str]:
+@dataclass(frozen=True)
+class StoredValues:
+    """The stored values of a file as a single channel, in upright orientation.
+
+    Attributes:
+        values: (H, W) uint8, uint16, int32, float32, or float64 for integers that int32 does not hold.
+        note: one line about the file, or "".
+        valid: (H, W) bool, false where the file states that there is no data; ``None`` if all are valid.
+    """
+
+    values: NDArray[Any]
+    note: str = ""
+    valid: NDArray[np.bool_] | None = None
+
+
+def read_values(path: str | os.PathLike[str]) -> StoredValues:
     """Read the stored values of an image file as a single channel.
 
     Args:
         path: an image file, see :func:`read_visible`; color is converted to luma, alpha is dropped.
-
-    Returns:
-        (H, W) uint8, uint16, int32 or float32 in upright orientation, and one line about the file or "".
 
     Raises:
         InputError: see :func:`read_visible`; NaN and infinity are permitted.
@@ -101,13 +113,14 @@ def read_values(path: str | os.PathLike[str]) -> tuple[NDArray[Any], str]:
     values = decoded.pixels
     if values.ndim == 3:
         values = _luma_of_counts(values, decoded.bgr)
-    return values, decoded.note
+    return StoredValues(values, decoded.note, decoded.valid)
 
 
-def _range(path: Path, pixels: NDArray[Any]) -> tuple[float, float, str]:
-    """Determine the values that become 0 and 1, and the note."""
-    if pixels.dtype in (np.uint8, np.uint16):
-        return 0, full_scale(pixels.dtype), ""
+def _range(path: Path, decoded: Decoded) -> tuple[float, float, str]:
+    """Determine the values that become 0 and 1 from the pixels with data, and the note."""
+    pixels = decoded.pixels if decoded.valid is None else decoded.pixels[decoded.valid]
+    if pixels.dtype in (np.uint8, np.uint16) or not pixels.size:
+        return 0, decoded.white or full_scale(pixels.dtype), ""
     check_finite(pixels, str(path))
     low, high = float(pixels.min()), float(pixels.max())
     kind = "float values" if pixels.dtype.kind == "f" else "32-bit integers"

@@ -53,7 +53,7 @@ def thermal_range(ir: Path, options: ThermalOptions, pair: Pair) -> dict[str, An
         values, degrees = pair.thermal.celsius, True
     else:
         raw = read_raw(ir, options)
-        values, degrees = raw.values, raw.degrees
+        values, degrees = raw.values if raw.valid is None else raw.values[raw.valid], raw.degrees
     is_8_bit = values.dtype == np.uint8
     # a registered image is undefined outside of its own field of view
     values = values[np.isfinite(values)].reshape(1, -1)

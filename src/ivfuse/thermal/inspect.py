@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.image.decode import turn
 from ivfuse.image.formats import check_output
 from ivfuse.image.write import write_image
+from ivfuse.thermal.formats.base import RawThermal
 from ivfuse.thermal.formats.facts import value_range
 from ivfuse.thermal.formats.registry import format_of, is_plain
 from ivfuse.thermal.raster import check_raster, write_celsius
@@ -37,10 +39,14 @@ def describe_file(path: Path, options: ThermalOptions) -> dict[str, Any]:
         return facts
     if options.scale is not None:
         notes = facts.pop("notes")
-        facts |= {"celsius": value_range(read_raw(path, options).values), "notes": notes}
+        facts |= {"celsius": value_range(_with_data(read_raw(path, options))), "notes": notes}
     elif is_plain(path):
         facts["notes"].append("not radiometric; a scale converts counts to degrees")
     return facts
+
+
+def _with_data(raw: RawThermal) -> NDArray[Any]:
+    return raw.values if raw.valid is None else raw.values[raw.valid]
 
 
 def write_parts(path: Path, options: ThermalOptions, temperature: Path | None, photo: Path | None) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.image.arrays import Gray, as_array, scale_to_unit, to_float
-from ivfuse.image.color import luma, to_single_channel
+from ivfuse.image.color import extended, luma, to_single_channel
 from ivfuse.image.decode import turn
 from ivfuse.thermal.formats.base import EmbeddedPhoto, RawThermal, ThermalReader
 from ivfuse.thermal.formats.registry import format_of
@@ -97,6 +97,8 @@ class Thermal:
         colormap: colormap of the camera, (N, 3) uint8 from cold to hot, or ``None``.
         ends: the temperatures that became black and white; ``None`` if unknown or if the mapping between them
             is not linear.
+        valid: (H, W) bool, false where there is no data: ``pixels`` is extended there from the nearest data,
+            ``celsius`` is NaN, and the weight in a fusion is 0. ``None`` if all pixels are valid.
         unknown: the error to raise where temperatures are required but unknown; ``None`` for the general one.
     """
 
@@ -106,6 +108,7 @@ class Thermal:
     colormap: NDArray[np.uint8] | None = None
     ends: tuple[float, float] | None = None
     unknown: InputError | None = None
+    valid: NDArray[np.bool_] | None = None
 
     def temperatures(self) -> NDArray[np.float32]:
         """Return the temperatures, (H, W) float32 in degC.
@@ -202,7 +205,12 @@ def read_raw(path: str | os.PathLike[str], options: ThermalOptions = DEFAULT) ->
     raw = format_of(path).read(path, options.overrides)
     if not raw.degrees and (celsius := options.celsius(raw.values)) is not None:
         raw = replace(raw, values=celsius, degrees=True)
-    return replace(raw, values=np.ascontiguousarray(turn(raw.values, raw.orientation)), orientation=1)
+    values, valid = raw.values, raw.valid
+    if valid is not None:
+        values = np.where(valid, values, np.nan if raw.degrees else 0).astype(values.dtype)
+        valid = np.ascontiguousarray(turn(valid, raw.orientation))
+    values = np.ascontiguousarray(turn(values, raw.orientation))
+    return replace(raw, values=values, valid=valid, orientation=1)
 
 
 def _from_array(source: Any, options: ThermalOptions, name: str) -> Thermal:
@@ -215,7 +223,7 @@ def _from_array(source: Any, options: ThermalOptions, name: str) -> Thermal:
 
 def _tone_mapped(raw: RawThermal, options: ThermalOptions, reader: ThermalReader, name: str) -> Thermal:
     """Tone-map raw values in the orientation of the sensor; options that do not apply are noted."""
-    if raw.degrees or not (options.as_stored and raw.values.dtype == np.uint8):
+    if raw.degrees or raw.valid is not None or not (options.as_stored and raw.values.dtype == np.uint8):
         thermal = _mapped(raw, options, name)
     else:
         thermal = Thermal(scale_to_unit(raw.values, 0, 255))
@@ -229,6 +237,8 @@ def _tone_mapped(raw: RawThermal, options: ThermalOptions, reader: ThermalReader
 
 def _mapped(raw: RawThermal, options: ThermalOptions, name: str) -> Thermal:
     """Apply scale and window."""
+    if raw.valid is not None:
+        return _mapped_where_valid(raw, raw.valid, options, name)
     celsius = raw.values if raw.degrees else options.celsius(raw.values)
     if celsius is None:
         mapped = to_gray(raw.values, options.rule, name, degrees=False)
@@ -238,14 +248,34 @@ def _mapped(raw: RawThermal, options: ThermalOptions, name: str) -> Thermal:
     return Thermal(mapped.gray, celsius, (mapped.note,), ends=ends)
 
 
+def _mapped_where_valid(
+    raw: RawThermal, valid: NDArray[np.bool_], options: ThermalOptions, name: str
+) -> Thermal:
+    """Apply scale and window to the pixels with data."""
+    if not valid.any():
+        raise InputError(f"{name}: found no pixel with data", expected="a thermal image")
+    part = _mapped(replace(raw, values=raw.values[valid][np.newaxis], valid=None), options, name)
+    pixels = np.zeros(valid.shape, np.float32)
+    pixels[valid] = part.pixels[0]
+    celsius = None
+    if part.celsius is not None:
+        celsius = np.full(valid.shape, np.nan, np.float32)
+        celsius[valid] = part.celsius[0]
+    note = f"no data in {1 - valid.mean():.1%} of the pixels, where the visible image is kept"
+    return replace(
+        part, pixels=extended(pixels, valid), celsius=celsius, notes=(*part.notes, note), valid=valid
+    )
+
+
 def _upright(thermal: Thermal, orientation: int) -> Thermal:
     if orientation == 1:
         return thermal
-    celsius = thermal.celsius
+    celsius, valid = thermal.celsius, thermal.valid
     return replace(
         thermal,
         pixels=np.ascontiguousarray(turn(thermal.pixels, orientation)),
         celsius=None if celsius is None else np.ascontiguousarray(turn(celsius, orientation)),
+        valid=None if valid is None else np.ascontiguousarray(turn(valid, orientation)),
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.image.arrays import check_finite
+from ivfuse.image.color import extended
 from ivfuse.image.decode import decode
 from ivfuse.image.pairing import list_images
 from ivfuse.thermal.read import read_raw
@@ -116,7 +117,10 @@ def _read_planes(path: Path, modality: Modality) -> tuple[Plane, ...]:
 
 
 def _read_thermal(path: Path) -> Plane:
-    values = read_raw(path).values
+    raw = read_raw(path)
+    values = raw.values
+    if raw.valid is not None and raw.valid.any():
+        values = extended(values.astype(np.float32), raw.valid).astype(values.dtype)
     if values.dtype.kind == "i":
         values = values.astype(np.float32)
     check_finite(values, str(path))
@@ -128,7 +132,7 @@ def _read_visible(path: Path) -> tuple[Plane, ...]:
     import cv2
 
     decoded = decode(path)
-    pixels = np.ascontiguousarray(_to_8_bit(path, decoded.pixels))
+    pixels = np.ascontiguousarray(_to_8_bit(path, decoded.pixels, decoded.white or 65535))
     if pixels.ndim == 2:
         return (pixels,)
     code = cv2.COLOR_BGR2YCrCb if decoded.bgr else cv2.COLOR_RGB2YCrCb
@@ -136,9 +140,9 @@ def _read_visible(path: Path) -> tuple[Plane, ...]:
     return np.asarray(y), np.asarray(u), np.asarray(v)
 
 
-def _to_8_bit(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_8_bit(path: Path, pixels: NDArray[Any], white: int) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.uint16:
-        return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+        return ((pixels.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
     raise InputError(f"{path}: found {pixels.dtype} values in a visible image", expected="8 or 16 bit")

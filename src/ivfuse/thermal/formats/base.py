@@ -61,6 +61,7 @@ class RawThermal:
         unknown: the error to raise where temperatures are required but the format does not provide them;
             ``None`` if there are temperatures, or if a scale would provide them.
         photo: the visible photo in the file, if it was requested and exists.
+        valid: (H, W) bool, false where the file states that there is no data; ``None`` if all are valid.
     """
 
     values: NDArray[Any]
@@ -70,6 +71,7 @@ class RawThermal:
     colormap: NDArray[np.uint8] | None = None
     unknown: InputError | None = None
     photo: EmbeddedPhoto | None = None
+    valid: NDArray[np.bool_] | None = None
 
 
 class ThermalReader(Protocol):

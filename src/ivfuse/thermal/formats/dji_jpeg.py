@@ -43,7 +43,7 @@ class DjiJpeg:
 
     def describe(self, path: Path, conditions: Overrides) -> dict[str, Any]:
         """See :class:`ThermalReader`."""
-        facts = describe_values(path, *read_values(path)) | {"kind": self.name}
+        facts = describe_values(path, read_values(path)) | {"kind": self.name}
         facts["notes"].append(
             "only DJI's Thermal SDK can read its temperatures; the values are those of the rendered image"
         )
@@ -54,9 +54,11 @@ class DjiJpeg:
         unknown = InputError(f"{path}: {_UNKNOWN}", expected="a FLIR radiometric JPEG", hint=_HINT)
         if photo:
             raise unknown
-        values, note = read_values(path)
+        stored = read_values(path)
         rendered = "DJI's raw temperatures cannot be read, the rendered image of the camera is used"
-        return RawThermal(values, notes=(*([note] if note else []), rendered), unknown=unknown)
+        return RawThermal(
+            stored.values, notes=(*([stored.note] if stored.note else []), rendered), unknown=unknown
+        )
 
     def holds_photo(self, path: Path) -> bool:
         """Return ``False``: DJI cameras write the visible photo to a separate file."""

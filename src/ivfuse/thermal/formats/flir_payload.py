@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ivfuse.image.decode import decode_bytes
 from ivfuse.image.formats import sniff
 from ivfuse.image.headers import BadFileError, read_header
+from ivfuse.image.tiff import read_tiff_header
 from ivfuse.thermal.formats.flir_records import byte_order, ycbcr_to_rgb
 
 MAX_RASTER_PIXELS = 16_000_000  # limit of a thermal raster; the largest cameras have 1.3 million pixels
@@ -49,7 +50,7 @@ def raster(record: bytes, median: int = 0) -> Raster:
     order, width, height, content = _open(record, "raw thermal", MAX_RASTER_PIXELS)
     kind = sniff(content[:16])
     if kind in ("PNG", "TIFF"):
-        header = read_header(kind, content)
+        header = read_header(kind, content) if kind == "PNG" else read_tiff_header(content)
         if (header.width, header.height, header.bits, header.samples) != (width, height, 16, 1):
             raise BadFileError(
                 f"a damaged FLIR file (a raster of {header.width}x{header.height}, {header.bits} bit,"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ivfuse.errors import InputError
-from ivfuse.image.read import read_values
+from ivfuse.image.read import StoredValues, read_values
 from ivfuse.thermal.formats.base import RawThermal, thermal_format
 from ivfuse.thermal.radiometry import Overrides
 
@@ -24,7 +24,7 @@ class PlainImage:
 
     def describe(self, path: Path, conditions: Overrides) -> dict[str, Any]:
         """See :class:`ThermalReader`."""
-        return describe_values(path, *read_values(path)) | {"kind": self.name}
+        return describe_values(path, read_values(path)) | {"kind": self.name}
 
     def read(self, path: Path, conditions: Overrides, *, photo: bool = False) -> RawThermal:
         """Read the stored values; a plain image never contains a photo."""
@@ -33,24 +33,25 @@ class PlainImage:
                 f"{path}: found no radiometric data of a camera",
                 expected="a FLIR radiometric JPEG, or a visible image as the second file",
             )
-        values, note = read_values(path)
-        return RawThermal(values, notes=(note,) if note else ())
+        stored = read_values(path)
+        return RawThermal(stored.values, notes=(stored.note,) if stored.note else (), valid=stored.valid)
 
     def holds_photo(self, path: Path) -> bool:
         """Return ``False``."""
         return False
 
 
-def describe_values(path: Path, values: Any, note: str) -> dict[str, Any]:
+def describe_values(path: Path, stored: StoredValues) -> dict[str, Any]:
     """Describe any image by its size and the type and range of its values."""
     from ivfuse.thermal.formats.facts import value_range
 
+    values = stored.values
     return {
         "file": str(path),
         "kind": "image",
         "width": values.shape[1],
         "height": values.shape[0],
         "type": str(values.dtype),
-        "values": value_range(values),
-        "notes": [note] if note else [],
+        "values": value_range(values if stored.valid is None else values[stored.valid]),
+        "notes": [stored.note] if stored.note else [],
     }
