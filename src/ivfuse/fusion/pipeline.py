@@ -25,6 +25,7 @@ from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.registry import create_method
 from ivfuse.image.arrays import Gray, Pixels, to_levels
 from ivfuse.image.color import luma, recolor
+from ivfuse.image.decode import allowing_damage
 from ivfuse.image.read import read_visible
 from ivfuse.image.tiling import run_tiled
 from ivfuse.runtime.files import refuse_input_as_output
@@ -165,7 +166,9 @@ class Fuser:
 
         A path that is given twice, or without a visible image, is a camera file that contains both images.
         """
-        return self.aligner.align(read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches))
+        with allowing_damage(self.options.allow_damaged):
+            pair = read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches)
+        return self.aligner.align(pair)
 
     def fuse_pair(self, pair: Pair) -> Pixels:
         """Fuse an aligned pair and render the result, the third and fourth stage of the pipeline."""

@@ -1,7 +1,7 @@
 """Decoding of image files to arrays of the stored values: 8-bit or 16-bit integers, or floats.
 
-OpenCV decodes the variants that it decodes without loss (JPEG, plain PNG, deep TIFF); Pillow decodes the
-others (palettes, BMP, WebP, 8-bit TIFF). The header is checked first for the size and for completeness.
+OpenCV decodes the variants that it decodes without loss (plain PNG, deep TIFF), libjpeg-turbo decodes JPEG,
+and Pillow the others. The header is checked first for the size and for completeness.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,31 @@ from numpy.typing import NDArray
 from ivfuse.errors import InputError
 from ivfuse.image.formats import NAMES, sniff
 from ivfuse.image.headers import EXIF_ORIENTATION, BadFileError, Header, read_header
+from ivfuse.image.jpeg import DamagedError, decode_jpeg
+from ivfuse.image.png import prepare
 from ivfuse.runtime.limits import pixel_limit
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
+SIZE_HINT = "{max_pixels} sets another limit"
+DAMAGE_HINT = "{allow_damaged} uses what can be decoded"
+
 _ROWS_AT_A_TIME = 256
+_allow_damaged: ContextVar[bool] = ContextVar("allow_damaged", default=False)
+
+
+@contextmanager
+def allowing_damage(allow: bool = True) -> Iterator[None]:
+    """Return what can be decoded of damaged files, with a note, within the block and in this thread.
+
+    A context rather than a parameter, because images also lie inside files of other formats.
+    """
+    before = _allow_damaged.set(allow)
+    try:
+        yield
+    finally:
+        _allow_damaged.reset(before)
 
 
 class TooLargeError(BadFileError):
@@ -59,7 +79,10 @@ def decode(path: Path) -> Decoded:
     try:
         return decode_bytes(kind, data)
     except TooLargeError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}", hint=SIZE_HINT) from error
+    except DamagedError as error:
+        expected = f"a complete {NAMES} image"
+        raise InputError(f"{path}: found {error}", expected=expected, hint=DAMAGE_HINT) from error
     except BadFileError as error:
         raise InputError(f"{path}: found {error}, expected a complete {NAMES} image") from error
 
@@ -78,8 +101,14 @@ def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
     if kind in ("PNG", "JPEG", "TIFF"):
         header = read_header(kind, data)
         _check_size(header.width, header.height)
+        turned = header if upright else replace(header, orientation=1)
+        if kind == "PNG":
+            return _decode_png(turned, data)
+        if kind == "JPEG":
+            pixels, note = decode_jpeg(header, data, allow_damaged=_allow_damaged.get())
+            return _upright(_checked(header, pixels), True, None, turned.orientation, note)
         if _fits_opencv(header):
-            return _with_opencv(header if upright else replace(header, orientation=1), data)
+            return _with_opencv(turned, data)
     return _with_pillow(kind, data)
 
 
@@ -119,12 +148,26 @@ def _check_size(width: int, height: int) -> None:
         raise TooLargeError(f"the header states {width}x{height} pixels, expected 1x1 up to {most}")
 
 
+def _decode_png(header: Header, data: bytes) -> Decoded:
+    """Decode palettes and packed bits with Pillow, others with OpenCV, which keeps 16-bit color."""
+    data = prepare(header, data)
+    if header.bits == 16 or header.simple:
+        return _with_opencv(header, data)
+    found = _with_pillow("PNG", data)
+    return _upright(found.pixels, False, found.alpha, header.orientation, _pages_note(header.more))
+
+
 def _fits_opencv(header: Header) -> bool:
-    """Whether OpenCV returns the stored values unchanged."""
-    if header.kind == "TIFF":
-        deep = header.bits == 16 or (header.floating and header.bits in (32, 64))
-        return deep and header.simple and header.samples in (1, 3, 4)
-    return header.kind == "JPEG" or header.bits == 16 or header.simple
+    """Whether OpenCV returns the stored values of a TIFF file unchanged."""
+    deep = header.bits == 16 or (header.floating and header.bits in (32, 64))
+    return deep and header.simple and header.samples in (1, 3, 4)
+
+
+def _checked(header: Header, pixels: NDArray[Any] | None) -> NDArray[Any]:
+    """Reject a decoded image that has not the size stated in the header."""
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise BadFileError(f"a {header.kind} file that cannot be decoded")
+    return pixels
 
 
 def _with_opencv(header: Header, data: bytes) -> Decoded:
@@ -133,11 +176,6 @@ def _with_opencv(header: Header, data: bytes) -> Decoded:
 
     if header.kind == "TIFF" and header.planar:
         raise BadFileError(f"a {header.bits}-bit TIFF file with separate color planes (not supported)")
-    if header.kind == "JPEG":
-        color = cv2.IMREAD_GRAYSCALE if header.samples == 1 else cv2.IMREAD_COLOR
-        flags = color | cv2.IMREAD_IGNORE_ORIENTATION
-    else:
-        flags = cv2.IMREAD_UNCHANGED
     if header.orientation_one and header.orientation != 1:
         # OpenCV applies the orientation of TIFF files regardless of its flags, but not for all depths.
         # Setting the tag to 1 leaves the orientation to turn().
@@ -145,11 +183,10 @@ def _with_opencv(header: Header, data: bytes) -> Decoded:
         data = b"".join((data[:at], one, data[at + len(one) :]))
     try:
         with _quiet(cv2):
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError) as error:
         raise BadFileError(f"a {header.kind} file that cannot be decoded") from error
-    if pixels is None or pixels.shape[:2] != (header.height, header.width):
-        raise BadFileError(f"a {header.kind} file that cannot be decoded")
+    pixels: NDArray[Any] = _checked(header, found)
     if pixels.dtype == np.float64:
         pixels = pixels.astype(np.float32)
     if header.inverted and pixels.dtype == np.uint16:
@@ -216,7 +253,11 @@ def _open_pillow(kind: str, data: bytes) -> ImageFile:
         from PIL.BmpImagePlugin import BmpImageFile
 
         _check_length(kind, int.from_bytes(data[2:6], "little"), len(data))
-        return BmpImageFile(file)
+        image = BmpImageFile(file)
+        _check_size(*image.size)
+        # Runs of BMP hold at most 255 pixels in two bytes; other compressions expand nothing.
+        _check_expansion(kind, image.width * image.height, 255 / 2, len(data))
+        return image
     from PIL.WebPImagePlugin import WebPImageFile
 
     _check_length(kind, int.from_bytes(data[4:8], "little") + 8, len(data))
@@ -227,6 +268,12 @@ def _check_length(kind: str, stated: int, found: int) -> None:
     """Reject a file that is shorter than its header states (0 means unknown)."""
     if found < stated:
         raise BadFileError(f"a truncated {kind} file")
+
+
+def _check_expansion(kind: str, size: int, most: float, found: int) -> None:
+    """Reject a file that is too short for its pixels by the highest ratio of its compression."""
+    if size > most * found + 4096:
+        raise BadFileError(f"a truncated {kind} file ({found} bytes cannot hold its pixels)")
 
 
 def _pillow_array(image: ImageFile) -> NDArray[Any]:
