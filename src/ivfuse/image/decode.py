@@ -22,6 +22,7 @@ from ivfuse.errors import InputError
 from ivfuse.image.formats import NAMES, sniff
 from ivfuse.image.headers import EXIF_ORIENTATION, BadFileError, Header, read_header
 from ivfuse.image.jpeg import DamagedError, decode_jpeg
+from ivfuse.image.metadata import NO_METADATA, Metadata, read_metadata
 from ivfuse.image.png import prepare
 from ivfuse.runtime.limits import pixel_limit
 
@@ -61,12 +62,14 @@ class Decoded:
         bgr: whether the channels are in B, G, R order instead of R, G, B.
         alpha: opacity, (H, W) of the same type, or ``None``.
         note: a remark about the file for the user, or "".
+        metadata: color profile, significant bits, EXIF and XMP of the file.
     """
 
     pixels: NDArray[Any]
     bgr: bool
     alpha: NDArray[Any] | None
     note: str
+    metadata: Metadata = NO_METADATA
 
 
 def decode(path: Path) -> Decoded:
@@ -77,7 +80,7 @@ def decode(path: Path) -> Decoded:
     """
     kind, data = load(path)
     try:
-        return decode_bytes(kind, data)
+        return replace(decode_bytes(kind, data), metadata=read_metadata(kind, data))
     except TooLargeError as error:
         raise InputError(f"{path}: {error}", hint=SIZE_HINT) from error
     except DamagedError as error:

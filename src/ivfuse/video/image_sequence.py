@@ -15,6 +15,8 @@ from ivfuse.errors import InputError
 from ivfuse.image.arrays import check_finite
 from ivfuse.image.decode import decode
 from ivfuse.image.pairing import list_images
+from ivfuse.image.profiles import to_srgb
+from ivfuse.image.read import white_level
 from ivfuse.thermal.read import read_raw
 from ivfuse.video.frame import Frame, Plane
 from ivfuse.video.source import Modality, SourceInfo, SourceStats, TimestampNormalizer
@@ -128,7 +130,10 @@ def _read_visible(path: Path) -> tuple[Plane, ...]:
     import cv2
 
     decoded = decode(path)
-    pixels = np.ascontiguousarray(_to_8_bit(path, decoded.pixels))
+    colors, _ = to_srgb(decoded.pixels, decoded.metadata.profile, bgr=decoded.bgr)
+    # Without a statement in the file, all 16 bits count: a guess could differ between images.
+    white, _ = white_level(colors, decoded.metadata.bits or 16)
+    pixels = np.ascontiguousarray(_to_8_bit(path, colors, white))
     if pixels.ndim == 2:
         return (pixels,)
     code = cv2.COLOR_BGR2YCrCb if decoded.bgr else cv2.COLOR_RGB2YCrCb
@@ -136,9 +141,9 @@ def _read_visible(path: Path) -> tuple[Plane, ...]:
     return np.asarray(y), np.asarray(u), np.asarray(v)
 
 
-def _to_8_bit(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def _to_8_bit(path: Path, pixels: NDArray[Any], white: int) -> NDArray[np.uint8]:
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.uint16:
-        return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+        return ((pixels.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8)
     raise InputError(f"{path}: found {pixels.dtype} values in a visible image", expected="8 or 16 bit")
