@@ -57,6 +57,9 @@ def fuse(
     tile: Annotated[
         int | None, typer.Option(help="Largest side fused in one piece, in pixels; else the method's own.")
     ] = None,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Drop EXIF, GPS, capture time and XMP of the visible image.")
+    ] = False,
     allow_damaged: Annotated[
         bool, typer.Option("--allow-damaged", help="Use what can be decoded of damaged JPEG files.")
     ] = False,
@@ -118,7 +121,7 @@ def fuse(
     plain = one and not weights and runtime == precision == "auto"
     if plain and _is_small(ir, vi) and _is_learned(method):
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
-    image = _target(out, format_, bits, one)
+    image = _target(out, format_, bits, one, strip)
     extra = [] if temperature is None else [TemperatureRaster(temperature)]
     choices = method_options.choices(method, weights, runtime, precision, threads)
     align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
@@ -191,13 +194,13 @@ def pairs_of(ir: Path, vi: Path | None, out: str) -> Pairing:
     return pairing
 
 
-def _target(out: str, format_: str, bits: int, one: bool) -> FusedImage:
+def _target(out: str, format_: str, bits: int, one: bool, strip: bool) -> FusedImage:
     """Where the fused images go: a file, or a folder for files of a format."""
     from ivfuse.fusion.outputs import FusedImage
 
     if not one or _names_folder(out):
-        return FusedImage(Path(out), "." + format_.lower().lstrip("."), bits)
-    return FusedImage(Path(out), depth=bits)
+        return FusedImage(Path(out), "." + format_.lower().lstrip("."), bits, strip)
+    return FusedImage(Path(out), depth=bits, strip=strip)
 
 
 def _names_folder(out: str) -> bool:

@@ -49,6 +49,7 @@ class FuseResult:
         seconds: time from reading to the written file.
         notes: remarks for the user, such as the thermal window, a change of size or an ignored page.
         extra: further written files by kind.
+        inputs: the thermal and the visible file; one file if it contains both.
     """
 
     out: Path
@@ -57,6 +58,7 @@ class FuseResult:
     seconds: float
     notes: tuple[str, ...] = ()
     extra: dict[str, Path] = field(default_factory=dict)
+    inputs: tuple[Path, ...] = ()
 
 
 class Fuser:
@@ -159,7 +161,7 @@ class Fuser:
         notes = write_outputs([*extra, image], files, pair, fused)
         out = files.pop(image.kind)
         seconds = time.perf_counter() - started
-        return FuseResult(out, fused.shape[0], fused.shape[1], seconds, notes, files)
+        return FuseResult(out, fused.shape[0], fused.shape[1], seconds, notes, files, tuple(inputs))
 
     def read(self, ir: Source, vi: Source | None = None) -> Pair:
         """Read and align a pair, the first two stages of the pipeline.

@@ -14,8 +14,8 @@ from ivfuse.image.png import chunks
 
 MAX_PROFILE = 4 << 20  # bytes
 MAX_BLOCK = 65_500  # bytes of EXIF or XMP; what a segment of a JPEG file can hold
-_EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
-_PNG_XMP = b"XML:com.adobe.xmp\0"
+EXIF_MARK, XMP_MARK, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+PNG_XMP_MARK = b"XML:com.adobe.xmp\0"
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1}  # bytes per value by field type
 _TIFF_XMP, _TIFF_ICC, _TIFF_MAX_VALUE = 700, 34675, 281
 
@@ -63,10 +63,10 @@ def _jpeg(data: bytes) -> Metadata:
     exif = xmp = None
     parts: dict[int, bytes] = {}
     for marker, content in _segments(data):
-        if marker == 0xE1 and content.startswith(_EXIF):
-            exif = exif or content[len(_EXIF) :]
-        elif marker == 0xE1 and content.startswith(_XMP):
-            xmp = xmp or content[len(_XMP) :]
+        if marker == 0xE1 and content.startswith(EXIF_MARK):
+            exif = exif or content[len(EXIF_MARK) :]
+        elif marker == 0xE1 and content.startswith(XMP_MARK):
+            xmp = xmp or content[len(XMP_MARK) :]
         elif marker == 0xE2 and content.startswith(_ICC) and len(content) > len(_ICC) + 2:
             parts[content[len(_ICC)]] = content[len(_ICC) + 2 :]
     profile = b"".join(parts[number] for number in sorted(parts)) or None
@@ -95,9 +95,9 @@ def _png(data: bytes) -> Metadata:
         elif name == b"sBIT":
             bits = max(content, default=0)
         elif name == b"eXIf":
-            exif = content.removeprefix(_EXIF)
-        elif name == b"iTXt" and content.startswith(_PNG_XMP) and content[len(_PNG_XMP)] == 0:
-            xmp = content[len(_PNG_XMP) + 2 :].split(b"\0", 2)[-1]
+            exif = content.removeprefix(EXIF_MARK)
+        elif name == b"iTXt" and content.startswith(PNG_XMP_MARK) and content[len(PNG_XMP_MARK)] == 0:
+            xmp = content[len(PNG_XMP_MARK) + 2 :].split(b"\0", 2)[-1]
     return Metadata(profile, bits, exif, xmp)
 
 
@@ -116,7 +116,7 @@ def _webp(data: bytes) -> Metadata:
             found[name] = data[at + 8 : at + 8 + length]
         at += 8 + length + length % 2
     exif = found.get(b"EXIF")
-    return Metadata(found.get(b"ICCP"), 0, exif.removeprefix(_EXIF) if exif else None, found.get(b"XMP "))
+    return Metadata(found.get(b"ICCP"), 0, exif.removeprefix(EXIF_MARK) if exif else None, found.get(b"XMP "))
 
 
 def _tiff(data: bytes) -> Metadata:

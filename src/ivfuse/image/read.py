@@ -22,7 +22,7 @@ from ivfuse.image.arrays import (
 )
 from ivfuse.image.color import WEIGHTS
 from ivfuse.image.decode import decode
-from ivfuse.image.metadata import Metadata
+from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.image.profiles import to_srgb
 
 DEPTHS = (10, 12, 14)  # bits that cameras store in 16-bit files
@@ -37,12 +37,14 @@ class Visible:
         alpha: opacity, (H, W) float32 in [0, 1], or ``None``; the colors are not premultiplied.
         depth: bits per sample of the source: 8, 16, or 32 for floats and 32-bit integers.
         note: one line on how values were mapped, or "".
+        metadata: EXIF and XMP of the file, among others.
     """
 
     pixels: Pixels
     alpha: Gray | None = None
     depth: int = 8
     note: str = ""
+    metadata: Metadata = NO_METADATA
 
     @property
     def height(self) -> int:
@@ -93,6 +95,7 @@ def read_visible(
         None if alpha is None else scale_to_unit(alpha, 0, full_scale(alpha.dtype)),
         min(8 * pixels.dtype.itemsize, 32),
         "; ".join(part for part in (note, color_note, decoded.note) if part),
+        decoded.metadata,
     )
 
 
