@@ -272,3 +272,26 @@ def test_ctrl_c_in_a_folder_leaves_only_whole_files(tmp_path: Path, make_pair: M
     assert 3 <= len(names) < 300
     assert f"{len(names)} done" in said
     assert all(cv2.imread(str(out / name)).shape == (480, 640, 3) for name in names)
+
+
+def test_damaged_files_and_limits_have_flags(
+    ivfuse_cli: Cli, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    ir, vi = pair
+    values = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    data = cv2.imencode(".jpg", values)[1].tobytes()
+    (tmp_path / "v.jpg").write_bytes(data[: len(data) // 2] + b"\xff\xd9")
+    call = ("fuse", ir, tmp_path / "v.jpg", "-o", tmp_path / "f.png", "--method", "average")
+    said = ivfuse_cli(*call)
+    assert said.code == 1
+    assert "damaged JPEG" in said.err
+    assert "--allow-damaged uses what can be decoded" in said.err
+    assert ivfuse_cli(*call, "--allow-damaged").code == 0
+    said = ivfuse_cli("fuse", ir, vi, "-o", tmp_path / "g.png", "--method", "average", "--max-pixels", 0)
+    assert said.code == 2
+    assert "--max-pixels" in said.err
+
+
+def test_json_names_the_inputs(ivfuse_cli: Cli, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    said = ivfuse_cli("fuse", *pair, "-o", tmp_path / "f.png", "--method", "average", "--json")
+    assert json.loads(said.out)["done"][0]["inputs"] == [str(path) for path in pair]

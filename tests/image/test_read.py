@@ -495,5 +495,5 @@ def huge(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["png", "png-palette", "tiff", "tiff16", "bmp", "jpeg"])
 def test_a_header_that_claims_a_huge_size_is_refused_at_once(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(InputError, match=r"the header states \d+x\d+ pixels, expected .* 400 megapixels"):
+    with pytest.raises(InputError, match=r"the header states \d+x\d+ pixels, expected .* megapixels"):
         read_visible(save(tmp_path, huge(kind)))

@@ -108,7 +108,7 @@ def score(job: ScoreJob) -> dict[str, dict[str, dict[str, Any] | str]]:
     for method, path in job.fused.items():
         result[method] = {}
         try:
-            fused = to_levels(read_visible(path).pixels, path.name)
+            fused = to_levels(read_visible(path, as_stored=True).pixels, path.name)
         except Exception as error:  # one bad file must not prevent the scores of the others
             result[method] = dict.fromkeys(job.wanted[method], reason_of(error))
             continue

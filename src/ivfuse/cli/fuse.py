@@ -57,6 +57,16 @@ def fuse(
     tile: Annotated[
         int | None, typer.Option(help="Largest side fused in one piece, in pixels; else the method's own.")
     ] = None,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Drop EXIF, GPS, capture time and XMP of the visible image.")
+    ] = False,
+    allow_damaged: Annotated[
+        bool, typer.Option("--allow-damaged", help="Use what can be decoded of damaged JPEG files.")
+    ] = False,
+    max_pixels: Annotated[
+        float | None,
+        typer.Option(metavar="MP", help="Largest image in megapixels; else by the available memory."),
+    ] = None,
     json: method_options.Json = False,
     quiet: method_options.Quiet = False,
     window: thermal.Window = None,
@@ -100,6 +110,7 @@ def fuse(
     )
     render = thermal.render_options(colormap, highlight, colorbar)
     method_options.check(method, weights, runtime, precision)
+    _limit_pixels(max_pixels)
     one = _is_one_pair(ir, vi)
 
     from ivfuse.cli import fuse_report
@@ -110,17 +121,29 @@ def fuse(
     plain = one and not weights and runtime == precision == "auto"
     if plain and _is_small(ir, vi) and _is_learned(method):
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
-    image = _target(out, format_, bits, one)
+    image = _target(out, format_, bits, one, strip)
     extra = [] if temperature is None else [TemperatureRaster(temperature)]
     choices = method_options.choices(method, weights, runtime, precision, threads)
     align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
     pairing = pairs_of(ir, vi, out)
     settled = thermal.with_shared_window(thermal_options, pairing.pairs)
-    fuser = Fuser(**choices, **align, gray=gray, strength=strength, tile=tile, thermal=settled, render=render)
+    shown: dict[str, Any] = {"gray": gray, "strength": strength, "render": render}
+    fuser = Fuser(**choices, **align, **shown, tile=tile, thermal=settled, allow_damaged=allow_damaged)
     with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
         summary = fuse_pairs(fuser, pairing.pairs, image, overwrite=overwrite, on_progress=tell, extra=extra)
     fuse_report.say(fuser.method.info.name, pairing, summary, one=one, json=json, quiet=quiet)
     raise typer.Exit(130 if summary.stopped else 1 if summary.failed else 0)
+
+
+def _limit_pixels(megapixels: float | None) -> None:
+    """Set the limit of this process, if one is given."""
+    if megapixels is None:
+        return
+    from ivfuse.runtime.limits import set_pixel_limit
+
+    if not 1e-6 <= megapixels <= 1e6:
+        raise UsageError(field="max_pixels", found=megapixels, expected="more than 0, in megapixels")
+    set_pixel_limit(round(megapixels * 1e6))
 
 
 def _is_one_pair(ir: Path, vi: Path | None) -> bool:
@@ -171,13 +194,13 @@ def pairs_of(ir: Path, vi: Path | None, out: str) -> Pairing:
     return pairing
 
 
-def _target(out: str, format_: str, bits: int, one: bool) -> FusedImage:
+def _target(out: str, format_: str, bits: int, one: bool, strip: bool) -> FusedImage:
     """Where the fused images go: a file, or a folder for files of a format."""
     from ivfuse.fusion.outputs import FusedImage
 
     if not one or _names_folder(out):
-        return FusedImage(Path(out), "." + format_.lower().lstrip("."), bits)
-    return FusedImage(Path(out), depth=bits)
+        return FusedImage(Path(out), "." + format_.lower().lstrip("."), bits, strip)
+    return FusedImage(Path(out), depth=bits, strip=strip)
 
 
 def _names_folder(out: str) -> bool:

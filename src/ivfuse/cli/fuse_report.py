@@ -85,6 +85,7 @@ def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
     done = [
         {
             "out": str(result.out),
+            "inputs": [str(path) for path in result.inputs],
             "height": result.height,
             "width": result.width,
             "seconds": round(result.seconds, 4),

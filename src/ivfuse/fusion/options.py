@@ -40,6 +40,8 @@ class FuseOptions:
         strength: strength of the fusion, from 0 (the visible image) to 1 (the full fusion), linear and
             uniform over the image.
         tile: largest side in pixels that is fused in one piece; ``None`` for that of the method.
+        allow_damaged: whether to use what can be decoded of damaged JPEG files, with a note, instead of
+            raising an error.
 
     Raises:
         UsageError: if an option is out of range.
@@ -57,6 +59,7 @@ class FuseOptions:
     crop: bool = False
     strength: float = 1.0
     tile: int | None = None
+    allow_damaged: bool = False
 
     def __post_init__(self) -> None:
         """Validate the options."""

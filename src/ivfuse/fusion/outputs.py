@@ -10,6 +10,7 @@ from ivfuse.errors import UsageError
 from ivfuse.fusion.pair import Pair
 from ivfuse.image.arrays import Pixels
 from ivfuse.image.formats import TIFF, check_output, format_of
+from ivfuse.image.metadata import NO_METADATA
 from ivfuse.image.write import write_image
 from ivfuse.thermal.raster import check_raster, write_celsius
 
@@ -49,6 +50,7 @@ class FusedImage:
         target: a file for a single pair, or a folder.
         suffix: suffix of files in a folder, which selects the format; "" if the target is a file.
         depth: bits per sample, 8 or 16.
+        strip: whether to drop the metadata of the visible image (EXIF, GPS, capture time, XMP).
 
     Raises:
         UsageError: if the suffix is unknown or the format does not support the depth.
@@ -57,6 +59,7 @@ class FusedImage:
     target: Path
     suffix: str = ""
     depth: int = 8
+    strip: bool = False
     kind = "fused"
 
     def __post_init__(self) -> None:
@@ -70,11 +73,15 @@ class FusedImage:
     def write(self, path: Path, pair: Pair, fused: Pixels) -> tuple[str, ...]:
         """See :class:`Output`."""
         alpha = pair.visible.alpha
-        write_image(path, fused, depth=self.depth, alpha=alpha)
+        metadata = NO_METADATA if self.strip else pair.visible.metadata
+        write_image(path, fused, depth=self.depth, alpha=alpha, metadata=metadata)
         found = format_of(path)
+        dropped = []
         if alpha is not None and found is not None and not found.alpha:
-            return (f"visible: its alpha is dropped, {path.suffix} has none",)
-        return ()
+            dropped.append(f"visible: its alpha is dropped, {path.suffix} has none")
+        if (metadata.exif or metadata.xmp) and found is not None and not found.metadata:
+            dropped.append(f"visible: its EXIF and XMP are dropped, {path.suffix} files are written without")
+        return tuple(dropped)
 
 
 @dataclass(frozen=True)

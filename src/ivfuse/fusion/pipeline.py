@@ -25,6 +25,7 @@ from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.registry import create_method
 from ivfuse.image.arrays import Gray, Pixels, to_levels
 from ivfuse.image.color import luma, recolor
+from ivfuse.image.decode import allowing_damage
 from ivfuse.image.read import read_visible
 from ivfuse.image.tiling import run_tiled
 from ivfuse.runtime.files import refuse_input_as_output
@@ -48,6 +49,7 @@ class FuseResult:
         seconds: time from reading to the written file.
         notes: remarks for the user, such as the thermal window, a change of size or an ignored page.
         extra: further written files by kind.
+        inputs: the thermal and the visible file; one file if it contains both.
     """
 
     out: Path
@@ -56,6 +58,7 @@ class FuseResult:
     seconds: float
     notes: tuple[str, ...] = ()
     extra: dict[str, Path] = field(default_factory=dict)
+    inputs: tuple[Path, ...] = ()
 
 
 class Fuser:
@@ -158,14 +161,16 @@ class Fuser:
         notes = write_outputs([*extra, image], files, pair, fused)
         out = files.pop(image.kind)
         seconds = time.perf_counter() - started
-        return FuseResult(out, fused.shape[0], fused.shape[1], seconds, notes, files)
+        return FuseResult(out, fused.shape[0], fused.shape[1], seconds, notes, files, tuple(inputs))
 
     def read(self, ir: Source, vi: Source | None = None) -> Pair:
         """Read and align a pair, the first two stages of the pipeline.
 
         A path that is given twice, or without a visible image, is a camera file that contains both images.
         """
-        return self.aligner.align(read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches))
+        with allowing_damage(self.options.allow_damaged):
+            pair = read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches)
+        return self.aligner.align(pair)
 
     def fuse_pair(self, pair: Pair) -> Pixels:
         """Fuse an aligned pair and render the result, the third and fourth stage of the pipeline."""

@@ -1,14 +1,16 @@
 """Decoding of image files to arrays of the stored values: 8-bit or 16-bit integers, or floats.
 
-OpenCV decodes the variants that it decodes without loss (JPEG, plain PNG); Pillow decodes the others
-(palettes, BMP, WebP); TIFF files have a module of their own. The header is checked first for the size and for
-completeness.
+OpenCV decodes plain PNG files without loss, libjpeg-turbo decodes JPEG, and Pillow the others (palettes, BMP,
+WebP); TIFF files have a module of their own. The header is checked first for the size and for completeness.
 """
 
 from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,11 +23,33 @@ from ivfuse.image.decode_tiff import decode_tiff
 from ivfuse.image.decoders import pillow_array, quiet_opencv
 from ivfuse.image.formats import NAMES, sniff
 from ivfuse.image.headers import BadFileError, Header, exif_orientation, read_header
+from ivfuse.image.jpeg import DamagedError, decode_jpeg
+from ivfuse.image.metadata import NO_METADATA, Metadata, read_metadata
+from ivfuse.image.png import prepare
 from ivfuse.image.tiff import UnsupportedFileError, read_tiff_header
 from ivfuse.runtime.limits import pixel_limit
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
+
+
+SIZE_HINT = "{max_pixels} sets another limit"
+DAMAGE_HINT = "{allow_damaged} uses what can be decoded"
+
+_allow_damaged: ContextVar[bool] = ContextVar("allow_damaged", default=False)
+
+
+@contextmanager
+def allowing_damage(allow: bool = True) -> Iterator[None]:
+    """Return what can be decoded of damaged files, with a note, within the block and in this thread.
+
+    A context rather than a parameter, because images also lie inside files of other formats.
+    """
+    before = _allow_damaged.set(allow)
+    try:
+        yield
+    finally:
+        _allow_damaged.reset(before)
 
 
 class TooLargeError(BadFileError):
@@ -44,6 +68,7 @@ class Decoded:
         note: a remark about the file for the user, or "".
         white: the value of white where the bits do not fill the type, as for 12 bits; ``None`` otherwise.
         valid: (H, W) bool, false where the file states that there is no data; ``None`` if all are valid.
+        metadata: color profile, significant bits, EXIF and XMP of the file.
     """
 
     pixels: NDArray[Any]
@@ -52,6 +77,7 @@ class Decoded:
     note: str
     white: int | None = None
     valid: NDArray[np.bool_] | None = None
+    metadata: Metadata = NO_METADATA
 
 
 def decode(path: Path) -> Decoded:
@@ -63,12 +89,17 @@ def decode(path: Path) -> Decoded:
     """
     kind, data = load(path)
     try:
-        return decode_bytes(kind, data)
+        return replace(decode_bytes(kind, data), metadata=read_metadata(kind, data))
     except MissingExtraError as error:
         error.message = f"{path}: {error.message}"
         raise
-    except (TooLargeError, UnsupportedFileError) as error:
+    except TooLargeError as error:
+        raise InputError(f"{path}: {error}", hint=SIZE_HINT) from error
+    except UnsupportedFileError as error:
         raise InputError(f"{path}: {error}") from error
+    except DamagedError as error:
+        expected = f"a complete {NAMES} image"
+        raise InputError(f"{path}: found {error}", expected=expected, hint=DAMAGE_HINT) from error
     except BadFileError as error:
         raise InputError(f"{path}: found {error}, expected a complete {NAMES} image") from error
 
@@ -89,8 +120,11 @@ def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
     if kind in ("PNG", "JPEG"):
         header = read_header(kind, data)
         _check_size(header.width, header.height)
-        if _fits_opencv(header):
-            return _with_opencv(header if upright else replace(header, orientation=1), data)
+        turned = header if upright else replace(header, orientation=1)
+        if kind == "PNG":
+            return _decode_png(turned, data)
+        pixels, note = decode_jpeg(header, data, allow_damaged=_allow_damaged.get())
+        return _upright(_checked(header, pixels), True, None, turned.orientation, note)
     return _with_pillow(kind, data)
 
 
@@ -130,9 +164,20 @@ def _check_size(width: int, height: int) -> None:
         raise TooLargeError(f"the header states {width}x{height} pixels, expected 1x1 up to {most}")
 
 
-def _fits_opencv(header: Header) -> bool:
-    """Whether OpenCV returns the stored values unchanged."""
-    return header.kind == "JPEG" or header.bits == 16 or header.simple
+def _decode_png(header: Header, data: bytes) -> Decoded:
+    """Decode palettes and packed bits with Pillow, others with OpenCV, which keeps 16-bit color."""
+    data = prepare(header, data)
+    if header.bits == 16 or header.simple:
+        return _with_opencv(header, data)
+    found = _with_pillow("PNG", data)
+    return _upright(found.pixels, False, found.alpha, header.orientation, _pages_note(header.more))
+
+
+def _checked(header: Header, pixels: NDArray[Any] | None) -> NDArray[Any]:
+    """Reject a decoded image that has not the size stated in the header."""
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise BadFileError(f"a {header.kind} file that cannot be decoded")
+    return pixels
 
 
 def _decode_tiff(data: bytes, upright: bool) -> Decoded:
@@ -151,18 +196,12 @@ def _with_opencv(header: Header, data: bytes) -> Decoded:
     """Decode with OpenCV and check that the result has the size stated in the header."""
     import cv2
 
-    if header.kind == "JPEG":
-        color = cv2.IMREAD_GRAYSCALE if header.samples == 1 else cv2.IMREAD_COLOR
-        flags = color | cv2.IMREAD_IGNORE_ORIENTATION
-    else:
-        flags = cv2.IMREAD_UNCHANGED
     try:
         with quiet_opencv():
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError) as error:
         raise BadFileError(f"a {header.kind} file that cannot be decoded") from error
-    if pixels is None or pixels.shape[:2] != (header.height, header.width):
-        raise BadFileError(f"a {header.kind} file that cannot be decoded")
+    pixels: NDArray[Any] = _checked(header, found)
     alpha = None
     if pixels.ndim == 3:
         # OpenCV returns gray images with alpha, and palettes, as color images.
@@ -209,7 +248,11 @@ def _open_pillow(kind: str, data: bytes) -> ImageFile:
         from PIL.BmpImagePlugin import BmpImageFile
 
         _check_length(kind, int.from_bytes(data[2:6], "little"), len(data))
-        return BmpImageFile(file)
+        image = BmpImageFile(file)
+        _check_size(*image.size)
+        # Runs of BMP hold at most 255 pixels in two bytes; other compressions expand nothing.
+        _check_expansion(kind, image.width * image.height, 255 / 2, len(data))
+        return image
     from PIL.WebPImagePlugin import WebPImageFile
 
     _check_length(kind, int.from_bytes(data[4:8], "little") + 8, len(data))
@@ -220,6 +263,12 @@ def _check_length(kind: str, stated: int, found: int) -> None:
     """Reject a file that is shorter than its header states (0 means unknown)."""
     if found < stated:
         raise BadFileError(f"a truncated {kind} file")
+
+
+def _check_expansion(kind: str, size: int, most: float, found: int) -> None:
+    """Reject a file that is too short for its pixels by the highest ratio of its compression."""
+    if size > most * found + 4096:
+        raise BadFileError(f"a truncated {kind} file ({found} bytes cannot hold its pixels)")
 
 
 def _upright(

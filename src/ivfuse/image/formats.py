@@ -20,6 +20,7 @@ class ImageFormat:
         depths: supported bits per sample for writing.
         alpha: whether opacity can be written.
         longest_side: largest width and height in pixels, a limit of the format or its encoder.
+        metadata: whether EXIF and XMP are written.
         in_browsers: whether web browsers display the format.
     """
 
@@ -29,6 +30,7 @@ class ImageFormat:
     depths: tuple[int, ...] = (8,)
     alpha: bool = False
     longest_side: int = 1_000_000
+    metadata: bool = True
     in_browsers: bool = True
 
     def announces(self, head: bytes) -> bool:
@@ -47,9 +49,10 @@ TIFF = ImageFormat(
     (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     (8, 16),
     alpha=True,
+    metadata=False,
     in_browsers=False,
 )
-BMP = ImageFormat("BMP", (".bmp",), (b"BM",))
+BMP = ImageFormat("BMP", (".bmp",), (b"BM",), metadata=False)
 WEBP = ImageFormat("WebP", (".webp",), (b"RIFF????WEBP",), alpha=True, longest_side=16383)
 
 FORMATS: tuple[ImageFormat, ...] = (PNG, JPEG, TIFF, BMP, WEBP)

@@ -21,7 +21,11 @@ from ivfuse.image.arrays import (
     to_float,
 )
 from ivfuse.image.color import WEIGHTS
-from ivfuse.image.decode import Decoded, decode
+from ivfuse.image.decode import decode
+from ivfuse.image.metadata import NO_METADATA, Metadata
+from ivfuse.image.profiles import to_srgb
+
+DEPTHS = (10, 12, 14)  # bits that cameras store in 16-bit files
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,14 @@ class Visible:
         alpha: opacity, (H, W) float32 in [0, 1], or ``None``; the colors are not premultiplied.
         depth: bits per sample of the source: 8, 16, or 32 for floats and 32-bit integers.
         note: one line on how values were mapped, or "".
+        metadata: EXIF and XMP of the file, among others.
     """
 
     pixels: Pixels
     alpha: Gray | None = None
     depth: int = 8
     note: str = ""
+    metadata: Metadata = NO_METADATA
 
     @property
     def height(self) -> int:
@@ -51,16 +57,21 @@ class Visible:
         return int(self.pixels.shape[1])
 
 
-def read_visible(source: str | os.PathLike[str] | Any, name: str = "visible") -> Visible:
+def read_visible(
+    source: str | os.PathLike[str] | Any, name: str = "visible", *, as_stored: bool = False
+) -> Visible:
     """Read a visible image from a file or an array.
 
-    8-bit values are divided by 255, 16-bit values by 65535. Floats in [0, 1] are kept; other floats and
-    32-bit integers of files are stretched from minimum..maximum to 0..1, which is stated in the note.
+    8-bit values are divided by 255, 16-bit values by 65535, or by the largest value of 10, 12 or 14 bits if
+    the file states so or has no larger value. 8-bit colors with another profile are converted to sRGB.
+    Floats in [0, 1] are kept; other floats and 32-bit integers of files are stretched from minimum..maximum
+    to 0..1. The note states all of this.
 
     Args:
         source: a PNG, JPEG, TIFF, BMP or WebP file with 8, 16 or 32 bits per sample, or an array as accepted
             by :func:`to_float`. The first page or frame of a file is read, and its EXIF orientation applied.
         name: name of an array in error messages.
+        as_stored: whether to ignore color profiles and to use the full range of 16 bits, as for results.
 
     Returns:
         The image: (H, W) if gray, (H, W, 3) if color or palette, with alpha separate. The pixels of a float32
@@ -75,13 +86,16 @@ def read_visible(source: str | os.PathLike[str] | Any, name: str = "visible") ->
         return Visible(pixels, depth=16 if getattr(source, "dtype", None) == np.uint16 else 8)
     path = Path(source)
     decoded = decode(path)
-    low, high, note = _range(path, decoded)
-    alpha, full = decoded.alpha, decoded.white
+    metadata = Metadata(bits=16) if as_stored else decoded.metadata
+    pixels, color_note = to_srgb(decoded.pixels, metadata.profile, bgr=decoded.bgr)
+    low, high, note = _range(path, pixels, decoded.valid, decoded.white, metadata.bits)
+    alpha = decoded.alpha
     return Visible(
-        scale_to_unit(decoded.pixels, low, high, reverse=decoded.bgr),
-        None if alpha is None else scale_to_unit(alpha, 0, full or full_scale(alpha.dtype)),
-        min(8 * decoded.pixels.dtype.itemsize, 32),
-        "; ".join(part for part in (note, decoded.note) if part),
+        scale_to_unit(pixels, low, high, reverse=decoded.bgr),
+        None if alpha is None else scale_to_unit(alpha, 0, decoded.white or full_scale(alpha.dtype)),
+        min(8 * pixels.dtype.itemsize, 32),
+        "; ".join(part for part in (note, color_note, decoded.note) if part),
+        decoded.metadata,
     )
 
 
@@ -116,11 +130,39 @@ def read_values(path: str | os.PathLike[str]) -> StoredValues:
     return StoredValues(values, decoded.note, decoded.valid)
 
 
-def _range(path: Path, decoded: Decoded) -> tuple[float, float, str]:
+def white_level(pixels: NDArray[Any], bits: int = 0) -> tuple[int, str]:
+    """Determine the value that represents white in integer pixels, and a note if it is not the largest one.
+
+    Cameras store 10, 12 or 14 bits in 16-bit files, which would appear black. Where the file does not state
+    the bits, they are the fewest of these that hold all values.
+
+    Args:
+        pixels: uint8 or uint16 array.
+        bits: significant bits as stated by the file; 0 if unknown.
+    """
+    if pixels.dtype != np.uint16:
+        return full_scale(pixels.dtype), ""
+    most = int(pixels.max())
+    if bits == 0 and most > 255:  # darker images say nothing about the depth
+        bits = next((each for each in DEPTHS if most < 2**each), 16)
+        reason = f"no value is above {2**bits - 1}"
+    else:
+        reason = "as the file states"
+    if not (8 <= bits < 16 and most < 2**bits):
+        return full_scale(pixels.dtype), ""
+    return 2**bits - 1, f"{bits} bits in 16 ({reason}), scaled to the full range"
+
+
+def _range(
+    path: Path, pixels: NDArray[Any], valid: NDArray[np.bool_] | None, white: int | None, bits: int
+) -> tuple[float, float, str]:
     """Determine the values that become 0 and 1 from the pixels with data, and the note."""
-    pixels = decoded.pixels if decoded.valid is None else decoded.pixels[decoded.valid]
+    if valid is not None:
+        pixels = pixels[valid]
+    if white is not None:
+        return 0, white, ""
     if pixels.dtype in (np.uint8, np.uint16) or not pixels.size:
-        return 0, decoded.white or full_scale(pixels.dtype), ""
+        return (0, *white_level(pixels, bits)) if pixels.size else (0, full_scale(pixels.dtype), "")
     check_finite(pixels, str(path))
     low, high = float(pixels.min()), float(pixels.max())
     kind = "float values" if pixels.dtype.kind == "f" else "32-bit integers"

@@ -11,14 +11,20 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, OutputError, ShapeError, UsageError
 from ivfuse.image.arrays import Gray, Pixels, check_shape, strips, to_levels
+from ivfuse.image.embed import adapted, embed
 from ivfuse.image.formats import JPEG, PNG, WEBP, ImageFormat, check_output
+from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.runtime.files import write_atomic
 
 JPEG_QUALITY = 95
 
 
 def write_image(
-    path: str | os.PathLike[str], pixels: NDArray[np.float32], depth: int = 8, alpha: Gray | None = None
+    path: str | os.PathLike[str],
+    pixels: NDArray[np.float32],
+    depth: int = 8,
+    alpha: Gray | None = None,
+    metadata: Metadata = NO_METADATA,
 ) -> None:
     """Write an image atomically: an existing file stays in place until the new one is complete.
 
@@ -29,6 +35,7 @@ def write_image(
             level.
         depth: bits per sample: 8, or 16 for .png, .tif and .tiff.
         alpha: opacity, (H, W) float32 in [0, 1]; kept in .png, .tif, .tiff and .webp.
+        metadata: EXIF and XMP of the source, adapted to the image; kept in .png, .jpg, .jpeg and .webp.
 
     Raises:
         UsageError: if the suffix is unknown, or the format does not support the depth or the size.
@@ -41,7 +48,8 @@ def write_image(
     _check_arrays(path, kind, pixels, alpha)
     levels = to_levels(pixels, depth)
     levels = _with_alpha(levels.copy() if levels is pixels else levels, alpha if kind.alpha else None)
-    write_atomic(path, _encode(path, kind, levels))
+    kept = adapted(metadata, pixels.shape[1], pixels.shape[0])
+    write_atomic(path, embed(kind, _encode(path, kind, levels, kept), kept))
 
 
 def _check_arrays(path: Path, kind: ImageFormat, pixels: Pixels, alpha: Gray | None) -> None:
@@ -67,12 +75,12 @@ def _with_alpha(levels: NDArray[Any], alpha: Gray | None) -> NDArray[Any]:
     return np.dstack((levels, opacity))
 
 
-def _encode(path: Path, kind: ImageFormat, levels: NDArray[Any]) -> memoryview:
+def _encode(path: Path, kind: ImageFormat, levels: NDArray[Any], metadata: Metadata) -> memoryview:
     """Encode WebP files and 8-bit images with alpha with Pillow, all others with OpenCV."""
     channels = 1 if levels.ndim == 2 else levels.shape[2]
     try:
         if levels.dtype == np.uint8 and (kind is WEBP or channels in (2, 4)):
-            return _encode_pillow(kind, levels)
+            return _encode_pillow(kind, levels, metadata)
         return _encode_opencv(kind, levels, channels)
     except MemoryError as error:
         raise OutputError(f"{path}: not enough memory to encode the image") from error
@@ -99,8 +107,8 @@ def _encode_opencv(kind: ImageFormat, levels: NDArray[Any], channels: int) -> me
     return memoryview(np.ascontiguousarray(data).data)
 
 
-def _encode_pillow(kind: ImageFormat, levels: NDArray[np.uint8]) -> memoryview:
-    """Encode an 8-bit PNG, TIFF or WebP with Pillow."""
+def _encode_pillow(kind: ImageFormat, levels: NDArray[np.uint8], metadata: Metadata) -> memoryview:
+    """Encode an 8-bit PNG, TIFF or WebP with Pillow, which adds the metadata to WebP only."""
     from io import BytesIO
 
     from PIL import Image
@@ -110,7 +118,8 @@ def _encode_pillow(kind: ImageFormat, levels: NDArray[np.uint8]) -> memoryview:
     if kind is PNG:
         image.save(file, "PNG", compress_level=3)
     elif kind is WEBP:
-        image.save(file, "WEBP", lossless=True, quality=30, method=2, exact=True)
+        added = {"exif": metadata.exif or b"", "xmp": metadata.xmp or b""}
+        image.save(file, "WEBP", lossless=True, quality=30, method=2, exact=True, **added)
     else:
         image.save(file, "TIFF", compression="tiff_lzw")
     return file.getbuffer()

@@ -114,7 +114,8 @@ def _score(triple: FileTriple, how: _How) -> Scored:
     try:
         # Color is kept, since conventions differ in how it becomes gray.
         ir = to_levels(read_infrared(triple.ir, window), triple.ir.name)
-        vi, fused = (to_levels(read_visible(path).pixels, path.name) for path in (triple.vi, triple.fused))
+        vi = to_levels(read_visible(triple.vi).pixels, triple.vi.name)
+        fused = to_levels(read_visible(triple.fused, as_stored=True).pixels, triple.fused.name)
         return Scored(triple, score_many({"fused": fused}, ir, vi, names, convention)["fused"])
     except Exception as error:  # a bad image must not end the run
         return Scored(triple, None, reason_of(error))
@@ -137,7 +138,7 @@ def read_infrared(path: Path, window: Window | None = None) -> Pixels:
         UsageError: if the window is empty.
     """
     if window is None and is_plain(path):
-        image = read_visible(path)
+        image = read_visible(path, as_stored=True)
         if image.depth == 8:
             return image.pixels
     return read_thermal(path, ThermalOptions() if window is None else ThermalOptions(window)).pixels

@@ -19,7 +19,7 @@ from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import create_method, default_method, method_info
 from ivfuse.image.read import read_visible
 from ivfuse.image.write import write_image
-from ivfuse.runtime.limits import set_pixel_limit
+from ivfuse.runtime.limits import pixel_limit, set_pixel_limit
 from ivfuse.server import messages
 from ivfuse.server.facts import score_facts, thermal_range, to_levels
 from ivfuse.server.pair_registration import NOT_REQUESTED, RegistrationCache
@@ -83,7 +83,7 @@ class JobRunner:
 
     def __init__(self, max_pixels: int, threads: int) -> None:
         """Apply the size limit to this process."""
-        set_pixel_limit(max_pixels)
+        set_pixel_limit(min(max_pixels, pixel_limit()))
         self._threads = threads
         self._methods: dict[str, Method] = {}
         self._registrations = RegistrationCache()

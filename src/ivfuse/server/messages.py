@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ivfuse.errors import IvfuseError, fill_fields
+from ivfuse.image.decode import DAMAGE_HINT, SIZE_HINT
 
 IMAGE_NAMES: Mapping[str, str] = {"ir": "infrared", "vi": "visible", "fused": "fused"}  # by form field
 TOO_SLOW = "The request arrived too slowly; please try again on a faster connection."
@@ -23,6 +24,9 @@ _FORM_FIELDS: Mapping[str, str] = {
     "registration": "register",
 }
 
+# Hints that only concern users who run the library themselves.
+_LOCAL_HINTS = (SIZE_HINT, DAMAGE_HINT)
+
 
 def form_field_of(field: str) -> str:
     """The form field for a parameter of the library: ``window`` for ``ir_window``."""
@@ -36,6 +40,8 @@ def error_message(error: IvfuseError, folder: Path) -> str:
         error: what the library raised.
         folder: folder of the request, whose paths become "infrared image" and the like.
     """
+    if error.hint in _LOCAL_HINTS:
+        error.hint = None
     text = error.render(form_field_of)
     for field, name in IMAGE_NAMES.items():
         text = text.replace(str(folder / field), f"{name} image")

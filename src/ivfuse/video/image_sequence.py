@@ -16,6 +16,8 @@ from ivfuse.image.arrays import check_finite
 from ivfuse.image.color import extended
 from ivfuse.image.decode import decode
 from ivfuse.image.pairing import list_images
+from ivfuse.image.profiles import to_srgb
+from ivfuse.image.read import white_level
 from ivfuse.thermal.read import read_raw
 from ivfuse.video.frame import Frame, Plane
 from ivfuse.video.source import Modality, SourceInfo, SourceStats, TimestampNormalizer
@@ -132,7 +134,10 @@ def _read_visible(path: Path) -> tuple[Plane, ...]:
     import cv2
 
     decoded = decode(path)
-    pixels = np.ascontiguousarray(_to_8_bit(path, decoded.pixels, decoded.white or 65535))
+    colors, _ = to_srgb(decoded.pixels, decoded.metadata.profile, bgr=decoded.bgr)
+    # Without a statement in the file, all 16 bits count: a guess could differ between images.
+    white = decoded.white or white_level(colors, decoded.metadata.bits or 16)[0]
+    pixels = np.ascontiguousarray(_to_8_bit(path, colors, white))
     if pixels.ndim == 2:
         return (pixels,)
     code = cv2.COLOR_BGR2YCrCb if decoded.bgr else cv2.COLOR_RGB2YCrCb
