@@ -20,8 +20,8 @@ from ivfuse.image.arrays import (
     strips,
     to_float,
 )
-from ivfuse.image.color import WEIGHTS
-from ivfuse.image.decode import decode
+from ivfuse.image.color import WEIGHTS, is_colored
+from ivfuse.image.decode import Decoded, decode
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,18 @@ def read_values(path: str | os.PathLike[str]) -> tuple[NDArray[Any], str]:
         InputError: see :func:`read_visible`; NaN and infinity are permitted.
     """
     decoded = decode(Path(path))
+    return _single_channel(decoded), decoded.note
+
+
+def read_counts(path: str | os.PathLike[str]) -> tuple[NDArray[Any], str, bool]:
+    """Read as :func:`read_values` does; the third result is whether the image is in color."""
+    decoded = decode(Path(path))
+    return _single_channel(decoded), decoded.note, is_colored(decoded.pixels)
+
+
+def _single_channel(decoded: Decoded) -> NDArray[Any]:
     values = decoded.pixels
-    if values.ndim == 3:
-        values = _luma_of_counts(values, decoded.bgr)
-    return values, decoded.note
+    return _luma_of_counts(values, decoded.bgr) if values.ndim == 3 else values
 
 
 def _range(path: Path, pixels: NDArray[Any]) -> tuple[float, float, str]:

@@ -61,6 +61,7 @@ class RawThermal:
         unknown: the error to raise where temperatures are required but the format does not provide them;
             ``None`` if there are temperatures, or if a scale would provide them.
         photo: the visible photo in the file, if it was requested and exists.
+        colored: whether the values are the luma of a color image.
     """
 
     values: NDArray[Any]
@@ -70,6 +71,7 @@ class RawThermal:
     colormap: NDArray[np.uint8] | None = None
     unknown: InputError | None = None
     photo: EmbeddedPhoto | None = None
+    colored: bool = False
 
 
 class ThermalReader(Protocol):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ivfuse.errors import InputError
-from ivfuse.image.read import read_values
+from ivfuse.image.read import read_counts, read_values
 from ivfuse.thermal.formats.base import RawThermal, thermal_format
 from ivfuse.thermal.radiometry import Overrides
 
@@ -33,8 +33,8 @@ class PlainImage:
                 f"{path}: found no radiometric data of a camera",
                 expected="a FLIR radiometric JPEG, or a visible image as the second file",
             )
-        values, note = read_values(path)
-        return RawThermal(values, notes=(note,) if note else ())
+        values, note, colored = read_counts(path)
+        return RawThermal(values, notes=(note,) if note else (), colored=colored)
 
     def holds_photo(self, path: Path) -> bool:
         """Return ``False``."""
