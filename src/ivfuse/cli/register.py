@@ -96,9 +96,9 @@ def _check(out: Path, overlay: Path | None, style: str) -> None:
 
 def _pairs(ir: Path, vi: Path | None) -> tuple[FilePair, ...]:
     """The pairs of files, one or many."""
-    from ivfuse.cli.fuse import pairs_of
+    from ivfuse.cli.sources import is_one_pair, pairs_of
 
-    if vi is None and not ir.is_dir():
+    if is_one_pair(ir, vi) and vi is None:
         raise UsageError(f"{ir} is a file: give the visible file too, or one folder that holds both")
     return pairs_of(ir, vi, "rig.json").pairs
 

@@ -193,7 +193,8 @@ class _Run:
         extra = {kind: path for kind, path in job.files.items() if kind != FusedImage.kind}
         seconds = time.perf_counter() - started
         # Recorded by the writing thread: an interrupt may reach the main thread before it has the future.
-        self.done.append(FuseResult(job.out, fused.shape[0], fused.shape[1], seconds, notes, extra))
+        height, width = fused.shape[:2]
+        self.done.append(FuseResult(job.out, height, width, seconds, notes, extra, job.pair.name))
 
     def _settle(self) -> None:
         """Wait for the pending write, if any, and record its outcome."""

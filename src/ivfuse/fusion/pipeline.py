@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from ivfuse.image.tiling import run_tiled
 from ivfuse.runtime.files import refuse_input_as_output
 from ivfuse.thermal.formats.registry import is_plain
 from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
-from ivfuse.thermal.render import render
+from ivfuse.thermal.render import note_on_highlight, render
 
 Source = str | os.PathLike[str] | NDArray[Any] | Any  # a path, an array or a PIL image
 MARGIN = 64  # overlap of tiles in pixels for methods with unbounded reach
@@ -49,6 +49,7 @@ class FuseResult:
         seconds: time from reading to the written file.
         notes: remarks for the user, such as the thermal window, a change of size or an ignored page.
         extra: further written files by kind.
+        name: name of the pair; that of the written file, without suffix, if two files were given.
     """
 
     out: Path
@@ -57,6 +58,7 @@ class FuseResult:
     seconds: float
     notes: tuple[str, ...] = ()
     extra: dict[str, Path] = field(default_factory=dict)
+    name: str = ""
 
 
 class Fuser:
@@ -159,14 +161,16 @@ class Fuser:
         notes = write_outputs([*extra, image], files, pair, fused)
         out = files.pop(image.kind)
         seconds = time.perf_counter() - started
-        return FuseResult(out, fused.shape[0], fused.shape[1], seconds, notes, files)
+        return FuseResult(out, fused.shape[0], fused.shape[1], seconds, notes, files, out.stem)
 
     def read(self, ir: Source, vi: Source | None = None) -> Pair:
         """Read and align a pair, the first two stages of the pipeline.
 
         A path that is given twice, or without a visible image, is a camera file that contains both images.
         """
-        return self.aligner.align(read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches))
+        pair = self.aligner.align(read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches))
+        note = note_on_highlight(self.options.render, pair.thermal)
+        return replace(pair, notes=(*pair.notes, note)) if note else pair
 
     def fuse_pair(self, pair: Pair) -> Pixels:
         """Fuse an aligned pair and render the result, the third and fourth stage of the pipeline."""
