@@ -326,7 +326,8 @@ def test_without_pyav_the_error_says_what_to_install(
     monkeypatch.setitem(sys.modules, "av", None)
     said = ivfuse_cli("video", *clips, "-o", tmp_path / "f.mp4")
     assert said.code == 2
-    assert "pip install 'ivfuse[video]'" in said.err
+    assert "needs more packages: pip install " in said.err
+    assert "[video]'" in said.err
 
 
 def test_a_rig_places_every_thermal_frame_and_the_visible_stays_around_it(
