@@ -76,7 +76,7 @@ class Aligner:
         if pair.aligned:
             return pair
         if self.stretches:
-            return stretch(replace(pair, notes=(*pair.notes, *doubts_about_sizes(pair))))
+            return stretch(replace(pair, notes=(*pair.notes, *doubts_about_sizes(*sizes_of(pair)))))
         thermal, visible = pair.thermal, pair.visible
         warp = self._registered(pair) if self.model else self.warp(*sizes_of(pair))
         coverage = warp.coverage

@@ -5,7 +5,6 @@ A doubt is a note for the user and changes nothing, because each of these pairs 
 
 from __future__ import annotations
 
-from ivfuse.fusion.pair import Pair
 from ivfuse.image.color import is_colored
 from ivfuse.image.read import Visible
 from ivfuse.thermal.read import Thermal
@@ -21,11 +20,16 @@ def doubts_about_order(thermal: Thermal, visible: Visible) -> tuple[str, ...]:
     return (f"thermal: the image is in color and the visible one is {gray}; the two may be swapped",)
 
 
-def doubts_about_sizes(pair: Pair) -> tuple[str, ...]:
-    """Doubt images of different aspect ratios, which show different fields of view; at most one note."""
-    height, width = pair.thermal.pixels.shape
-    sizes = f"{width}x{height} beside a visible image of {pair.visible.width}x{pair.visible.height}"
-    ratio = (width / height) / (pair.visible.width / pair.visible.height)
+def doubts_about_sizes(thermal: tuple[int, int], visible: tuple[int, int]) -> tuple[str, ...]:
+    """Doubt images of different aspect ratios, which show different fields of view; at most one note.
+
+    Args:
+        thermal: width and height of the thermal image, in pixels.
+        visible: width and height of the visible image, in pixels.
+    """
+    (width, height), (visible_width, visible_height) = thermal, visible
+    sizes = f"{width}x{height} beside a visible image of {visible_width}x{visible_height}"
+    ratio = (width / height) / (visible_width / visible_height)
     if abs(2 * ratio - 1) <= SHAPE_TOLERANCE:
         return (
             f"thermal: {sizes} looks like a double frame, two images one above the other; crop it to one"
