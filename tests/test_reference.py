@@ -15,7 +15,7 @@ from ivfuse.benchmark.tasks.detector_outputs import OUTPUT_FORMATS
 from ivfuse.benchmark.tasks.export import WRITERS
 from ivfuse.benchmark.tasks.label_maps import LABEL_SETS
 from ivfuse.fusion.registry import list_methods
-from ivfuse.image.pairing import IR_WORDS, VI_WORDS
+from ivfuse.image.modality import IR_WORDS, VI_WORDS
 from ivfuse.metrics import METRICS
 from ivfuse.synthetic.degrade import DEGRADATIONS
 from ivfuse.thermal.colormaps import colormap_names

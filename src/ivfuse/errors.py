@@ -128,8 +128,34 @@ class MissingExtraError(IvfuseError, ImportError):
 
     def __init__(self, feature: str, extra: str) -> None:
         """Name the feature and the command that installs what it needs."""
-        super().__init__(f"{feature} needs more packages: pip install 'ivfuse[{extra}]'")
+        super().__init__(f"{feature} needs more packages: {install_command(extra)}")
         self.extra = extra
+
+
+def install_command(extra: str) -> str:
+    """The command that adds an extra to this installation, which may come from a folder or a file.
+
+    Args:
+        extra: name of the extra, such as ``train``.
+
+    Source: PEP 610, which defines ``direct_url.json``.
+    """
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        origin = json.loads(distribution("ivfuse").read_text("direct_url.json") or "{}")
+        url = urlsplit(origin.get("url", ""))
+    except (PackageNotFoundError, ValueError):
+        return f"pip install 'ivfuse[{extra}]'"
+    if url.scheme == "file":
+        editable = "-e " if origin.get("dir_info", {}).get("editable") else ""
+        return f"pip install {editable}'{unquote(url.path)}[{extra}]'"
+    if url.scheme:
+        kind = origin.get("vcs_info", {}).get("vcs", "")
+        return f"pip install 'ivfuse[{extra}] @ {kind and kind + '+'}{origin['url']}'"
+    return f"pip install 'ivfuse[{extra}]'"
 
 
 def reason_of(error: Exception, spell: Spell = in_python) -> str:

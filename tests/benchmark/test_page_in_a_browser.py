@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from ivfuse.metrics import DEFAULT_METRICS
+
 from .conftest import Done, carry_out
 from .test_seeing import streets
 
@@ -58,7 +60,7 @@ const timer = setInterval(() => {
 </script>"""
 
 
-def used(done: Done, folder: Path, script: str) -> Any:
+def used(done: Done, folder: Path, script: str, width: int = 500) -> Any:
     """What the script says after it used the page."""
     text = done.page.replace("<head>", f"<head>{BEFORE}").replace("</body>", f"{script}</body>")
     (folder / "page.html").write_text(text, encoding="utf-8")
@@ -69,7 +71,7 @@ def used(done: Done, folder: Path, script: str) -> Any:
         "--disable-gpu",
         f"--user-data-dir={folder / 'profile'}",
         "--host-resolver-rules=MAP * ~NOTFOUND",
-        "--window-size=500,900",
+        f"--window-size={width},900",
         "--virtual-time-budget=15000",
         "--dump-dom",
         (folder / "page.html").as_uri(),
@@ -97,6 +99,20 @@ def test_a_reader_uses_the_page(finished: Done, tmp_path: Path) -> None:
     assert said["rows"] == sorted(said["rows"])
     assert said["hidden"] == "none"
     assert said["wide"] <= 0  # no sideways scrolling on a narrow screen
+
+
+WIDE = """<script>
+document.body.append(make("output", { id: "said", textContent: JSON.stringify(
+  [...document.querySelectorAll(".wide")].map((each) => each.scrollWidth - each.clientWidth)) }));
+</script>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+def test_eight_metrics_fit_a_screen_of_1300_pixels(tmp_path: Path) -> None:
+    done = carry_out(
+        [streets(tmp_path)], tmp_path / "report", "average,guided-filter", metrics=",".join(DEFAULT_METRICS)
+    )
+    assert max(used(done, tmp_path, WIDE, width=1300)) <= 0
 
 
 TARGETS = """<script>

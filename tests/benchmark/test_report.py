@@ -112,6 +112,15 @@ def test_every_board_has_its_plots(finished: Done) -> None:
     assert labels.count("Mean rank against seconds per image") == 1
 
 
+def test_a_method_without_times_is_named_but_has_no_place_on_the_axis_of_times(finished: Done) -> None:
+    methods = finished.results.methods
+    plot = plots.quality_against_speed(finished.results, {name: at for at, name in enumerate(methods)})
+    timed = [name for name in methods if finished.results.costs[name].wall > 0]
+    assert set(methods) - set(timed) == {"other"}
+    assert plot.count("<circle") == len(timed)
+    assert "other, not timed: " in plot
+
+
 def test_names_cannot_break_the_page(tmp_path: Path, benchmark: Callable[..., Done]) -> None:
     data = scenes(tmp_path / "streets", count=1)
     evil = "s</script><b>1&"

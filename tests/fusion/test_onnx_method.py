@@ -139,7 +139,7 @@ def test_openvino_asked_for_but_not_installed_names_the_extra(
     max_graph: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnx, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"ivfuse\[fast\]"):
+    with pytest.raises(MissingExtraError, match=r"\[fast\]"):
         OnnxMethod(INFO, max_graph, runtime="openvino")
     assert OnnxMethod(INFO, max_graph, runtime="auto").runtime == "onnxruntime"
 

@@ -253,3 +253,76 @@ def test_a_pair_without_a_fused_image_is_missing(tmp_path: Path) -> None:
 def test_orphans_of_the_sources_are_kept(tmp_path: Path) -> None:
     result = triples(tmp_path, ["a.png", "lonely.png"], ["a.png"], ["a.png"])
     assert [path.name for path in result.orphans] == ["lonely.png"]
+
+
+@pytest.mark.parametrize(
+    ("ir", "vi"),
+    [
+        ("DJI_20230101120002_0001_T.JPG", "DJI_20230101120003_0001_V.JPG"),
+        ("DJI_20230101120002_0001_T.JPG", "DJI_20230101115958_0001_W.JPG"),
+        ("DJI_20230101120002_0001_T_point1.JPG", "DJI_20230101120003_0001_V_point1.JPG"),
+        ("DJI_20221231235959_0001_T.JPG", "DJI_20230101000001_0001_V.JPG"),
+        ("flight_20230101_120002_0001_ir.png", "flight_20230101_120003_0001_vi.png"),
+    ],
+)
+def test_files_of_one_capture_are_paired_by_number(tmp_path: Path, ir: str, vi: str) -> None:
+    pairing = folders(tmp_path, [ir], [vi])
+    assert [(pair.ir.name, pair.vi.name) for pair in pairing.pairs] == [(ir, vi)]
+    assert not pairing.orphans
+    assert "paired by number" in pairing.notes[0]
+
+
+@pytest.mark.parametrize(
+    "vi",
+    [
+        ["DJI_20230101120003_0002_V.JPG"],
+        ["DJI_20230101130003_0001_V.JPG"],
+        ["DJI_20231301120003_0001_V.JPG"],
+        ["DJI_20230101120003_0001_V_point1.JPG"],
+    ],
+    ids=["another number", "an hour later", "no month", "another point"],
+)
+def test_other_captures_stay_apart(tmp_path: Path, vi: list[str]) -> None:
+    pairing = folders(tmp_path, ["DJI_20230101120002_0001_T.JPG"], vi)
+    assert not pairing.pairs
+    assert len(pairing.orphans) == 2
+    assert not pairing.notes
+
+
+def test_near_misses_are_named(tmp_path: Path) -> None:
+    pairing = folders(tmp_path, ["DJI_20230101120002_0001_T.JPG"], ["DJI_20230101120022_0001_V.JPG"])
+    assert not pairing.pairs
+    assert pairing.notes == (
+        "DJI_20230101120002_0001_T.JPG and DJI_20230101120022_0001_V.JPG have the same number and times 20 s"
+        " apart, not paired",
+    )
+
+
+def test_two_captures_of_one_number_within_seconds_are_not_guessed(tmp_path: Path) -> None:
+    ir = ["DJI_20230101120000_0001_T.JPG", "DJI_20230101120002_0001_T.JPG"]
+    pairing = folders(tmp_path, ir, ["DJI_20230101120001_0001_V.JPG"])
+    assert not pairing.pairs
+    assert len(pairing.notes) == 2
+
+
+@pytest.mark.parametrize("second", ["120002", "120003"])
+@pytest.mark.parametrize(
+    ("cameras", "best"), [("VWZ", "V"), ("WZ", "W"), ("Z", "Z"), ("ZV", "V")], ids=lambda text: str(text)
+)
+def test_of_several_cameras_one_is_preferred_and_said_once(
+    tmp_path: Path, second: str, cameras: str, best: str
+) -> None:
+    for number in range(3):
+        fill(tmp_path, f"DJI_20230101120002_000{number}_T.JPG")
+        fill(tmp_path, *(f"DJI_20230101{second}_000{number}_{letter}.JPG" for letter in cameras))
+    pairing = pair_folder(tmp_path)
+    assert [pair.vi.name[-5] for pair in pairing.pairs] == [best] * 3
+    assert not pairing.orphans
+    assert not pairing.ambiguous
+    said = [note for note in pairing.notes if "preferred" in note]
+    assert len(said) == (len(cameras) > 1)
+
+
+def test_a_single_letter_z_is_no_camera(tmp_path: Path) -> None:
+    fill(tmp_path, "scan_ir.png", "scan_z.png")
+    assert not pair_folder(tmp_path).pairs

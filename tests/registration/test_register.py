@@ -178,9 +178,18 @@ def test_pairs_of_other_sizes_are_not_used(shot: Any) -> None:
     first, second = same(shot, 2)
     other = replace(second, sizes=((160, 128), (640, 480)))
     result = combine([first, other], "homography")
-    assert "160x128 and 640x480, differ from the first" in result.pairs[1].reason
+    assert "160x128 and 640x480, differ from those of the most pairs" in result.pairs[1].reason
     assert result.registration is not None
     assert result.registration.pairs == 1
+
+
+def test_the_largest_group_of_sizes_decides_wherever_it_stands(shot: Any) -> None:
+    first, *rest = same(shot, 3)
+    other = replace(first, sizes=((160, 128), (640, 480)))
+    result = combine([other, *rest], "homography")
+    assert [bool(one.reason) for one in result.pairs] == [True, False, False]
+    assert result.registration is not None
+    assert result.registration.pairs == 2
 
 
 def test_without_pairs_there_is_no_rig() -> None:

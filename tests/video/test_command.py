@@ -162,6 +162,15 @@ def test_gray_and_side_by_side(clips: Clips, tmp_path: Path, ivfuse_cli: Cli, re
     assert np.abs(fused[..., 0] - (thermal[..., 0] + luma) / 2).max() <= 2
 
 
+def test_a_thermal_video_of_another_shape_is_noted(
+    moving: Any, clips: Clips, tmp_path: Path, ivfuse_cli: Cli, write_clip: WriteClip
+) -> None:
+    thermal = write_clip(tmp_path / "ir.mkv", moving.ir[:, :, :80].astype(np.uint8), pixels="gray")
+    said = ivfuse_cli("video", thermal, clips[1], "-o", tmp_path / "f.mkv", "--method", "average")
+    assert said.code == 0, said.err
+    assert "80x64 beside a visible image of 96x64 is stretched by 20%" in said.err
+
+
 def test_deep_thermal_is_mapped_to_8_bit_and_resampled(
     moving: Any, clips: Clips, tmp_path: Path, ivfuse_cli: Cli, write_clip: WriteClip, read_clip: ReadClip
 ) -> None:
@@ -326,7 +335,8 @@ def test_without_pyav_the_error_says_what_to_install(
     monkeypatch.setitem(sys.modules, "av", None)
     said = ivfuse_cli("video", *clips, "-o", tmp_path / "f.mp4")
     assert said.code == 2
-    assert "pip install 'ivfuse[video]'" in said.err
+    assert "needs more packages: pip install " in said.err
+    assert "[video]'" in said.err
 
 
 def test_a_rig_places_every_thermal_frame_and_the_visible_stays_around_it(

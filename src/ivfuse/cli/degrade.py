@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ivfuse.cli.fuse import pairs_of
+from ivfuse.cli.sources import pairs_of
 from ivfuse.errors import IvfuseError, UsageError
 
 

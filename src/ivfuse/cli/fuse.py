@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ivfuse.cli import align_options, method_options, thermal
-from ivfuse.errors import InputError, UsageError
+from ivfuse.cli import align_options, method_options, sources, thermal
+from ivfuse.errors import UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.fusion.outputs import FusedImage
-    from ivfuse.image.pairing import Pairing
+    from ivfuse.fusion.outputs import FusedImage, Output
 
 SMALL = 4_000_000  # bytes of a pair's files
 
@@ -85,6 +83,7 @@ def fuse(
     register: align_options.Register = None,
     points: align_options.Points = None,
     crop: align_options.Crop = False,
+    recursive: sources.Recursive = False,
 ) -> None:
     """Fuse a pair of files, or all pairs of a folder.
 
@@ -95,6 +94,8 @@ def fuse(
     Examples:
       ivfuse fuse thermal.png visible.jpg -o fused.png
       ivfuse fuse ir/ vi/ -o fused/ --method laplacian
+      ivfuse fuse flights/ -o fused/ --recursive
+      ivfuse fuse "t/*.JPG" "v/*.JPG" -o fused/
       ivfuse fuse recordings/ -o fused/ --ir-window 7200 8400 --format tiff --bits 16
       ivfuse fuse ir/ vi/ -o fused/ --weights runs/cam/model.safetensors
       ivfuse fuse flir.jpg -o fused.png --temperature fused.tiff --highlight ">40C"
@@ -111,7 +112,7 @@ def fuse(
     render = thermal.render_options(colormap, highlight, colorbar)
     method_options.check(method, weights, runtime, precision)
     _limit_pixels(max_pixels)
-    one = _is_one_pair(ir, vi)
+    one = sources.is_one_pair(ir, vi)
 
     from ivfuse.cli import fuse_report
     from ivfuse.fusion.batch import fuse_pairs
@@ -122,10 +123,13 @@ def fuse(
     if plain and _is_small(ir, vi) and _is_learned(method):
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
     image = _target(out, format_, bits, one, strip)
-    extra = [] if temperature is None else [TemperatureRaster(temperature)]
+    extra: list[Output] = [] if temperature is None else [TemperatureRaster(temperature)]
     choices = method_options.choices(method, weights, runtime, precision, threads)
     align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
-    pairing = pairs_of(ir, vi, out)
+    pairing = sources.pairs_of(ir, vi, out, recursive=recursive)
+    names = [pair.name for pair in pairing.pairs]
+    written = [each.path_for(name, len(names)) for each in [image, *extra] for name in names]
+    pairing = sources.without_outputs(pairing, written)
     settled = thermal.with_shared_window(thermal_options, pairing.pairs)
     shown: dict[str, Any] = {"gray": gray, "strength": strength, "render": render}
     fuser = Fuser(**choices, **align, **shown, tile=tile, thermal=settled, allow_damaged=allow_damaged)
@@ -146,23 +150,6 @@ def _limit_pixels(megapixels: float | None) -> None:
     set_pixel_limit(round(megapixels * 1e6))
 
 
-def _is_one_pair(ir: Path, vi: Path | None) -> bool:
-    """Whether two files were given (True) or folders (False)."""
-    if vi is None:
-        if ir.is_file():
-            from ivfuse.thermal.formats.registry import is_plain
-
-            if is_plain(ir):
-                raise UsageError(
-                    f"{ir} is a file: give the visible file too, or a radiometric JPEG, or one folder of both"
-                )
-        return ir.is_file()
-    if ir.is_dir() != vi.is_dir():
-        names = (ir, vi) if ir.is_dir() else (vi, ir)
-        raise UsageError(f"{names[0]} is a folder and {names[1]} is not: give two files or two folders")
-    return not ir.is_dir()
-
-
 def _is_small(ir: Path, vi: Path | None) -> bool:
     """Whether a pair takes less time than a runtime to start: some two megapixels, told by the files."""
     return sum(path.stat().st_size for path in (ir, vi) if path and path.is_file()) <= SMALL
@@ -176,32 +163,13 @@ def _is_learned(method: str | None) -> bool:
     ).kind == "learned"
 
 
-def pairs_of(ir: Path, vi: Path | None, out: str) -> Pairing:
-    """The pairs that were asked for."""
-    from ivfuse.image.pairing import FilePair, Pairing, pair_folder, pair_folders
-    from ivfuse.thermal.formats.registry import holds_photo
-
-    if not ir.is_dir():
-        vi = vi or ir  # a camera's file that holds both
-        name = vi.stem if _names_folder(out) else Path(out).stem
-        return Pairing((FilePair(name, ir, vi),), (), ())
-    pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
-    if not pairing.pairs:
-        where = str(ir) if vi is None else f"{ir} and {vi}"
-        raise InputError(
-            f"{where}: no pairs found, expected files of equal names (or like ir_1.png and vi_1.png)"
-        )
-    return pairing
-
-
 def _target(out: str, format_: str, bits: int, one: bool, strip: bool) -> FusedImage:
     """Where the fused images go: a file, or a folder for files of a format."""
     from ivfuse.fusion.outputs import FusedImage
+    from ivfuse.image.formats import SUFFIXES
 
-    if not one or _names_folder(out):
+    if not one and Path(out).suffix.lower() in SUFFIXES and not sources.names_folder(out):
+        raise UsageError(field="out", found=f"the name of a file, {out}", expected="a folder for many pairs")
+    if not one or sources.names_folder(out):
         return FusedImage(Path(out), "." + format_.lower().lstrip("."), bits, strip)
     return FusedImage(Path(out), depth=bits, strip=strip)
-
-
-def _names_folder(out: str) -> bool:
-    return out.endswith(("/", os.sep)) or Path(out).is_dir()

@@ -16,10 +16,11 @@ import typer
 
 from ivfuse.cli.flags import flag_of
 from ivfuse.cli.progress import bar
+from ivfuse.errors import fill_fields
 
 if TYPE_CHECKING:
     from ivfuse.fusion.batch import OnProgress, Outcome, Summary
-    from ivfuse.image.pairing import Pairing
+    from ivfuse.image.pairing import FilePair, Pairing
 
 _NOTES_SHOWN = 5
 
@@ -75,7 +76,7 @@ def say(method: str, pairing: Pairing, summary: Summary, *, one: bool, json: boo
         typer.echo(f"no partner: {path}", err=True)
     for group in pairing.ambiguous:
         typer.echo(f"ambiguous: {group}", err=True)
-    _say_notes(summary, one=one)
+    _say_notes(pairing, summary, one=one)
     if line := _one_line(method, summary) if one else _folder_line(method, summary):
         typer.echo(line)
 
@@ -101,17 +102,35 @@ def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
         "failed": [{"name": each.name, "reason": each.reason(flag_of)} for each in summary.failed],
         "orphans": [str(path) for path in pairing.orphans],
         "ambiguous": list(pairing.ambiguous),
+        "notes": list(pairing.notes),
         "stopped": summary.stopped,
     }
 
 
-def _say_notes(summary: Summary, *, one: bool) -> None:
-    """Print each note once, with the number of pairs it holds for."""
+def _say_notes(pairing: Pairing, summary: Summary, *, one: bool) -> None:
+    """Print each note once, with the number of pairs it holds for and the first file that it is about."""
+    for note in pairing.notes:
+        typer.echo(f"note: {note}", err=True)
+    pairs = {pair.name: pair for pair in pairing.pairs}
     counts = Counter(note for result in summary.done for note in result.notes)
+    first = {note: pairs.get(result.name) for result in reversed(summary.done) for note in result.notes}
+    total = len(summary.done)
     for note, count in counts.most_common(_NOTES_SHOWN):
-        typer.echo(f"note: {note}" if one else f"note ({count} of {len(summary.done)}): {note}", err=True)
+        number = "" if one else f" ({count} of {total})"
+        shown = note if count == total and not one else _with_file(note, first[note], several=count > 1)
+        typer.echo(f"note{number}: {fill_fields(shown, flag_of)}", err=True)
     if len(counts) > _NOTES_SHOWN:
         typer.echo(f"and {len(counts) - _NOTES_SHOWN} more notes; --json lists all", err=True)
+
+
+def _with_file(note: str, pair: FilePair | None, *, several: bool) -> str:
+    """Put the name of the file that a note is about before it."""
+    if pair is None:
+        return note
+    if not note.startswith(("thermal", "visible")):
+        return f"{pair.name}: {note}"
+    file = pair.ir if note.startswith("thermal") else pair.vi
+    return f"{file}{' and others' if several else ''}: {note}"
 
 
 def _one_line(method: str, summary: Summary) -> str:

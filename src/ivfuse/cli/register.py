@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ivfuse.registration.register import RigResult
     from ivfuse.registration.transform import Registration
 
+_NAMES_SHOWN = 3
+
 
 def register(
     ir: Annotated[
@@ -96,9 +98,9 @@ def _check(out: Path, overlay: Path | None, style: str) -> None:
 
 def _pairs(ir: Path, vi: Path | None) -> tuple[FilePair, ...]:
     """The pairs of files, one or many."""
-    from ivfuse.cli.fuse import pairs_of
+    from ivfuse.cli.sources import is_one_pair, pairs_of
 
-    if vi is None and not ir.is_dir():
+    if is_one_pair(ir, vi) and vi is None:
         raise UsageError(f"{ir} is a file: give the visible file too, or one folder that holds both")
     return pairs_of(ir, vi, "rig.json").pairs
 
@@ -184,10 +186,19 @@ def _as_json(
     }
 
 
-def _print_result(out: Path, overlay: Path | None, rig: Registration, result: RigResult | None) -> None:
+def _print_unused(result: RigResult | None) -> None:
+    """Print each reason once, with the names of the first pairs that it holds for."""
+    names: dict[str, list[str]] = {}
     for one in result.pairs if result else ():
         if one.reason:
-            typer.echo(f"not used: {one.name}: {one.reason}", err=True)
+            names.setdefault(one.reason, []).append(one.name)
+    for reason, some in names.items():
+        more = f" and {len(some) - _NAMES_SHOWN} more" if len(some) > _NAMES_SHOWN else ""
+        typer.echo(f"not used: {', '.join(some[:_NAMES_SHOWN])}{more}: {reason}", err=True)
+
+
+def _print_result(out: Path, overlay: Path | None, rig: Registration, result: RigResult | None) -> None:
+    _print_unused(result)
     if result is None:
         what = f"from points, residual {rig.residual:.2f} pixels"
     else:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UsageError
+from ivfuse.fusion.doubts import doubts_about_sizes
 from ivfuse.fusion.pair import Pair
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import extended, luma, resize_to
@@ -75,7 +76,7 @@ class Aligner:
         if pair.aligned:
             return pair
         if self.stretches:
-            return stretch(pair)
+            return stretch(replace(pair, notes=(*pair.notes, *doubts_about_sizes(*sizes_of(pair)))))
         thermal, visible = pair.thermal, pair.visible
         warp = self._registered(pair) if self.model else self.warp(*sizes_of(pair))
         coverage, celsius, valid = warp.coverage, thermal.celsius, thermal.valid

@@ -195,7 +195,7 @@ class _Run:
         # Recorded by the writing thread: an interrupt may reach the main thread before it has the future.
         inputs = tuple(dict.fromkeys((job.pair.ir, job.pair.vi)))
         height, width = fused.shape[:2]
-        self.done.append(FuseResult(job.out, height, width, seconds, notes, extra, inputs))
+        self.done.append(FuseResult(job.out, height, width, seconds, notes, extra, inputs, job.pair.name))
 
     def _settle(self) -> None:
         """Wait for the pending write, if any, and record its outcome."""

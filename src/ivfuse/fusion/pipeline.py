@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ivfuse.errors import ShapeError, UsageError
 from ivfuse.fusion.align import Aligner, align_camera_file, blend
+from ivfuse.fusion.doubts import doubts_about_order
 from ivfuse.fusion.method import Method, tile_function
 from ivfuse.fusion.options import FuseOptions
 from ivfuse.fusion.outputs import FusedImage, Output
@@ -31,7 +32,7 @@ from ivfuse.image.tiling import run_tiled
 from ivfuse.runtime.files import refuse_input_as_output
 from ivfuse.thermal.formats.registry import is_plain
 from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
-from ivfuse.thermal.render import render
+from ivfuse.thermal.render import note_on_highlight, render
 
 Source = str | os.PathLike[str] | NDArray[Any] | Any  # a path, an array or a PIL image
 MARGIN = 64  # overlap of tiles in pixels for methods with unbounded reach
@@ -50,6 +51,7 @@ class FuseResult:
         notes: remarks for the user, such as the thermal window, a change of size or an ignored page.
         extra: further written files by kind.
         inputs: the thermal and the visible file; one file if it contains both.
+        name: name of the pair; that of the written file, without suffix, if two files were given.
     """
 
     out: Path
@@ -59,6 +61,7 @@ class FuseResult:
     notes: tuple[str, ...] = ()
     extra: dict[str, Path] = field(default_factory=dict)
     inputs: tuple[Path, ...] = ()
+    name: str = ""
 
 
 class Fuser:
@@ -161,7 +164,8 @@ class Fuser:
         notes = write_outputs([*extra, image], files, pair, fused)
         out = files.pop(image.kind)
         seconds = time.perf_counter() - started
-        return FuseResult(out, fused.shape[0], fused.shape[1], seconds, notes, files, tuple(inputs))
+        height, width = fused.shape[:2]
+        return FuseResult(out, height, width, seconds, notes, files, tuple(inputs), out.stem)
 
     def read(self, ir: Source, vi: Source | None = None) -> Pair:
         """Read and align a pair, the first two stages of the pipeline.
@@ -170,7 +174,9 @@ class Fuser:
         """
         with allowing_damage(self.options.allow_damaged):
             pair = read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches)
-        return self.aligner.align(pair)
+        pair = self.aligner.align(pair)
+        note = note_on_highlight(self.options.render, pair.thermal)
+        return replace(pair, notes=(*pair.notes, note)) if note else pair
 
     def fuse_pair(self, pair: Pair) -> Pixels:
         """Fuse an aligned pair and render the result, the third and fourth stage of the pipeline."""
@@ -289,6 +295,7 @@ def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bo
         raise UsageError(field="vi", found="none with a thermal array", expected="the visible image")
     thermal, visible = read_thermal(ir, options, "ir"), read_visible(vi, "vi")
     notes = (*_prefixed("thermal", thermal.notes), *_prefixed("visible", [visible.note]))
+    notes += doubts_about_order(thermal, visible)
     return Pair(thermal, visible, name=name, notes=notes)
 
 

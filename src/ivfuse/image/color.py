@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from ivfuse.errors import ShapeError
 from ivfuse.image.arrays import Gray, Rgb, strips
 
+_COLOR_SAMPLES = 320  # longest side of the samples that tell color from gray
+_LEAST_COLOR = 0.03  # mean difference between channels, relative to the brightest value
 GAIN_FLOOR, MAX_GAIN = np.float32(0.1), np.float32(2)  # constants of the chroma gain; see recolor
 WEIGHTS = (0.299, 0.587, 0.114)  # luma weights of R, G, B; ITU-R BT.601-7, 2.5.1
 
@@ -96,6 +98,20 @@ def to_single_channel(pixels: NDArray[Any]) -> NDArray[Any]:
     if pixels.ndim != 3:
         return pixels
     return pixels[..., 0] if pixels.shape[2] == 1 else luma(pixels.astype(np.float32))
+
+
+def is_colored(pixels: NDArray[Any]) -> bool:
+    """Whether an image has color beyond the traces that compression leaves in a gray image of three channels.
+
+    Args:
+        pixels: (H, W) or (H, W, 3) of any type; judged by about a hundred thousand of its pixels.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        return False
+    step = 1 + max(pixels.shape[:2]) // _COLOR_SAMPLES
+    some = pixels[::step, ::step].astype(np.float32)
+    spread = float(np.mean(some.max(axis=2) - some.min(axis=2)))
+    return spread > _LEAST_COLOR * float(some.max())
 
 
 def resize_to(gray: Gray, height: int, width: int, *, bounded: bool = True) -> Gray:

@@ -6,20 +6,15 @@ Nothing is guessed: names that match several files and files without a match are
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ivfuse.errors import InputError
+from ivfuse.image.captures import pair_by_number
 from ivfuse.image.formats import SUFFIXES
-
-IR_WORDS = ("infrared", "thermal", "lwir", "therm", "tir", "ir")
-VI_WORDS = ("visible", "visual", "vis", "rgb", "colour", "color", "eo", "vi")
-IR_LETTERS = ("t",)  # recognized at the end of a name only, as in DJI_0001_T
-VI_LETTERS = ("v", "w")
-FUSED_WORDS = ("fused", "fusion", "fuse", "result", "output", "f")
+from ivfuse.image.modality import ANY, IR, VI, modality, plain_key, preferred
 
 _EXPECTED = "expected folders like ir/ and vi/, or names like x_ir.png and x_vi.png"
 
@@ -47,11 +42,13 @@ class Pairing:
         pairs: the pairs in natural order of their names.
         orphans: images without a counterpart.
         ambiguous: one line for each name that matches several files, which lists them.
+        notes: remarks for the user on pairs that were found or almost found by other means than equal names.
     """
 
     pairs: tuple[FilePair, ...]
     orphans: tuple[Path, ...]
     ambiguous: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,11 +86,7 @@ class TriplePairing:
 
 
 def pair_folders(ir_dir: Path | str, vi_dir: Path | str) -> Pairing:
-    """Pair the images of two folders.
-
-    Equal stems are paired first (suffixes and case may differ), then stems that are equal after removing the
-    words for their modality: ``IR_1`` and ``VIS_1``, ``x_ir`` and ``x_vi``, ``x_ir`` and ``x``,
-    ``DJI_0001_T`` and ``DJI_0001_W``.
+    """Pair the images of two folders; see :func:`pair_files`.
 
     Args:
         ir_dir: folder of thermal images.
@@ -105,12 +98,37 @@ def pair_folders(ir_dir: Path | str, vi_dir: Path | str) -> Pairing:
     ir_dir, vi_dir = Path(ir_dir), Path(vi_dir)
     ir, vi = list_images(ir_dir), list_images(vi_dir)
     if ir_dir.resolve() == vi_dir.resolve():
-        return _pair_flat(ir)
+        return pair_mixed_files(ir)
+    return pair_files(ir, vi)
+
+
+def pair_files(ir: list[Path], vi: list[Path]) -> Pairing:
+    """Pair thermal and visible files.
+
+    Equal stems are paired first (suffixes and case may differ), then stems that are equal after removing the
+    words for their modality: ``IR_1`` and ``VIS_1``, ``x_ir`` and ``x_vi``, ``x_ir`` and ``x``,
+    ``DJI_0001_T`` and ``DJI_0001_W``, and last those that are equal but for a time of capture within a few
+    seconds. Of several cameras of one drone, ``V`` is preferred to ``W`` and ``W`` to ``Z``.
+
+    Args:
+        ir: the thermal files.
+        vi: the visible files.
+    """
     matches = _Matches()
-    ir, vi = matches.take(ir, vi, _plain_key, _plain_key)
+    ir, vi = matches.take(ir, vi, plain_key, plain_key)
     matches.first_by_words = len(matches.pairs)
-    ir, vi = matches.take(ir, vi, _IR.key, _VI.key)
+    ir, vi = matches.take_by_words(ir, vi)
     return matches.result([*ir, *vi])
+
+
+def pair_mixed_files(images: list[Path]) -> Pairing:
+    """Pair files by the modality in their names; otherwise as :func:`pair_files`."""
+    ir = [x for x in images if modality(x) is IR]
+    vi = [x for x in images if modality(x) is VI]
+    rest = [x for x in images if modality(x) is None]
+    matches = _Matches()
+    ir, vi = matches.take_by_words(ir, vi)
+    return matches.result([*ir, *vi, *rest])
 
 
 def pair_folder(root: Path | str, holds_both: Callable[[Path], bool] | None = None) -> Pairing:
@@ -127,19 +145,19 @@ def pair_folder(root: Path | str, holds_both: Callable[[Path], bool] | None = No
             a modality.
     """
     root = Path(root)
-    folders = [x for x in _listed(root) if x.is_dir()]
-    ir, vi = _IR.folders(folders), _VI.folders(folders)
+    folders = [x for x in list_entries(root) if x.is_dir()]
+    ir, vi = IR.folders(folders), VI.folders(folders)
     if len(ir) == len(vi) == 1:
         return pair_folders(ir[0], vi[0])
     if ir or vi:
         found = ", ".join(f"{x.name}/" for x in [*ir, *vi])
         raise InputError(f"{root}: found {found}, expected one thermal and one visible folder")
     images = list_images(root)
-    named = _pair_flat(images)
+    named = pair_mixed_files(images)
     if not named.pairs and holds_both and (cameras := [x for x in images if holds_both(x)]):
         pairs = tuple(FilePair(x.stem, x, x) for x in cameras)
         return Pairing(pairs, tuple(x for x in images if x not in cameras), ())
-    if not any(_modality(x) for x in images):
+    if not any(modality(x) for x in images):
         names = [f"{x.name}/" for x in folders[:4]] + [x.name for x in images[:3]]
         raise InputError(f"{root}: found {', '.join(names) or 'no images'}, {_EXPECTED}")
     return named
@@ -179,7 +197,7 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         InputError: if the folder is missing or cannot be listed.
     """
-    return [x for x in _listed(folder) if x.suffix.lower() in SUFFIXES and x.is_file()]
+    return [x for x in list_entries(folder) if x.suffix.lower() in SUFFIXES and x.is_file()]
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -188,8 +206,8 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(number), "") if number else (1, 0, word) for number, word in parts)
 
 
-def _listed(folder: Path) -> list[Path]:
-    """List the entries of a folder in natural order, without hidden ones."""
+def list_entries(folder: Path) -> list[Path]:
+    """List the entries of a folder in natural order, without hidden ones; raises as :func:`list_images`."""
     try:
         found = [x for x in folder.iterdir() if not x.name.startswith(".")]
     except FileNotFoundError as error:
@@ -201,47 +219,11 @@ def _listed(folder: Path) -> list[Path]:
     return sorted(found, key=lambda x: (natural_key(x.name), x.name))
 
 
-class _Words:
-    """The words for one modality in file names, where no letter precedes or follows them."""
-
-    def __init__(self, words: tuple[str, ...], letters: tuple[str, ...]) -> None:
-        letter = r"[^\W\d_]"
-        word = rf"(?<!{letter})(?:{'|'.join(words)})(?!{letter})"
-        self.words = words
-        self.word = re.compile(word, re.IGNORECASE)
-        self.any = re.compile(rf"{word}|(?<=[\W_])(?:{'|'.join(letters)})$", re.IGNORECASE)
-
-    def key(self, path: Path) -> str:
-        """Return the stem without the words and with unified separators."""
-        return "_".join(re.split(r"[\W_]+", self.any.sub(" ", _plain_key(path)).strip(" _-.")))
-
-    def name(self, path: Path) -> str:
-        """Return the stem as written but without the words, or the whole stem if nothing is left."""
-        parts = [part.strip(" _-.") for part in self.any.split(path.stem)]
-        separators = re.findall(r"[ _\-.]", path.stem)
-        return (separators[0] if separators else "_").join(part for part in parts if part) or path.stem
-
-    def folders(self, folders: list[Path]) -> list[Path]:
-        """Select the folders of this modality: exact names first, otherwise names that contain a word."""
-        exact = [x for x in folders if x.name.casefold() in self.words]
-        other = _VI if self is _IR else _IR
-        return exact or [x for x in folders if self.word.search(x.name) and not other.word.search(x.name)]
-
-
-_IR = _Words(IR_WORDS, IR_LETTERS)
-_VI = _Words(VI_WORDS, VI_LETTERS)
-_ANY = _Words((*FUSED_WORDS, *IR_WORDS, *VI_WORDS), (*IR_LETTERS, *VI_LETTERS))
-
-
-def _plain_key(path: Path) -> str:
-    return unicodedata.normalize("NFC", path.stem).casefold()
-
-
 def _take_fused(
     pairs: list[FilePair], images: list[Path], plain: bool, triples: list[FileTriple], ambiguous: list[str]
 ) -> tuple[list[FilePair], list[Path]]:
     """Match pairs and fused images that share a key one to one; returns the unmatched of both."""
-    key = _plain_key if plain else _ANY.key
+    key = plain_key if plain else ANY.key
     by_key: dict[str, list[Path]] = defaultdict(list)
     for path in images:
         by_key[key(path)].append(path)
@@ -270,33 +252,25 @@ def _take_fused(
     return [x for x in pairs if x.name not in settled], [x for x in images if x not in taken]
 
 
-def _modality(path: Path) -> _Words | None:
-    """Determine the modality from a file name; ``None`` if it contains none or both."""
-    for kind in ("word", "any"):
-        found = [words for words in (_IR, _VI) if getattr(words, kind).search(path.stem)]
-        if found:
-            return found[0] if len(found) == 1 else None
-    return None
-
-
-def _pair_flat(images: list[Path]) -> Pairing:
-    """Pair images of one folder by the modality in their names."""
-    ir = [x for x in images if _modality(x) is _IR]
-    vi = [x for x in images if _modality(x) is _VI]
-    rest = [x for x in images if _modality(x) is None]
-    matches = _Matches()
-    matches.first_by_words = 0
-    ir, vi = matches.take(ir, vi, _IR.key, _VI.key)
-    return matches.result([*ir, *vi, *rest])
-
-
 class _Matches:
     """The pairs found so far; those from index ``first_by_words`` on were matched without modality words."""
 
     def __init__(self) -> None:
         self.pairs: list[tuple[Path, Path]] = []
         self.ambiguous: list[str] = []
+        self.unused: list[Path] = []
+        self.notes: list[str] = []
         self.first_by_words = 0
+
+    def take_by_words(self, ir: list[Path], vi: list[Path]) -> tuple[list[Path], list[Path]]:
+        """Pair by names without modality words, then by number; returns the unpaired of both."""
+        ir, vi = self.take(ir, vi, IR.key, VI.key)
+        found = pair_by_number(ir, vi, IR.key, VI.key)
+        self.pairs += found.pairs
+        self.unused += found.unused
+        self.notes += found.notes
+        settled = {path for pair in found.pairs for path in pair} | set(self.unused)
+        return [x for x in ir if x not in settled], [x for x in vi if x not in settled]
 
     def take(
         self, ir: list[Path], vi: list[Path], ir_key: Callable[[Path], str], vi_key: Callable[[Path], str]
@@ -310,8 +284,10 @@ class _Matches:
         left_ir: list[Path] = []
         left_vi: list[Path] = []
         for key, (some_ir, some_vi) in by_key.items():
-            if len(some_ir) == len(some_vi) == 1:
-                self.pairs.append((some_ir[0], some_vi[0]))
+            best = preferred(some_vi)
+            if len(some_ir) == len(best) == 1:
+                self.pairs.append((some_ir[0], best[0]))
+                self.unused += [x for x in some_vi if x not in best]
             elif some_ir and some_vi:
                 files = ", ".join(f"{x.parent.name}/{x.name}" for x in [*some_ir, *some_vi])
                 self.ambiguous.append(f"{key or 'no name'}: {files}")
@@ -323,7 +299,7 @@ class _Matches:
     def result(self, orphans: Iterable[Path]) -> Pairing:
         """Name the pairs, uniquely where possible, and sort all results."""
         names = [
-            vi.stem if index < self.first_by_words else _VI.name(vi)
+            vi.stem if index < self.first_by_words else VI.name(vi)
             for index, (_, vi) in enumerate(self.pairs)
         ]
         used = Counter(name.casefold() for name in names)
@@ -335,4 +311,14 @@ class _Matches:
             tuple(sorted(pairs, key=lambda pair: (natural_key(pair.name), pair.name))),
             tuple(sorted(orphans, key=lambda x: (natural_key(x.name), str(x)))),
             tuple(sorted(self.ambiguous, key=natural_key)),
+            (*self._note_on_unused(), *self.notes),
         )
+
+    def _note_on_unused(self) -> list[str]:
+        """Say once which cameras were not used."""
+        if not self.unused:
+            return []
+        return [
+            f"{len(self.unused)} visible images of further cameras not used, such as {self.unused[0].name}:"
+            " V is preferred to W, and W to Z"
+        ]

@@ -20,7 +20,7 @@ from ivfuse.image.arrays import (
     strips,
     to_float,
 )
-from ivfuse.image.color import WEIGHTS
+from ivfuse.image.color import WEIGHTS, is_colored
 from ivfuse.image.decode import decode
 from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.image.profiles import to_srgb
@@ -107,11 +107,13 @@ class StoredValues:
         values: (H, W) uint8, uint16, int32, float32, or float64 for integers that int32 does not hold.
         note: one line about the file, or "".
         valid: (H, W) bool, false where the file states that there is no data; ``None`` if all are valid.
+        colored: whether the values are the luma of a color image.
     """
 
     values: NDArray[Any]
     note: str = ""
     valid: NDArray[np.bool_] | None = None
+    colored: bool = False
 
 
 def read_values(path: str | os.PathLike[str]) -> StoredValues:
@@ -127,7 +129,7 @@ def read_values(path: str | os.PathLike[str]) -> StoredValues:
     values = decoded.pixels
     if values.ndim == 3:
         values = _luma_of_counts(values, decoded.bgr)
-    return StoredValues(values, decoded.note, decoded.valid)
+    return StoredValues(values, decoded.note, decoded.valid, is_colored(decoded.pixels))
 
 
 def white_level(pixels: NDArray[Any], bits: int = 0) -> tuple[int, str]:

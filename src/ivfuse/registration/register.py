@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -174,13 +175,16 @@ def check_model(model: str) -> None:
 
 def combine(estimates: Sequence[NamedEstimate], model: Model) -> RigResult:
     """Combine the estimates of single pairs into the transform of their rig."""
-    sizes = next((one.sizes for one in estimates if one.sizes), None)
+    sizes = _usual_sizes(estimates)
     reasons = [one.reason for one in estimates]
     accepted = []
     for index, one in enumerate(estimates):
         pair, matrix = one.estimate.pair, one.estimate.matrix
-        if one.sizes and one.sizes != sizes:
-            reasons[index] = f"its frame sizes, {_format_sizes(one.sizes)}, differ from the first pair's"
+        if sizes and one.sizes and one.sizes != sizes:
+            reasons[index] = (
+                f"its frame sizes, {_format_sizes(one.sizes)}, differ from those of the most pairs,"
+                f" {_format_sizes(sizes)}"
+            )
         elif not reasons[index] and pair is not None and matrix is not None:
             accepted.append(_Accepted(index, pair, matrix, transform_points(matrix, _grid(pair.sizes[0]))))
     if sizes is None or not accepted:
@@ -199,6 +203,12 @@ def combine(estimates: Sequence[NamedEstimate], model: Model) -> RigResult:
         used[0].pair.to_original(matrix), *sizes, model, score=quality.inlier_ratio, pairs=len(used)
     )
     return RigResult(registration, reason, quality, _outcomes(estimates, reasons))
+
+
+def _usual_sizes(estimates: Sequence[NamedEstimate]) -> tuple[Size, Size] | None:
+    """The frame sizes of the largest group of pairs, of equal ones the first; ``None`` if none was read."""
+    counts = Counter(one.sizes for one in estimates if one.sizes)
+    return max(counts, key=lambda sizes: counts[sizes], default=None)
 
 
 @dataclass(frozen=True, eq=False)

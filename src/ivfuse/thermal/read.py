@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.image.arrays import Gray, as_array, scale_to_unit, to_float
-from ivfuse.image.color import extended, luma, to_single_channel
+from ivfuse.image.color import extended, is_colored, luma, to_single_channel
 from ivfuse.image.decode import turn
 from ivfuse.thermal.formats.base import EmbeddedPhoto, RawThermal, ThermalReader
 from ivfuse.thermal.formats.registry import format_of
@@ -100,6 +100,7 @@ class Thermal:
         valid: (H, W) bool, false where there is no data: ``pixels`` is extended there from the nearest data,
             ``celsius`` is NaN, and the weight in a fusion is 0. ``None`` if all pixels are valid.
         unknown: the error to raise where temperatures are required but unknown; ``None`` for the general one.
+        colored: whether the values are the luma of a color image.
     """
 
     pixels: Gray
@@ -109,6 +110,7 @@ class Thermal:
     ends: tuple[float, float] | None = None
     unknown: InputError | None = None
     valid: NDArray[np.bool_] | None = None
+    colored: bool = False
 
     def temperatures(self) -> NDArray[np.float32]:
         """Return the temperatures, (H, W) float32 in degC.
@@ -217,7 +219,7 @@ def _from_array(source: Any, options: ThermalOptions, name: str) -> Thermal:
     """Convert an array; a window applies only to counts."""
     array = as_array(source, name)
     if options.as_stored and array.dtype not in (np.uint16, np.int32, np.uint32):
-        return Thermal(luma(to_float(array, name)))
+        return Thermal(luma(to_float(array, name)), colored=is_colored(array))
     return _mapped(RawThermal(to_single_channel(array)), options, name)
 
 
@@ -232,6 +234,7 @@ def _tone_mapped(raw: RawThermal, options: ThermalOptions, reader: ThermalReader
         colormap=raw.colormap,
         notes=(*thermal.notes, *raw.notes, *_unused(options, reader)),
         unknown=raw.unknown or no_temperatures(name),
+        colored=raw.colored,
     )
 
 

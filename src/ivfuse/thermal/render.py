@@ -112,6 +112,19 @@ def render(options: RenderOptions, fused: Pixels, thermal: Thermal, coverage: Gr
     return shown
 
 
+def note_on_highlight(options: RenderOptions | None, thermal: Thermal) -> str | None:
+    """Say that no temperature is within the highlighted range; ``None`` if one is, or none are known."""
+    if options is None or options.highlight is None or thermal.celsius is None:
+        return None
+    if options.highlight.holds(thermal.celsius).any():
+        return None
+    finite = thermal.celsius[np.isfinite(thermal.celsius)]
+    found = "there are no temperatures"
+    if finite.size:
+        found = f"the temperatures are from {finite.min():.1f} to {finite.max():.1f} degC"
+    return f"thermal: nothing was highlighted, {found}"
+
+
 def _colormap(options: RenderOptions, thermal: Thermal) -> Colormap:
     """Look up the requested colormap."""
     if options.colormap != CAMERA:

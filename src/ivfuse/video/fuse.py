@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ivfuse.errors import InputError
+from ivfuse.fusion.doubts import doubts_about_sizes
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.arrays import Gray
 from ivfuse.video.auto_gain import AutoGain
@@ -326,6 +327,7 @@ class _VideoRun:
             notes.append("thermal aligned by the rig")
         elif (ir.width, ir.height) != (vi.width, vi.height):
             notes.append(f"thermal resampled from {ir.width}x{ir.height} to {vi.width}x{vi.height}")
+            notes += doubts_about_sizes((ir.width, ir.height), (vi.width, vi.height))
         return notes
 
 

@@ -221,7 +221,7 @@ def _value(board: Leaderboard, method: str, name: str) -> str:
     hints = [f"95 % of the mean: {format_value(spread.low)} to {format_value(spread.high)}"]
     hints += [f"p {test.p:.3g} against {order[0]}"] if test else []
     hints += [f"{times} without a value: {reason}" for reason, times in board.reasons[method][name].items()]
-    return f'<span title="{escape("; ".join(hints))}">{mean}{sd}{alike}{fewer}</span>'
+    return f'<span title="{escape("; ".join(hints))}">{mean}{alike}{fewer}{sd}</span>'
 
 
 def _seeing(table: SeeingTable, results: Results, index: dict[str, int]) -> str:

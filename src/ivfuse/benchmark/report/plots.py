@@ -18,7 +18,7 @@ _ROW = 20.0
 
 
 def quality_against_speed(results: Results, index: dict[str, int]) -> str:
-    """Scatter plot of mean rank against seconds per image; methods that were not timed are at the right edge.
+    """Scatter plot of mean rank against seconds per image; those that were not timed are listed below.
 
     Args:
         results: results of the benchmark.
@@ -33,8 +33,7 @@ def quality_against_speed(results: Results, index: dict[str, int]) -> str:
     worst = max(2.0, *results.overall.values())
 
     def x_of(name: str) -> float:
-        wall = results.costs[name].wall
-        return left + (right - left) * ((math.log10(wall) - low) / (high - low) if wall > 0 else 1.12)
+        return left + (right - left) * (math.log10(results.costs[name].wall) - low) / (high - low)
 
     def y_of(rank: float) -> float:
         return top + (bottom - top) * (rank - 1) / (worst - 1)
@@ -48,17 +47,23 @@ def quality_against_speed(results: Results, index: dict[str, int]) -> str:
         parts += [svg.text(left - 6, y_of(rank) + 4, f"{rank:g}", "end")]
     parts.append(svg.text((left + right) / 2, bottom + 34, "seconds per image", "middle", "axis"))
     parts.append(svg.text(8, 16, "mean rank (1 is best)", class_="axis"))
-    points = {name: (x_of(name), y_of(results.overall[name])) for name in results.methods}
+    points = {name: (x_of(name), y_of(results.overall[name])) for name in timed}
     labels = _label_positions(points)
     for name, (x, y) in points.items():
-        wall = results.costs[name].wall
-        time = f"{wall:.4f} s" if wall > 0 else "external results; not timed"
+        time = f"{results.costs[name].wall:.4f} s"
         tooltip = svg.tooltip(f"{name}: mean rank {results.overall[name]:.2f}, {time}")
         dot = svg.element("circle", tooltip, cx=x, cy=y, r=5, class_="dot")
         label_x, label_y, anchor = labels[name]
-        label = svg.text(label_x, label_y, name if wall > 0 else f"{name} (not timed)", anchor, "label")
+        label = svg.text(label_x, label_y, name, anchor, "label")
         parts.append(svg.element("g", dot + label, class_=svg.series(index[name])))
-    return svg.image(_WIDTH, bottom + 42, parts, "Mean rank against seconds per image", "speed")
+    untimed = [name for name in results.methods if name not in timed]
+    for row, name in enumerate(untimed):
+        label = svg.text(
+            left, bottom + 54 + 16 * row, f"{name}, not timed: {results.overall[name]:.2f}", class_="label"
+        )
+        parts.append(svg.element("g", label, class_=svg.series(index[name])))
+    height = bottom + 42 + (16 * len(untimed) + 6 if untimed else 0)
+    return svg.image(_WIDTH, height, parts, "Mean rank against seconds per image", "speed")
 
 
 def _label_positions(points: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float, str]]:

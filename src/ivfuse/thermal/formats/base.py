@@ -62,6 +62,7 @@ class RawThermal:
             ``None`` if there are temperatures, or if a scale would provide them.
         photo: the visible photo in the file, if it was requested and exists.
         valid: (H, W) bool, false where the file states that there is no data; ``None`` if all are valid.
+        colored: whether the values are the luma of a color image.
     """
 
     values: NDArray[Any]
@@ -72,6 +73,7 @@ class RawThermal:
     unknown: InputError | None = None
     photo: EmbeddedPhoto | None = None
     valid: NDArray[np.bool_] | None = None
+    colored: bool = False
 
 
 class ThermalReader(Protocol):

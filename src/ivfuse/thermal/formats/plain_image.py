@@ -34,7 +34,8 @@ class PlainImage:
                 expected="a FLIR radiometric JPEG, or a visible image as the second file",
             )
         stored = read_values(path)
-        return RawThermal(stored.values, notes=(stored.note,) if stored.note else (), valid=stored.valid)
+        notes = (stored.note,) if stored.note else ()
+        return RawThermal(stored.values, notes=notes, valid=stored.valid, colored=stored.colored)
 
     def holds_photo(self, path: Path) -> bool:
         """Return ``False``."""

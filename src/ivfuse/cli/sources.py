@@ -1,0 +1,144 @@
+"""The pairs of files that a verb is given: two files, folders with or without subfolders, or patterns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ivfuse.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from ivfuse.image.pairing import Pairing
+
+Recursive = Annotated[
+    bool,
+    typer.Option("--recursive", help="Pair the subfolders of folders too; the output keeps their tree."),
+]
+
+_SUBFOLDERS_NAMED = 3
+
+
+def is_one_pair(ir: Path, vi: Path | None) -> bool:
+    """Whether two files, or one camera file, were given (True), or folders or patterns (False).
+
+    Raises:
+        InputError: if a file or folder is missing; the error names all that are.
+        UsageError: if a file and a folder were given, or a file without its visible image.
+    """
+    missing = [path for path in (ir, vi) if path and not path.exists() and not _is_pattern(path)]
+    if missing:
+        what = "no such file or folder" if len(missing) == 1 else "no such files or folders"
+        raise InputError(f"{' and '.join(map(str, missing))}: {what}")
+    many = [_is_pattern(path) or path.is_dir() for path in (ir, vi) if path]
+    if vi is not None and many[0] != many[1]:
+        names = (ir, vi) if many[0] else (vi, ir)
+        raise UsageError(f"{names[0]} is a folder and {names[1]} is not: give two files or two folders")
+    if vi is None and not many[0]:
+        from ivfuse.thermal.formats.registry import is_plain
+
+        if is_plain(ir):
+            raise UsageError(
+                f"{ir} is a file: give the visible file too, or a radiometric JPEG, or one folder of both"
+            )
+    return not many[0]
+
+
+def names_folder(out: str) -> bool:
+    """Whether an output is a folder: it exists as one or ends with a slash."""
+    return out.endswith(("/", os.sep)) or Path(out).is_dir()
+
+
+def pairs_of(ir: Path, vi: Path | None, out: str, *, recursive: bool = False) -> Pairing:
+    """Find the pairs.
+
+    Args:
+        ir: thermal file, folder or pattern; or one of both modalities.
+        vi: visible file, folder or pattern; ``None`` if ``ir`` contains both.
+        out: file or folder of the outputs, which names a single pair and is left out of subfolders.
+        recursive: whether to enter subfolders.
+
+    Raises:
+        InputError: if there is no pair; the error names subfolders that contain images.
+    """
+    from ivfuse.image.pairing import FilePair, Pairing, pair_folder, pair_folders
+    from ivfuse.image.pairing_tree import pair_tree
+    from ivfuse.thermal.formats.registry import holds_photo
+
+    if _is_pattern(ir) or (vi is not None and _is_pattern(vi)):
+        return _required(_of_patterns(ir, vi), ir, vi)
+    if not ir.is_dir():
+        vi = vi or ir  # a camera file that contains both
+        name = vi.stem if names_folder(out) else Path(out).stem
+        return Pairing((FilePair(name, ir, vi),), (), ())
+    if recursive:
+        return _required(pair_tree(ir, vi, holds_photo, leave_out=out), ir, vi)
+    try:
+        pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
+    except InputError as error:
+        if error.hint is None and ir.is_dir():
+            error.hint = _deeper(ir)
+        raise
+    return _required(pairing, ir, vi, _deeper(ir) if not pairing.pairs else None)
+
+
+def without_outputs(pairing: Pairing, outputs: Iterable[Path]) -> Pairing:
+    """Leave the files that the run writes, or wrote before, out of the images without a counterpart."""
+    own = {path.resolve() for path in outputs}
+    return replace(pairing, orphans=tuple(path for path in pairing.orphans if path.resolve() not in own))
+
+
+def _required(pairing: Pairing, ir: Path, vi: Path | None, hint: str | None = None) -> Pairing:
+    if pairing.pairs:
+        return pairing
+    near = "; ".join(pairing.notes) or None
+    raise InputError(
+        f"{ir if vi is None else f'{ir} and {vi}'}: no pairs found",
+        expected="files of equal names (or like ir_1.png and vi_1.png)",
+        hint=hint or near,
+    )
+
+
+def _deeper(folder: Path) -> str | None:
+    """Say which subfolders contain images, for a folder that gives no pairs."""
+    from ivfuse.image.pairing_tree import subfolders_with_images
+
+    names = [f"{name}/" for name in subfolders_with_images(folder)]
+    if not names:
+        return None
+    more = f" and {len(names) - _SUBFOLDERS_NAMED} more" if len(names) > _SUBFOLDERS_NAMED else ""
+    shown = ", ".join(names[:_SUBFOLDERS_NAMED])
+    return f"images lie in the subfolders {shown}{more}, which {{recursive}} pairs too"
+
+
+def _is_pattern(path: Path) -> bool:
+    """Whether a path is a pattern like ``t/*.JPG`` and not the name of a file that exists."""
+    return any(sign in str(path) for sign in "*?[") and not path.exists()
+
+
+def _of_patterns(ir: Path, vi: Path | None) -> Pairing:
+    from ivfuse.image.pairing import pair_files, pair_mixed_files
+
+    if vi is None:
+        return pair_mixed_files(_matching(ir))
+    return pair_files(_matching(ir), _matching(vi))
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """The images that match a pattern, or those of a folder."""
+    from glob import glob
+
+    from ivfuse.image.formats import SUFFIXES
+    from ivfuse.image.pairing import list_images, natural_key
+
+    if pattern.is_dir():
+        return list_images(pattern)
+    found = [Path(name) for name in glob(str(pattern), recursive=True)]
+    images = [path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not images:
+        raise InputError(f"{pattern}: no image matches this pattern")
+    return sorted(images, key=lambda path: (natural_key(str(path)), str(path)))

@@ -1,0 +1,121 @@
+"""Pairing of folders with all their subfolders; the names of pairs keep the path of the subfolder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from ivfuse.image.modality import IR, VI
+from ivfuse.image.pairing import (
+    FilePair,
+    Pairing,
+    list_entries,
+    list_images,
+    pair_files,
+    pair_mixed_files,
+)
+
+HoldsBoth = Callable[[Path], bool]
+
+
+def pair_tree(
+    ir: Path | str,
+    vi: Path | str | None = None,
+    holds_both: HoldsBoth | None = None,
+    leave_out: Path | str | None = None,
+) -> Pairing:
+    """Pair the images of folders and of their subfolders; symbolic links to subfolders are not followed.
+
+    Of two folders, the images in subfolders of equal names are paired. Of one folder, each subfolder is
+    paired as by ``pair_folder``: by its folders for each modality, or by the names of its files.
+
+    Args:
+        ir: folder of thermal images, or folder that contains both.
+        vi: folder of visible images; ``None`` if ``ir`` contains both.
+        holds_both: function that tells whether a file contains both images; ``None`` if no file does.
+        leave_out: folder that is not entered, such as that of the outputs; ``None`` for none.
+
+    Returns:
+        The pairs, whose names are like ``flight1/DJI_0001``, in the order of the subfolders.
+
+    Raises:
+        InputError: if a folder is missing or cannot be listed.
+    """
+    skipped = None if leave_out is None else Path(leave_out).resolve()
+    ir = Path(ir)
+    if vi is None or ir.resolve() == Path(vi).resolve():
+        parts = list(_mixed(ir, "", holds_both, skipped))
+    else:
+        parts = list(_beside(ir, Path(vi), "", skipped))
+    return Pairing(
+        tuple(pair for part in parts for pair in part.pairs),
+        tuple(path for part in parts for path in part.orphans),
+        tuple(line for part in parts for line in part.ambiguous),
+        tuple(note for part in parts for note in part.notes),
+    )
+
+
+def subfolders_with_images(folder: Path) -> list[str]:
+    """List the names of the direct subfolders that contain images at any depth."""
+    return [each.name for each in _subfolders(folder, None) if next(_images_below(each, None), None)]
+
+
+def _mixed(
+    folder: Path, prefix: str, holds_both: HoldsBoth | None, skipped: Path | None
+) -> Iterator[Pairing]:
+    """Pair a folder that contains both modalities, then its subfolders."""
+    yield _named(prefix, _pair_images(list_images(folder), holds_both))
+    folders = _subfolders(folder, skipped)
+    ir, vi = IR.folders(folders), VI.folders(folders)
+    if len(ir) == len(vi) == 1:
+        yield from _beside(ir[0], vi[0], prefix, skipped)
+        folders = [each for each in folders if each not in (*ir, *vi)]
+    for each in folders:
+        yield from _mixed(each, f"{prefix}{each.name}/", holds_both, skipped)
+
+
+def _beside(ir: Path, vi: Path, prefix: str, skipped: Path | None) -> Iterator[Pairing]:
+    """Pair two folders, then their subfolders of equal names."""
+    yield _named(prefix, pair_files(list_images(ir), list_images(vi)))
+    others = {each.name.casefold(): each for each in _subfolders(vi, skipped)}
+    for each in _subfolders(ir, skipped):
+        if other := others.pop(each.name.casefold(), None):
+            yield from _beside(each, other, f"{prefix}{each.name}/", skipped)
+        else:
+            yield Pairing((), tuple(_images_below(each, skipped)), ())
+    for each in others.values():
+        yield Pairing((), tuple(_images_below(each, skipped)), ())
+
+
+def _pair_images(images: list[Path], holds_both: HoldsBoth | None) -> Pairing:
+    """Pair the files of one folder by their names, or else take camera files as pairs."""
+    found = pair_mixed_files(images)
+    if found.pairs or holds_both is None:
+        return found
+    cameras = [each for each in images if holds_both(each)]
+    pairs = tuple(FilePair(each.stem, each, each) for each in cameras)
+    return Pairing(pairs, tuple(each for each in images if each not in cameras), ()) if pairs else found
+
+
+def _named(prefix: str, pairing: Pairing) -> Pairing:
+    """Put the path of the subfolder before the names of pairs and ambiguous names."""
+    return replace(
+        pairing,
+        pairs=tuple(replace(pair, name=prefix + pair.name) for pair in pairing.pairs),
+        ambiguous=tuple(prefix + line for line in pairing.ambiguous),
+    )
+
+
+def _subfolders(folder: Path, skipped: Path | None) -> list[Path]:
+    return [
+        each
+        for each in list_entries(folder)
+        if each.is_dir() and not each.is_symlink() and each.resolve() != skipped
+    ]
+
+
+def _images_below(folder: Path, skipped: Path | None) -> Iterator[Path]:
+    yield from list_images(folder)
+    for each in _subfolders(folder, skipped):
+        yield from _images_below(each, skipped)

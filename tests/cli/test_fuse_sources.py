@@ -1,0 +1,111 @@
+"""What can be given to ``ivfuse fuse`` besides two files, and what it says about the files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+Cli = Callable[..., Any]
+MakePair = Callable[..., tuple[Path, Path]]
+
+
+@pytest.fixture
+def tree(tmp_path: Path, make_pair: MakePair) -> Path:
+    """Two folders of equal trees."""
+    for name in ("a/1.png", "a/deep/2.png", "b/1.png"):
+        make_pair(tmp_path / "t" / name, tmp_path / "v" / name)
+    return tmp_path
+
+
+def test_subfolders_are_fused_and_their_tree_is_kept(ivfuse_cli: Cli, tree: Path) -> None:
+    given = ("fuse", tree / "t", tree / "v", "-o", tree / "f", "--method", "average", "--recursive")
+    said = ivfuse_cli(*given)
+    assert said.code == 0, said.err
+    found = sorted(path.relative_to(tree / "f").as_posix() for path in (tree / "f").rglob("*.png"))
+    assert found == ["a/1.png", "a/deep/2.png", "b/1.png"]
+    assert "0 done, 3 skipped" in ivfuse_cli(*given).out
+
+
+def test_images_one_level_deeper_are_pointed_at(ivfuse_cli: Cli, tree: Path) -> None:
+    for given in ((tree / "t", tree / "v"), (tree / "t",)):
+        said = ivfuse_cli("fuse", *given, "-o", tree / "f", "--method", "average")
+        assert said.code == 1
+        assert "images lie in the subfolders a/, b/, which --recursive pairs too" in said.err
+
+
+def test_quoted_patterns_are_expanded(ivfuse_cli: Cli, tree: Path) -> None:
+    said = ivfuse_cli("fuse", tree / "t/a/*.png", tree / "v/a/*.png", "-o", tree / "f", "--method", "average")
+    assert said.code == 0, said.err
+    assert [path.name for path in (tree / "f").iterdir()] == ["1.png"]
+    said = ivfuse_cli("fuse", tree / "t/a/*.JPG", tree / "v/a/*.png", "-o", tree / "f")
+    assert said.code == 1
+    assert "*.JPG: no image matches this pattern" in said.err
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_a_file(
+    ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair
+) -> None:
+    pair = make_pair(tmp_path / "t[1].png", tmp_path / "v[1].png")
+    assert ivfuse_cli("fuse", *pair, "-o", tmp_path / "f.png", "--method", "average").code == 0
+
+
+def test_all_missing_files_are_named(ivfuse_cli: Cli, tmp_path: Path) -> None:
+    said = ivfuse_cli("fuse", tmp_path / "t.png", tmp_path / "v.png", "-o", tmp_path / "f.png")
+    assert said.code == 1
+    assert f"{tmp_path / 't.png'} and {tmp_path / 'v.png'}: no such files" in said.err
+
+
+def test_a_file_for_many_pairs_is_refused(ivfuse_cli: Cli, tree: Path) -> None:
+    said = ivfuse_cli("fuse", tree / "t/a", tree / "v/a", "-o", tree / "o.png", "--method", "average")
+    assert said.code == 2
+    assert "--out: found the name of a file" in said.err
+    assert not (tree / "o.png").exists()
+
+
+def test_own_outputs_are_no_orphans(ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair) -> None:
+    make_pair(tmp_path / "x_ir.png", tmp_path / "x_vi.png")
+    given = ("fuse", tmp_path, "-o", tmp_path, "--method", "average")
+    assert ivfuse_cli(*given).code == 0
+    said = ivfuse_cli(*given)
+    assert "0 done, 1 skipped" in said.out
+    assert "no partner" not in said.err
+
+
+def test_a_note_names_its_file(ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair) -> None:
+    make_pair(tmp_path / "ir/a.png", tmp_path / "vi/a.png")
+    make_pair(tmp_path / "ir/b.png", tmp_path / "vi/b.png", ir_size=(24, 60))
+    said = ivfuse_cli("fuse", tmp_path, "-o", tmp_path / "f", "--method", "average")
+    assert f"note (1 of 2): {tmp_path / 'ir/b.png'}: thermal: 60x24 beside" in said.err
+
+
+def test_pairs_by_number_are_said_once_and_in_json(
+    ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair
+) -> None:
+    for number in (1, 2):
+        make_pair(
+            tmp_path / f"s/DJI_20230101120002_000{number}_T.png",
+            tmp_path / f"s/DJI_20230101120003_000{number}_V.png",
+        )
+    given = ("fuse", tmp_path / "s", "-o", tmp_path / "f", "--method", "average")
+    assert ivfuse_cli(*given).err.count("paired by number") == 1
+    (note,) = json.loads(ivfuse_cli(*given, "--json").out)["notes"]
+    assert note.startswith("2 paired by number, with times up to 1 s apart")
+
+
+@pytest.mark.parametrize(("above", "said_so"), [("35C", True), ("25C", False)])
+def test_nothing_highlighted_is_said(ivfuse_cli: Cli, tmp_path: Path, above: str, said_so: bool) -> None:
+    counts = np.tile(np.linspace(29315, 30315, 64).astype(np.uint16), (48, 1))  # 20 to 30 degC in 0.01 K
+    cv2.imwrite(str(tmp_path / "t.tiff"), counts)
+    cv2.imwrite(str(tmp_path / "v.png"), np.full((48, 64), 90, np.uint8))
+    said = ivfuse_cli(
+        "fuse", tmp_path / "t.tiff", tmp_path / "v.png", "-o", tmp_path / "f.png", "--method", "average",
+        "--scale", "0.01K", "--highlight", f">{above}",
+    )  # fmt: skip
+    assert said.code == 0, said.err
+    assert ("nothing was highlighted, the temperatures are from 20.0 to 30.0 degC" in said.err) is said_so
