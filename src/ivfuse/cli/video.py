@@ -154,7 +154,7 @@ def _open_writer(
 
     refuse_input_as_output(Path(out), *map(Path, inputs))
     info = vi.info
-    return open_writer(out, info.rate, encoding, audio=info.audio, aspect=info.aspect, overwrite=overwrite)
+    return open_writer(out, info.rate, encoding, audio=info.audio, overwrite=overwrite)
 
 
 def _ignore(frame: Frame) -> None:

@@ -16,7 +16,7 @@ from ivfuse.image.arrays import check_finite
 from ivfuse.image.decode import decode
 from ivfuse.image.pairing import list_images
 from ivfuse.thermal.read import read_raw
-from ivfuse.video.frame import Frame, Plane
+from ivfuse.video.frame import BT601, UNSPECIFIED, Frame, Plane
 from ivfuse.video.source import Modality, SourceInfo, SourceStats, TimestampNormalizer
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class ImageSequenceSource:
                 self.stats.record_failure(self.info.name, index, time, str(error))
                 continue
             if (normalized := timestamps.normalize(time)) is not None:
-                yield Frame(planes, normalized, index)
+                matrix = BT601 if len(planes) == 3 else UNSPECIFIED
+                yield Frame(planes, normalized, index, matrix=matrix)
 
     def close(self) -> None:
         """Nothing is held open."""
