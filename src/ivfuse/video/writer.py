@@ -30,7 +30,7 @@ TIME_BASE = Fraction(1, 60_000)  # seconds per tick; the finest that MPEG-4 allo
 
 _MAX_PENDING_AUDIO = 4096  # packets kept until the first frame arrives
 _KEYFRAME_INTERVAL = 2.0  # seconds
-_FRAGMENT_SECONDS = 0.5  # of video; a killed run loses the last fragment and what the encoder holds back
+_FRAGMENT_SECONDS = 0.2  # of video; a killed run loses the last fragment and what the encoder holds back
 _MPEG4_QUANTIZER = 2  # of 1 (best) to 31
 _BIT_RATE = 8_000_000  # bits per second, for H.264 encoders without a constant quality mode
 _PNG_COMPRESSION = 1  # of 0 to 9; higher levels are slower and hardly smaller
