@@ -328,6 +328,24 @@ def test_the_unfinished_file_plays_after_the_first_second(name: str, tmp_path: P
     assert len(read_clip(killed)) >= 10
 
 
+def test_streams_of_one_file_are_chosen_and_never_fused_with_themselves(
+    tmp_path: Path, ivfuse_cli: Cli
+) -> None:
+    path = two_streams(tmp_path / "both.mkv")
+    words = ("video", path, path, "-o", tmp_path / "f.mkv", "--method", "average")
+    said = ivfuse_cli(*words)
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "one stream; --ir-stream and --vi-stream choose" in said.err
+    assert ivfuse_cli(*words, "--ir-stream", "1", "--vi-stream", "1").code == 2
+    said = ivfuse_cli(*words, "--ir-stream", "1", "--vi-stream", "2")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "--vi-stream" in said.err
+    assert "found 2, expected 0 to 1" in said.err
+    said = ivfuse_cli(*words, "--ir-stream", "1", "--vi-stream", "0")
+    assert said.code == 0, said.err
+    assert "thermal resampled from 32x32 to 64x32" in said.err
+
+
 def two_streams(path: Path, codecs: tuple[str, str] = ("mpeg4", "mpeg4")) -> Path:
     """Write a file with two video streams, 64 and 32 pixels wide."""
     import av

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ def video(
     side_by_side: options.SideBySide = False,
     offset: options.Offset = "0",
     ir_window: options.IrWindow = None,
+    ir_stream: options.IrStream = None,
+    vi_stream: options.ViStream = None,
     fps: options.Fps = None,
     duration: options.Duration = None,
     codec: options.CodecName = "auto",
@@ -66,6 +69,7 @@ def video(
       ivfuse video thermal.mkv visible.mp4 -o fused.mkv --offset auto --side-by-side
       ivfuse video thermal.mp4 visible.mp4 -o fused.mp4 --rig rig.json
       ivfuse video frames/ir/ frames/vi/ -o fused/f_%05d.png --fps 30
+      ivfuse video both.mkv both.mkv --ir-stream 1 --vi-stream 0 -o fused.mkv
       ivfuse video rtsp://cam/thermal camera:0 -o watch.mp4 --preview
     """
     _check(out, fps, duration, preview)
@@ -86,8 +90,9 @@ def video(
     )
     frame_fuser = FrameFuser(fuser, AutoGain(ir_window), gray=gray, side_by_side=side_by_side)
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)
-    sources = open_pair(ir, vi, rate=rate)
-    seconds, origin = _resolve_offset(offset, sources, lambda: open_pair(ir, vi, rate=rate))
+    reopen = partial(open_pair, ir, vi, rate=rate, ir_stream=ir_stream, vi_stream=vi_stream)
+    sources = reopen()
+    seconds, origin = _resolve_offset(offset, sources, reopen)
     encoding = EncoderOptions(codec, crf, preset)  # type: ignore[arg-type]  # the writer checks the codec
     writer = None if out is None else _open_writer(out, (ir, vi), sources[1], encoding, overwrite)
     total = expected_frames(sources[0].info, sources[1].info, seconds, duration)

@@ -96,17 +96,6 @@ def choose_track(container: Any, name: str, modality: Modality, index: int | Non
     )
 
 
-def count_videos(container: Any) -> int:
-    """The number of video streams that can be decoded, without cover images."""
-    from av.stream import Disposition
-
-    streams = container.streams.video
-    return sum(
-        not stream.disposition & Disposition.attached_pic and _track_of(container, stream) is not None
-        for stream in streams
-    )
-
-
 def reason_of(error: BaseException) -> str:
     """FFmpeg's error message, without its number and the file name."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
