@@ -346,6 +346,25 @@ def test_streams_of_one_file_are_chosen_and_never_fused_with_themselves(
     assert "thermal resampled from 32x32 to 64x32" in said.err
 
 
+def test_folders_of_videos_pair_like_folders_of_images(
+    moving: Any, tmp_path: Path, ivfuse_cli: Cli, write_clip: WriteClip
+) -> None:
+    ir, vi, out = tmp_path / "ir", tmp_path / "vi", tmp_path / "out"
+    for folder, frames, names in ((ir, moving.ir, ("a_ir", "b", "lone")), (vi, moving.vi, ("a_vi", "b"))):
+        folder.mkdir()
+        for name in names:
+            write_clip(folder / f"{name}.mkv", frames[:3])
+    (vi / "b.mkv").write_bytes(b"no video")
+    said = ivfuse_cli("video", ir, vi, "-o", out, "--method", "average")
+    assert said.code == 1
+    assert "b.mkv: cannot be opened" in said.err
+    assert "lone.mkv: no counterpart" in said.err
+    assert [x.name for x in out.iterdir()] == ["a.mp4"]
+    said = ivfuse_cli("video", ir, vi, "-o", out, "--method", "average")
+    assert "a.mp4: exists already, skipped" in said.err
+    assert ivfuse_cli("video", ir, vi, "-o", tmp_path / "f.mp4", "--method", "average").code == 2
+
+
 def two_streams(path: Path, codecs: tuple[str, str] = ("mpeg4", "mpeg4")) -> Path:
     """Write a file with two video streams, 64 and 32 pixels wide."""
     import av

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-LOCATION = "a file, a folder or pattern of images, an address like rtsp://..., or camera:0"
+LOCATION = "a file, a folder of images or videos, a pattern, an address like rtsp://..., or camera:0"
 
 Ir = Annotated[str, typer.Argument(metavar="IR", help=f"Thermal video: {LOCATION}.")]
 Vi = Annotated[str, typer.Argument(metavar="VI", help="Visible video: the same kinds of location.")]
