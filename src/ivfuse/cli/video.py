@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from ivfuse.errors import UsageError
 
 if TYPE_CHECKING:
     from ivfuse.video.frame import Frame
+    from ivfuse.video.fuse import FrameFuser
     from ivfuse.video.source import FrameSource
     from ivfuse.video.writer import EncoderOptions, FrameWriter
 
@@ -37,6 +39,8 @@ def video(
     side_by_side: options.SideBySide = False,
     offset: options.Offset = "0",
     ir_window: options.IrWindow = None,
+    ir_stream: options.IrStream = None,
+    vi_stream: options.ViStream = None,
     fps: options.Fps = None,
     duration: options.Duration = None,
     codec: options.CodecName = "auto",
@@ -65,17 +69,18 @@ def video(
       ivfuse video thermal.mp4 visible.mp4 -o fused.mp4
       ivfuse video thermal.mkv visible.mp4 -o fused.mkv --offset auto --side-by-side
       ivfuse video thermal.mp4 visible.mp4 -o fused.mp4 --rig rig.json
+      ivfuse video ir/ vi/ -o fused/
       ivfuse video frames/ir/ frames/vi/ -o fused/f_%05d.png --fps 30
+      ivfuse video both.mkv both.mkv --ir-stream 1 --vi-stream 0 -o fused.mkv
       ivfuse video rtsp://cam/thermal camera:0 -o watch.mp4 --preview
     """
     _check(out, fps, duration, preview)
     method_options.check(method, weights, runtime, precision)
-    from ivfuse.cli import video_report
+    from ivfuse.cli.video_folders import fuse_folders, pair_videos
     from ivfuse.fusion.pipeline import Fuser
     from ivfuse.video.auto_gain import AutoGain
-    from ivfuse.video.fuse import FrameFuser, fuse_video
+    from ivfuse.video.fuse import FrameFuser
     from ivfuse.video.open import open_pair, require_av
-    from ivfuse.video.sync import expected_frames
     from ivfuse.video.writer import EncoderOptions
 
     require_av()
@@ -84,27 +89,55 @@ def video(
         rig=align_options.rig(rig, None, points),
         strength=strength,
     )
-    frame_fuser = FrameFuser(fuser, AutoGain(ir_window), gray=gray, side_by_side=side_by_side)
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)
-    sources = open_pair(ir, vi, rate=rate)
-    seconds, origin = _resolve_offset(offset, sources, lambda: open_pair(ir, vi, rate=rate))
     encoding = EncoderOptions(codec, crf, preset)  # type: ignore[arg-type]  # the writer checks the codec
-    writer = None if out is None else _open_writer(out, (ir, vi), sources[1], encoding, overwrite)
+
+    def fuse_one(ir: str, vi: str, out: str | None) -> int:
+        reopen = partial(open_pair, ir, vi, rate=rate, ir_stream=ir_stream, vi_stream=vi_stream)
+        sources = reopen()
+        shift = _resolve_offset(offset, sources, reopen)
+        writer = None if out is None else _open_writer(out, (ir, vi), sources[1], encoding, overwrite)
+        frame_fuser = FrameFuser(fuser, AutoGain(ir_window), gray=gray, side_by_side=side_by_side)
+        page = _preview(port, quiet) if preview else nullcontext(_ignore)
+        return _run(frame_fuser, sources, writer, shift, duration, page, json=json, quiet=quiet)
+
+    pairing = pair_videos(ir, vi)
+    if pairing is None:
+        raise typer.Exit(fuse_one(ir, vi, out))
+    suffix = ".mkv" if codec == "ffv1" else ".mp4"
+    raise typer.Exit(fuse_folders(pairing, out, suffix, overwrite, fuse_one))
+
+
+def _run(
+    fuser: FrameFuser,
+    sources: Sources,
+    writer: FrameWriter | None,
+    shift: tuple[float, str],
+    duration: float | None,
+    page: AbstractContextManager[Callable[[Frame], None]],
+    *,
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Fuse two sources, print the summary, return the exit code."""
+    from ivfuse.cli import video_report
+    from ivfuse.video.fuse import fuse_video
+    from ivfuse.video.sync import expected_frames
+
+    seconds, origin = shift
     total = expected_frames(sources[0].info, sources[1].info, seconds, duration)
-    page = _preview(port, quiet) if preview else nullcontext(_ignore)
     with (
         page as show,
         video_report.progress(total, shown=not (quiet or json)) as advance,
         _stop_on_signals() as (stop, signals),
     ):
         summary = fuse_video(
-            frame_fuser, *sources, writer, offset=seconds, duration=duration, stop=stop,
+            fuser, *sources, writer, offset=seconds, duration=duration, stop=stop,
             on_frame=lambda frame: (show(frame), advance()),
         )  # fmt: skip
-    video_report.report(
-        fuser.method.info.name, summary, offset=seconds, origin=origin, json=json, quiet=quiet
-    )
-    raise typer.Exit(128 + signals[0] if signals else 1 if summary.failures else 0)
+    name = fuser.fuser.method.info.name
+    video_report.report(name, summary, offset=seconds, origin=origin, json=json, quiet=quiet)
+    return 128 + signals[0] if signals else 1 if summary.failures else 0
 
 
 def _check(out: str | None, fps: float | None, duration: float | None, preview: bool) -> None:
@@ -154,7 +187,7 @@ def _open_writer(
 
     refuse_input_as_output(Path(out), *map(Path, inputs))
     info = vi.info
-    return open_writer(out, info.rate, encoding, audio=info.audio, aspect=info.aspect, overwrite=overwrite)
+    return open_writer(out, info.rate, encoding, audio=info.audio, overwrite=overwrite)
 
 
 def _ignore(frame: Frame) -> None:

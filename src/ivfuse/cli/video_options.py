@@ -6,10 +6,22 @@ from typing import Annotated
 
 import typer
 
-LOCATION = "a file, a folder or pattern of images, an address like rtsp://..., or camera:0"
+LOCATION = "a file, a folder of images or videos, a pattern, an address like rtsp://..., or camera:0"
 
 Ir = Annotated[str, typer.Argument(metavar="IR", help=f"Thermal video: {LOCATION}.")]
 Vi = Annotated[str, typer.Argument(metavar="VI", help="Visible video: the same kinds of location.")]
+IrStream = Annotated[
+    int | None,
+    typer.Option(
+        metavar="INDEX",
+        min=0,
+        help="The thermal among the video streams of its file, from 0; by default the first usable one.",
+    ),
+]
+ViStream = Annotated[
+    int | None,
+    typer.Option(metavar="INDEX", min=0, help="The visible among the video streams of its file, from 0."),
+]
 Out = Annotated[
     str | None,
     typer.Option(

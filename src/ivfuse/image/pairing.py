@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,18 +85,19 @@ class TriplePairing:
     ambiguous: tuple[str, ...]
 
 
-def pair_folders(ir_dir: Path | str, vi_dir: Path | str) -> Pairing:
+def pair_folders(ir_dir: Path | str, vi_dir: Path | str, suffixes: Container[str] = SUFFIXES) -> Pairing:
     """Pair the images of two folders; see :func:`pair_files`.
 
     Args:
         ir_dir: folder of thermal images.
         vi_dir: folder of visible images.
+        suffixes: in lower case, of the files to pair.
 
     Raises:
         InputError: if a folder is missing or cannot be listed.
     """
     ir_dir, vi_dir = Path(ir_dir), Path(vi_dir)
-    ir, vi = list_images(ir_dir), list_images(vi_dir)
+    ir, vi = list_images(ir_dir, suffixes), list_images(vi_dir, suffixes)
     if ir_dir.resolve() == vi_dir.resolve():
         return pair_mixed_files(ir)
     return pair_files(ir, vi)
@@ -191,13 +192,13 @@ def match_fused(pairing: Pairing, fused_dir: Path | str) -> TriplePairing:
     )
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, suffixes: Container[str] = SUFFIXES) -> list[Path]:
     """List the image files of a folder, selected by suffix, in natural order and without hidden files.
 
     Raises:
         InputError: if the folder is missing or cannot be listed.
     """
-    return [x for x in list_entries(folder) if x.suffix.lower() in SUFFIXES and x.is_file()]
+    return [x for x in list_entries(folder) if x.suffix.lower() in suffixes and x.is_file()]
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:

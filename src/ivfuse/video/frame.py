@@ -6,6 +6,7 @@ Chroma is never converted to RGB and back: it keeps the resolution and the range
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -18,7 +19,9 @@ from ivfuse.image.color import GAIN_FLOOR, MAX_GAIN, WEIGHTS
 
 Plane = NDArray[Any]
 
-BT709, BT2020 = 1, 9  # matrix coefficients of H.273, table 4; all others are treated as BT.601
+# Matrix coefficients of H.273, table 4; those that are not named are treated as BT.601.
+RGB_MATRIX, BT709, UNSPECIFIED, BT601, BT2020 = 0, 1, 2, 6, 9
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}  # transfer characteristics of H.273, table 3
 LIMITED, FULL = 1, 2  # color ranges as FFmpeg numbers them
 
 _STRIP = 20_000  # chroma samples processed at a time
@@ -38,13 +41,19 @@ class Frame:
         index: position in its source, from 0.
         limited: 8-bit luma is 16..235 instead of 0..255.
         matrix: coefficients that convert R, G, B to Y, U, V (H.273, table 4).
+        primaries: color primaries (H.273, table 2).
+        transfer: transfer characteristics (H.273, table 3).
+        aspect: width of a pixel divided by its height; ``None`` for square pixels.
     """
 
     planes: tuple[Plane, ...]
     time: float
     index: int
     limited: bool = False
-    matrix: int = 2
+    matrix: int = UNSPECIFIED
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+    aspect: Fraction | None = None
 
     @property
     def color_range(self) -> int:

@@ -22,6 +22,15 @@ def to_av_frame(frame: Frame, pixel_format: str) -> VideoFrame:
         frame: Y, or Y, U and V; 8 bit.
         pixel_format: FFmpeg's name of the format: ``gray`` or 8-bit planar YUV.
     """
+    image = _to_av_planes(frame, pixel_format)
+    image.colorspace = frame.matrix
+    if hasattr(image, "color_trc"):  # PyAV 16
+        image.color_primaries, image.color_trc = frame.primaries, frame.transfer
+    return image
+
+
+def _to_av_planes(frame: Frame, pixel_format: str) -> VideoFrame:
+    """Convert the planes and tag them with their range."""
     stored = pixel_format_of(frame)
     if pixel_format == "gray":
         return _new_av_frame("gray", (full_range_luma(frame),), FULL, frame.matrix)
@@ -35,7 +44,7 @@ def to_av_frame(frame: Frame, pixel_format: str) -> VideoFrame:
     converted: VideoFrame = image.reformat(
         format=pixel_format, src_color_range=frame.color_range, dst_color_range=frame.color_range
     )
-    converted.color_range, converted.colorspace = frame.color_range, frame.matrix
+    converted.color_range = frame.color_range
     return converted
 
 

@@ -19,7 +19,7 @@ from ivfuse.image.pairing import list_images
 from ivfuse.image.profiles import to_srgb
 from ivfuse.image.read import white_level
 from ivfuse.thermal.read import read_raw
-from ivfuse.video.frame import Frame, Plane
+from ivfuse.video.frame import BT601, UNSPECIFIED, Frame, Plane
 from ivfuse.video.source import Modality, SourceInfo, SourceStats, TimestampNormalizer
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ class ImageSequenceSource:
                 self.stats.record_failure(self.info.name, index, time, str(error))
                 continue
             if (normalized := timestamps.normalize(time)) is not None:
-                yield Frame(planes, normalized, index)
+                matrix = BT601 if len(planes) == 3 else UNSPECIFIED
+                yield Frame(planes, normalized, index, matrix=matrix)
 
     def close(self) -> None:
         """Nothing is held open."""

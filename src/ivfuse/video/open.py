@@ -17,7 +17,12 @@ _ADDRESS = re.compile(r"([a-z][a-z0-9+]+)://", re.IGNORECASE)
 
 
 def open_source(
-    location: str, modality: Modality, *, rate: Fraction | None = None, threads: int = 0
+    location: str,
+    modality: Modality,
+    *,
+    rate: Fraction | None = None,
+    threads: int = 0,
+    stream: int | None = None,
 ) -> FrameSource:
     """Open a source.
 
@@ -27,20 +32,25 @@ def open_source(
         modality: ``ir`` yields one plane in the bit depth of the source; ``vi`` yields 8-bit luma and chroma.
         rate: frames per second of an image sequence.
         threads: number of decoder threads; 0 lets FFmpeg choose.
+        stream: position among the video streams of a file, from 0; ``None`` for the first usable one.
 
     Raises:
         MissingExtraError: if PyAV is not installed.
         InputError: if the source cannot be opened or contains no video.
-        UsageError: if the name of a camera is empty.
+        UsageError: if the name of a camera is empty, or there is no such stream.
     """
     require_av()
     images = find_images(location)
+    if images is not None and stream is not None:
+        raise UsageError(
+            "images have no streams", field=f"{modality}_stream", found=stream, expected="a video file"
+        )
     if images is not None:
         return ImageSequenceSource(location, images, modality, rate or DEFAULT_RATE)
     camera = _camera(location, modality)
     if camera is not None:
         device, driver = camera
-        return StreamSource(device, modality, name=location, format=driver, live=True)
+        return StreamSource(device, modality, name=location, format=driver, live=True, stream=stream)
     address = _ADDRESS.match(location)
     if address is None and not Path(location).exists():
         raise InputError(
@@ -48,27 +58,43 @@ def open_source(
             expected="a video, a folder or pattern of images, an address like rtsp://..., or camera:0",
         )
     live = address is not None and address[1].lower() != "file"
-    return StreamSource(location, modality, live=live, threads=threads)
+    return StreamSource(location, modality, live=live, threads=threads, stream=stream)
 
 
-def open_pair(ir: str, vi: str, *, rate: Fraction | None = None) -> tuple[FrameSource, FrameSource]:
+def open_pair(
+    ir: str,
+    vi: str,
+    *,
+    rate: Fraction | None = None,
+    ir_stream: int | None = None,
+    vi_stream: int | None = None,
+) -> tuple[FrameSource, FrameSource]:
     """Open a thermal and a visible source; an image sequence takes the rate of a video beside it.
 
     Args:
         ir: location of the thermal source, see :func:`open_source`.
         vi: location of the visible source.
         rate: frames per second of image sequences; ``None`` for that of the other source, or 25.
+        ir_stream: position of the thermal among the video streams of its file, from 0.
+        vi_stream: position of the visible among the video streams of its file.
 
     Raises:
         MissingExtraError, InputError, UsageError: see :func:`open_source`.
+        UsageError: if both sources are the same stream of one file.
         UsageError: if one source is live and the other is recorded.
     """
+    if ir_stream == vi_stream and _is_same_file(ir, vi):
+        raise UsageError(
+            f"{ir}: the thermal and the visible are one stream",
+            hint="{ir_stream} and {vi_stream} choose the streams of a file that contains both",
+        )
     if is_images(ir) and not is_images(vi):
-        visible = open_source(vi, "vi")
-        thermal = open_source(ir, "ir", rate=rate or visible.info.rate)
+        visible = open_source(vi, "vi", stream=vi_stream)
+        thermal = open_source(ir, "ir", rate=rate or visible.info.rate, stream=ir_stream)
     else:
-        thermal = open_source(ir, "ir", rate=rate)
-        visible = open_source(vi, "vi", rate=rate or (None if is_images(ir) else thermal.info.rate))
+        thermal = open_source(ir, "ir", rate=rate, stream=ir_stream)
+        vi_rate = rate or (None if is_images(ir) else thermal.info.rate)
+        visible = open_source(vi, "vi", rate=vi_rate, stream=vi_stream)
     if thermal.info.live != visible.info.live:
         for source in (thermal, visible):
             source.close()
@@ -77,6 +103,12 @@ def open_pair(ir: str, vi: str, *, rate: Fraction | None = None) -> tuple[FrameS
             expected="two live or two recorded sources",
         )
     return thermal, visible
+
+
+def _is_same_file(ir: str, vi: str) -> bool:
+    """Whether both locations are one file; not so for addresses, which may serve several readers."""
+    first, second = Path(ir), Path(vi)
+    return first.is_file() and second.is_file() and first.samefile(second)
 
 
 def is_images(location: str) -> bool:

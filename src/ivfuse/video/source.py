@@ -35,8 +35,7 @@ class SourceInfo:
         frames: number of frames according to the header; ``None`` if it is not known.
         start: time of the first frame according to the header, in seconds.
         live: a camera or a stream, whose frames are timed by their arrival.
-        aspect: width of a pixel divided by its height; ``None`` for square pixels.
-        audio: PyAV's audio stream, the template of the one in the output; ``None`` without audio.
+        audio: PyAV's audio streams, the templates of those in the output.
     """
 
     name: str
@@ -46,8 +45,7 @@ class SourceInfo:
     frames: int | None
     start: float = 0.0
     live: bool = False
-    aspect: Fraction | None = None
-    audio: Any = None
+    audio: tuple[Any, ...] = ()
 
     @property
     def end(self) -> float | None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ivfuse.errors import InputError
-from ivfuse.video.frame import FULL, LIMITED, Frame, Plane
+from ivfuse.errors import InputError, IvfuseError
+from ivfuse.video.container import choose_track, open_container, reason_of
+from ivfuse.video.frame import BT601, FULL, LIMITED, RGB_MATRIX, UNSPECIFIED, Frame, Plane
 from ivfuse.video.source import DEFAULT_RATE, Modality, SourceInfo, SourceStats, TimestampNormalizer
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 _PLANAR_8_BIT = {f"yuv{j}{sub}p" for j in ("", "j") for sub in (420, 422, 444)} | {"gray"}
 _DEEP_GRAY = {f"gray{bits}le" for bits in (9, 10, 12, 14, 16)}
-_OPEN_TIMEOUT, _READ_TIMEOUT = 10.0, 10.0  # seconds before a live source counts as dead
-_PROBE_MICROSECONDS = 1_000_000  # FFmpeg analyzes a stream for five seconds by default
 _ARBITRARY_ORIGIN = {"mpegts", "mpeg", "rtsp", "sdp", "rtp"}  # formats whose first time has no meaning
 _LENGTH_TOLERANCE = 2  # frames by which a header may overstate the length
 
@@ -39,6 +38,7 @@ class StreamSource:
         format: str | None = None,
         live: bool = False,
         threads: int = 0,
+        stream: int | None = None,
     ) -> None:
         """Open the video and read its header.
 
@@ -49,21 +49,25 @@ class StreamSource:
             format: FFmpeg's input format, for devices.
             live: frames are timed by their arrival, and the source fails when none arrives for ten seconds.
             threads: number of decoder threads; 0 lets FFmpeg choose.
+            stream: position among the video streams, from 0; ``None`` for the first that can be decoded.
 
         Raises:
-            InputError: if it cannot be opened or contains no video.
+            InputError: if it cannot be opened or contains no video that FFmpeg decodes.
+            UsageError: if there is no such stream.
         """
         self._name = name or url
         self._modality = modality
-        self._container = _open_container(self._name, url, format, live)
-        if not self._container.streams.video:
+        self._container = open_container(self._name, url, format, live)
+        try:
+            self._track = choose_track(self._container, self._name, modality, stream)
+            self._video = self._track.stream
+            self._track.context.thread_type = "AUTO"
+            self._track.context.thread_count = threads
+            self.stats = SourceStats()
+            self.info = self._read_header(live)
+        except IvfuseError:
             self._container.close()
-            raise InputError(f"{self._name}: found no image in it", expected="a video")
-        self._video = self._container.streams.video[0]
-        self._video.thread_type = "AUTO"
-        self._video.codec_context.thread_count = threads
-        self.stats = SourceStats()
-        self.info = self._read_header(live)
+            raise
         self._origin = self.info.start if self._container.format.name in _ARBITRARY_ORIGIN else 0.0
         if self._origin:
             self.info = self._read_header(live, start=0.0)
@@ -72,38 +76,53 @@ class StreamSource:
 
     def _read_header(self, live: bool, start: float | None = None) -> SourceInfo:
         """The facts in the header; ``start`` replaces the time of the first frame."""
-        stream, context = self._video, self._video.codec_context
+        stream, context = self._video, self._track.context
         if not context.width or not context.height:
             raise InputError(f"{self._name}: the header does not state the image size", expected="a video")
-        rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
-        frames = None
-        if not live:
-            seconds = self._video_seconds() or (self._container.duration or 0) / 1e6
-            frames = stream.frames or round(seconds * rate) or None
+        rate = Fraction(stream.average_rate or stream.guessed_rate or DEFAULT_RATE)
+        frames = None if live else self._stated_frames(rate)
         if start is None:
-            start = float((stream.start_time or 0) * (stream.time_base or 0))
-        audio = self._container.streams.audio[0] if self._container.streams.audio else None
-        aspect = context.sample_aspect_ratio or None
+            start = self._stated_start()
         return SourceInfo(
             name=self._name,
             width=context.width,
             height=context.height,
-            rate=Fraction(rate),
+            rate=rate,
             frames=frames,
             start=0.0 if live else start,
             live=live,
-            aspect=None if aspect == 1 else aspect,
-            audio=audio if self._modality == "vi" and not live else None,
+            audio=tuple(self._container.streams.audio) if self._modality == "vi" and not live else (),
         )
+
+    def _stated_start(self) -> float:
+        """Time of the first frame according to the header, in seconds."""
+        return float((self._video.start_time or 0) * (self._video.time_base or 0))
+
+    def _stated_frames(self, rate: Fraction) -> int | None:
+        """Number of frames according to the header; ``None`` if the header does not state it."""
+        exact = self._video_seconds()
+        seconds = exact or (self._container.duration or 0) / 1e6
+        if not exact and self._is_matroska:
+            seconds -= self._stated_start()
+        frames: int | None = self._video.frames
+        if frames and exact:  # an edit list shows a part of the frames that the file contains
+            shown = round(exact * rate)
+            return shown if shown + _LENGTH_TOLERANCE < frames else frames
+        return frames or max(0, round(seconds * rate)) or None
 
     def _video_seconds(self) -> float:
         """Duration of the video track alone according to the header; 0 if the header does not state it."""
         stream = self._video
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
-        # Matroska writes it as a tag.
+        # Matroska writes the time at which the track ends as a tag.
         tag = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
-        return 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3]) if tag else 0.0
+        end = 3600 * int(tag[1]) + 60 * int(tag[2]) + float(tag[3]) if tag else 0.0
+        return max(0.0, end - self._stated_start())
+
+    @property
+    def _is_matroska(self) -> bool:
+        return "matroska" in self._container.format.name
 
     def items(self) -> Iterator[Frame | AudioPacket]:
         """Yield frames and audio packets; see :meth:`ivfuse.video.source.FrameSource.items`."""
@@ -130,7 +149,7 @@ class StreamSource:
         """Yield decoded images, and audio packets as they are stored."""
         import av
 
-        streams = [stream for stream in (self._video, self.info.audio) if stream is not None]
+        streams = [self._video, *self.info.audio]
         packets = self._container.demux(streams)
         while True:
             try:
@@ -138,7 +157,7 @@ class StreamSource:
             except StopIteration:
                 return
             except (av.FFmpegError, OSError) as error:
-                self._record_failure(_reason(error))
+                self._record_failure(reason_of(error))
                 yield from self._decode(None)
                 return
             if packet.stream is not self._video:
@@ -164,14 +183,17 @@ class StreamSource:
         """The images that a packet completes; what cannot be decoded is recorded and skipped."""
         import av
 
+        expected = self._track.packet_bytes
         try:
-            images: list[VideoFrame] = self._video.codec_context.decode(packet)
+            if expected and packet is not None and packet.size not in (0, expected):
+                raise ValueError(f"found a packet of {packet.size} bytes, expected {expected}")
+            images: list[VideoFrame] = self._track.context.decode(packet)
             return images
         except (av.FFmpegError, ValueError) as error:
             if not isinstance(error, av.EOFError):
                 self.stats.damaged += 1
                 if not self.info.live:
-                    self._record_failure(_reason(error))
+                    self._record_failure(reason_of(error))
             return []
 
     def _record_failure(self, reason: str) -> None:
@@ -193,7 +215,7 @@ class StreamSource:
         """Record a failure if the source ended before the length that its header states."""
         if self.info.live or self.stats.failure or self.info.frames is None:
             return
-        states_length = "matroska" in self._container.format.name or self._video.frames
+        states_length = self._is_matroska or self._video.frames
         # Without a frame count or a duration of the video track, the length may be that of longer audio.
         exact = self._video.frames or self._video_seconds()
         tolerance = _LENGTH_TOLERANCE if exact else max(_LENGTH_TOLERANCE, round(self.info.rate))
@@ -203,25 +225,40 @@ class StreamSource:
     def _to_frame(self, image: VideoFrame, time: float, index: int) -> Frame:
         """Planes of an image, upright and in the size of the first image."""
         rotation = image.rotation % 360 if image.rotation else 0
+        matrix, primaries, transfer = _color_of(image)
         image = _resize(image, self.info)
         if rotation and "422" in image.format.name:  # rotated 4:2:2 chroma is not 4:2:2
             image = image.reformat(format="yuv444p")
         planes, limited = thermal_plane(image) if self._modality == "ir" else visible_planes(image)
         if rotation in (90, 180, 270):
             planes = tuple(np.ascontiguousarray(np.rot90(plane, rotation // 90)) for plane in planes)
-        return Frame(planes, time, index, limited, int(image.colorspace))
+        return Frame(planes, time, index, limited, matrix, primaries, transfer, self._aspect(rotation))
+
+    def _aspect(self, rotation: int) -> Fraction | None:
+        """Width of a pixel divided by its height after the rotation; ``None`` for square pixels."""
+        aspect = self._video.sample_aspect_ratio or self._track.context.sample_aspect_ratio
+        if not aspect or aspect == 1:
+            return None
+        return Fraction(1 / aspect if rotation in (90, 270) else aspect)
 
 
 def visible_planes(image: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
     """8-bit luma and chroma of an image, as stored where possible; and whether its range is limited."""
     name = image.format.name
-    if name not in _PLANAR_8_BIT:
-        if image.format.is_rgb or name.startswith("pal"):
-            image = image.reformat(format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG")
-            return _planes(image, np.uint8), False
-        is_gray = len(image.format.components) <= 2
-        image = image.reformat(format="gray" if is_gray else "yuv420p")
-    return _planes(image, np.uint8), _is_limited(image)
+    if name in _PLANAR_8_BIT:
+        return _planes(image, np.uint8), _is_limited(image)
+    if _is_rgb(image):
+        image = image.reformat(format="yuv444p", dst_colorspace="ITU601", dst_color_range="JPEG")
+        return _planes(image, np.uint8), False
+    if len(image.format.components) <= 2:
+        limited = image.color_range == LIMITED  # FFmpeg converts gray within its range
+        return _planes(image.reformat(format="gray"), np.uint8), limited
+    limited = _is_limited(image)
+    color_range = LIMITED if limited else FULL
+    image = image.reformat(
+        format=_nearest_8_bit(image), src_color_range=color_range, dst_color_range=color_range
+    )
+    return _planes(image, np.uint8), limited
 
 
 def thermal_plane(image: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
@@ -236,23 +273,32 @@ def thermal_plane(image: VideoFrame) -> tuple[tuple[Plane, ...], bool]:
         if not image.format.is_rgb and image.format.is_planar and name.endswith("le"):
             return _planes(image, np.uint16)[:1], False  # the luma of deep YUV
         return _planes(image.reformat(format="gray16le"), np.uint16), False
-    if name not in _PLANAR_8_BIT:
-        image = image.reformat(format="gray")
-    return _planes(image, np.uint8)[:1], _is_limited(image)
+    if name in _PLANAR_8_BIT:
+        return _planes(image, np.uint8)[:1], _is_limited(image)
+    # FFmpeg expands the luma of limited YUV to full range when it converts it to gray.
+    limited = len(components) <= 2 and image.color_range == LIMITED
+    return _planes(image.reformat(format="gray"), np.uint8)[:1], limited
 
 
-def _open_container(name: str, url: str, format: str | None, live: bool) -> Any:
-    """Open an input of FFmpeg, with timeouts if it is live."""
-    import av
+def _nearest_8_bit(image: VideoFrame) -> str:
+    """The 8-bit planar YUV format that holds the chroma of an image at its resolution."""
+    chroma = image.format.components[1]
+    if chroma.height < image.height:
+        return "yuv444p" if chroma.width == image.width > 1 else "yuv420p"
+    return "yuv444p" if chroma.width == image.width else "yuv422p"
 
-    options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
-    if live and format is None:
-        options |= {"analyzeduration": str(_PROBE_MICROSECONDS), "fpsprobesize": "5"}
-    timeout = (_OPEN_TIMEOUT, _READ_TIMEOUT) if live else None
-    try:
-        return av.open(url, format=format, options=options, timeout=timeout)
-    except (av.FFmpegError, OSError, ValueError) as error:
-        raise InputError(f"{name}: cannot be opened: {_reason(error)}", expected="a video") from error
+
+def _is_rgb(image: VideoFrame) -> bool:
+    return image.format.is_rgb or image.format.name.startswith("pal")
+
+
+def _color_of(image: VideoFrame) -> tuple[int, int, int]:
+    """Matrix, primaries and transfer function of the YUV planes that an image becomes (H.273)."""
+    matrix = BT601 if _is_rgb(image) else int(image.colorspace)
+    if matrix == RGB_MATRIX:  # planes are never R, G and B
+        matrix = UNSPECIFIED
+    primaries = int(getattr(image, "color_primaries", UNSPECIFIED))
+    return matrix, primaries, int(getattr(image, "color_trc", UNSPECIFIED))
 
 
 def _resize(image: VideoFrame, info: SourceInfo) -> VideoFrame:
@@ -277,9 +323,3 @@ def _is_limited(image: VideoFrame) -> bool:
     if name == "gray":
         return image.color_range == LIMITED
     return not name.startswith("yuvj") and image.color_range != FULL
-
-
-def _reason(error: BaseException) -> str:
-    """FFmpeg's error message, without its number and the file name."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())[:200]

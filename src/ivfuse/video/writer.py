@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 from collections import deque
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,7 +16,8 @@ import numpy as np
 from ivfuse.errors import OutputError, UsageError
 from ivfuse.image.pairing import list_images
 from ivfuse.runtime.files import write_atomic
-from ivfuse.video.frame import FULL, Frame
+from ivfuse.runtime.locks import Lock, take_lock
+from ivfuse.video.frame import FULL, HDR_TRANSFERS, Frame
 from ivfuse.video.frame_conversion import pixel_format_of, to_av_frame, to_opencv
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ CONTAINERS = (".mp4", ".mkv")
 TIME_BASE = Fraction(1, 60_000)  # seconds per tick; the finest that MPEG-4 allows
 
 _MAX_PENDING_AUDIO = 4096  # packets kept until the first frame arrives
-_KEYFRAME_INTERVAL = 2.0  # seconds; a killed run loses what follows the last keyframe or two
+_KEYFRAME_INTERVAL = 2.0  # seconds
+_FRAGMENT_SECONDS = 0.2  # of video; a killed run loses the last fragment and what the encoder holds back
 _MPEG4_QUANTIZER = 2  # of 1 (best) to 31
 _BIT_RATE = 8_000_000  # bits per second, for H.264 encoders without a constant quality mode
 _PNG_COMPRESSION = 1  # of 0 to 9; higher levels are slower and hardly smaller
@@ -76,8 +79,7 @@ def open_writer(
     rate: Fraction,
     options: EncoderOptions,
     *,
-    audio: Any = None,
-    aspect: Fraction | None = None,
+    audio: tuple[Any, ...] = (),
     overwrite: bool = False,
 ) -> FrameWriter:
     """Choose a writer by the name of the output.
@@ -86,8 +88,7 @@ def open_writer(
         out: a .mp4 or .mkv file; a folder, or a pattern like ``out/f_%05d.png``.
         rate: average number of frames per second.
         options: how a video file is encoded.
-        audio: audio stream of PyAV to copy; ``None`` for no audio.
-        aspect: width of a pixel divided by its height; ``None`` for square pixels.
+        audio: audio streams of PyAV to copy.
         overwrite: replace an existing output.
 
     Raises:
@@ -99,7 +100,7 @@ def open_writer(
     if suffix in CONTAINERS and not path.is_dir():
         if path.exists() and not overwrite:
             raise UsageError(f"{out}: exists already", hint="{overwrite} replaces it")
-        return VideoFileWriter(path, rate, options, audio, aspect)
+        return VideoFileWriter(path, rate, options, audio, overwrite)
     if suffix and suffix != ".png" and not is_folder:
         names = " or ".join(CONTAINERS)
         raise UsageError(
@@ -119,7 +120,8 @@ class VideoFileWriter:
 
     The file is written as ``NAME.part.mp4`` (or .mkv) in the folder of the output, in fragments that are
     playable by themselves, and is renamed when it is complete. So even a run that is killed leaves a file
-    that plays, under that other name.
+    that plays, under that other name. A second run that writes the same output is refused; where the system
+    has no locks on files, each run has a name of its own for the unfinished file.
     """
 
     def __init__(
@@ -127,8 +129,8 @@ class VideoFileWriter:
         path: Path,
         rate: Fraction,
         options: EncoderOptions,
-        audio: Any = None,
-        aspect: Fraction | None = None,
+        audio: tuple[Any, ...] = (),
+        overwrite: bool = True,
     ) -> None:
         """Choose the encoder; the file is created with the first frame. See :func:`open_writer`."""
         self.path = path
@@ -139,11 +141,12 @@ class VideoFileWriter:
             self.notes.append("FFmpeg has no encoder for H.264 here; written as MPEG-4 Part 2")
         self._rate = rate
         self._options = options
-        self._aspect = aspect
-        self._audio_template = audio
+        self._audio_templates = audio
+        self._overwrite = overwrite
+        self._lock: Lock | None = None
         self._container: Any = None
         self._video: Any = None
-        self._audio: Any = None
+        self._audio: dict[int, Any] = {}  # streams of the output by the indices of their templates
         self._pending_audio: deque[AudioPacket] = deque(maxlen=_MAX_PENDING_AUDIO)
         self._start = 0.0  # time of the first frame, in seconds
         self._last_tick = -1
@@ -160,21 +163,23 @@ class VideoFileWriter:
             image.pts, image.time_base = self._last_tick, TIME_BASE
             self._container.mux(self._video.encode(image))
         except (av.FFmpegError, OSError) as error:
+            self._release()
             raise OutputError(f"{self.path}: cannot be written: {_reason(error)}") from error
 
     def write_audio(self, packet: AudioPacket) -> None:
         """See :meth:`FrameWriter.write_audio`; packets from before the first frame are left out."""
         import av
 
-        if self._container is None and self._audio_template is not None:
+        if self._container is None and self._audio_templates:
             self._pending_audio.append(packet)
-        if self._audio is None or packet.pts is None or packet.dts is None:
+        stream = self._audio.get(packet.stream.index)
+        if stream is None or packet.pts is None or packet.dts is None:
             return
         shift = round(self._start / packet.time_base)
         if packet.pts < shift:
             return
         packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-        packet.stream = self._audio
+        packet.stream = stream
         try:
             self._container.mux(packet)
         except av.FFmpegError as error:
@@ -195,6 +200,8 @@ class VideoFileWriter:
             raise OutputError(
                 f"{self.path}: cannot be completed: {_reason(error)}; see {self.part}"
             ) from error
+        finally:
+            self._release()
         return self.path
 
     def _open(self, frame: Frame) -> None:
@@ -202,6 +209,7 @@ class VideoFileWriter:
         import av
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._take_lock()
         self._container = av.open(str(self.part), "w", options=_fragment_options(self.path.suffix.lower()))
         video = self._container.add_stream(self.encoder, rate=self._rate, options=self._encoder_options())
         # Other encoders than FFV1 get 4:2:0, which every player decodes.
@@ -217,25 +225,47 @@ class VideoFileWriter:
         context.time_base = TIME_BASE
         context.gop_size = max(1, round(_KEYFRAME_INTERVAL * self._rate))
         context.color_range = FULL if self._pixel_format == "gray" else frame.color_range
-        context.colorspace = frame.matrix
+        context.colorspace, context.color_primaries = frame.matrix, frame.primaries
+        context.color_trc = frame.transfer
         context.thread_count = self._options.threads
-        if self._aspect:
-            context.sample_aspect_ratio = self._aspect
+        if frame.aspect:
+            context.sample_aspect_ratio = frame.aspect
+        self.notes += hdr_notes(frame)
         self._video, self._start = video, frame.time
         self._add_audio()
 
+    def _take_lock(self) -> None:
+        """Claim the unfinished file, or choose a name of its own where files cannot be locked."""
+        self._lock = take_lock(self.part, self.path)
+        if self._lock is None:
+            own = f"{self.path.stem}.{secrets.token_hex(4)}.part{self.path.suffix}"
+            self.part = self.path.with_name(own)
+        elif self.path.exists() and not self._overwrite:
+            self.part.unlink()
+            self._release()
+            raise OutputError(f"{self.path}: exists already: another run has written it meanwhile")
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+
     def _add_audio(self) -> None:
-        """Add an audio stream like that of the source, and the packets that arrived so far."""
-        if self._audio_template is None:
-            return
-        codec = self._audio_template.codec_context.name
-        if codec not in self._container.supported_codecs:
-            suffix = self.path.suffix.lower()
-            hint = "; .mkv supports more codecs" if suffix == ".mp4" else ""
-            self.notes.append(f"the audio ({codec}) is left out: {suffix} does not support it{hint}")
-            return
-        self._audio = self._container.add_stream_from_template(self._audio_template)
-        self._container.start_encoding()
+        """Add audio streams like those of the source, and the packets that arrived so far."""
+        for template in self._audio_templates:
+            context = template.codec_context
+            codec = "in an unknown codec" if context is None else context.name
+            if codec not in self._container.supported_codecs:
+                suffix = self.path.suffix.lower()
+                hint = "; .mkv supports more codecs" if context and suffix == ".mp4" else ""
+                self.notes.append(f"the audio ({codec}) is left out: {suffix} does not support it{hint}")
+                continue
+            stream = self._container.add_stream_from_template(template)
+            stream.metadata.update(
+                {key: value for key, value in template.metadata.items() if key in ("language", "title")}
+            )
+            self._audio[template.index] = stream
+        if self._audio:
+            self._container.start_encoding()
         while self._pending_audio:
             self.write_audio(self._pending_audio.popleft())
 
@@ -279,14 +309,21 @@ class ImageSequenceWriter:
         self.notes: list[str] = []
         self._pattern = pattern
         self._count = 0
-        folder = pattern.parent
-        if not overwrite and folder.is_dir() and list_images(folder):
+        self._overwrite = overwrite
+        self._lock: Lock | None = None
+        self._check_empty()
+
+    def _check_empty(self) -> None:
+        folder = self._pattern.parent
+        if not self._overwrite and folder.is_dir() and list_images(folder):
             raise UsageError(f"{folder}: contains images already", hint="{overwrite} replaces them")
 
     def write(self, frame: Frame) -> None:
         """See :meth:`FrameWriter.write`."""
         import cv2
 
+        if not self._count:
+            self._begin(frame)
         pixels = to_opencv(frame)
         path = self._pattern.with_name(self._pattern.name % self._count)
         done, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])
@@ -295,11 +332,24 @@ class ImageSequenceWriter:
         write_atomic(path, np.ascontiguousarray(data).data)
         self._count += 1
 
+    def _begin(self, frame: Frame) -> None:
+        """Claim the folder, so that the images of two runs are not mixed."""
+        folder = self._pattern.parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = take_lock(folder, folder)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be written to: {_reason(error)}") from error
+        self._check_empty()
+        self.notes += hdr_notes(frame)
+
     def write_audio(self, packet: AudioPacket) -> None:
         """Images have no audio."""
 
     def close(self) -> Path | None:
         """See :meth:`FrameWriter.close`."""
+        if self._lock is not None:
+            self._lock.release()
         return self._pattern.parent if self._count else None
 
 
@@ -329,14 +379,24 @@ def _has_encoder(name: str) -> bool:
         return False
 
 
+def hdr_notes(frame: Frame) -> list[str]:
+    """What happens to a visible with high dynamic range."""
+    name = HDR_TRANSFERS.get(frame.transfer)
+    if name is None:
+        return []
+    return [f"the visible is HDR ({name}): written with 8 bit in its transfer function, without tone mapping"]
+
+
 def _fragment_options(suffix: str) -> dict[str, str]:
     """Container options that make each fragment playable as soon as it is written."""
     if suffix == ".mp4":
         # Fragments while writing, one index when complete; FFmpeg before 7.1 keeps the fragments. Without an
         # edit list, only negative composition offsets let reordered frames begin with the audio.
         flags = "+hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets"
-        return {"movflags": flags, "flush_packets": "1"}
-    return {"cluster_time_limit": "1000", "flush_packets": "1"}
+        microseconds = str(round(_FRAGMENT_SECONDS * 1e6))
+        return {"movflags": flags, "frag_duration": microseconds, "flush_packets": "1"}
+    milliseconds = str(round(_FRAGMENT_SECONDS * 1e3))
+    return {"cluster_time_limit": milliseconds, "flush_packets": "1"}
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,63 @@
+"""Folders of video files for ``ivfuse video``: pairing by name, one output for each pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from ivfuse.cli.flags import flag_of
+from ivfuse.errors import IvfuseError, UsageError, reason_of
+from ivfuse.image.pairing import Pairing, list_images, pair_folders
+
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".webm", ".mpg", ".wmv")
+
+
+def pair_videos(ir: str, vi: str) -> Pairing | None:
+    """Pair the video files of two folders like images; ``None`` if they are not folders of videos only."""
+    folders = Path(ir), Path(vi)
+    for folder in folders:
+        if not folder.is_dir() or list_images(folder) or not list_images(folder, VIDEO_SUFFIXES):
+            return None
+    return pair_folders(*folders, VIDEO_SUFFIXES)
+
+
+def fuse_folders(
+    pairing: Pairing, out: str | None, suffix: str, overwrite: bool, fuse: Callable[[str, str, str], int]
+) -> int:
+    """Fuse the pairs one after another; outputs that exist are skipped, and failures do not end the run.
+
+    Args:
+        pairing: the pairs.
+        out: the folder to write to.
+        suffix: of the outputs.
+        overwrite: replace outputs that exist.
+        fuse: fuses a thermal and a visible file into an output and returns the exit code.
+
+    Returns:
+        The exit code: 1 if a pair failed, that of the signal if the run was stopped.
+    """
+    if out is None or Path(out).suffix.lower() in (*VIDEO_SUFFIXES, ".png"):
+        raise UsageError(field="out", found=out, expected="a folder for the videos of a folder")
+    if not pairing.pairs:
+        raise UsageError("no videos of the two folders have names that match")
+    for path in pairing.orphans:
+        typer.echo(f"{path}: no counterpart, left out", err=True)
+    for line in pairing.ambiguous:
+        typer.echo(f"several files match, left out: {line}", err=True)
+    code = 1 if pairing.ambiguous else 0
+    for pair in pairing.pairs:
+        target = Path(out) / f"{pair.name}{suffix}"
+        if target.exists() and not overwrite:
+            typer.echo(f"{target}: exists already, skipped", err=True)
+            continue
+        try:
+            found = fuse(str(pair.ir), str(pair.vi), str(target))
+        except IvfuseError as error:
+            typer.echo(f"ivfuse: error: {reason_of(error, flag_of)}", err=True)
+            found = 1
+        if found > 128:
+            return found
+        code = max(code, found)
+    return code
