@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ivfuse.errors import InputError
 from ivfuse.image.formats import NAMES, sniff
 from ivfuse.image.headers import EXIF_ORIENTATION, BadFileError, Header, read_header
+from ivfuse.runtime.files import check_regular
 from ivfuse.runtime.limits import pixel_limit
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def load(path: Path) -> tuple[str, bytes]:
         InputError: if the file is missing, cannot be read or is not an image.
     """
     expected = f"expected a {NAMES} image"
+    check_regular(path)
     try:
         with path.open("rb") as file:
             head = file.read(16)

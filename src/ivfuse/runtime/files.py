@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ivfuse.errors import OutputError
+from ivfuse.errors import InputError, OutputError
 
 
 def write_atomic(path: Path, data: bytes | memoryview | str) -> None:
@@ -62,6 +63,24 @@ def replacing(path: Path, errors: tuple[type[Exception], ...] = ()) -> Iterator[
         raise OutputError(f"{path}: cannot be written: {reason}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_regular(path: Path) -> None:
+    """Check that a path is neither a device nor a FIFO nor a socket, whose reading may never end.
+
+    A path that does not exist, is a folder or cannot be accessed passes; opening it reports that.
+
+    Raises:
+        InputError: if it is one.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kinds = ((stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
+        found = next((name for test, name in kinds if test(mode)), "a device")
+        raise InputError(f"{path}: found {found}, expected a regular file")
 
 
 def make_folder(folder: Path) -> None:
