@@ -258,7 +258,13 @@ def test_ctrl_c_in_a_folder_leaves_only_whole_files(tmp_path: Path, make_pair: M
     out = tmp_path / "x"
     command = [sys.executable, "-m", "ivfuse", "fuse", str(tmp_path / "s"), "-o", str(out)]
     process = subprocess.Popen(
-        [*command, "--method", "average"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--method", "average"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a background job ignores interrupts, and so would this child
     )
     deadline = time.monotonic() + 30
     while len(list(out.glob("*.png"))) < 3 and time.monotonic() < deadline:

@@ -99,7 +99,7 @@ class OnnxMethod:
 
         Raises:
             ShapeError: if the shapes differ or are not (B, H, W).
-            IvfuseError: if the runtime fails; the message is one line.
+            IvfuseError: if the runtime fails or its result is not finite; the message is one line.
         """
         if ir.ndim != 3 or ir.shape != vi.shape or 0 in ir.shape:
             raise ShapeError(f"thermal {ir.shape} and visible {vi.shape}: expected the same (B, H, W)")
@@ -116,6 +116,10 @@ class OnnxMethod:
             raise IvfuseError(f"{self.path}: {self.runtime} failed: {_first_line(error)}") from error
         if fused.shape != inputs["ir"].shape:
             raise IvfuseError(f"{self.path}: the graph returned {fused.shape}, expected {inputs['ir'].shape}")
+        if not np.isfinite(fused).all():
+            raise IvfuseError(
+                f"{self.path}: the graph returned NaN or infinite values; its weights are damaged"
+            )
         return fused[:, 0]
 
     def _open(self) -> Graph:

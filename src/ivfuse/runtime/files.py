@@ -40,7 +40,7 @@ def write_atomic(path: Path, data: bytes | memoryview | str) -> None:
 def part_of(path: Path) -> Path:
     """Return a new hidden name in the folder of ``path`` for a file or folder that is being written.
 
-    It contains the process, so that :func:`remove_stale_parts` can tell whether its writer is gone, and at most
+    It states the process, so that :func:`remove_stale_parts` can tell whether its writer is gone, and at most
     80 bytes of the name, because names are limited to 255 bytes.
     """
     name = os.fsencode(path.name)[:80].decode("utf-8", "ignore")
@@ -83,7 +83,7 @@ def _is_running(process: int) -> bool:
 
 @cache
 def _machine() -> str:
-    """Eight hexadecimal digits for this machine, its boot and its process IDs, which a container has of its own."""
+    """Eight hexadecimal digits for this machine, its boot, and its process IDs (a container has its own)."""
     facts = [platform.node()]
     with suppress(OSError):
         facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
