@@ -278,3 +278,21 @@ def test_ctrl_c_in_a_folder_leaves_only_whole_files(tmp_path: Path, make_pair: M
     assert 3 <= len(names) < 300
     assert f"{len(names)} done" in said
     assert all(cv2.imread(str(out / name)).shape == (480, 640, 3) for name in names)
+
+
+def test_names_with_control_characters_cannot_control_the_terminal(
+    ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair
+) -> None:
+    name = "a\x1b[2J\nforged: line\r.png"
+    make_pair(tmp_path / "s/ir/1.png", tmp_path / "s/vi/1.png")
+    for broken in ("b\x1b[2J\nforged: line\r.png",):
+        for part in ("ir", "vi"):
+            (tmp_path / "s" / part / broken).write_bytes(b"no image")
+    (tmp_path / "s/ir" / name).write_bytes(b"no image")
+    said = ivfuse_cli("fuse", tmp_path / "s", "-o", tmp_path / "out", "--method", "average")
+    printed = said.out + said.err
+    assert "no partner" in printed
+    assert "failed: " in printed
+    assert "\\x1b[2J" in printed
+    assert all(character.isprintable() or character == "\n" for character in printed)
+    assert not any(line.startswith("forged") for line in printed.splitlines())

@@ -16,6 +16,7 @@ import typer
 
 from ivfuse.cli.flags import flag_of
 from ivfuse.cli.progress import bar
+from ivfuse.cli.terminal import echo
 
 if TYPE_CHECKING:
     from ivfuse.fusion.batch import OnProgress, Outcome, Summary
@@ -44,7 +45,7 @@ def _lines(total: int) -> OnProgress:
         nonlocal seen
         seen += 1
         if seen * 10 // total > (seen - 1) * 10 // total and seen < total:
-            typer.echo(f"{seen}/{total}", err=True)
+            echo(f"{seen}/{total}", err=True)
 
     return advance
 
@@ -62,22 +63,22 @@ def say(method: str, pairing: Pairing, summary: Summary, *, one: bool, json: boo
     """
     for failure in summary.failed:
         reason = failure.reason(flag_of)
-        typer.echo(f"ivfuse: error: {reason}" if one else f"failed: {failure.name}: {reason}", err=True)
+        echo(f"ivfuse: error: {reason}" if one else f"failed: {failure.name}: {reason}", err=True)
     if summary.stopped:
         hint = "" if one else "; run again to go on, outputs that exist are skipped"
-        typer.echo(f"ivfuse: interrupted{hint}", err=True)
+        echo(f"ivfuse: interrupted{hint}", err=True)
     if json:
         typer.echo(json_module.dumps(as_json(method, pairing, summary), indent=2))
         return
     if quiet:
         return
     for path in pairing.orphans:
-        typer.echo(f"no partner: {path}", err=True)
+        echo(f"no partner: {path}", err=True)
     for group in pairing.ambiguous:
-        typer.echo(f"ambiguous: {group}", err=True)
+        echo(f"ambiguous: {group}", err=True)
     _say_notes(summary, one=one)
     if line := _one_line(method, summary) if one else _folder_line(method, summary):
-        typer.echo(line)
+        echo(line)
 
 
 def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
@@ -108,9 +109,9 @@ def _say_notes(summary: Summary, *, one: bool) -> None:
     """Print each note once, with the number of pairs it holds for."""
     counts = Counter(note for result in summary.done for note in result.notes)
     for note, count in counts.most_common(_NOTES_SHOWN):
-        typer.echo(f"note: {note}" if one else f"note ({count} of {len(summary.done)}): {note}", err=True)
+        echo(f"note: {note}" if one else f"note ({count} of {len(summary.done)}): {note}", err=True)
     if len(counts) > _NOTES_SHOWN:
-        typer.echo(f"and {len(counts) - _NOTES_SHOWN} more notes; --json lists all", err=True)
+        echo(f"and {len(counts) - _NOTES_SHOWN} more notes; --json lists all", err=True)
 
 
 def _one_line(method: str, summary: Summary) -> str:

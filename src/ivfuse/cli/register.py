@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ivfuse.cli.terminal import echo
 from ivfuse.errors import RegistrationError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -187,11 +188,11 @@ def _as_json(
 def _print_result(out: Path, overlay: Path | None, rig: Registration, result: RigResult | None) -> None:
     for one in result.pairs if result else ():
         if one.reason:
-            typer.echo(f"not used: {one.name}: {one.reason}", err=True)
+            echo(f"not used: {one.name}: {one.reason}", err=True)
     if result is None:
         what = f"from points, residual {rig.residual:.2f} pixels"
     else:
         total = f"{len(result.pairs)} pairs" if len(result.pairs) > 1 else "1 pair"
         what = f"from {rig.pairs} of {total}, inlier ratio {rig.score:.2f}"
     check = f"; check {overlay}" if overlay else ""
-    typer.echo(f"{out}: {rig.model} {what}{check}")
+    echo(f"{out}: {rig.model} {what}{check}")
