@@ -21,6 +21,11 @@ def in_python(field: str) -> str:
     return field
 
 
+def escape_controls(text: str) -> str:
+    """Escape control characters, with which the name of a file could move the cursor or forge a line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def fill_fields(template: str, spell: Spell = in_python) -> str:
     """Spell the fields of a text, which stand in braces: ``give {scale}``."""
     return _FIELD.sub(lambda match: spell(match[1]), template)
@@ -73,7 +78,7 @@ class IvfuseError(Exception):
             text = f"{spell(self.field) if self.field.isidentifier() else self.field}: {text}"
         if self.hint is not None:
             text += f"; {fill_fields(self.hint, spell)}"
-        return " ".join(text.split())
+        return escape_controls(" ".join(text.split()))
 
     def __str__(self) -> str:
         """The line for users of the Python API."""
@@ -162,5 +167,5 @@ def reason_of(error: Exception, spell: Spell = in_python) -> str:
     """An error as one line: an expected one rendered, the kind and first line of any other."""
     if isinstance(error, IvfuseError):
         return error.render(spell)
-    text = " ".join(str(error).split())
+    text = escape_controls(" ".join(str(error).split()))
     return f"unexpected {type(error).__name__}: {text}" if text else f"unexpected {type(error).__name__}"

@@ -258,7 +258,13 @@ def test_ctrl_c_in_a_folder_leaves_only_whole_files(tmp_path: Path, make_pair: M
     out = tmp_path / "x"
     command = [sys.executable, "-m", "ivfuse", "fuse", str(tmp_path / "s"), "-o", str(out)]
     process = subprocess.Popen(
-        [*command, "--method", "average"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "--method", "average"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a background job ignores interrupts, and so would this child
     )
     deadline = time.monotonic() + 30
     while len(list(out.glob("*.png"))) < 3 and time.monotonic() < deadline:
@@ -295,3 +301,21 @@ def test_damaged_files_and_limits_have_flags(
 def test_json_names_the_inputs(ivfuse_cli: Cli, pair: tuple[Path, Path], tmp_path: Path) -> None:
     said = ivfuse_cli("fuse", *pair, "-o", tmp_path / "f.png", "--method", "average", "--json")
     assert json.loads(said.out)["done"][0]["inputs"] == [str(path) for path in pair]
+
+
+def test_names_with_control_characters_cannot_control_the_terminal(
+    ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair
+) -> None:
+    name = "a\x1b[2J\nforged: line\r.png"
+    make_pair(tmp_path / "s/ir/1.png", tmp_path / "s/vi/1.png")
+    for broken in ("b\x1b[2J\nforged: line\r.png",):
+        for part in ("ir", "vi"):
+            (tmp_path / "s" / part / broken).write_bytes(b"no image")
+    (tmp_path / "s/ir" / name).write_bytes(b"no image")
+    said = ivfuse_cli("fuse", tmp_path / "s", "-o", tmp_path / "out", "--method", "average")
+    printed = said.out + said.err
+    assert "no partner" in printed
+    assert "failed: " in printed
+    assert "\\x1b[2J" in printed
+    assert all(character.isprintable() or character == "\n" for character in printed)
+    assert not any(line.startswith("forged") for line in printed.splitlines())

@@ -155,3 +155,15 @@ def test_automatic_precision_stays_near_float32(max_graph: Path) -> None:
     fused = OnnxMethod(INFO, max_graph, threads=1).fuse(ir, vi)
     # bfloat16 keeps 8 bits of the mantissa: half a unit of the last place is 2**-9 of the value
     assert np.abs(fused - np.maximum(ir, vi)).max() <= 2**-8
+
+
+def test_a_graph_whose_result_is_not_finite_is_an_error_not_a_black_image(
+    monkeypatch: pytest.MonkeyPatch, max_graph: Path
+) -> None:
+    method = OnnxMethod(INFO, max_graph, runtime="onnxruntime", threads=1)
+    graph = onnx.Graph(
+        frozenset({"ir", "vi"}), frozenset({"fused"}), lambda x, _: x["ir"] * np.float32("nan")
+    )
+    monkeypatch.setattr(method, "_open", lambda: graph)
+    with pytest.raises(IvfuseError, match=r"returned NaN or infinite values; its weights are damaged"):
+        method.fuse(*images(8, 8))

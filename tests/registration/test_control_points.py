@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,12 @@ def test_a_file_of_more_than_a_mebibyte_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text(row * ((1 << 20) // len(row) + 1))
     with pytest.raises(InputError, match="more than 1048576 bytes"):
         read_points(tmp_path / "p.csv")
+
+
+def test_many_points_take_memory_in_proportion_to_their_number() -> None:
+    many = np.random.default_rng(0).uniform([0, 0], THERMAL, (20_000, 2))
+    tracemalloc.start()
+    rig = Correspondences(many, transform_points(TRUTH, many)).register(THERMAL, VISIBLE)
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+    assert rig.array == pytest.approx(TRUTH, rel=1e-6, abs=1e-6)

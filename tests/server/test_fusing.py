@@ -190,3 +190,18 @@ def test_strength_0_gives_the_visible_and_others_are_refused(server: Running, ir
     refused = server.fuse(ir, vi, strength="2")
     assert refused.status_code == 422
     assert "strength" in refused.json()["error"]
+
+
+def test_the_scores_that_the_page_asks_for_are_those_of_the_files(
+    server: Running, encode: Callable[..., bytes]
+) -> None:
+    rows, columns = np.mgrid[:96, :128]
+    levels = [
+        np.uint8(127 + 120 * np.sin(rows / a) * np.cos(columns / b)) for a, b in ((3, 9), (11, 4), (6, 7))
+    ]
+    ir, vi = encode(".png", levels[0]), encode(".png", np.dstack(levels))
+    metrics = ["MI", "VIF", "Qabf", "SSIM"]
+    page = {"format": "json", "encoding": "jpeg", "metrics": ",".join(metrics), "method": "average"}
+    fused = decoded(server.fuse(ir, vi, method="average").content)[..., ::-1]
+    expected = ivfuse.evaluate(fused, decoded(ir), decoded(vi)[..., ::-1], metrics=metrics)
+    assert server.fuse(ir, vi, **page).json()["scores"]["values"] == pytest.approx(expected, rel=1e-9)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
 import time
+import urllib.request
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -249,3 +251,53 @@ def test_nothing_is_left_behind(server: Running) -> None:
         time.sleep(0.05)
     assert not list(folder.iterdir())
     assert json.loads(server.client.get("/healthz").text)["pending"] == 0
+
+
+def responses_on(line: socket.socket) -> tuple[int, Any]:
+    """The status and the JSON body of the response on a connection that is closed after it."""
+    received = b""
+    while part := line.recv(65_536):
+        received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + 100_000 * b"x", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: " + 20_000 * b"x" + b"\r\n\r\n", 431),
+    ],
+)
+def test_malformed_and_overlong_headers_are_refused_in_json(
+    server: Running, request_bytes: bytes, status: int
+) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
+        line.sendall(request_bytes)
+        found, body = responses_on(line)
+    assert (found, list(body)) == (status, ["error"])
+
+
+def test_idle_connections_give_way_to_new_ones(server: Running) -> None:
+    lines = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(600)]
+    try:
+        with urllib.request.urlopen(f"{server.url}/healthz", timeout=10) as answer:
+            assert answer.status == 200
+    finally:
+        for line in lines:
+            line.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
+def test_a_request_that_exceeds_the_memory_of_a_worker_is_413_and_the_worker_is_replaced(
+    start: Callable[..., Any], vi: bytes, encode: Callable[..., bytes]
+) -> None:
+    large = encode(".png", np.zeros((5000, 5000), np.uint8))
+    with start(max_memory=30_000_000, max_pixels=50_000_000) as small:
+        before = small.state.pool.workers[0].pid
+        answer = small.fuse(large, vi, method="average")
+        assert (answer.status_code, "more memory" in sentence(answer)) == (413, True)
+        assert small.fuse(vi, vi, method="average").status_code == 200
+        assert small.state.pool.workers[0].pid not in (0, before)
+        assert small.state.pool.replaced["memory"] == 1

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ivfuse.thermal.radiometry import Atmosphere, Conditions, Planck, celsius, transmission
+from ivfuse.errors import UsageError
+from ivfuse.thermal.radiometry import (
+    Atmosphere,
+    Conditions,
+    Planck,
+    celsius,
+    count_without_temperature,
+    transmission,
+)
 
 CONDITIONS = Conditions(
     emissivity=0.7, distance=40.0, reflected=-5.0, atmospheric=28.0, humidity=0.8,
@@ -58,11 +66,27 @@ def test_air_lets_less_through_the_farther_and_the_damper(camera: tuple[Planck, 
     assert transmission(air, damp, 100.0) < transmission(air, near, 100.0)
 
 
-def test_counts_below_the_calibration_are_absolute_zero(camera: tuple[Planck, Atmosphere]) -> None:
-    found = celsius(np.array([[0, 20_000]], np.uint16), *camera, Conditions(1.0, 0.0))
+def test_single_pixels_below_the_calibration_are_absolute_zero_and_counted(
+    camera: tuple[Planck, Atmosphere],
+) -> None:
+    counts = np.full((10, 20), 20_000, np.uint16)
+    counts[0, 0] = 0
     assert camera[0].o < 0
+    found = celsius(counts, *camera, Conditions(1.0, 0.0))
     assert found[0, 0] == pytest.approx(-273.15)
-    assert found[0, 1] > 0
+    assert found.flatten()[1:].min() > 0
+    assert count_without_temperature(found) == 1
+
+
+@pytest.mark.parametrize("change", [{"reflected": 298.0, "emissivity": 0.5}, {"emissivity": 0.1}])
+def test_conditions_under_which_a_scene_has_no_temperature_are_an_error_that_names_them(
+    flir: Any, camera: tuple[Planck, Atmosphere], change: dict[str, float]
+) -> None:
+    counts = flir.counts_of(np.linspace(-20, 0, 200).reshape(10, 20))
+    with pytest.raises(UsageError, match="100% of the pixels radiate less") as caught:
+        celsius(counts, *camera, replace(Conditions(reflected=25.0), **change))
+    for name, value in change.items():
+        assert f"{name}{' temperature' if name == 'reflected' else ''} {value:g}" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError, UsageError
+from ivfuse.thermal.read import Thermal, ThermalOptions
+from ivfuse.thermal.render import parse_render_options, render
 from ivfuse.thermal.tone_mapping import PERCENTILE, WindowRule, parse_window, shared_window, to_gray
 from ivfuse.thermal.units import Span, parse_scale, parse_span
 
@@ -110,3 +112,31 @@ def test_a_shared_window_needs_values_of_one_kind() -> None:
     with pytest.raises(InputError, match="no thermal image"):
         shared_window([])
     assert shared_window([(np.full((2, 2), 3.0), False)]).span is not None  # constant images have one too
+
+
+@pytest.mark.parametrize("text", ["-1e308C..1e308C", "-1e308..1e308", ">1e17C", "<-1e10", "0C..1e999C"])
+def test_bounds_beyond_the_precision_of_numbers_are_refused_with_the_limits(text: str) -> None:
+    with pytest.raises(UsageError, match=r"expected numbers from -1e\+09 to 1e\+09"):
+        parse_span(text, "window", open_ends=True)
+
+
+@pytest.mark.parametrize(
+    "text", [">1e9C", "<-1e9C", "-1e9C..1e9C", "20C..20.000000000000004C", "0C..1e-300C"]
+)
+def test_the_widest_and_narrowest_ranges_can_be_drawn(text: str) -> None:
+    celsius = np.linspace(-20, 400, 64 * 80, dtype=np.float32).reshape(64, 80)
+    thermal = Thermal(np.zeros((64, 80), np.float32), celsius)
+    shown = render(parse_render_options(None, text), np.full((64, 80), 0.5, np.float32), thermal)  # type: ignore[arg-type]
+    assert shown.shape == (64, 80, 3)
+    assert np.isfinite(shown).all()
+
+
+@pytest.mark.parametrize("text", ["1e-300C", "1e300C", "0.01C+1e300"])
+def test_scales_beyond_the_precision_of_numbers_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"scale: found"):
+        parse_scale(text)
+
+
+def test_a_window_whose_width_overflows_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"window: found"):
+        ThermalOptions((-1e308, 1e308))

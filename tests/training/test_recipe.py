@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -266,3 +267,29 @@ def test_the_rate_warms_up_and_falls_as_the_recipe_says(smoke: dict[str, Any]) -
     assert learning_rate(cosine, 54, 104) == pytest.approx(0.505)
     assert learning_rate(cosine, 104, 104) == pytest.approx(0.01)
     assert [learning_rate(drop, step, 10) for step in (0, 4, 5, 9)] == [1.0, 1.0, 0.1, 0.1]
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(9 * [f'*{before}'])}]\n" for before, name in pairwise("abcdefghi")
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (5000 * "[" + 5000 * "]", "too deeply nested"),
+        ("a: &a [*a]", "an alias in itself"),
+        (f"seed: {5000 * '9'}", "Exceeds the limit"),
+        (f"seed: 0x{6000 * 'f'}", "found a very large integer"),
+        ("seed: 1999-99-99", "month must be"),
+        (BOMB, "aliases stand for too many values"),
+        (f"# {(1 << 20) * 'x'}", "more than 1048576 bytes"),
+    ],
+)
+def test_a_hostile_recipe_is_refused_in_one_line_at_once(tmp_path: Path, content: str, reason: str) -> None:
+    file = write(tmp_path, content)
+    with pytest.raises(InputError, match=re.escape(reason)) as caught:
+        load_recipe(file)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400

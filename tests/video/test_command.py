@@ -305,7 +305,12 @@ def test_a_run_that_is_stopped_or_killed_leaves_a_playable_file(
         "registry.CLASSICAL['average'] = info, lambda ir, vi: (time.sleep(0.004), average(ir, vi))[1]\n"
         f"main({['video', *map(str, long_clips), '-o', str(out), '--method', 'average', '-q']!r})"
     )
-    run = subprocess.Popen([sys.executable, "-c", slow])
+    run = subprocess.Popen(
+        [sys.executable, "-c", slow],
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a background job ignores interrupts, and so would this child
+    )
     _wait_until(lambda: (part.exists() and part.stat().st_size > 30_000) or run.poll() is not None)
     run.send_signal(number)
     assert run.wait(20) == code

@@ -10,6 +10,8 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from ivfuse.cli.terminal import echo
+
 
 def align_channels(
     target: Annotated[
@@ -66,12 +68,12 @@ def align_channels(
         typer.echo(json_module.dumps({key: v for key, v in manifest.items() if key != "patches"}, indent=2))
         return
     seconds = time.perf_counter() - started
-    typer.echo(f"{out}: {manifest['kept']:,} of {manifest['candidates']:,} patches in {seconds:.1f} s")
+    echo(f"{out}: {manifest['kept']:,} of {manifest['candidates']:,} patches in {seconds:.1f} s")
     for index, group in enumerate(manifest["groups"]):
         gammas = "  ".join(f"{channel} {value:.4f}" for channel, value in group["gamma"].items())
         name = f"gamma {index + 1}" if len(manifest["groups"]) > 1 else "gamma"
-        typer.echo(f"{name}:  {gammas}  ({group['kept_patches']:,} patches)")
-    typer.echo(f"report: {out / 'report.html'}")
+        echo(f"{name}:  {gammas}  ({group['kept_patches']:,} patches)")
+    echo(f"report: {out / 'report.html'}")
 
 
 def _tell_left_out(folder: Path) -> None:
@@ -82,7 +84,7 @@ def _tell_left_out(folder: Path) -> None:
     found = pair_folder(folder, holds_photo)
     for what, count in (("without a partner", len(found.orphans)), ("ambiguous", len(found.ambiguous))):
         if count:
-            typer.echo(f"{folder}: {count} left out, {what}", err=True)
+            echo(f"{folder}: {count} left out, {what}", err=True)
 
 
 def _tracked(items: Any, total: int, what: str) -> Any:

@@ -51,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         build(words[0] if words else None)(args=words, prog_name="ivfuse")
+    except KeyboardInterrupt:  # while a module was imported
+        typer.echo("ivfuse: interrupted", err=True)
+        sys.exit(130)
     finally:
         _flush()
 

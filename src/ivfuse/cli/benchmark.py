@@ -59,7 +59,8 @@ def benchmark(
         ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads of a method; else as its runtime takes them.")
+        int | None,
+        typer.Option(min=1, max=1024, help="CPU threads of a method; else as its runtime takes them."),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes for scoring; else all processors.")

@@ -14,6 +14,7 @@ import typer
 
 from ivfuse.cli.progress import bar
 from ivfuse.cli.tables import format_table
+from ivfuse.cli.terminal import echo
 
 if TYPE_CHECKING:
     from ivfuse.benchmark.results import Results
@@ -52,7 +53,7 @@ def _lines(total: int) -> OnProgress:
             left = ""
             if computed:
                 left = f", about {format_duration((now - started) / computed * (total - done))} left"
-            typer.echo(f"{done}/{total}{left} ({what})", err=True)
+            echo(f"{done}/{total}{left} ({what})", err=True)
 
     return advance
 
@@ -82,9 +83,9 @@ def print_results(
         line = (
             f"{problem.kind if problem.kind == 'missing' else 'failed'}: {problem.data}, {problem.method}, "
         )
-        typer.echo(f"{line}{problem.pair}: {problem.reason}", err=True)
+        echo(f"{line}{problem.pair}: {problem.reason}", err=True)
     if len(results.problems) > _MAX_LINES:
-        typer.echo(f"and {len(results.problems) - _MAX_LINES} more; the report lists all", err=True)
+        echo(f"and {len(results.problems) - _MAX_LINES} more; the report lists all", err=True)
     if json:
         from ivfuse.benchmark.tables import as_json
         from ivfuse.benchmark.tasks.tables import as_json as table_json
@@ -95,9 +96,9 @@ def print_results(
         return
     if not quiet:
         for remark in results.remarks()[:_MAX_LINES]:
-            typer.echo(remark, err=True)
+            echo(remark, err=True)
         if outcome.reused["fuse"]:
-            typer.echo(f"{outcome.reused['fuse']} fused images were reused", err=True)
+            echo(f"{outcome.reused['fuse']} fused images were reused", err=True)
     typer.echo("\n".join(_table(results)))
     if tasks:
         from ivfuse.benchmark.tasks.tables import text_rows
@@ -105,7 +106,7 @@ def print_results(
         for table in tasks:
             notes = (f"  {note}" for note in table.notes[1:])
             typer.echo("\n".join(["", table.title, *format_table(text_rows(table), "lr"), *notes]))
-    typer.echo(f"report: {results.plan.out / 'index.html'}")
+    echo(f"report: {results.plan.out / 'index.html'}")
 
 
 def _table(results: Results) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ivfuse.cli.terminal import echo
 from ivfuse.errors import OutputError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def convert(
         weights, widths = topk.convert_crossfuse_topk(*sources)
         topk.save_crossfuse_topk(out, weights, widths)
     count = sum(value.numel() for value in weights.values())
-    typer.echo(f"{out}: {out.stat().st_size:,} bytes, {len(weights)} tensors, {count:,} values")
+    echo(f"{out}: {out.stat().st_size:,} bytes, {len(weights)} tensors, {count:,} values")
 
 
 def _sources(method: str, files: list[Path], options: Mapping[str, Path | None]) -> list[Path]:

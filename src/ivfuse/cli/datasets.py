@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ivfuse.cli.tables import format_table
+from ivfuse.cli.terminal import echo
 
 if TYPE_CHECKING:
     from ivfuse.benchmark.datasets import Check, KnownSet
@@ -92,17 +93,15 @@ def _print_check(found: Check, *, json: bool) -> None:
     data = found.data
     sizes = ", ".join(f"{width}x{height} ({count})" for (width, height), count in found.sizes.most_common(4))
     more = f" and {len(found.sizes) - 4} more" if len(found.sizes) > 4 else ""
-    typer.echo(f"{data.root}: {len(data.pairs)} pairs in {data.layout}")
-    typer.echo(f"recognized: {data.recognized}")
-    typer.echo(f"sizes: {sizes or '-'}{more}")
+    echo(f"{data.root}: {len(data.pairs)} pairs in {data.layout}")
+    echo(f"recognized: {data.recognized}")
+    echo(f"sizes: {sizes or '-'}{more}")
     for problem in found.problems[:_MAX_PROBLEMS]:
-        typer.echo(f"problem: {problem}", err=True)
+        echo(f"problem: {problem}", err=True)
     if len(found.problems) > _MAX_PROBLEMS:
-        typer.echo(
-            f"and {len(found.problems) - _MAX_PROBLEMS} more problems; --json lists all of them", err=True
-        )
+        echo(f"and {len(found.problems) - _MAX_PROBLEMS} more problems; --json lists all of them", err=True)
     if not found.problems:
-        typer.echo("complete: nothing is missing")
+        echo("complete: nothing is missing")
 
 
 def _check_facts(found: Check) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ivfuse.cli.sources import pairs_of
+from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, UsageError
 
 
@@ -59,7 +60,7 @@ def degrade(
     if list_:
         width = max(map(len, DEGRADATIONS))
         for each in DEGRADATIONS.values():
-            typer.echo(f"{each.name:<{width}}  {each.kind:<7}  {each.summary}")
+            echo(f"{each.name:<{width}}  {each.kind:<7}  {each.summary}")
         return
     if ir is None or out is None or not with_:
         raise UsageError(
@@ -81,8 +82,8 @@ def degrade(
             worse = degrade_pair(pair, out, steps, seed, ir_window)
         except IvfuseError as error:
             failed += 1
-            typer.echo(f"failed: {pair.name}: {' '.join(str(error).split())}", err=True)
+            echo(f"failed: {pair.name}: {' '.join(str(error).split())}", err=True)
             continue
         if not quiet:
-            typer.echo(f"{worse.ir} {worse.vi}")
+            echo(f"{worse.ir} {worse.vi}")
     raise typer.Exit(1 if failed else 0)

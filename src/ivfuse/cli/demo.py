@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ivfuse.cli.terminal import echo
 from ivfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ def demo(
         panels = [("infrared", scene.ir), ("visible", scene.vi), (f"fused ({name})", fused)]
         write_image(out / f"{moment}-side-by-side.png", side_by_side(panels))
         for part in ("ir", "vi", "fused", "side-by-side"):
-            typer.echo(out / f"{moment}-{part}.png")
-        typer.echo(f"  {width}x{height}, fused by {name} in {result.seconds:.2f} s")
+            echo(out / f"{moment}-{part}.png")
+        echo(f"  {width}x{height}, fused by {name} in {result.seconds:.2f} s")
 
 
 def side_by_side(panels: list[tuple[str, Rgb]]) -> Rgb:

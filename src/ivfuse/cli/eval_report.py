@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ivfuse.cli.tables import format_table
+from ivfuse.cli.terminal import echo
 
 if TYPE_CHECKING:
     from ivfuse.image.pairing import TriplePairing
@@ -147,11 +148,11 @@ def _say_left_over(report: Report) -> None:
     """Name the pairs without a fused image and the files that fit nothing."""
     if missing := report.triples.missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        typer.echo(f"no fused image: {', '.join(missing[:_SHOWN])}{more}", err=True)
+        echo(f"no fused image: {', '.join(missing[:_SHOWN])}{more}", err=True)
     for path in report.triples.orphans:
-        typer.echo(f"no partner: {path}", err=True)
+        echo(f"no partner: {path}", err=True)
     for group in report.triples.ambiguous:
-        typer.echo(f"ambiguous: {group}", err=True)
+        echo(f"ambiguous: {group}", err=True)
 
 
 def _table(report: Report, count: int, one: bool) -> list[str]:
@@ -185,7 +186,7 @@ def _say_reasons(report: Report, count: int, one: bool) -> None:
             about.setdefault((reason.removeprefix(f"{name}: "), times), []).append(name)
     for (reason, times), names in about.items():
         said = reason if reason.startswith(names[0]) else f"{', '.join(names)}: {reason}"
-        typer.echo(f"no value: {said}" + ("" if one else f" ({times} of {count})"), err=True)
+        echo(f"no value: {said}" + ("" if one else f" ({times} of {count})"), err=True)
 
 
 def _shown(value: float) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ivfuse.cli.terminal import echo
+
 
 def export(
     weights: Annotated[
@@ -37,11 +39,11 @@ def export(
         from ivfuse.training.export import export_onnx
 
     done = export_onnx(weights, out)
-    typer.echo(f"{done.path}: {done.facts['size']:,} bytes, {done.facts['parameters']:,} parameters")
-    typer.echo(f"largest difference to torch: {done.difference:.1e}")
-    typer.echo(f"sha256: {done.facts['sha256']}")
+    echo(f"{done.path}: {done.facts['size']:,} bytes, {done.facts['parameters']:,} parameters")
+    echo(f"largest difference to torch: {done.difference:.1e}")
+    echo(f"sha256: {done.facts['sha256']}")
     if manifest is not None:
         from ivfuse.fusion.manifest import add_method
 
         entry = add_method(manifest, name or out.stem, done.facts, f"{done.method}, exported by ivfuse")
-        typer.echo(f"{manifest}: {entry}")
+        echo(f"{manifest}: {entry}")

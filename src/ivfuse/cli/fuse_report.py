@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from ivfuse.cli.flags import flag_of
 from ivfuse.cli.progress import bar
+from ivfuse.cli.terminal import echo
 from ivfuse.errors import fill_fields
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def _lines(total: int) -> OnProgress:
         nonlocal seen
         seen += 1
         if seen * 10 // total > (seen - 1) * 10 // total and seen < total:
-            typer.echo(f"{seen}/{total}", err=True)
+            echo(f"{seen}/{total}", err=True)
 
     return advance
 
@@ -63,22 +62,22 @@ def say(method: str, pairing: Pairing, summary: Summary, *, one: bool, json: boo
     """
     for failure in summary.failed:
         reason = failure.reason(flag_of)
-        typer.echo(f"ivfuse: error: {reason}" if one else f"failed: {failure.name}: {reason}", err=True)
+        echo(f"ivfuse: error: {reason}" if one else f"failed: {failure.name}: {reason}", err=True)
     if summary.stopped:
         hint = "" if one else "; run again to go on, outputs that exist are skipped"
-        typer.echo(f"ivfuse: interrupted{hint}", err=True)
+        echo(f"ivfuse: interrupted{hint}", err=True)
     if json:
-        typer.echo(json_module.dumps(as_json(method, pairing, summary), indent=2))
+        echo(json_module.dumps(as_json(method, pairing, summary), indent=2))
         return
     if quiet:
         return
     for path in pairing.orphans:
-        typer.echo(f"no partner: {path}", err=True)
+        echo(f"no partner: {path}", err=True)
     for group in pairing.ambiguous:
-        typer.echo(f"ambiguous: {group}", err=True)
+        echo(f"ambiguous: {group}", err=True)
     _say_notes(pairing, summary, one=one)
     if line := _one_line(method, summary) if one else _folder_line(method, summary):
-        typer.echo(line)
+        echo(line)
 
 
 def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
@@ -110,7 +109,7 @@ def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
 def _say_notes(pairing: Pairing, summary: Summary, *, one: bool) -> None:
     """Print each note once, with the number of pairs it holds for and the first file that it is about."""
     for note in pairing.notes:
-        typer.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     pairs = {pair.name: pair for pair in pairing.pairs}
     counts = Counter(note for result in summary.done for note in result.notes)
     first = {note: pairs.get(result.name) for result in reversed(summary.done) for note in result.notes}
@@ -118,9 +117,9 @@ def _say_notes(pairing: Pairing, summary: Summary, *, one: bool) -> None:
     for note, count in counts.most_common(_NOTES_SHOWN):
         number = "" if one else f" ({count} of {total})"
         shown = note if count == total and not one else _with_file(note, first[note], several=count > 1)
-        typer.echo(f"note{number}: {fill_fields(shown, flag_of)}", err=True)
+        echo(f"note{number}: {fill_fields(shown, flag_of)}", err=True)
     if len(counts) > _NOTES_SHOWN:
-        typer.echo(f"and {len(counts) - _NOTES_SHOWN} more notes; --json lists all", err=True)
+        echo(f"and {len(counts) - _NOTES_SHOWN} more notes; --json lists all", err=True)
 
 
 def _with_file(note: str, pair: FilePair | None, *, several: bool) -> str:

@@ -28,7 +28,7 @@ Strength = Annotated[
 ]
 RuntimeName = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
 PrecisionName = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; else all.")]
+Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; else all.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 

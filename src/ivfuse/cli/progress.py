@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from ivfuse.errors import escape_controls
+
 
 class Advance(Protocol):
     """Advances a progress bar."""
@@ -34,6 +36,6 @@ def bar(total: int | None) -> Iterator[Advance]:
         task = progress.add_task("", total=total)
 
         def advance(name: str, parts: int = 1) -> None:
-            progress.update(task, advance=parts, description=escape(name))
+            progress.update(task, advance=parts, description=escape(escape_controls(name)))
 
         yield advance

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ivfuse.cli.terminal import echo
 from ivfuse.errors import RegistrationError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _print_unused(result: RigResult | None) -> None:
             names.setdefault(one.reason, []).append(one.name)
     for reason, some in names.items():
         more = f" and {len(some) - _NAMES_SHOWN} more" if len(some) > _NAMES_SHOWN else ""
-        typer.echo(f"not used: {', '.join(some[:_NAMES_SHOWN])}{more}: {reason}", err=True)
+        echo(f"not used: {', '.join(some[:_NAMES_SHOWN])}{more}: {reason}", err=True)
 
 
 def _print_result(out: Path, overlay: Path | None, rig: Registration, result: RigResult | None) -> None:
@@ -205,4 +206,4 @@ def _print_result(out: Path, overlay: Path | None, rig: Registration, result: Ri
         total = f"{len(result.pairs)} pairs" if len(result.pairs) > 1 else "1 pair"
         what = f"from {rig.pairs} of {total}, inlier ratio {rig.score:.2f}"
     check = f"; check {overlay}" if overlay else ""
-    typer.echo(f"{out}: {rig.model} {what}{check}")
+    echo(f"{out}: {rig.model} {what}{check}")

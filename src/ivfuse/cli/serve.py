@@ -34,6 +34,10 @@ def serve(
     max_pixels: Annotated[
         float, typer.Option(metavar="MP", help="Size limit of an image, in megapixels.")
     ] = 50,
+    max_memory: Annotated[
+        float,
+        typer.Option(metavar="GB", help="Memory of a worker for one request, in GB (Linux)."),
+    ] = 6,
     timeout: Annotated[
         float,
         typer.Option(
@@ -58,7 +62,7 @@ def serve(
 
     with serving():
         from ivfuse.server.server import run
-        from ivfuse.server.settings import MB, MP, Settings
+        from ivfuse.server.settings import GB, MB, MP, Settings
     settings = Settings(
         host=host,
         port=port,
@@ -68,6 +72,7 @@ def serve(
         cors=tuple(cors or ()),
         max_upload=round(max_upload * MB),
         max_pixels=round(max_pixels * MP),
+        max_memory=round(max_memory * GB),
         timeout=timeout,
     )
     if not settings.loopback and settings.token is None:

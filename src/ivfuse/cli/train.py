@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ivfuse.cli.terminal import echo
+
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe, such as recipes/crossfuse-cam/cpu.yaml.")],
@@ -43,4 +45,4 @@ def train(
     if encoder_weights is not None:
         content = content.model_copy(update={"encoder_weights": str(encoder_weights)})
     weights = run(content, data, out, accelerator=accelerator, devices=devices)
-    typer.echo(str(weights))
+    echo(str(weights))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ivfuse.cli.progress import bar
+from ivfuse.cli.terminal import echo
 
 if TYPE_CHECKING:
     from ivfuse.video.fuse import VideoSummary
@@ -73,7 +74,7 @@ def _progress_lines(total: int | None) -> Callable[[], None]:
         printed, tenth = now, reached
         speed = frames / (now - started)
         left = f" of {total}, about {(total - frames) / speed:.0f} s left" if total and total > frames else ""
-        typer.echo(f"{frames} frames{left} ({speed:.0f} fps)", err=True)
+        echo(f"{frames} frames{left} ({speed:.0f} fps)", err=True)
 
     return count
 
@@ -92,9 +93,9 @@ def report(
         quiet: print failures only.
     """
     for line in summary.failures:
-        typer.echo(f"ivfuse: error: {line}", err=True)
+        echo(f"ivfuse: error: {line}", err=True)
     if summary.stopped:
-        typer.echo("ivfuse: stopped; the output contains what was fused", err=True)
+        echo("ivfuse: stopped; the output contains what was fused", err=True)
     if json:
         typer.echo(json_module.dumps(as_json(method, summary, offset), indent=2))
     elif not quiet:
@@ -103,13 +104,13 @@ def report(
 
 def _print_text(method: str, summary: VideoSummary, offset: float, origin: str) -> None:
     for note in summary.notes:
-        typer.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     if offset:
-        typer.echo(f"thermal shifted by {offset:+.3f} s{f' ({origin})' if origin else ''}", err=True)
+        echo(f"thermal shifted by {offset:+.3f} s{f' ({origin})' if origin else ''}", err=True)
     for line in irregularities(summary):
-        typer.echo(line, err=True)
+        echo(line, err=True)
     speed = summary.frames / summary.seconds if summary.seconds else 0
-    typer.echo(
+    echo(
         f"{summary.out or 'nothing written'}: {summary.frames} frames of {summary.width}x{summary.height}, "
         f"{method}, {summary.seconds:.1f} s ({speed:.1f} fps)"
     )

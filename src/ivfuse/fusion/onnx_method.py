@@ -15,7 +15,7 @@ from ivfuse.errors import InputError, IvfuseError, ShapeError, UsageError
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.image.arrays import Gray
 from ivfuse.image.tiling import FuseGray
-from ivfuse.runtime.onnx import Graph, Precision, Runtime, choose_runtime, open_graph
+from ivfuse.runtime.onnx import MAX_THREADS, Graph, Precision, Runtime, choose_runtime, open_graph
 
 _INPUTS = {"ir", "vi"}
 _LEVEL = "level"
@@ -50,11 +50,11 @@ class OnnxMethod:
             threads: number of CPU threads; ``None`` lets the runtime choose.
 
         Raises:
-            UsageError: if the runtime does not support the precision, or ``threads`` is below 1.
+            UsageError: if the runtime does not support the precision, or ``threads`` is not 1 to 1024.
             MissingExtraError: if OpenVINO is requested but not installed.
         """
-        if threads is not None and threads < 1:
-            raise UsageError(field="threads", found=threads, expected="1 or more")
+        if threads is not None and not 1 <= threads <= MAX_THREADS:
+            raise UsageError(field="threads", found=threads, expected=f"1 to {MAX_THREADS}")
         self.info = info
         self.path = Path(path)
         self.runtime = choose_runtime(runtime, precision)
@@ -99,7 +99,7 @@ class OnnxMethod:
 
         Raises:
             ShapeError: if the shapes differ or are not (B, H, W).
-            IvfuseError: if the runtime fails; the message is one line.
+            IvfuseError: if the runtime fails or its result is not finite; the message is one line.
         """
         if ir.ndim != 3 or ir.shape != vi.shape or 0 in ir.shape:
             raise ShapeError(f"thermal {ir.shape} and visible {vi.shape}: expected the same (B, H, W)")
@@ -116,6 +116,10 @@ class OnnxMethod:
             raise IvfuseError(f"{self.path}: {self.runtime} failed: {_first_line(error)}") from error
         if fused.shape != inputs["ir"].shape:
             raise IvfuseError(f"{self.path}: the graph returned {fused.shape}, expected {inputs['ir'].shape}")
+        if not np.isfinite(fused).all():
+            raise IvfuseError(
+                f"{self.path}: the graph returned NaN or infinite values; its weights are damaged"
+            )
         return fused[:, 0]
 
     def _open(self) -> Graph:

@@ -27,6 +27,7 @@ from ivfuse.image.jpeg import DamagedError, decode_jpeg
 from ivfuse.image.metadata import NO_METADATA, Metadata, read_metadata
 from ivfuse.image.png import prepare
 from ivfuse.image.tiff import UnsupportedFileError, read_tiff_header
+from ivfuse.runtime.files import check_regular
 from ivfuse.runtime.limits import pixel_limit
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def load(path: Path) -> tuple[str, bytes]:
         InputError: if the file is missing, cannot be read or is not an image.
     """
     expected = f"expected a {NAMES} image"
+    check_regular(path)
     try:
         with path.open("rb") as file:
             head = file.read(16)

@@ -24,6 +24,7 @@ from ivfuse.registration.geometry import (
     transform_points,
 )
 from ivfuse.registration.transform import Registration, registration_of
+from ivfuse.runtime.files import check_regular
 
 COLUMNS = ("ir_x", "ir_y", "vi_x", "vi_y")
 MAX_BYTES = 1 << 20  # of a file
@@ -104,6 +105,7 @@ def read_points(path: str | os.PathLike[str]) -> Correspondences:
         InputError: if the file is missing, holds no point, or holds a value that is not a number.
     """
     path = Path(path)
+    check_regular(path)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(

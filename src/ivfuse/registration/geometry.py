@@ -212,7 +212,8 @@ def _fit_homography(thermal: Points, visible: Points) -> Matrix:
             np.stack([zero, zero, zero, x, y, one, -v * x, -v * y, -v], 1),
         ]
     )
-    _, values, right = np.linalg.svd(rows, full_matrices=True)
+    # All nine right singular vectors are needed; the left ones would take (2 N)^2 numbers.
+    _, values, right = np.linalg.svd(rows, full_matrices=len(rows) < rows.shape[1])
     if values[min(7, len(values) - 1)] < 1e-8 * values[0] or abs(right[-1, -1]) < 1e-9:
         return np.full((3, 3), np.nan)
     h = right[-1] / right[-1, -1]

@@ -21,7 +21,7 @@ from ivfuse.registration.geometry import (
     to_centers,
     to_corners,
 )
-from ivfuse.runtime.files import write_atomic
+from ivfuse.runtime.files import check_regular, write_atomic
 
 FORMAT = "ivfuse rig"
 VERSION = 1
@@ -161,6 +161,7 @@ def load_rig(path: str | os.PathLike[str]) -> Registration:
 
 def _content(path: Path) -> dict[str, Any]:
     """The JSON object of a file."""
+    check_regular(path)
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path}: found a file of more than {MAX_BYTES} bytes, expected a rig file")

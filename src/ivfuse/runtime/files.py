@@ -6,12 +6,21 @@ A file is either written completely or not at all, and never over one of the inp
 from __future__ import annotations
 
 import os
+import platform
+import re
 import secrets
+import stat
+import time
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
-from ivfuse.errors import OutputError
+from ivfuse.errors import InputError, OutputError
+
+_PART = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.part", re.DOTALL)
+_DAY = 86_400.0  # seconds
 
 
 def write_atomic(path: Path, data: bytes | memoryview | str) -> None:
@@ -26,6 +35,60 @@ def write_atomic(path: Path, data: bytes | memoryview | str) -> None:
     """
     with replacing(path) as part, part.open("xb") as file:
         file.write(data.encode("utf-8") if isinstance(data, str) else data)
+
+
+def part_of(path: Path) -> Path:
+    """Return a new hidden name in the folder of ``path`` for a file or folder that is being written.
+
+    It states the process, so that :func:`remove_stale_parts` can tell whether its writer is gone, and at most
+    80 bytes of the name, because names are limited to 255 bytes.
+    """
+    name = os.fsencode(path.name)[:80].decode("utf-8", "ignore")
+    return path.with_name(f".{name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def remove_stale_parts(folder: Path) -> None:
+    """Remove the temporary files that killed processes left in a folder.
+
+    Removed are those of processes of this machine that are gone, and those of other machines after a day.
+    Other files, and what cannot be removed, stay.
+    """
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            owner = _PART.fullmatch(entry.name)
+            if owner and _is_stale(entry, owner["machine"], int(owner["process"])):
+                with suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def _is_stale(entry: os.DirEntry[str], machine: str, process: int) -> bool:
+    with suppress(OSError):
+        if not entry.is_file(follow_symlinks=False):
+            return False
+        if machine == _machine() and os.name == "posix":
+            return not _is_running(process)
+        return time.time() - entry.stat().st_mtime > _DAY
+    return False
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it runs, as another user
+        return True
+    return True
+
+
+@cache
+def _machine() -> str:
+    """Eight hexadecimal digits for this machine, its boot, and its process IDs (a container has its own)."""
+    facts = [platform.node()]
+    with suppress(OSError):
+        facts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        facts.append(os.readlink("/proc/self/ns/pid"))
+    return f"{zlib.crc32(' '.join(facts).encode('utf-8', 'replace')):08x}"
 
 
 @contextmanager
@@ -53,7 +116,7 @@ def replacing(path: Path, errors: tuple[type[Exception], ...] = ()) -> Iterator[
         raise OutputError(
             f"{path}: cannot make the folder {path.parent}: {error.strerror or error}"
         ) from error
-    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    part = part_of(path)
     try:
         yield part
         os.replace(part, path)
@@ -64,8 +127,26 @@ def replacing(path: Path, errors: tuple[type[Exception], ...] = ()) -> Iterator[
         part.unlink(missing_ok=True)
 
 
+def check_regular(path: Path) -> None:
+    """Check that a path is neither a device nor a FIFO nor a socket, whose reading may never end.
+
+    A path that does not exist, is a folder or cannot be accessed passes; opening it reports that.
+
+    Raises:
+        InputError: if it is one.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kinds = ((stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
+        found = next((name for test, name in kinds if test(mode)), "a device")
+        raise InputError(f"{path}: found {found}, expected a regular file")
+
+
 def make_folder(folder: Path) -> None:
-    """Create an output folder and check that it is writable.
+    """Create an output folder, check that it is writable, and remove what killed runs left in it.
 
     Raises:
         OutputError: if the folder cannot be created or written to.
@@ -76,6 +157,7 @@ def make_folder(folder: Path) -> None:
         raise OutputError(f"{folder}: cannot make the output folder: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise OutputError(f"{folder}: the output folder is not writable")
+    remove_stale_parts(folder)
 
 
 def refuse_input_as_output(out: Path, *inputs: Path) -> None:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import MissingExtraError, UsageError
 
+MAX_THREADS = 1024  # of a runtime, which creates them at once
+
 Runtime = Literal["auto", "openvino", "onnxruntime"]
 Precision = Literal["auto", "fp32", "bf16"]
 Arrays = Mapping[str, NDArray[np.float32]]

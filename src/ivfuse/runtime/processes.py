@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any
 
 DIED = "its worker process ended unexpectedly, possibly because memory ran out"
+# How OpenCV, ONNX Runtime, OpenVINO and the system say it.
+_NO_MEMORY = re.compile(
+    r"bad.?alloc|insufficient memory|failed to allocate|cannot allocate memory|can't start new thread",
+    re.IGNORECASE,
+)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -41,6 +48,34 @@ def prepare_worker(threads: int | None) -> None:
         import cv2
 
         cv2.setNumThreads(threads)
+
+
+def limit_memory(allowance: int) -> None:
+    """Limit the memory of this process to what it has now and an allowance; further requests for memory fail.
+
+    Args:
+        allowance: bytes of private memory (heap, stacks and anonymous mappings) that it may take in addition.
+            Ignored on systems that cannot limit it, which are those other than Linux.
+    """
+    try:
+        import resource
+
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        now = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = now + allowance if most == resource.RLIM_INFINITY else min(now + allowance, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
+    except (ImportError, OSError, StopIteration, ValueError):
+        return
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was raised from, says that memory could not be allocated."""
+    while error is not None:
+        if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @dataclass(frozen=True)

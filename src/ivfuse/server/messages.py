@@ -13,6 +13,7 @@ from ivfuse.image.decode import DAMAGE_HINT, SIZE_HINT
 
 IMAGE_NAMES: Mapping[str, str] = {"ir": "infrared", "vi": "visible", "fused": "fused"}  # by form field
 TOO_SLOW = "The request arrived too slowly; please try again on a faster connection."
+TOO_MUCH_MEMORY = "Processing these images needs more memory than the server allows."
 UNEXPECTED = "The server encountered an unexpected error; see its log for details."
 
 # Parameters of the library whose form field has another name.

@@ -23,6 +23,7 @@ _RESPONSE_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+MAX_HEADER_BYTES = 16_384  # of a request, its URL included
 _DRAIN_SECONDS = 3.0  # how long a rejected body is still read, so that its sender can read the response
 
 
@@ -65,6 +66,9 @@ class SecurityMiddleware:
 
     def _check(self, scope: Scope, headers: Headers) -> Problem | None:
         """The reason to reject a request, or ``None``."""
+        lines = sum(len(name) + len(value) + 4 for name, value in scope["headers"])
+        if lines + len(scope["raw_path"]) + len(scope["query_string"]) > MAX_HEADER_BYTES:
+            return Problem(431, f"The headers are too long; expected {MAX_HEADER_BYTES} bytes at most.")
         host = headers.get("host", "")
         if self.settings.loopback and not self._is_own_host(host):
             # DNS rebinding: a foreign name that resolves to 127.0.0.1 would let that site's pages in

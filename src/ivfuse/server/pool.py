@@ -137,7 +137,7 @@ class WorkerPool:
         self.workers = [Worker(command, setup, threads) for _ in range(workers)]
         self.queue, self.timeout = queue, timeout
         self.pending = 0
-        self.replaced = {"died": 0, "timeout": 0}
+        self.replaced = {"died": 0, "timeout": 0, "memory": 0}
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._restarts: set[asyncio.Task[None]] = set()
         self._mean_seconds = 1.0  # moving average of the durations of requests
@@ -238,6 +238,9 @@ class WorkerPool:
             raise Problem(
                 503, "The worker process ended unexpectedly; other requests are not affected."
             ) from None
+        if reply.pop("replace", False):  # its memory is exhausted or fragmented
+            self.replaced["memory"] += 1
+            await worker.kill()
         self._mean_seconds += _SMOOTHING * (time.monotonic() - started - self._mean_seconds)
         return reply
 

@@ -13,13 +13,12 @@ from fastapi import FastAPI
 
 from ivfuse.errors import IvfuseError, UsageError
 from ivfuse.server.app import create_app
+from ivfuse.server.middleware import MAX_HEADER_BYTES
 from ivfuse.server.settings import Settings
 from ivfuse.server.timeouts import protocol_with_timeouts
 
 _KEEP_ALIVE = 15  # seconds that an idle connection stays open
 _SHUTDOWN_GRACE = 5  # seconds that running requests may still take at shutdown
-_MAX_CONNECTIONS = 512  # concurrent ones; further ones are refused
-_MAX_HEADER_BYTES = 16_384
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -47,10 +46,9 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_SHUTDOWN_GRACE,
-        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
     )
 
 

@@ -10,6 +10,7 @@ from ivfuse.errors import UsageError
 from ivfuse.runtime.processes import available_cpus
 
 MB = 1_000_000
+GB = 1_000_000_000
 MP = 1_000_000
 _MOST_WORKERS = 4  # started by default; more gain little, since each keeps the models in memory
 
@@ -27,6 +28,7 @@ class Settings:
         cors: origins (``https://example.org``) whose pages may call the API.
         max_upload: size limit of a request body, all its images together, in bytes.
         max_pixels: size limit of one image, in pixels.
+        max_memory: memory that a worker may take for one request, in bytes; enforced on Linux.
         timeout: seconds that a request may wait for a worker, and again that the worker may take.
         client_timeout: seconds without a byte from a client after which its request is abandoned.
     """
@@ -39,6 +41,7 @@ class Settings:
     cors: tuple[str, ...] = ()
     max_upload: int = 64 * MB
     max_pixels: int = 50 * MP
+    max_memory: int = 6 * GB
     timeout: float = 60.0
     client_timeout: float = 10.0
 
@@ -51,7 +54,7 @@ class Settings:
         for field in ("workers", "queue"):
             if getattr(self, field) < 0:
                 raise UsageError(field=field, found=getattr(self, field), expected="0 or more")
-        for field in ("max_upload", "max_pixels", "timeout", "client_timeout"):
+        for field in ("max_upload", "max_pixels", "max_memory", "timeout", "client_timeout"):
             if not getattr(self, field) > 0:
                 raise UsageError(field=field, found=getattr(self, field), expected="a number above 0")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):

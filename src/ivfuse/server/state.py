@@ -37,7 +37,11 @@ class AppState:
             settings.worker_count,
             settings.queue,
             settings.timeout,
-            {"threads": settings.worker_threads, "max_pixels": settings.max_pixels},
+            {
+                "threads": settings.worker_threads,
+                "max_pixels": settings.max_pixels,
+                "max_memory": settings.max_memory,
+            },
             settings.worker_threads,
             command,
         )

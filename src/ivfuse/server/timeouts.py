@@ -1,9 +1,10 @@
-"""HTTP/1.1 with the timeouts that uvicorn lacks: for request headers, and for responses that are not read."""
+"""HTTP/1.1 with what uvicorn lacks: timeouts, errors in JSON, and room for new connections."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from http import HTTPStatus
 from typing import Any
 
 import h11
@@ -11,27 +12,53 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ivfuse.server.messages import TOO_SLOW
 
-_BODY = json.dumps({"error": TOO_SLOW}).encode()
-_RESPONSE = (
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
-)
+MAX_CONNECTIONS = 512  # of all clients; beyond, the oldest idle one is closed for a new one
 
 
-def protocol_with_timeouts(seconds: float) -> type[H11Protocol]:
-    """Create uvicorn's HTTP protocol with timeouts.
+def _response(status: HTTPStatus, sentence: str) -> bytes:
+    body = json.dumps({"error": sentence}).encode()
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\n"
+    return head.encode() + b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+_TOO_SLOW = _response(HTTPStatus.REQUEST_TIMEOUT, TOO_SLOW)
+_MALFORMED = _response(HTTPStatus.BAD_REQUEST, "The request is malformed, or its headers are too long.")
+_FULL = _response(HTTPStatus.SERVICE_UNAVAILABLE, "All connections are in use; please try again later.")
+
+
+def protocol_with_timeouts(seconds: float, most: int = MAX_CONNECTIONS) -> type[H11Protocol]:
+    """Create uvicorn's HTTP protocol with timeouts and a number of connections.
 
     Args:
         seconds: time in which the headers of a request must arrive, and in which a response that was sent
             must be read.
+        most: open connections. A further one takes the place of the oldest that has no request; if there is
+            none, it is refused with status 503.
     """
+    opened: dict[Any, None] = {}  # in the order of their arrival
 
     class TimeoutProtocol(H11Protocol):
         _timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            idle = next((each for each in opened if each.is_idle()), None) if len(opened) >= most else None
+            if idle is not None:
+                idle.transport.abort()
+                opened.pop(idle, None)
+            elif len(opened) >= most:
+                transport.write(_FULL)
+                transport.close()
+                return
+            opened[self] = None
             self._start_timer()
+
+        def is_idle(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
+        def send_400_response(self, msg: str) -> None:
+            self.transport.write(_MALFORMED)
+            self.transport.close()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
@@ -41,6 +68,7 @@ def protocol_with_timeouts(seconds: float) -> type[H11Protocol]:
                 self._start_timer()
 
         def connection_lost(self, exc: Exception | None) -> None:
+            opened.pop(self, None)
             self._stop_timer()
             super().connection_lost(exc)
 
@@ -61,7 +89,7 @@ def protocol_with_timeouts(seconds: float) -> type[H11Protocol]:
             self._timer = None
             if not self.transport.is_closing():
                 if self.conn.trailing_data[0]:  # a client that has sent nothing gets no response
-                    self.transport.write(_RESPONSE)
+                    self.transport.write(_TOO_SLOW)
                 self.transport.close()
 
     return TimeoutProtocol

@@ -12,8 +12,8 @@ import traceback
 from typing import Any, BinaryIO
 
 from ivfuse.errors import IvfuseError
-from ivfuse.runtime.processes import prepare_worker
-from ivfuse.server.messages import UNEXPECTED
+from ivfuse.runtime.processes import is_out_of_memory, limit_memory, prepare_worker
+from ivfuse.server.messages import TOO_MUCH_MEMORY, UNEXPECTED
 
 
 def main() -> None:
@@ -33,14 +33,19 @@ def serve(runner: Any, messages: BinaryIO, replies: BinaryIO) -> None:
         message = json.loads(line)
         try:
             reply = {"result": runner.run(message)}
-        except IvfuseError as error:
-            reply = {"problem": [422, runner.error_message(error, message)]}
-        except MemoryError:
-            reply = {"problem": [413, "Processing these images needs more memory than the server has."]}
-        except Exception:
-            traceback.print_exc()
-            reply = {"problem": [500, UNEXPECTED]}
+        except Exception as error:
+            reply = _problem(runner, error, message)
         _reply(replies, reply)
+
+
+def _problem(runner: Any, error: Exception, message: dict[str, Any]) -> dict[str, Any]:
+    """The reply to a job that failed; after a lack of memory, the server replaces this process."""
+    if is_out_of_memory(error):
+        return {"problem": [413, TOO_MUCH_MEMORY], "replace": True}
+    if isinstance(error, IvfuseError):
+        return {"problem": [422, runner.error_message(error, message)]}
+    traceback.print_exception(error)
+    return {"problem": [500, UNEXPECTED]}
 
 
 def _job_runner(setup: dict[str, Any]) -> Any:
@@ -49,6 +54,7 @@ def _job_runner(setup: dict[str, Any]) -> Any:
 
     runner = JobRunner(setup["max_pixels"], setup["threads"])
     runner.warm_up()
+    limit_memory(setup["max_memory"])
     return runner
 
 

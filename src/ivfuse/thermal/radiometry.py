@@ -17,6 +17,8 @@ from ivfuse.errors import UsageError
 from ivfuse.image.headers import BadFileError
 
 ZERO_C = 273.15  # K
+ABSOLUTE_ZERO = np.float32(-ZERO_C)  # degC
+MAX_WITHOUT = 0.01  # largest fraction of pixels without a temperature
 
 
 @dataclass(frozen=True)
@@ -162,9 +164,11 @@ def celsius(
         conditions: emissivity, distance and ambient temperatures.
 
     Returns:
-        (H, W) float32 in degC; -273.15 where the counts are below the range of the calibration.
+        (H, W) float32 in degC; -273.15 at single pixels that have no temperature, such as defective ones.
 
     Raises:
+        UsageError: if more than 1 % of the pixels have no temperature under the conditions, because they
+            radiate less than the conditions ascribe to reflection, air and window.
         BadFileError: if the constants give no valid temperatures.
     """
     try:
@@ -172,9 +176,31 @@ def celsius(
             degrees = _celsius(counts.astype(np.float64), planck, air, conditions)
     except (ArithmeticError, ValueError) as error:
         raise BadFileError("a FLIR file with an invalid calibration") from error
+    without = count_without_temperature(degrees) / degrees.size
+    if without > MAX_WITHOUT:
+        ideal = replace(conditions, emissivity=1.0, distance=0.0, window_transmission=1.0)
+        with np.errstate(all="ignore"):
+            best = _celsius(counts.astype(np.float64), planck, air, ideal)
+        if count_without_temperature(best) / best.size > MAX_WITHOUT:
+            raise BadFileError("a FLIR file with an invalid calibration")
+        raise _no_temperature(without, conditions)
     if not np.isfinite(degrees.sum()) or not -ZERO_C - 0.01 <= degrees.min() <= degrees.max() <= 1e5:
         raise BadFileError("a FLIR file with an invalid calibration")
     return degrees
+
+
+def count_without_temperature(degrees: NDArray[np.float32]) -> int:
+    """Count the pixels that have no temperature in a result of :func:`celsius`."""
+    return int(np.count_nonzero(degrees <= ABSOLUTE_ZERO))
+
+
+def _no_temperature(without: float, conditions: Conditions) -> UsageError:
+    return UsageError(
+        f"{without:.0%} of the pixels radiate less than what the conditions ascribe to reflection and air"
+        f" (emissivity {conditions.emissivity:g}, reflected temperature {conditions.reflected:g} degC,"
+        f" distance {conditions.distance:g} m, air {conditions.atmospheric:g} degC)",
+        hint="correct {emissivity}, {reflected}, {distance} or {atmospheric}",
+    )
 
 
 def _celsius(

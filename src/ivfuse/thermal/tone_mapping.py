@@ -139,8 +139,7 @@ def thermal_window(
     if window is None:
         return apply_window(counts, *percentile_window(counts))
     low, high = (float(end) for end in window)
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise UsageError(field="window", found=f"{low:g} to {high:g}", expected="LO below HI")
+    check_window((low, high))
     return apply_window(counts, low, high)
 
 
@@ -152,8 +151,8 @@ def check_thermal(values: NDArray[Any], name: str) -> None:
 
 
 def check_window(window: Window) -> None:
-    """Raise UsageError unless a window is finite and in increasing order."""
-    if not (np.isfinite(window).all() and window[0] < window[1]):
+    """Raise UsageError unless a window and its width are finite, and its ends in increasing order."""
+    if not (window[0] < window[1] and math.isfinite(float(window[1]) - float(window[0]))):
         raise UsageError(field="window", found=f"{window[0]:g} to {window[1]:g}", expected="LO below HI")
 
 

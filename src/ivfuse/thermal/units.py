@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ivfuse.errors import UsageError
 from ivfuse.thermal.radiometry import ZERO_C
 
+MAX_VALUE = 1e9  # of a bound, a factor or an offset: beyond, sums and differences lose all digits
+
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _VALUE = re.compile(rf"\s*({_NUMBER})\s*°?\s*([CKFckf]?)\s*")
 _SCALE = re.compile(rf"\s*({_NUMBER})\s*°?\s*([CKFckf])\s*([+-]\s*(?:\d+\.?\d*|\.\d+))?\s*")
@@ -57,7 +59,7 @@ def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span
         unit: unit of numbers without one; "" for the units of the file.
 
     Raises:
-        UsageError: if the text is not a range.
+        UsageError: if the text is not a range, or a bound is beyond :data:`MAX_VALUE`.
     """
     expected = "a range like 10C..45C" + (", or like >40C or <5C" if open_ends else "")
     wrong = UsageError(field=name, found=repr(text), expected=expected)
@@ -81,8 +83,12 @@ def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span
 def _value(text: str, unit: str, wrong: UsageError) -> tuple[float, bool]:
     """Parse a number, converted to degC if it has a unit, and tell whether it has one."""
     match = _VALUE.fullmatch(text)
-    if match is None or not math.isfinite(float(match[1])):
+    if match is None:
         raise wrong
+    if not abs(float(match[1])) <= MAX_VALUE:
+        raise UsageError(
+            field=wrong.field, found=wrong.found, expected=f"numbers from -{MAX_VALUE:g} to {MAX_VALUE:g}"
+        )
     unit = (match[2] or unit).upper()
     return _to_celsius(float(match[1]), unit), bool(unit)
 
@@ -118,13 +124,13 @@ def parse_scale(text: str) -> Scale:
     """
     match = _SCALE.fullmatch(text)
     factor = float(match[1]) if match else 0.0
-    if match is None or not (math.isfinite(factor) and factor > 0):
+    offset = float((match[3] or "0").replace(" ", "")) if match else 0.0
+    if match is None or not 1e-9 <= factor <= MAX_VALUE or abs(offset) > MAX_VALUE:
         raise UsageError(
             field="scale",
             found=repr(text),
             expected="degrees per count, like 0.01K, 0.1C or 0.01C-100",
         )
-    offset = float((match[3] or "0").replace(" ", ""))
     unit = match[2].upper()
     if unit == "F":
         return Scale(factor / 1.8, (offset - 32) / 1.8)

@@ -8,7 +8,6 @@ import html
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ivfuse.errors import OutputError
+from ivfuse.runtime.files import part_of
 from ivfuse.training.alignment import DISTANCES, LEVELS, Aligned, Floats, pooled_histogram
 from ivfuse.training.scenes import Bytes
 
@@ -44,7 +44,7 @@ def write_aligned(out: Path, aligned: Aligned, about: Mapping[str, Any]) -> dict
         OutputError: if the folder is not empty or cannot be written.
     """
     check_empty(out)
-    part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
+    part = part_of(out)
     try:
         part.mkdir(parents=True)
         names = _write_pairs(part, aligned, str(about["external"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ivfuse.errors import InputError
-from ivfuse.runtime.files import replacing
+from ivfuse.errors import InputError, IvfuseError
+from ivfuse.runtime.files import check_regular, replacing
 from ivfuse.training.nets import build_net, outputs_of
 
+MAX_OPTION = 4096  # largest width or depth of a network; its layers are built before they are compared
 _FAILURES = (RuntimeError, SafetensorError)  # raised by torch and safetensors if they cannot write
 
 
@@ -30,12 +32,34 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, part)
 
 
+def check_archive(path: Path) -> None:
+    """Check that a checkpoint of torch stores its tensors uncompressed, as torch writes them.
+
+    A compressed one can need a thousand times its size in memory.
+
+    Raises:
+        InputError: if it is compressed, or a device or FIFO.
+    """
+    check_regular(path)
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
+            stated = sum(entry.file_size for entry in archive.infolist())
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return  # torch names the damage
+    if packed or stated > path.stat().st_size:
+        raise InputError(f"{path}: found a compressed archive, expected a checkpoint as torch.save writes it")
+
+
 def load_state(path: Path) -> dict[str, Any]:
     """Read a training state.
 
     Raises:
         InputError: if the file is not a training state.
     """
+    check_archive(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, LookupError, EOFError, pickle.UnpicklingError) as error:
@@ -67,19 +91,49 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read the weights and metadata of a file written by :func:`save_model`.
 
     Raises:
-        InputError: if the file is missing or was not written by :func:`save_model`.
+        InputError: if the file is missing, was not written by :func:`save_model`, or its metadata are
+            malformed.
     """
+    check_regular(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected weights as safetensors")
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get("ivfuse", "null"))
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError, RecursionError, RuntimeError) as error:
         raise InputError(f"{path}: not a safetensors file: {_first_line(error)}") from None
     if not isinstance(about, dict) or "method" not in about:
         raise InputError(f"{path}: these weights were not written by ivfuse; convert them first")
+    _check_about(path, about)
     return weights, about
+
+
+def _check_about(path: Path, about: Mapping[str, Any]) -> None:
+    """Check the types of the metadata that this module uses."""
+    net, left_out = about.get("net", {}), about.get("left_out", [])
+    for key in ("method", "variant"):
+        if not isinstance(about.get(key, ""), str):
+            raise _wrong(path, key, about[key], "a name")
+    if not isinstance(net, dict):
+        raise _wrong(path, "net", net, "options of a network")
+    for key, value in net.items():
+        numbers = value if isinstance(value, list) else [value]
+        if not all(isinstance(n, int | float | str) for n in numbers) or any(
+            not isinstance(n, str) and not 0 <= n <= MAX_OPTION for n in numbers
+        ):
+            raise _wrong(path, f"net.{key}", value, f"a number from 0 to {MAX_OPTION}")
+    if not isinstance(left_out, list) or not all(isinstance(part, str) for part in left_out):
+        raise _wrong(path, "left_out", left_out, "a list of names")
+
+
+def _wrong(path: Path, key: str, found: Any, expected: str) -> InputError:
+    shown = f"an integer of {len(hex(found)) - 2} hexadecimal digits" if _is_huge(found) else f"{found!r:.60}"
+    return InputError(f"{path}: metadata {key}: found {shown}, expected {expected}")
+
+
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int) and value.bit_length() > 64
 
 
 def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -93,15 +147,30 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         UsageError: if this version does not have an option of the network.
     """
     weights, about = read_model(path)
-    net = build_net(about["method"], about.get("variant", "fixed"), **about.get("net", {}))
-    expected, allowed = net.state_dict(), set(about.get("left_out", ()))
+    # Without memory at first: the options may state a network that is larger than this file by far.
+    with torch.device("meta"):
+        expected = _build(path, about).state_dict()
+    allowed = set(about.get("left_out", ()))
     missing = [k for k in expected if k not in weights and k.split(".")[0] not in allowed]
     wrong = [k for k, v in weights.items() if k not in expected or v.shape != expected[k].shape] + missing
     if wrong:
         raise InputError(f"{path}: {len(wrong)} weights do not fit {about['method']}: {', '.join(wrong[:3])}")
+    net = _build(path, about)
     full = {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
     net.load_state_dict(full, strict=False)
     return net.eval(), about
+
+
+def _build(path: Path, about: Mapping[str, Any]) -> nn.Module:
+    """Build the network that the metadata of a file describe."""
+    try:
+        return build_net(about["method"], about.get("variant", "fixed"), **about.get("net", {}))
+    except IvfuseError:
+        raise
+    except Exception as error:  # layers reject impossible sizes, each in its own way
+        raise InputError(
+            f"{path}: metadata net: no network has these options: {_first_line(error)}"
+        ) from error
 
 
 def load_fusing(path: Path) -> tuple[nn.Module, dict[str, Any]]:

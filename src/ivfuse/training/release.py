@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ivfuse.errors import InputError
-from ivfuse.training.checkpoint import load_model
+from ivfuse.training.checkpoint import check_archive, load_model
 
 Weights = dict[str, Tensor]
 Net = TypeVar("Net", bound=nn.Module)
@@ -26,11 +26,12 @@ def read_release(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a released checkpoint")
+    check_archive(path)
     try:
         # Training programs often store their command line with the weights, as a Namespace of plain values.
         with torch.serialization.safe_globals([Namespace]):
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, LookupError, EOFError, pickle.UnpicklingError) as error:
         why = (str(error).splitlines() or ["empty file"])[0]
         raise InputError(f"{path}: not a PyTorch checkpoint: {why}") from None
     if not isinstance(state, Mapping):

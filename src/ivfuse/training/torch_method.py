@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
+from ivfuse.errors import IvfuseError
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.image.arrays import Gray
 from ivfuse.image.tiling import FuseGray
@@ -26,11 +27,27 @@ class TorchMethod:
 
     def fuse(self, ir: Gray, vi: Gray) -> Gray:
         """See :meth:`Method.fuse`."""
-        return run(self.net, ir, vi, self.device)
+        return _finite(run(self.net, ir, vi, self.device), self.info.name)
 
     def for_image(self, ir: Gray, vi: Gray) -> FuseGray:
         """See :meth:`ivfuse.fusion.method.WholeImageMethod.for_image`."""
-        return partial(run, self.net, device=self.device, level=float(ir.mean()))
+        level = float(ir.mean())
+
+        def fuse(ir: Gray, vi: Gray) -> Gray:
+            return _finite(run(self.net, ir, vi, self.device, level), self.info.name)
+
+        return fuse
+
+
+def _finite(fused: Gray, name: str) -> Gray:
+    """Check a result, which would be black where it is NaN.
+
+    Raises:
+        IvfuseError: if it is not finite.
+    """
+    if not np.isfinite(fused).all():
+        raise IvfuseError(f"{name}: the network returned NaN or infinite values; its weights are damaged")
+    return fused
 
 
 def load_torch_method(path: Path, device: str | None = None) -> TorchMethod:

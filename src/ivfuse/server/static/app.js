@@ -186,7 +186,7 @@ function scheduleScores(result) {
 async function computeScores() {
   find("score").hidden = true;
   try {
-    await scores.showScoresOf(current, running?.signal);
+    await scores.showScoresOf(current, { ir: files.ir, vi: files.vi }, running?.signal);
   } catch (error) {
     scores.clear(error instanceof RequestError ? error.message : "");
   }

@@ -16,12 +16,13 @@ export class Scores {
   /** Whether the scores of a result are known. */
   has(result) { return this.cache.has(result); }
 
-  /** Show the scores of a result, after computing them if needed. */
-  async showScoresOf(result, signal) {
+  /** Show the scores of a result, after computing them from its source images (ir, vi) if needed. */
+  async showScoresOf(result, images, signal) {
     this.clear("Computing scores …");
     if (!this.has(result)) {
-      const form = formOf({ fused: result.blobs.fused, ir: result.blobs.infrared, vi: result.blobs.visible, metrics: this.names.join(",") });
-      this.cache.set(result, await (await call("/api/metrics", { form, signal })).json());
+      // The server scores the images that it fuses; the previews are encoded with loss.
+      const form = formOf({ ...images, ...result.fields, format: "json", encoding: "jpeg", metrics: this.names.join(",") });
+      this.cache.set(result, (await (await call("/api/fuse", { form, signal })).json()).scores);
     }
     this.show(this.cache.get(result));
   }
@@ -41,6 +42,6 @@ export class Scores {
         cell("td", value === null ? "–" : value.toFixed(value >= 100 ? 1 : 3), { title: reasons[name] ?? "" }), direction);
       return row;
     }));
-    this.find("scores-hint").textContent = "Computed from the image as displayed. Scores compare methods on one pair; they do not replace visual inspection.";
+    this.find("scores-hint").textContent = "Computed from the fused image without compression. Scores compare methods on one pair; they do not replace visual inspection.";
   }
 }

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import InputError
+from ivfuse.errors import InputError, UsageError
 from ivfuse.image.decode import load
 from ivfuse.image.headers import BadFileError, read_header
 from ivfuse.thermal.formats import flir_payload as payload
@@ -23,7 +23,7 @@ from ivfuse.thermal.formats import flir_records as records
 from ivfuse.thermal.formats.base import EmbeddedPhoto, PhotoGeometry, RawThermal, thermal_format
 from ivfuse.thermal.formats.facts import rounded, value_range
 from ivfuse.thermal.formats.jpeg_segments import APP1, Segment, walk
-from ivfuse.thermal.radiometry import Conditions, Overrides, celsius
+from ivfuse.thermal.radiometry import Conditions, Overrides, celsius, count_without_temperature
 
 _MARK = b"FLIR\0"
 
@@ -84,6 +84,8 @@ class FlirFile:
         conditions = self.conditions(overrides)
         try:
             return celsius(self.raster.counts, self.camera.planck, self.camera.atmosphere, conditions)
+        except UsageError as error:
+            raise InputError(f"{self.path}: {error.message}", hint=error.hint) from error
         except BadFileError as error:
             raise _bad(self.path, error) from error
 
@@ -107,11 +109,14 @@ class FlirJpeg:
         """See :class:`ThermalReader`."""
         file = read_flir(path)
         colormap = file.palette.colors if file.palette else None
+        degrees = file.celsius(conditions)
+        without = count_without_temperature(degrees)
         return RawThermal(
-            file.celsius(conditions),
+            degrees,
             True,
             file.orientation,
             colormap=colormap,
+            notes=(f"{without} pixels have no temperature and are taken for -273.15 C",) if without else (),
             photo=_embedded_photo(file) if photo else None,
         )
 

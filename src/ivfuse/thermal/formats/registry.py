@@ -6,6 +6,7 @@ import os
 from importlib import import_module
 from pathlib import Path
 
+from ivfuse.runtime.files import check_regular
 from ivfuse.thermal.formats.base import THERMAL_FORMATS, ThermalReader
 
 # Modules that register a format, in the order in which they are tried; plain images come last.
@@ -21,8 +22,13 @@ def thermal_formats() -> dict[str, ThermalReader]:
 
 
 def format_of(path: str | os.PathLike[str]) -> ThermalReader:
-    """Determine the format of a file by its content; missing and unreadable files count as plain images."""
+    """Determine the format of a file by its content; missing and unreadable files count as plain images.
+
+    Raises:
+        InputError: if the path is a device, a FIFO or a socket.
+    """
     formats = list(thermal_formats().values())
+    check_regular(Path(path))
     try:
         with Path(path).open("rb") as file:
             return next(each for each in formats if each.recognize(file))

@@ -1,0 +1,17 @@
+"""Output of the command line, in which names of files cannot control the terminal."""
+
+from __future__ import annotations
+
+import typer
+
+from ivfuse.errors import escape_controls
+
+
+def echo(line: object, *, err: bool = False) -> None:
+    """Print one line; control characters in it are escaped, line breaks included.
+
+    Args:
+        line: the line.
+        err: print to standard error.
+    """
+    typer.echo(escape_controls(str(line)), err=err)
