@@ -90,6 +90,14 @@ def test_a_row_per_image_on_request(ivfuse_cli: Cli, folders: Path) -> None:
     assert "x10 " in ivfuse_cli("eval", folders / "fused", folders / "set", "--images").out
 
 
+def test_names_of_images_cannot_control_the_terminal(ivfuse_cli: Cli, folders: Path) -> None:
+    for part in ("set/ir", "set/vi", "fused"):
+        (folders / part / "x1.png").rename(folders / part / "x\x1b[2J\nforged.png")
+    said = ivfuse_cli("eval", folders / "fused", folders / "set", "--images")
+    assert "x\\x1b[2J\\nforged" in said.out
+    assert all(character.isprintable() or character == "\n" for character in said.out + said.err)
+
+
 def test_several_processes_give_the_same_values_in_the_same_order(
     ivfuse_cli: Cli, folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

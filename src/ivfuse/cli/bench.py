@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ivfuse.cli.tables import format_table
+from ivfuse.cli.terminal import echo, echo_lines
 from ivfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,10 +68,10 @@ def bench(
     if json:
         typer.echo(json_module.dumps([_as_json(result) for result in results], indent=2))
     else:
-        typer.echo("\n".join(_table(results)))
+        echo_lines(_table(results))
     for latency in results:
         if latency.failure:
-            typer.echo(f"failed: {_label(latency)}: {latency.failure}", err=True)
+            echo(f"failed: {_label(latency)}: {latency.failure}", err=True)
     raise typer.Exit(1 if any(result.failure for result in results) else 0)
 
 

@@ -14,7 +14,7 @@ import typer
 
 from ivfuse.cli.progress import bar
 from ivfuse.cli.tables import format_table
-from ivfuse.cli.terminal import echo
+from ivfuse.cli.terminal import echo, echo_lines
 
 if TYPE_CHECKING:
     from ivfuse.benchmark.results import Results
@@ -99,13 +99,13 @@ def print_results(
             echo(remark, err=True)
         if outcome.reused["fuse"]:
             echo(f"{outcome.reused['fuse']} fused images were reused", err=True)
-    typer.echo("\n".join(_table(results)))
+    echo_lines(_table(results))
     if tasks:
         from ivfuse.benchmark.tasks.tables import text_rows
 
         for table in tasks:
             notes = (f"  {note}" for note in table.notes[1:])
-            typer.echo("\n".join(["", table.title, *format_table(text_rows(table), "lr"), *notes]))
+            echo_lines(["", table.title, *format_table(text_rows(table), "lr"), *notes])
     echo(f"report: {results.plan.out / 'index.html'}")
 
 

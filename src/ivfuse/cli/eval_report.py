@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ivfuse.cli.tables import format_table
-from ivfuse.cli.terminal import echo
+from ivfuse.cli.terminal import echo, echo_lines
+from ivfuse.errors import escape_controls
 
 if TYPE_CHECKING:
     from ivfuse.image.pairing import TriplePairing
@@ -128,7 +129,7 @@ def say(report: Report, *, one: bool, images: bool, json: bool, quiet: bool) -> 
     """
     for each in report.failed:
         text = f"ivfuse: error: {each.failure}" if one else f"failed: {each.triple.name}: {each.failure}"
-        typer.echo(text, err=True)
+        echo(text, err=True)
     if json:
         typer.echo(json_module.dumps(report.as_json(), indent=2))
         return
@@ -138,8 +139,8 @@ def say(report: Report, *, one: bool, images: bool, json: bool, quiet: bool) -> 
     if not count:
         return
     if images and not one:
-        typer.echo("\n".join([*_rows(report), ""]))
-    typer.echo("\n".join(_table(report, count, one)))
+        echo_lines([*_rows(report), ""])
+    echo_lines(_table(report, count, one))
     if not quiet:
         _say_reasons(report, count, one)
 
@@ -175,7 +176,12 @@ def _rows(report: Report) -> list[str]:
     rows: list[tuple[str, ...]] = [("name", *report.names)]
     for each in report.scored:
         if each.scores is not None:
-            rows.append((each.triple.name, *(_shown(each.scores.values[name]) for name in report.names)))
+            rows.append(
+                (
+                    escape_controls(each.triple.name),
+                    *(_shown(each.scores.values[name]) for name in report.names),
+                )
+            )
     return format_table(rows, "lr")
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from ivfuse.cli.flags import flag_of
 from ivfuse.cli.progress import bar
 from ivfuse.cli.terminal import echo
@@ -67,7 +69,7 @@ def say(method: str, pairing: Pairing, summary: Summary, *, one: bool, json: boo
         hint = "" if one else "; run again to go on, outputs that exist are skipped"
         echo(f"ivfuse: interrupted{hint}", err=True)
     if json:
-        echo(json_module.dumps(as_json(method, pairing, summary), indent=2))
+        typer.echo(json_module.dumps(as_json(method, pairing, summary), indent=2))
         return
     if quiet:
         return

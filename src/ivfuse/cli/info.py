@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ivfuse.cli import thermal
+from ivfuse.cli.terminal import echo_lines
 
 _DEGREES = ("celsius", "range_of_camera", "reflected", "atmospheric", "window_temperature")
 _UNITS = {
@@ -59,7 +60,10 @@ def info(
             refuse_input_as_output(out, file)
     facts = describe_file(file, options)
     write_parts(file, options, temperature, photo)
-    typer.echo(json_module.dumps(facts, indent=2) if json else "\n".join(_lines(facts)))
+    if json:
+        typer.echo(json_module.dumps(facts, indent=2))
+    else:
+        echo_lines(_lines(facts))
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import typer
 
 from ivfuse.errors import escape_controls
@@ -15,3 +17,9 @@ def echo(line: object, *, err: bool = False) -> None:
         err: print to standard error.
     """
     typer.echo(escape_controls(str(line)), err=err)
+
+
+def echo_lines(lines: Iterable[object]) -> None:
+    """Print lines, each as :func:`echo` does."""
+    for line in lines:
+        echo(line)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import typer
-
 from ivfuse.cli.flags import flag_of
+from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, UsageError, reason_of
 from ivfuse.image.pairing import Pairing, list_images, pair_folders
 
@@ -43,19 +42,19 @@ def fuse_folders(
     if not pairing.pairs:
         raise UsageError("no videos of the two folders have names that match")
     for path in pairing.orphans:
-        typer.echo(f"{path}: no counterpart, left out", err=True)
+        echo(f"{path}: no counterpart, left out", err=True)
     for line in pairing.ambiguous:
-        typer.echo(f"several files match, left out: {line}", err=True)
+        echo(f"several files match, left out: {line}", err=True)
     code = 1 if pairing.ambiguous else 0
     for pair in pairing.pairs:
         target = Path(out) / f"{pair.name}{suffix}"
         if target.exists() and not overwrite:
-            typer.echo(f"{target}: exists already, skipped", err=True)
+            echo(f"{target}: exists already, skipped", err=True)
             continue
         try:
             found = fuse(str(pair.ir), str(pair.vi), str(target))
         except IvfuseError as error:
-            typer.echo(f"ivfuse: error: {reason_of(error, flag_of)}", err=True)
+            echo(f"ivfuse: error: {reason_of(error, flag_of)}", err=True)
             found = 1
         if found > 128:
             return found
