@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ivfuse.errors import InputError
-from ivfuse.training.checkpoint import save_model
 from ivfuse.training.nets.crossfuse_cam_paper import CrossFuseCamPaper
 from ivfuse.training.release import (
     Weights,
@@ -20,6 +19,7 @@ from ivfuse.training.release import (
     check_shapes,
     load_paper,
     read_release,
+    save_paper,
     state_dict,
     to_float,
 )
@@ -71,8 +71,7 @@ def save_converted(path: Path, weights: Mapping[str, Tensor], *, heads: int | No
         weights: result of :func:`convert_crossfuse_cam`.
         heads: number of attention heads as given to :func:`convert_crossfuse_cam`.
     """
-    about = {"method": METHOD, "variant": "paper", "net": _widths(weights, heads)}
-    save_model(path, weights, about | {"origin": "the authors' checkpoint files"})
+    save_paper(path, weights, METHOD, _widths(weights, heads), "the authors' checkpoint files")
 
 
 def load_crossfuse_cam_paper(path: Path) -> CrossFuseCamPaper:

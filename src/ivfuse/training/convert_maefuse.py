@@ -16,10 +16,17 @@ import torch
 from torch import Tensor
 
 from ivfuse.errors import InputError
-from ivfuse.training.checkpoint import save_model
 from ivfuse.training.mae_weights import check_codes, plain_names
 from ivfuse.training.nets.maefuse_paper import MaeFusePaper
-from ivfuse.training.release import Weights, check_keys, check_shapes, load_paper, read_release, to_float
+from ivfuse.training.release import (
+    Weights,
+    check_keys,
+    check_shapes,
+    load_paper,
+    read_release,
+    save_paper,
+    to_float,
+)
 
 METHOD = "maefuse"
 FIXED = {"model1.pos_embed": 0, "model1.decoder_pos_embed": 1, "model2.pos_embed": 0}
@@ -81,8 +88,7 @@ def convert_maefuse(
 
 def save_maefuse(path: Path, weights: Mapping[str, Tensor], options: Mapping[str, Any]) -> None:
     """Write the result of :func:`convert_maefuse` as safetensors with metadata."""
-    about = {"method": METHOD, "variant": "paper", "net": dict(options)}
-    save_model(path, weights, about | {"origin": "the authors' checkpoint files"})
+    save_paper(path, weights, METHOD, options, "the authors' checkpoint files")
 
 
 def load_maefuse_paper(path: Path) -> MaeFusePaper:

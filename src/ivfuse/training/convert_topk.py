@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from ivfuse.errors import InputError
-from ivfuse.training.checkpoint import save_model
 from ivfuse.training.nets.crossfuse_topk_paper import CrossFuseTopkPaper
 from ivfuse.training.release import (
     Weights,
@@ -21,6 +20,7 @@ from ivfuse.training.release import (
     check_shapes,
     load_paper,
     read_release,
+    save_paper,
     state_dict,
     to_float,
 )
@@ -90,8 +90,7 @@ def convert_crossfuse_topk(file: Path) -> tuple[Weights, dict[str, int]]:
 
 def save_crossfuse_topk(path: Path, weights: Mapping[str, Tensor], options: Mapping[str, int]) -> None:
     """Write the result of :func:`convert_crossfuse_topk` as safetensors with metadata."""
-    about = {"method": METHOD, "variant": "paper", "net": dict(options)}
-    save_model(path, weights, about | {"origin": "the authors' checkpoint file"})
+    save_paper(path, weights, METHOD, options, "the authors' checkpoint file")
 
 
 def load_crossfuse_topk_paper(path: Path) -> CrossFuseTopkPaper:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ivfuse.errors import InputError
-from ivfuse.training.checkpoint import check_archive, load_model
+from ivfuse.training.checkpoint import check_archive, load_model, save_model
 
 Weights = dict[str, Tensor]
 Net = TypeVar("Net", bound=nn.Module)
@@ -83,6 +83,22 @@ def check_shapes(
             path, theirs = origin[ours]
             found, wanted = tuple(weights[ours].shape), tuple(value.shape)
             raise InputError(f"{path}: {theirs} has the shape {found}, expected {wanted}")
+
+
+def save_paper(
+    path: Path, weights: Mapping[str, Tensor], method: str, net: Mapping[str, Any], origin: str
+) -> None:
+    """Write converted weights of the paper variant as safetensors.
+
+    Args:
+        path: the file to write.
+        weights: names and tensors of the network.
+        method: name of the method.
+        net: options of the network.
+        origin: where the weights come from.
+    """
+    about = {"method": method, "variant": "paper", "net": dict(net), "origin": origin}
+    save_model(path, weights, about)
 
 
 def load_paper(path: Path, kind: type[Net], method: str) -> Net:
