@@ -179,6 +179,8 @@ def test_an_array_with_nan_is_refused() -> None:
         {"crop": True},
         {"strength": 1.5},
         {"strength": float("nan")},
+        {"ir_gamma": 0},
+        {"ir_gamma": float("nan")},
         {"method": Own(lambda ir, vi: vi), "threads": 2},
         {"method": "average", "runtime": "openvino"},
     ],
@@ -283,6 +285,12 @@ def test_a_pickled_fuser_works(texture: Texture, method: str | None) -> None:
     fuser = Fuser(method, gray=True)
     fused = fuser.fuse(*pair)  # with its graph loaded
     assert np.array_equal(pickle.loads(pickle.dumps(fuser)).fuse(*pair), fused)
+
+
+def test_a_gamma_below_1_brightens_the_thermal_that_the_method_receives(texture: Texture) -> None:
+    ir, vi = texture(30, 40), texture(30, 40, seed=1)
+    fused = Fuser("average", ir_gamma=0.5).fuse(ir, vi)
+    np.testing.assert_allclose(fused, (np.sqrt(ir) + vi) / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize("rig", [None, Registration(((1, 0, 5), (0, 1, 4), (0, 0, 1)), (40, 30), (50, 40))])

@@ -192,6 +192,15 @@ def test_strength_0_gives_the_visible_and_others_are_refused(server: Running, ir
     assert "strength" in refused.json()["error"]
 
 
+def test_gamma_brightens_the_thermal(server: Running, ir: bytes, vi: bytes) -> None:
+    plain, bright = (
+        decoded(server.fuse(ir, vi, method="average", ir_gamma=gamma).content).astype(int)
+        for gamma in ("1", "0.5")
+    )
+    assert bright.mean() > plain.mean() + 3
+    assert server.fuse(ir, vi, ir_gamma="0").status_code == 422
+
+
 def test_the_scores_that_the_page_asks_for_are_those_of_the_files(
     server: Running, encode: Callable[..., bytes]
 ) -> None:

@@ -32,6 +32,7 @@ def fuse(
     weights: method_options.Weights = None,
     gray: method_options.Gray = False,
     strength: method_options.Strength = 1.0,
+    ir_gamma: method_options.IrGamma = 1.0,
     bits: Annotated[int, typer.Option(help="Bits per channel of the output: 8 or 16.")] = 8,
     format_: Annotated[
         str, typer.Option("--format", help="Format of outputs in a folder: png, tiff, jpg, webp, bmp.")
@@ -131,7 +132,7 @@ def fuse(
     written = [each.path_for(name, len(names)) for each in [image, *extra] for name in names]
     pairing = sources.without_outputs(pairing, written)
     settled = thermal.with_shared_window(thermal_options, pairing.pairs)
-    shown: dict[str, Any] = {"gray": gray, "strength": strength, "render": render}
+    shown: dict[str, Any] = {"gray": gray, "strength": strength, "ir_gamma": ir_gamma, "render": render}
     fuser = Fuser(**choices, **align, **shown, tile=tile, thermal=settled, allow_damaged=allow_damaged)
     with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
         summary = fuse_pairs(fuser, pairing.pairs, image, overwrite=overwrite, on_progress=tell, extra=extra)

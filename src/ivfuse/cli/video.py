@@ -36,6 +36,7 @@ def video(
     weights: method_options.Weights = None,
     gray: method_options.Gray = False,
     strength: method_options.Strength = 1.0,
+    ir_gamma: method_options.IrGamma = 1.0,
     side_by_side: options.SideBySide = False,
     offset: options.Offset = "0",
     ir_window: options.IrWindow = None,
@@ -88,6 +89,7 @@ def video(
         **method_options.choices(method, weights, runtime, precision, threads),
         rig=align_options.rig(rig, None, points),
         strength=strength,
+        ir_gamma=ir_gamma,
     )
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)
     encoding = EncoderOptions(codec, crf, preset)  # type: ignore[arg-type]  # the writer checks the codec

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ivfuse.registration.control_points import Correspondences
     from ivfuse.registration.transform import Registration
 
+MIN_GAMMA, MAX_GAMMA = 0.1, 10.0
+
 
 @dataclass(frozen=True)
 class FuseOptions:
@@ -39,6 +41,9 @@ class FuseOptions:
         crop: whether to crop to the part that the thermal image covers; requires a rig.
         strength: strength of the fusion, from 0 (the visible image) to 1 (the full fusion), linear and
             uniform over the image.
+        ir_gamma: exponent of the thermal image in [0, 1] as the method receives it: below 1 brightens it, so
+            that what is barely warmer than its surroundings stands out; above 1 leaves the warmest only.
+            Temperatures and colormaps are not affected.
         tile: largest side in pixels that is fused in one piece; ``None`` for that of the method.
         allow_damaged: whether to use what can be decoded of damaged JPEG files, with a note, instead of
             raising an error.
@@ -58,6 +63,7 @@ class FuseOptions:
     rig: Registration | Correspondences | str | os.PathLike[str] | None = None
     crop: bool = False
     strength: float = 1.0
+    ir_gamma: float = 1.0
     tile: int | None = None
     allow_damaged: bool = False
 
@@ -65,6 +71,8 @@ class FuseOptions:
         """Validate the options."""
         if not 0 <= self.strength <= 1:
             raise UsageError(field="strength", found=self.strength, expected="0 to 1")
+        if not MIN_GAMMA <= self.ir_gamma <= MAX_GAMMA:
+            raise UsageError(field="ir_gamma", found=self.ir_gamma, expected=f"{MIN_GAMMA:g} to {MAX_GAMMA:g}")
         if self.tile is not None and self.tile < 1:
             raise UsageError(field="tile", found=self.tile, expected="1 or more pixels")
         if self.crop and self.rig is None:

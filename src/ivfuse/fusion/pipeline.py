@@ -191,7 +191,7 @@ class Fuser:
         return render(rendering, fused, pair.thermal, pair.coverage)
 
     def fuse_covered(self, ir: Gray, vi: Gray, coverage: Gray | None) -> Gray:
-        """Fuse two luma images with the strength where the thermal image has weight; elsewhere keep ``vi``.
+        """Fuse two luma images with strength and gamma where the thermal image has weight; elsewhere keep ``vi``.
 
         Args:
             ir: thermal image, (H, W) float32 in [0, 1].
@@ -201,6 +201,8 @@ class Fuser:
         strength = np.float32(self.options.strength)
         if strength == 0:
             return vi.copy()
+        if self.options.ir_gamma != 1:
+            ir = np.power(ir, np.float32(self.options.ir_gamma))
         if coverage is None:
             fused = self.fuse_luma(ir, vi)
             return fused if strength == 1 else blend(fused, vi, strength)

@@ -55,6 +55,9 @@ class FuseForm(PairForm):
 
     method: Text = Field(None, description="A method of GET /api/methods; the default method if omitted.")
     strength: float = Field(1.0, ge=0, le=1, description="0 gives the visible, 1 the full fusion.")
+    ir_gamma: float = Field(
+        1.0, ge=0.1, le=10, description="Gamma of the thermal image before fusion: below 1 brightens it."
+    )
     gray: bool = Field(False, description="Return the fused luma instead of color.")
     colormap: Text = Field(None, description="Color by temperature: a colormap of GET /api/methods.")
     highlight: Text = Field(None, description='Highlight a temperature range: ">40C", "30C..37C".')

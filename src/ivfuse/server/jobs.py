@@ -39,6 +39,7 @@ class JobOptions:
 
     method: str | None = None
     strength: float = 1.0
+    ir_gamma: float = 1.0
     gray: bool = False
     window: str | None = None
     scale: str | None = None
@@ -133,6 +134,7 @@ class JobRunner:
         fuser = Fuser(
             method,
             strength=options.strength,
+            ir_gamma=options.ir_gamma,
             gray=options.gray,
             thermal=thermal,
             render=render,
