@@ -114,7 +114,7 @@ def make_plan(
         window, seed = settings.get("ir_window"), settings.get("seed", 0)
         sets = tuple(degraded_sets(sets, degrade, out, seed, window))
     entries = method_entries(methods)
-    entries += [_external(text, sets) for text in fused]
+    entries += [external_entry(text, sets) for text in fused]
     if not entries:
         raise UsageError(
             "no method to compare", hint="give {methods}, or external results as {fused} NAME=DIR"
@@ -182,7 +182,7 @@ def _version(name: str) -> str:
     return method_info(name).version + (f" {entry.sha256}" if entry else "")
 
 
-def _external(text: str, sets: Sequence[DataSet]) -> Entry:
+def external_entry(text: str, sets: Sequence[DataSet]) -> Entry:
     """The fused images of another program."""
     name, equals, folder = text.partition("=")
     if not equals or not folder or not _NAME.fullmatch(name):

@@ -72,7 +72,9 @@ class FuseOptions:
         if not 0 <= self.strength <= 1:
             raise UsageError(field="strength", found=self.strength, expected="0 to 1")
         if not MIN_GAMMA <= self.ir_gamma <= MAX_GAMMA:
-            raise UsageError(field="ir_gamma", found=self.ir_gamma, expected=f"{MIN_GAMMA:g} to {MAX_GAMMA:g}")
+            raise UsageError(
+                field="ir_gamma", found=self.ir_gamma, expected=f"{MIN_GAMMA:g} to {MAX_GAMMA:g}"
+            )
         if self.tile is not None and self.tile < 1:
             raise UsageError(field="tile", found=self.tile, expected="1 or more pixels")
         if self.crop and self.rig is None:

@@ -191,7 +191,7 @@ class Fuser:
         return render(rendering, fused, pair.thermal, pair.coverage)
 
     def fuse_covered(self, ir: Gray, vi: Gray, coverage: Gray | None) -> Gray:
-        """Fuse two luma images with strength and gamma where the thermal image has weight; elsewhere keep ``vi``.
+        """Fuse two luma images, with strength and gamma, where the thermal has weight; else keep ``vi``.
 
         Args:
             ir: thermal image, (H, W) float32 in [0, 1].
