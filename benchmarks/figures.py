@@ -1,0 +1,99 @@
+"""Draws the figures of the methods' documents from synthetic streets.
+
+    python benchmarks/figures.py docs/images
+
+`panel.jpg` shows sources and trained methods by day, by night, in haze and over-exposed, `gamma.jpg` maefuse with a
+brightened thermal, `channel-distributions.png` another sensor's levels before and after the channel alignment of
+crossfuse-topk.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ivfuse import Fuser
+from ivfuse.benchmark.panel import Box, Panel, PanelRow, target_boxes, write_panel
+from ivfuse.image.arrays import to_levels
+from ivfuse.synthetic.degrade import degrade
+from ivfuse.synthetic.street import street_scene
+from ivfuse.training.alignment import Options, align, measure_target
+from ivfuse.training.alignment_report import histogram_chart
+from ivfuse.training.scenes import Scene
+
+Bytes = NDArray[np.uint8]
+METHODS = ("average", "guided-filter", "crossfuse-cam", "crossfuse-topk", "maefuse", "swift")
+SEED = 3
+SIZE = (480, 640)
+
+
+def color(image: NDArray[np.float32]) -> Bytes:
+    levels = to_levels(image, 8)
+    return levels if levels.ndim == 3 else np.repeat(levels[..., np.newaxis], 3, 2)
+
+
+def pairs() -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+    """Name, thermal and visible of each row."""
+    day, night = (street_scene(*SIZE, seed=SEED, time=time) for time in ("day", "night"))
+    yield "day", day.ir, day.vi
+    yield "night", night.ir, night.vi
+    yield "haze", *degrade(day.ir, day.vi, "haze", 4)
+    yield "over-exposed", *degrade(day.ir, day.vi, "over-exposure", 4)
+
+
+def methods_panel() -> Panel:
+    fusers = [Fuser(name) for name in METHODS]
+    rows = []
+    boxes: tuple[Box, ...] = ()
+    for name, ir, vi in pairs():
+        boxes = boxes if name in ("haze", "over-exposed") and boxes else target_boxes(color(ir), color(vi))
+        images = tuple(color(image) for image in (ir, vi, *(fuser.fuse(ir, vi) for fuser in fusers)))
+        rows.append(PanelRow(name, images, boxes))
+    return Panel(("infrared", "visible", *METHODS), tuple(rows))
+
+
+def gamma_panel() -> Panel:
+    """Figure 10 of the paper of maefuse."""
+    gammas = (1.0, 0.7, 0.5)
+    rows = []
+    for name, ir, vi in list(pairs())[:2]:
+        fused = [Fuser("maefuse", ir_gamma=gamma).fuse(ir, vi) for gamma in gammas]
+        rows.append(PanelRow(name, tuple(color(image) for image in (ir, vi, *fused))))
+    return Panel(("infrared", "visible", *(f"gamma {gamma:g}" for gamma in gammas)), tuple(rows))
+
+
+def other_sensor(vi: Bytes) -> Bytes:
+    """A brighter rendering with another white balance."""
+    exponents = np.array([0.55, 0.7, 0.9])
+    return np.rint(255 * (vi / 255) ** exponents).astype(np.uint8)
+
+
+def distributions() -> Bytes:
+    def scenes(seeds: range, sensor: Callable[[Bytes], Bytes]) -> Iterator[Scene]:
+        for seed in seeds:
+            scene = street_scene(240, 320, seed=seed, time="day")
+            yield Scene(str(seed), color(scene.ir)[..., 0], sensor(color(scene.vi)))
+
+    options = Options(k=None, patch=64, stride=64)
+    target = measure_target(scenes(range(8), lambda vi: vi), options)
+    return histogram_chart(align(scenes(range(8, 16), other_sensor), target, options))
+
+
+def main() -> None:
+    out = Path(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        for name, panel in (("panel", methods_panel()), ("gamma", gamma_panel())):
+            drawn = Path(folder) / f"{name}.png"
+            write_panel(panel, drawn, width=11 if name == "panel" else 8, dpi=150, names=True)
+            cv2.imwrite(str(out / f"{name}.jpg"), cv2.imread(str(drawn)), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    cv2.imwrite(str(out / "channel-distributions.png"), distributions()[..., ::-1])
+
+
+if __name__ == "__main__":
+    main()
