@@ -2,9 +2,9 @@
 
     python benchmarks/figures.py docs/images
 
-`panel.jpg` shows sources and trained methods by day, by night, in haze and over-exposed, `gamma.jpg` maefuse with a
-brightened thermal, `channel-distributions.png` another sensor's levels before and after the channel alignment of
-crossfuse-topk.
+`panel.jpg` shows sources and trained methods by day, by night, in haze and over-exposed, `gamma.jpg` maefuse
+with a brightened thermal, `channel-distributions.png` another sensor's levels before and after the channel
+alignment of crossfuse-topk.
 """
 
 from __future__ import annotations
