@@ -1,13 +1,13 @@
-"""IRG files of InfiRay cameras and of the many brands that sell the same electronics (HTI, Vevor, Topdon, ...).
+"""IRG files of InfiRay cameras and of brands that sell the same electronics (HTI, Vevor, Topdon, ...).
 
-Little-endian. A header of 128 bytes: mark, size of the header, then for each of three images a size, height and
-width (at 4, 13 and 22), emissivity, reflected and air temperature in K, and distance, each times 10000 (from
-30), and AC CA at the end. After it an 8-bit image, the same with 16-bit temperatures, and a JPEG photo.
+Little-endian. A header of 128 bytes: mark, size of the header, then for each of three images a size, height
+and width (at 4, 13 and 22), emissivity, reflected and air temperature in K, and distance, each times 10000
+(from 30), and AC CA at the end. After it an 8-bit image, the same with 16-bit temperatures, and a JPEG photo.
 The mark decides the unit of the temperatures. Makers fill the second and third size in differently, so that
 only the first one counts, and the photo reaches to the end of the file.
 
-Source: the files themselves; jaseg/infiray_irg (MIT) for the marks and units, and for the files of Autel drones
-and the P200; povlhp/irgdump and crroush/heatseeker for the conditions.
+Source: the files themselves; jaseg/infiray_irg (MIT) for the marks and units, and for the files of Autel
+drones and the P200; povlhp/irgdump and crroush/heatseeker for the conditions.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class IrgFile:
         counts: (H, W) uint16, proportional to the temperature.
         celsius: (H, W) float32, in degC.
         steps: counts per kelvin.
-        conditions: emissivity, reflected and atmospheric temperature in degC, distance in m, for which the camera
-            computed the temperatures.
+        conditions: emissivity, reflected and atmospheric temperature in degC, distance in m, for which the
+            camera computed the temperatures.
         photo_data: the photo as JPEG; empty if there is none.
     """
 
@@ -138,7 +138,7 @@ class InfirayIrg:
         }
 
     def read(self, path: Path, conditions: Overrides, *, photo: bool = False) -> RawThermal:
-        """See :class:`ThermalReader`; the file states no geometry, and both images show nearly the same field."""
+        """See :class:`ThermalReader`; both images show nearly the same field, which no file states."""
         file = read_irg(path)
         pixels = file.photo() if photo else None
         return RawThermal(
