@@ -12,6 +12,7 @@ drones and the P200; povlhp/irgdump and crroush/heatseeker for the conditions.
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,12 +204,14 @@ def _load(path: Path) -> bytes:
     check_regular(path)
     try:
         with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
+            size = os.fstat(file.fileno()).st_size
+            if size <= _MAX_BYTES:
+                return file.read(size)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})", expected="an IRG file") from error
-    if len(data) > _MAX_BYTES:
-        raise InputError(f"{path}: found more than {_MAX_BYTES >> 20} MiB", expected="an IRG file")
-    return data
+    raise InputError(
+        f"{path}: found {size >> 20} MiB", expected=f"an IRG file of at most {_MAX_BYTES >> 20} MiB"
+    )
 
 
 def _unused(conditions: Overrides) -> tuple[str, ...]:
