@@ -81,7 +81,7 @@ def test_a_recorded_double_frame_is_degrees(
     for plane, frame in zip(planes, frames, strict=True):
         assert plane.dtype == np.float32
         assert np.allclose(plane, frame[-192:] / 64 - 273.15, atol=1e-4)  # float32
-    assert "the image above" in source.info.notes[0]
+    assert "cut off" in source.info.notes[0]
 
 
 @pytest.mark.parametrize(("name", "codec"), [("rec.mkv", "ffv1"), ("rec.nut", "rawvideo")])

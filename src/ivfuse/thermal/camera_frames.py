@@ -71,7 +71,7 @@ class FrameLayout:
             return f"{self.width}x{self.height} counts, as {self.camera} sends them"
         size = f"{self.width}x{self.height} frame of {self.camera}"
         meaning = "temperatures in 1/64 K" if self.scale else "counts"
-        return f"{size}: {meaning} of {self.width}x{self.rows}; {self.rest} cut off"
+        return f"{size}: {meaning} of {self.width}x{self.rows} are used, {self.rest} is cut off"
 
     def cut(self, frame: NDArray[Any]) -> NDArray[Any]:
         """The rows of the thermal image, a view."""
@@ -106,7 +106,7 @@ class CameraFrame:
 
 
 _P2_PRO, _P3 = "an InfiRay P2 Pro, Topdon TC001 or relative", "a Thermal Master P3, P2 or relative"
-_BETWEEN, _TELEMETRY = "the image above and metadata", "telemetry"
+_BETWEEN, _TELEMETRY = "the rest (an image and metadata)", "telemetry"
 _LAYOUTS = (
     FrameLayout(_P2_PRO, 256, 384, 192, 192, "the image above", _SIXTY_FOURTHS, yuyv=True),
     FrameLayout(_P3, 256, 386, 194, 192, _BETWEEN, _SIXTY_FOURTHS, yuyv=True),
@@ -195,7 +195,7 @@ def frame_notes(frame: NDArray[np.uint16], layout: FrameLayout) -> tuple[str, ..
     if not layout.radiometric or counts.min() < _LOWEST_CENTIKELVIN or not low <= np.median(counts) <= high:
         return (layout.note,)
     ends = " to ".join(f"{end / 100 - ZERO_C:.1f}" for end in (counts.min(), counts.max()))
-    return layout.note, f"the counts look like 1/100 K (TLinear); with the scale 0.01K they are {ends} C"
+    return layout.note, f"the counts look like 1/100 K (TLinear), with the scale 0.01K they are {ends} C"
 
 
 def _end_steps(image: NDArray[Any]) -> float:
