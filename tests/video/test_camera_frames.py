@@ -162,3 +162,15 @@ def test_a_run_states_the_layout_and_its_window_in_degrees(
     notes = json.loads(said.out)["notes"]
     assert any("256x384 frame" in note and "P2 Pro" in note for note in notes)
     assert any("window between 20" in note for note in notes)
+
+
+def test_a_row_of_saved_frames_is_a_video_in_degrees(tmp_path: Path) -> None:
+    import cv2
+
+    for index in range(2):
+        assert cv2.imwrite(str(tmp_path / f"f_{index}.png"), doubled(index))
+    source = open_source(str(tmp_path), "ir")
+    planes = read(source)
+    assert [plane.shape for plane in planes] == [(192, 256)] * 2
+    assert np.allclose(planes[1], doubled(1)[192:] / 64 - 273.15, atol=1e-4)  # float32
+    assert any("P2 Pro" in note for note in source.info.notes)
