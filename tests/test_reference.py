@@ -82,7 +82,7 @@ def test_every_colormap_has_its_place_in_the_guide(name: str) -> None:
 
 @pytest.mark.parametrize("name", [each.name for each in thermal_formats().values()])
 def test_every_thermal_format_has_its_place_in_the_guide(name: str) -> None:
-    assert name in _text("docs/thermal.md")
+    assert name in _text("docs/cameras.md")
 
 
 @pytest.mark.parametrize("word", [*IR_WORDS, *VI_WORDS])

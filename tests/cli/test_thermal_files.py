@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -270,3 +271,48 @@ def test_help_groups_the_options_of_thermal_files(ivfuse_cli: Cli) -> None:
     for option in ("--window", "--scale", "--temperature", "--colormap", "--highlight", "--emissivity"):
         assert option in thermal
         assert f"  {option} " not in options.split("\nOptions:\n")[1]
+
+
+@pytest.fixture
+def irg(texture: Callable[..., np.ndarray]) -> bytes:
+    """A small IRG file with a photo."""
+    head = bytearray(128)
+    head[:4] = b"\xba\xab\x80\0"
+    struct.pack_into("<IHH", head, 4, 48 * 64, 48, 64)
+    struct.pack_into("<4I", head, 30, 9500, 2_981_500, 2_981_500, 5000)
+    counts = np.rint(2900 + 200 * texture(48, 64)).astype("<u2")
+    photo = np.rint(255 * texture(48, 64, 3, 3)).astype(np.uint8)
+    return bytes(head) + bytes(48 * 64) + counts.tobytes() + bytes(cv2.imencode(".jpg", photo)[1])
+
+
+def test_a_camera_file_that_is_no_image_is_a_pair_alone_and_in_a_folder(
+    ivfuse_cli: Cli, irg: bytes, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shots"
+    folder.mkdir()
+    (folder / "a.irg").write_bytes(irg)
+    (folder / "b.irg").write_bytes(irg)
+    assert cv2.imwrite(str(folder / "a.jpg"), np.zeros((48, 64, 3), np.uint8))
+    alone = ivfuse_cli(
+        "fuse", folder / "a.irg", "-o", tmp_path / "a.png", "--temperature", tmp_path / "a.tif"
+    )
+    assert alone.code == 0, alone.err
+    assert read(tmp_path / "a.png").shape == (48, 64, 3)
+    assert 15 < read(tmp_path / "a.tif").min() < read(tmp_path / "a.tif").max() < 40
+    both = ivfuse_cli("fuse", folder, "-o", tmp_path / "out", *FUSE)
+    assert both.code == 0, both.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+
+
+def test_info_of_a_camera_file_that_is_no_image(ivfuse_cli: Cli, irg: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.irg"
+    path.write_bytes(irg)
+    said = ivfuse_cli("info", path)
+    assert said.code == 0
+    assert "InfiRay IRG" in said.out
+    assert "64x48" in said.out
+    path.write_bytes(irg[:5000])
+    broken = ivfuse_cli("info", path)
+    assert broken.code == 1
+    assert broken.err.count("\n") == 1
+    assert "found 5000 bytes, expected 9344 for 64x48 pixels" in broken.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import cv2
@@ -61,3 +62,40 @@ def test_a_double_frame_is_noted(tmp_path: Path) -> None:
     said = notes_of(tmp_path, gray(96, 64), color(48, 64))
     assert "64x96 beside a visible image of 64x48 looks like a double frame" in said
     assert "register" in said
+
+
+SAMPLES = Path(__file__).resolve().parents[3] / "shared/data/thermal_formats"
+
+
+def irg(celsius: np.ndarray, photo: np.ndarray) -> bytes:
+    """A camera file with a photo, whose camera also draws a picture."""
+    head = bytearray(128)
+    head[:4] = b"\xba\xab\x80\0"
+    struct.pack_into("<IHH", head, 4, celsius.size, *celsius.shape)
+    counts = np.rint((celsius + 273.15) * 10).astype("<u2")
+    return bytes(head) + bytes(celsius.size) + counts.tobytes() + bytes(cv2.imencode(".jpg", photo)[1])
+
+
+def test_the_picture_that_a_camera_draws_is_no_visible_image(tmp_path: Path) -> None:
+    values = np.random.default_rng(4).random((6, 8)).astype(np.float32)
+    warm = cv2.resize(values, (64, 48), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    photo = color(48, 64)
+    (tmp_path / "a.irg").write_bytes(irg(20 + 20 * warm, photo))
+    drawing = cv2.applyColorMap(np.rint(255 * warm).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    assert cv2.imwrite(str(tmp_path / "a.jpg"), drawing)
+    assert cv2.imwrite(str(tmp_path / "b.jpg"), drawing)
+    assert cv2.imwrite(str(tmp_path / "a.png"), photo)
+
+    def said(name: str) -> str:
+        return "\n".join(Fuser("average").read(tmp_path / "a.irg", tmp_path / name).notes)
+
+    assert "a.jpg looks like the image that the camera draws" in said("a.jpg")
+    assert "draws" not in said("a.png")
+    assert "draws" not in said("b.jpg")  # of another name, which nothing connects with the camera file
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample files are not on this machine")
+@pytest.mark.parametrize("name", ["hti_p1", "vevor"])
+def test_pictures_of_real_cameras_are_recognized(name: str) -> None:
+    notes = Fuser("average").read(SAMPLES / f"{name}.irg", SAMPLES / f"{name}.jpg").notes
+    assert any("give it alone" in note and f"{name}.irg" in note for note in notes)

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from ivfuse.errors import InputError
-from ivfuse.image.pairing import Pairing, TriplePairing, match_fused, natural_key, pair_folder, pair_folders
+from ivfuse.image.pairing import (
+    Pairing,
+    TriplePairing,
+    list_images,
+    match_fused,
+    natural_key,
+    pair_folder,
+    pair_folders,
+)
 
 
 def fill(folder: Path, *names: str) -> Path:
@@ -104,6 +112,12 @@ def test_hidden_files_other_files_and_folders_are_ignored(tmp_path: Path) -> Non
     pairing = folders(tmp_path, ["a.png", *others], ["a.png", *others])
     assert found(pairing) == [("a", "a.png", "a.png")]
     assert pairing.orphans == ()
+
+
+def test_what_a_camera_draws_beside_its_own_file_is_left_out(tmp_path: Path) -> None:
+    for name in ("a.irg", "a.jpg", "b.jpg", "B.HIR"):
+        (tmp_path / name).touch()
+    assert [path.name for path in list_images(tmp_path)] == ["a.irg", "B.HIR", "b.jpg"]
 
 
 def test_pairs_are_in_natural_order(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ _UNITS = {
 
 
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A radiometric JPEG, or any image.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of a thermal camera, or any image.")],
     *,
     scale: thermal.ScaleText = None,
     temperature: thermal.Temperature = None,

@@ -132,13 +132,13 @@ def _matching(pattern: Path) -> list[Path]:
     """The images that match a pattern, or those of a folder."""
     from glob import glob
 
-    from ivfuse.image.formats import SUFFIXES
+    from ivfuse.image.formats import INPUT_SUFFIXES
     from ivfuse.image.pairing import list_images, natural_key
 
     if pattern.is_dir():
         return list_images(pattern)
     found = [Path(name) for name in glob(str(pattern), recursive=True)]
-    images = [path for path in found if path.suffix.lower() in SUFFIXES and path.is_file()]
+    images = [path for path in found if path.suffix.lower() in INPUT_SUFFIXES and path.is_file()]
     if not images:
         raise InputError(f"{pattern}: no image matches this pattern")
     return sorted(images, key=lambda path: (natural_key(str(path)), str(path)))

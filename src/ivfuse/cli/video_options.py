@@ -54,7 +54,8 @@ Fps = Annotated[
     float | None,
     typer.Option(
         metavar="RATE",
-        help="Frame rate of image sequences; by default that of the other source, or 25.",
+        help="Frame rate of image sequences and headerless frames; by default that of the other source, "
+        "or 25.",
     ),
 ]
 Duration = Annotated[

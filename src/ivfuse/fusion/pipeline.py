@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ivfuse.errors import ShapeError, UsageError
 from ivfuse.fusion.align import Aligner, align_camera_file, blend
-from ivfuse.fusion.doubts import doubts_about_order
+from ivfuse.fusion.doubts import doubts_about_drawing, doubts_about_order
 from ivfuse.fusion.method import Method, tile_function
 from ivfuse.fusion.options import FuseOptions
 from ivfuse.fusion.outputs import FusedImage, Output
@@ -298,6 +298,8 @@ def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bo
     thermal, visible = read_thermal(ir, options, "ir"), read_visible(vi, "vi")
     notes = (*_prefixed("thermal", thermal.notes), *_prefixed("visible", [visible.note]))
     notes += doubts_about_order(thermal, visible)
+    if isinstance(ir, str | os.PathLike) and isinstance(vi, str | os.PathLike):
+        notes += doubts_about_drawing(Path(ir), Path(vi), thermal, visible)
     return Pair(thermal, visible, name=name, notes=notes)
 
 

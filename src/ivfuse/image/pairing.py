@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ivfuse.errors import InputError
 from ivfuse.image.captures import pair_by_number
-from ivfuse.image.formats import SUFFIXES
+from ivfuse.image.formats import CAMERA_SUFFIXES, INPUT_SUFFIXES
 from ivfuse.image.modality import ANY, IR, VI, modality, plain_key, preferred
 
 _EXPECTED = "expected folders like ir/ and vi/, or names like x_ir.png and x_vi.png"
@@ -85,7 +85,9 @@ class TriplePairing:
     ambiguous: tuple[str, ...]
 
 
-def pair_folders(ir_dir: Path | str, vi_dir: Path | str, suffixes: Container[str] = SUFFIXES) -> Pairing:
+def pair_folders(
+    ir_dir: Path | str, vi_dir: Path | str, suffixes: Container[str] = INPUT_SUFFIXES
+) -> Pairing:
     """Pair the images of two folders; see :func:`pair_files`.
 
     Args:
@@ -192,13 +194,18 @@ def match_fused(pairing: Pairing, fused_dir: Path | str) -> TriplePairing:
     )
 
 
-def list_images(folder: Path, suffixes: Container[str] = SUFFIXES) -> list[Path]:
+def list_images(folder: Path, suffixes: Container[str] = INPUT_SUFFIXES) -> list[Path]:
     """List the image files of a folder, selected by suffix, in natural order and without hidden files.
+
+    The image that a camera draws beside a file of its own, with the same stem, is left out.
 
     Raises:
         InputError: if the folder is missing or cannot be listed.
     """
-    return [x for x in list_entries(folder) if x.suffix.lower() in suffixes and x.is_file()]
+    found = [x for x in list_entries(folder) if x.suffix.lower() in suffixes and x.is_file()]
+    cameras = {x for x in found if x.suffix.lower() in CAMERA_SUFFIXES}
+    stems = {x.stem for x in cameras}
+    return [x for x in found if x in cameras or x.stem not in stems]
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:

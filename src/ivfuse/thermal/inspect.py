@@ -40,7 +40,7 @@ def describe_file(path: Path, options: ThermalOptions) -> dict[str, Any]:
     if options.scale is not None:
         notes = facts.pop("notes")
         facts |= {"celsius": value_range(_with_data(read_raw(path, options))), "notes": notes}
-    elif is_plain(path):
+    elif is_plain(path) and "celsius" not in facts:
         facts["notes"].append("not radiometric; a scale converts counts to degrees")
     return facts
 

@@ -232,7 +232,7 @@ def _tone_mapped(raw: RawThermal, options: ThermalOptions, reader: ThermalReader
     return replace(
         thermal,
         colormap=raw.colormap,
-        notes=(*thermal.notes, *raw.notes, *_unused(options, reader)),
+        notes=(*thermal.notes, *raw.notes, *_unused(options, reader, raw.degrees)),
         unknown=raw.unknown or no_temperatures(name),
         colored=raw.colored,
     )
@@ -282,9 +282,9 @@ def _upright(thermal: Thermal, orientation: int) -> Thermal:
     )
 
 
-def _unused(options: ThermalOptions, reader: ThermalReader) -> tuple[str, ...]:
-    """List the options that have no effect for files of this format."""
-    if reader.calibrated and options.scale is not None:
+def _unused(options: ThermalOptions, reader: ThermalReader, degrees: bool) -> tuple[str, ...]:
+    """List the options that have no effect for a file of this format, or for one that holds temperatures."""
+    if (reader.calibrated or degrees) and options.scale is not None:
         return ("scale is not used, the file has its own calibration",)
     if not reader.calibrated and options.overrides.given():
         return (f"{', '.join(options.overrides.given())} not used, the file is not radiometric",)

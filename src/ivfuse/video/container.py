@@ -31,7 +31,9 @@ class VideoTrack:
     packet_bytes: int | None = None
 
 
-def open_container(name: str, url: str, format: str | None, live: bool) -> Any:
+def open_container(
+    name: str, url: str, format: str | None, live: bool, options: dict[str, str] | None = None
+) -> Any:
     """Open an input of FFmpeg, with timeouts if it is live.
 
     Args:
@@ -39,13 +41,16 @@ def open_container(name: str, url: str, format: str | None, live: bool) -> Any:
         url: a file, an address or a device.
         format: FFmpeg's input format, for devices.
         live: give up when nothing arrives for ten seconds.
+        options: of that input format.
 
     Raises:
         InputError: if it cannot be opened.
     """
     import av
 
-    options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
+    options = dict(options or {})
+    if url.lower().startswith("rtsp"):
+        options["rtsp_transport"] = "tcp"
     if live and format is None:
         options |= {"analyzeduration": str(_PROBE_MICROSECONDS), "fpsprobesize": "5"}
     timeout = (_OPEN_TIMEOUT, _READ_TIMEOUT) if live else None

@@ -81,8 +81,10 @@ class ImageSequenceSource:
         """
         self._images = images
         self._modality = modality
-        height, width = _read_planes(images[0][1], modality)[0].shape
-        self.info = SourceInfo(name, width, height, rate, images[-1][0] + 1)
+        first = images[0][1]
+        height, width = _read_planes(first, modality)[0].shape
+        notes = read_raw(first).notes if modality == "ir" else ()
+        self.info = SourceInfo(name, width, height, rate, images[-1][0] + 1, notes=notes)
         self.stats = SourceStats()
 
     def items(self) -> Iterator[Frame | AudioPacket]:

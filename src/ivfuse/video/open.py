@@ -8,11 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from ivfuse.errors import InputError, MissingExtraError, UsageError
+from ivfuse.thermal.formats.raw_frames import raw_video_of
 from ivfuse.video.image_sequence import ImageSequenceSource, find_images, is_pattern
 from ivfuse.video.source import DEFAULT_RATE, FrameSource, Modality
 from ivfuse.video.stream import StreamSource
 
 _DEVICE = re.compile(r"/dev/video\d+")
+_Y16 = "gray16le"  # FFmpeg's name of V4L2's pixel format Y16
 _ADDRESS = re.compile(r"([a-z][a-z0-9+]+)://", re.IGNORECASE)
 
 
@@ -27,10 +29,11 @@ def open_source(
     """Open a source.
 
     Args:
-        location: a file that FFmpeg reads; a folder of images, or a pattern like ``ir_%04d.png``; an address
-            like ``rtsp://...``; ``camera:0`` or a device like ``/dev/video0``.
+        location: a file that FFmpeg reads, or a headerless one of 16-bit frames; a folder of images, or a
+            pattern like ``ir_%04d.png``; an address like ``rtsp://...``; ``camera:0`` or a device like
+            ``/dev/video0``.
         modality: ``ir`` yields one plane in the bit depth of the source; ``vi`` yields 8-bit luma and chroma.
-        rate: frames per second of an image sequence.
+        rate: frames per second of an image sequence or of headerless frames.
         threads: number of decoder threads; 0 lets FFmpeg choose.
         stream: position among the video streams of a file, from 0; ``None`` for the first usable one.
 
@@ -50,7 +53,14 @@ def open_source(
     camera = _camera(location, modality)
     if camera is not None:
         device, driver = camera
-        return StreamSource(device, modality, name=location, format=driver, live=True, stream=stream)
+        return _open_camera(device, driver, location, modality, stream)
+    if (raw := raw_video_of(location)) is not None:
+        options = {
+            "video_size": f"{raw.width}x{raw.height}",
+            "pixel_format": _Y16,
+            "framerate": str(rate or DEFAULT_RATE),
+        }
+        return StreamSource(location, modality, format="rawvideo", options=options, stream=stream)
     address = _ADDRESS.match(location)
     if address is None and not Path(location).exists():
         raise InputError(
@@ -88,12 +98,12 @@ def open_pair(
             f"{ir}: the thermal and the visible are one stream",
             hint="{ir_stream} and {vi_stream} choose the streams of a file that contains both",
         )
-    if is_images(ir) and not is_images(vi):
+    if _states_no_rate(ir) and not _states_no_rate(vi):
         visible = open_source(vi, "vi", stream=vi_stream)
         thermal = open_source(ir, "ir", rate=rate or visible.info.rate, stream=ir_stream)
     else:
         thermal = open_source(ir, "ir", rate=rate, stream=ir_stream)
-        vi_rate = rate or (None if is_images(ir) else thermal.info.rate)
+        vi_rate = rate or (None if _states_no_rate(ir) else thermal.info.rate)
         visible = open_source(vi, "vi", rate=vi_rate, stream=vi_stream)
     if thermal.info.live != visible.info.live:
         for source in (thermal, visible):
@@ -116,12 +126,35 @@ def is_images(location: str) -> bool:
     return Path(location).is_dir() or is_pattern(location)
 
 
+def _states_no_rate(location: str) -> bool:
+    """Whether a location is a row of images or of headerless frames."""
+    return is_images(location) or raw_video_of(location) is not None
+
+
 def require_av() -> None:
     """Raise MissingExtraError if PyAV is not installed."""
     try:
         import av  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError("video", "video") from error
+
+
+def _open_camera(device: str, driver: str, name: str, modality: Modality, stream: int | None) -> StreamSource:
+    """Open a camera; a thermal one by V4L2 sends 16-bit counts without automatic gain where it can."""
+    if modality == "ir" and driver == "v4l2":
+        try:
+            return StreamSource(
+                device,
+                modality,
+                name=name,
+                format=driver,
+                options={"input_format": _Y16},
+                live=True,
+                stream=stream,
+            )
+        except InputError:  # it has no such format, or cannot be opened, which the next error says
+            pass
+    return StreamSource(device, modality, name=name, format=driver, live=True, stream=stream)
 
 
 def _camera(location: str, modality: Modality) -> tuple[str, str] | None:

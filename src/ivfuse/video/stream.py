@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time as clock
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ivfuse.errors import InputError, IvfuseError
+from ivfuse.video.camera_frames import CameraFrames
 from ivfuse.video.container import choose_track, open_container, reason_of
 from ivfuse.video.frame import BT601, FULL, LIMITED, RGB_MATRIX, UNSPECIFIED, Frame, Plane
 from ivfuse.video.source import DEFAULT_RATE, Modality, SourceInfo, SourceStats, TimestampNormalizer
@@ -36,6 +38,7 @@ class StreamSource:
         *,
         name: str = "",
         format: str | None = None,
+        options: dict[str, str] | None = None,
         live: bool = False,
         threads: int = 0,
         stream: int | None = None,
@@ -46,7 +49,8 @@ class StreamSource:
             url: a file, an address or a device.
             modality: see :func:`ivfuse.video.open.open_source`.
             name: name of the source in messages; ``url`` by default.
-            format: FFmpeg's input format, for devices.
+            format: FFmpeg's input format, for devices and headerless files.
+            options: of that input format.
             live: frames are timed by their arrival, and the source fails when none arrives for ten seconds.
             threads: number of decoder threads; 0 lets FFmpeg choose.
             stream: position among the video streams, from 0; ``None`` for the first that can be decoded.
@@ -57,13 +61,14 @@ class StreamSource:
         """
         self._name = name or url
         self._modality = modality
-        self._container = open_container(self._name, url, format, live)
+        self._container = open_container(self._name, url, format, live, options)
         try:
             self._track = choose_track(self._container, self._name, modality, stream)
             self._video = self._track.stream
             self._track.context.thread_type = "AUTO"
             self._track.context.thread_count = threads
             self.stats = SourceStats()
+            self._camera = CameraFrames.of(self._track.context) if modality == "ir" else None
             self.info = self._read_header(live)
         except IvfuseError:
             self._container.close()
@@ -71,6 +76,8 @@ class StreamSource:
         self._origin = self.info.start if self._container.format.name in _ARBITRARY_ORIGIN else 0.0
         if self._origin:
             self.info = self._read_header(live, start=0.0)
+        context = self._track.context
+        self._size = context.width, context.height
         self._decoded = 0
         self._position = self.info.start  # seconds, where the next frame is expected
 
@@ -86,7 +93,7 @@ class StreamSource:
         return SourceInfo(
             name=self._name,
             width=context.width,
-            height=context.height,
+            height=self._camera.rows if self._camera else context.height,
             rate=rate,
             frames=frames,
             start=0.0 if live else start,
@@ -226,10 +233,15 @@ class StreamSource:
         """Planes of an image, upright and in the size of the first image."""
         rotation = image.rotation % 360 if image.rotation else 0
         matrix, primaries, transfer = _color_of(image)
-        image = _resize(image, self.info)
-        if rotation and "422" in image.format.name:  # rotated 4:2:2 chroma is not 4:2:2
-            image = image.reformat(format="yuv444p")
-        planes, limited = thermal_plane(image) if self._modality == "ir" else visible_planes(image)
+        image = _resize(image, *self._size)
+        planes: tuple[Plane, ...]
+        if self._camera is not None:
+            planes, limited = (self._camera.thermal(image),), False
+            self.info = replace(self.info, notes=self._camera.notes)
+        else:
+            if rotation and "422" in image.format.name:  # rotated 4:2:2 chroma is not 4:2:2
+                image = image.reformat(format="yuv444p")
+            planes, limited = thermal_plane(image) if self._modality == "ir" else visible_planes(image)
         if rotation in (90, 180, 270):
             planes = tuple(np.ascontiguousarray(np.rot90(plane, rotation // 90)) for plane in planes)
         return Frame(planes, time, index, limited, matrix, primaries, transfer, self._aspect(rotation))
@@ -301,11 +313,11 @@ def _color_of(image: VideoFrame) -> tuple[int, int, int]:
     return matrix, primaries, int(getattr(image, "color_trc", UNSPECIFIED))
 
 
-def _resize(image: VideoFrame, info: SourceInfo) -> VideoFrame:
+def _resize(image: VideoFrame, width: int, height: int) -> VideoFrame:
     """Resize an image to the initial size of the source: streams may change theirs."""
-    if (image.width, image.height) == (info.width, info.height):
+    if (image.width, image.height) == (width, height):
         return image
-    return image.reformat(width=info.width, height=info.height)
+    return image.reformat(width=width, height=height)
 
 
 def _planes(image: VideoFrame, dtype: type[Any]) -> tuple[Plane, ...]:

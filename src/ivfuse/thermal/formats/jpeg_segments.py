@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-APP1, APP3, APP4, APP6 = 0xE1, 0xE3, 0xE4, 0xE6
+APP1, APP2, APP3, APP4, APP6 = 0xE1, 0xE2, 0xE3, 0xE4, 0xE6
 _HEAD = 32  # bytes read from each segment, enough to identify it
 _MAX_SEGMENTS = 4096  # real files have fewer than a hundred
 

@@ -1,4 +1,7 @@
-"""Plain image files without calibration as thermal images: 8-bit images, 16-bit counts or float values."""
+"""Plain image files without calibration as thermal images: 8-bit images, 16-bit counts or float values.
+
+Counts may be a whole frame of a USB camera, of which the thermal image is taken.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from typing import Any, BinaryIO
 
 from ivfuse.errors import InputError
 from ivfuse.image.read import StoredValues, read_values
+from ivfuse.thermal.camera_frames import read_image
 from ivfuse.thermal.formats.base import RawThermal, thermal_format
+from ivfuse.thermal.formats.facts import value_range
 from ivfuse.thermal.radiometry import Overrides
 
 
@@ -24,17 +29,31 @@ class PlainImage:
 
     def describe(self, path: Path, conditions: Overrides) -> dict[str, Any]:
         """See :class:`ThermalReader`."""
-        return describe_values(path, read_values(path)) | {"kind": self.name}
+        stored = read_values(path)
+        facts = describe_values(path, stored) | {"kind": self.name}
+        frame = None if stored.valid is not None else read_image(stored.values)
+        if frame is not None:
+            del facts["values"]
+            facts |= {
+                "width": frame.values.shape[1],
+                "height": frame.values.shape[0],
+                "celsius" if frame.degrees else "values": value_range(frame.values),
+                "notes": [*facts.pop("notes"), *frame.notes],
+            }
+        return facts
 
     def read(self, path: Path, conditions: Overrides, *, photo: bool = False) -> RawThermal:
         """Read the stored values; a plain image never contains a photo."""
         if photo:
             raise InputError(
                 f"{path}: found no radiometric data of a camera",
-                expected="a FLIR radiometric JPEG, or a visible image as the second file",
+                expected="a camera file with a photo, or a visible image as the second file",
             )
         stored = read_values(path)
         notes = (stored.note,) if stored.note else ()
+        frame = None if stored.valid is not None else read_image(stored.values)
+        if frame is not None:
+            return RawThermal(frame.values, frame.degrees, notes=(*notes, *frame.notes))
         return RawThermal(stored.values, notes=notes, valid=stored.valid, colored=stored.colored)
 
     def holds_photo(self, path: Path) -> bool:
@@ -44,8 +63,6 @@ class PlainImage:
 
 def describe_values(path: Path, stored: StoredValues) -> dict[str, Any]:
     """Describe any image by its size and the type and range of its values."""
-    from ivfuse.thermal.formats.facts import value_range
-
     values = stored.values
     return {
         "file": str(path),

@@ -10,7 +10,16 @@ from ivfuse.runtime.files import check_regular
 from ivfuse.thermal.formats.base import THERMAL_FORMATS, ThermalReader
 
 # Modules that register a format, in the order in which they are tried; plain images come last.
-_MODULES = ("flir_jpeg", "dji_jpeg")
+_MODULES = (
+    "flir_jpeg",
+    "dji_jpeg",
+    "infiray_irg",
+    "infiray_jpeg",
+    "seek_hir",
+    "hikmicro_jpeg",
+    "other_makers",
+    "raw_frames",
+)
 PLAIN = "image"
 
 

@@ -1,0 +1,180 @@
+"""Files of further makers: read where their layout is public, otherwise refused by name."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from ivfuse.errors import InputError
+from ivfuse.thermal.formats.registry import format_of
+from ivfuse.thermal.inspect import describe_file
+from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
+
+HEIGHT, WIDTH = 48, 64
+
+
+@pytest.fixture
+def counts(texture: Callable[..., np.ndarray]) -> np.ndarray:
+    """Counts of 20 to 40 degC in 1/64 K."""
+    return np.rint((293.15 + 20 * texture(HEIGHT, WIDTH)) * 64).astype(np.uint16)
+
+
+def drawn() -> bytes:
+    return bytes(cv2.imencode(".jpg", np.full((HEIGHT, WIDTH, 3), 60, np.uint8))[1])
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
+
+
+def ijpeg(counts: np.ndarray, *, first: int | None = None, size: tuple[int, int] | None = None) -> bytes:
+    """A JPEG of a phone camera, with a preview and the counts in APP3 segments."""
+    height, width = size or counts.shape
+    preview = np.full(counts.shape, 128 << 8 | 40, "<u2").tobytes()
+    head = bytearray(80)
+    head[4:10] = b"IJPEG\0"
+    struct.pack_into("<Q", head, 32, len(preview) if first is None else first)
+    struct.pack_into("<HH", head, 58, width, height)
+    frames = preview + counts.astype("<u2").tobytes() + bytes(4000)
+    parts = [segment(0xE3, frames[at : at + 5000]) for at in range(0, len(frames), 5000)]
+    return b"\xff\xd8" + segment(0xE2, bytes(head)) + b"".join(parts) + drawn()[2:]
+
+
+def hikmicro(counts: np.ndarray, *, size: tuple[int, int] | None = None) -> bytes:
+    """A JPEG with counts after its end."""
+    height, width = size or counts.shape
+    head = bytearray(44)
+    struct.pack_into("<4sHHIII", head, 0, b"HDRI", 0x1028, 0, 0, width, height)
+    return drawn() + bytes(head) + counts.astype("<u2").tobytes() + b"trailer"
+
+
+def hir(celsius: float, gray: int) -> bytes:
+    """A file of a Seek Shot of one temperature and one gray."""
+    jpeg = drawn()
+    out = bytearray((len(jpeg) // 4096) * 4096 + 8192 + 65536)
+    out[: len(jpeg)] = jpeg
+    values = np.full((156, 206), (celsius + 40) * 64, "<u2").tobytes()
+    out[-65536 : -65536 + len(values)] = values
+    return bytes(out) + bytes([gray]) * (1440 * 1080) + bytes([128]) * (1440 * 1080 // 2)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[bytes], Path]:
+    def save(data: bytes) -> Path:
+        path = tmp_path / "file.jpg"
+        path.write_bytes(data)
+        return path
+
+    return save
+
+
+def test_a_picture_of_a_phone_app_holds_temperatures(counts: Any, write: Any) -> None:
+    path = write(ijpeg(counts))
+    thermal = read_thermal(path)
+    assert thermal.celsius is not None
+    assert np.allclose(thermal.celsius, counts / 64 - 273.15, atol=1e-4)  # float32
+    assert describe_file(path, ThermalOptions())["kind"] == "InfiRay IJPEG"
+    with pytest.raises(InputError, match="without a photo"):
+        read_camera_file(path)
+
+
+def test_counts_after_a_jpeg_are_used_instead_of_what_it_shows(counts: Any, write: Any) -> None:
+    path = write(hikmicro(counts))
+    thermal = read_thermal(path)
+    assert thermal.celsius is None
+    assert "calibration is not documented" in " ".join(thermal.notes)
+    assert thermal.pixels.shape == counts.shape
+    assert np.corrcoef(thermal.pixels.ravel(), counts.ravel())[0, 1] > 0.99  # clipped at the percentiles
+    assert describe_file(path, ThermalOptions())["counts"]["max"] == counts.max()
+    with pytest.raises(InputError, match="photo is a separate file"):
+        read_camera_file(path)
+
+
+def test_a_hir_file_is_a_pair(write: Any) -> None:
+    path = write(hir(21.5, 90))
+    file = read_camera_file(path)
+    assert file.thermal.celsius is not None
+    assert file.thermal.celsius.shape == (156, 206)
+    assert np.all(file.thermal.celsius == 21.5)
+    assert file.photo.pixels.shape == (1080, 1440, 3)
+    assert np.all(file.photo.pixels == 90)
+    assert describe_file(path, ThermalOptions())["photo"] == {"width": 1440, "height": 1080}
+
+
+def test_a_plain_jpeg_is_none_of_these(write: Any) -> None:
+    assert format_of(write(drawn())).name == "image"
+
+
+def zipped(name: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("other.json", "{}")
+        archive.writestr(name, bytes(200_000))
+    return out.getvalue()
+
+
+def bmp(height: int, width: int) -> bytes:
+    return bytes(cv2.imencode(".bmp", np.zeros((height, width, 3), np.uint8))[1])
+
+
+@pytest.mark.parametrize(
+    ("data", "maker", "program"),
+    [
+        (zipped("Images/Main/IR.data"), "Fluke IS2", "SmartView"),
+        (zipped("CalTempDataRex.gpbenc"), "Fluke IS2", "SmartView"),
+        (bmp(24, 32) + bytes(86) + bmp(48, 64), "Testo BMT", "IRSoft"),
+        (b"\xffIRB\0VARIOCAM" + bytes(200), "InfraTec IRB", "IRBIS"),
+    ],
+)
+def test_unreadable_formats_are_refused_by_name_with_what_to_do(
+    data: bytes, maker: str, program: str, write: Any
+) -> None:
+    path = write(data)
+    for use in (read_thermal, read_camera_file, lambda x: describe_file(x, ThermalOptions())):
+        with pytest.raises(InputError, match=f"found a {maker} file.*export.*{program}"):
+            use(path)
+
+
+@pytest.mark.parametrize("data", [zipped("word/document.xml"), b"PK\x03\x04", b"\xffIR"])
+def test_other_archives_are_no_thermal_files(data: bytes, write: Any) -> None:
+    assert format_of(write(data)).name == "image"
+
+
+def test_a_plain_bmp_is_an_image(write: Any) -> None:
+    assert read_thermal(write(bmp(24, 32))).pixels.shape == (24, 32)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda counts: ijpeg(counts, size=(0, 64)), "invalid header|bytes of frames"),
+        (lambda counts: ijpeg(counts, size=(65535, 65535)), "invalid header"),
+        (lambda counts: ijpeg(counts, size=(4000, 4000)), "bytes of frames"),
+        (lambda counts: ijpeg(counts, first=2**62), "invalid header"),
+        (lambda counts: ijpeg(counts)[:6000], "bytes of frames"),
+        (lambda counts: ijpeg(counts)[:40], "invalid header"),
+        (lambda counts: hikmicro(counts, size=(0, 9)), "counts of 9x0"),
+        (lambda counts: hikmicro(counts, size=(2**31, 2**31)), "at most 16 megapixels"),
+        (lambda counts: hikmicro(counts, size=(4000, 4000)), "expected 32000000 for 4000x4000"),
+        (lambda counts: hikmicro(counts)[: len(drawn()) + 30], "truncated header"),
+    ],
+)
+def test_hostile_files_are_one_line_and_take_no_memory(
+    make: Any, message: str, counts: Any, write: Any
+) -> None:
+    path = write(make(counts))
+    assert format_of(path).name != "image"
+    tracemalloc.start()
+    with pytest.raises(InputError, match=message):
+        read_thermal(path)
+    assert tracemalloc.get_traced_memory()[1] < 3e6
+    tracemalloc.stop()
