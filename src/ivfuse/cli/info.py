@@ -15,6 +15,10 @@ _DEGREES = ("celsius", "range_of_camera", "reflected", "atmospheric", "window_te
 _UNITS = {
     **dict.fromkeys(_DEGREES, " C"),
     "distance": " m",
+    "altitude": " m",
+    "duration": " s",
+    "longest": " s",
+    "frame_rate": " per second",
     "focus_distance": " m",
     "humidity": " %",
     "field_of_view": " degrees",
@@ -91,4 +95,5 @@ def _plain(key: str, value: Any) -> str:
         return (" to " if key in _UNITS else "; ").join(_plain("", each) for each in value) + _UNITS.get(
             key, ""
         )
-    return (f"{value:.6g}" if isinstance(value, float) else str(value)) + _UNITS.get(key, "")
+    digits = 9 if key in ("latitude", "longitude") else 6
+    return (f"{value:.{digits}g}" if isinstance(value, float) else str(value)) + _UNITS.get(key, "")
