@@ -92,9 +92,7 @@ def _notes(frames: int, skipped: int, cut: int | None, end: int, at: int, length
         cut = None
     elif cut is not None:
         skipped += cut - end
-        notes.append(
-            f"the last frame is incomplete and left out (the file ends after {length - cut} bytes of it)"
-        )
+        notes.append(f"the last frame is incomplete and left out ({length - cut} bytes of it)")
     elif end < length:
         skipped += length - end
     if skipped:

@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
-from ivfuse.image.headers import BadFileError
 from ivfuse.thermal.formats.base import RawThermal, thermal_format
 from ivfuse.thermal.formats.facts import rounded
 from ivfuse.thermal.formats.flir_file import FlirFile, describe, parse_block
 from ivfuse.thermal.formats.flir_index import FrameIndex, index_frames
-from ivfuse.thermal.formats.flir_records import HEADER, directory
+from ivfuse.thermal.formats.flir_records import MAGICS
 from ivfuse.thermal.formats.frame_numbers import numbered, split_number
 from ivfuse.thermal.formats.frame_times import frame_times
 from ivfuse.thermal.radiometry import Overrides
@@ -45,9 +44,7 @@ class FlirFrames:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
         if not len(self):
             reason = "; ".join(self.notes) or "it has no raw thermal image"
-            raise InputError(
-                f"{path}: found no complete frame ({reason})", expected="an FFF, SEQ or CSQ file"
-            )
+            raise InputError(f"{path}: found no frame ({reason})", expected="an FFF, SEQ or CSQ file")
 
     @property
     def stamps(self) -> NDArray[np.float64]:
@@ -97,13 +94,9 @@ class FlirSequence:
     calibrated = True
 
     def recognize(self, file: BinaryIO) -> bool:
-        """Recognize a file by the header of its first block."""
+        """Recognize a file by its first four bytes."""
         file.seek(0)
-        try:
-            directory(file.read(HEADER))
-        except BadFileError:
-            return False
-        return True
+        return file.read(4) in MAGICS
 
     def frames(self, path: Path) -> FlirFrames:
         """See :class:`~ivfuse.thermal.formats.base.RecordingReader`."""
