@@ -26,7 +26,13 @@ _UNITS = {
 
 
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A radiometric JPEG, or any image.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="A radiometric JPEG, FFF, SEQ or CSQ file, a frame like flir.seq#12, or any image.",
+        ),
+    ],
     *,
     scale: thermal.ScaleText = None,
     temperature: thermal.Temperature = None,
@@ -52,6 +58,7 @@ def info(
       ivfuse info flir.jpg
       ivfuse info flir.jpg --emissivity 0.8 --temperature flir.tiff
       ivfuse info flir.jpg --photo photo.png --json
+      ivfuse info flir.seq
       ivfuse info counts.png --scale 0.01K
     """
     from ivfuse.runtime.files import refuse_input_as_output

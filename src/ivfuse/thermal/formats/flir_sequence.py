@@ -90,7 +90,7 @@ class FlirFrames:
 class FlirSequence:
     """Reader of FFF, SEQ and CSQ files; see :class:`~ivfuse.thermal.formats.base.RecordingReader`."""
 
-    name = "FLIR FFF, SEQ or CSQ file"
+    name = "FLIR FFF"
     calibrated = True
 
     def recognize(self, file: BinaryIO) -> bool:
@@ -106,7 +106,7 @@ class FlirSequence:
         """Describe a frame, and the recording if the path is not that of a frame."""
         file, number = split_number(path)
         frames = self.frames(file)
-        facts = describe(frames.file(number or 0), "FLIR FFF", conditions)
+        facts = describe(frames.file(number or 0), self.name, conditions)
         if number is None and len(frames) > 1:
             names = {"file": str(file), "kind": "FLIR SEQ or CSQ"}
             facts = names | _timing(frames) | {key: facts[key] for key in facts if key not in names}
