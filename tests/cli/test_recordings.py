@@ -46,6 +46,20 @@ def test_a_frame_is_fused_like_an_image(
     assert degrees[0, [0, -1]] == pytest.approx([20, 50], abs=0.1)
 
 
+def test_a_frame_is_registered_and_scored_like_an_image(
+    ivfuse_cli: Cli, recording: Path, visible: Path, tmp_path: Path
+) -> None:
+    recording = recording.rename(tmp_path / "flight [1].seq")  # not a pattern
+    pair = (f"{recording}#1", visible / "v1.png")
+    assert ivfuse_cli("fuse", *pair, "-o", tmp_path / "f.png", *FUSE).code == 0
+    scored = ivfuse_cli("eval", tmp_path / "f.png", *pair, "--metrics", "EN,MI", "--json")
+    assert scored.code == 0, scored.err
+    (tmp_path / "points.csv").write_text("ir_x,ir_y,vi_x,vi_y\n0,0,0,0\n79,0,79,0\n0,59,0,59\n79,59,79,59\n")
+    rig = tmp_path / "rig.json"
+    placed = ivfuse_cli("register", *pair, "-o", rig, "--points", tmp_path / "points.csv")
+    assert placed.code == 0, placed.err
+
+
 def test_all_frames_are_fused_with_as_many_images_in_natural_order(
     ivfuse_cli: Cli, recording: Path, visible: Path, tmp_path: Path
 ) -> None:

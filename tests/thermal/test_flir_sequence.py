@@ -189,7 +189,7 @@ def test_a_recording_that_is_cut_gives_the_frames_it_has(
 ) -> None:
     path = write(tmp_path / "f.seq", *blocks[:3], blocks[3][:left])
     assert len(means(path)) == 3
-    said = "bytes that are no frame skipped" if left == 3 else "the last frame is incomplete and left out"
+    said = "bytes that are no frame skipped" if left == 3 else "the last frame is cut off after"
     assert said in notes_of(path)
     assert str(left) in notes_of(path)
     assert said in describe_file(path, ThermalOptions())["notes"][-1]
@@ -218,7 +218,7 @@ def test_the_last_image_counts_as_whole_if_only_padding_behind_it_is_missing(
     (size,) = struct.unpack_from(">I", block, at)
     struct.pack_into(">I", block, at, size + 4)
     assert len(means(write(tmp_path / "f.csq", bytes(block) + bytes(4), bytes(block)))) == 2
-    with pytest.raises(InputError, match=r"found no frame \(the last frame is incomplete"):
+    with pytest.raises(InputError, match=r"found no frame \(the last frame is cut off"):
         open_frames(write(tmp_path / "g.csq", bytes(block[:-9])))
 
 

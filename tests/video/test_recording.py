@@ -89,10 +89,22 @@ def test_a_recording_is_fused_with_a_video(
     assert said.code == 0, said.err
     summary = json.loads(said.out)
     assert summary["frames"] == 12
-    assert any("last frame is incomplete" in note for note in summary["notes"])
+    assert any("last frame is cut off" in note for note in summary["notes"])
     assert [frame.time for frame in frames_of(open_source(str(tmp_path / "o.mp4"), "vi"))][-1] == (
         pytest.approx(11 / 12, abs=1e-3)
     )
+
+
+def test_recordings_in_a_folder_are_paired_with_videos_by_name(
+    ivfuse_cli: Cli, blocks: list[bytes], clips: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for name in ("ir", "vi"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "ir" / "a.SEQ", blocks[:3])
+    (tmp_path / "vi" / f"a{clips[1].suffix}").write_bytes(clips[1].read_bytes())
+    said = ivfuse_cli("video", tmp_path / "ir", tmp_path / "vi", "-o", tmp_path / "out", *FUSE)
+    assert said.code == 0, said.err
+    assert (tmp_path / "out" / "a.mp4").is_file()
 
 
 def test_a_recording_is_fused_with_a_folder_of_images_at_its_own_rate(

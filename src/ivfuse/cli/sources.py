@@ -126,7 +126,9 @@ def _deeper(folder: Path) -> str | None:
 
 def _is_pattern(path: Path) -> bool:
     """Whether a path is a pattern like ``t/*.JPG`` and not the name of a file that exists."""
-    return any(sign in str(path) for sign in "*?[") and not path.exists()
+    from ivfuse.thermal.formats.frame_numbers import split_number
+
+    return any(sign in str(path) for sign in "*?[") and not split_number(path)[0].exists()
 
 
 def _of_patterns(ir: Path, vi: Path | None) -> Pairing:

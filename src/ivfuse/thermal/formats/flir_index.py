@@ -92,7 +92,7 @@ def _notes(frames: int, skipped: int, cut: int | None, end: int, at: int, length
         cut = None
     elif cut is not None:
         skipped += cut - end
-        notes.append(f"the last frame is incomplete and left out ({length - cut} bytes of it)")
+        notes.append(f"the last frame is cut off after {length - cut} bytes and left out")
     elif end < length:
         skipped += length - end
     if skipped:
