@@ -39,7 +39,7 @@ class FlirFrames:
         self._path = path
         try:
             stat = path.stat()
-            self._index = _indexed(path, stat.st_size, stat.st_mtime_ns)
+            self._index = _indexed(path.absolute(), stat.st_size, stat.st_mtime_ns)
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
         if not len(self):
