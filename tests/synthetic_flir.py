@@ -1,4 +1,4 @@
-"""Radiometric JPEG files for tests, built record by record as FLIR's cameras lay them out."""
+"""Radiometric JPEG, FFF and SEQ files for tests, built record by record as FLIR's cameras lay them out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Flir:
     """A radiometric JPEG file to be.
 
     ``order`` is that of the records, ``directory`` that of their directory; ``payload`` is raw, png (bytes
-    swapped, as cameras write it), png-straight or tiff; ``photo_kind`` is jpeg, png or 422.
+    swapped, as cameras write it), png-straight, tiff or jpeg-ls; ``photo_kind`` is jpeg, png or 422;
+    ``taken`` is in seconds since 1970; ``position`` is latitude, longitude and altitude.
     """
 
     counts: np.ndarray
@@ -41,6 +42,8 @@ class Flir:
     palette: bool = True
     orientation: int = 1
     chunk: int = 60_000
+    taken: float = 1_700_000_000.25
+    position: tuple[float, float, float] | None = None
 
     def with_(self, **changes: Any) -> Flir:
         return replace(self, **changes)
@@ -65,7 +68,8 @@ class Flir:
         for at, text in ((0xD4, b"Invented T1"), (0x104, b"4711"), (0x170, b"L25")):
             record[at : at + len(text)] = text
         struct.pack_into(self.order + "i", record, 0x338, int(np.median(self.counts)))
-        struct.pack_into(self.order + "IIh", record, 0x384, 1_700_000_000, 250, -60)
+        milliseconds = round(self.taken * 1000)
+        struct.pack_into(self.order + "IIh", record, 0x384, *divmod(milliseconds, 1000), -60)
         return bytes(record)
 
     def raw_record(self) -> bytes:
@@ -76,6 +80,10 @@ class Flir:
             return head + counts.astype(self.order + "u2").tobytes()
         if self.payload == "png":
             counts = counts.byteswap()
+        if self.payload == "jpeg-ls":
+            import imagecodecs
+
+            return head + bytes(imagecodecs.jpegls_encode(counts))
         suffix = ".tiff" if self.payload == "tiff" else ".png"
         return head + cv2.imencode(suffix, counts)[1].tobytes()
 
@@ -98,6 +106,17 @@ class Flir:
         colors[:, 1:] = 128
         return bytes([16]).ljust(0x50, b"\0") + b"Grays".ljust(0x20, b"\0") + colors.tobytes()
 
+    def gps_record(self) -> bytes:
+        """As cameras write it: absolute values, with letters for their signs."""
+        assert self.position is not None
+        record = bytearray(0xB8)
+        latitude, longitude, altitude = self.position
+        struct.pack_into(self.order + "I", record, 0, 1)
+        record[0x08:0x0C] = b"S\0W\0" if latitude < 0 else b"N\0E\0"
+        struct.pack_into(self.order + "ddf", record, 0x10, abs(latitude), abs(longitude), altitude)
+        record[0x58:0x5D] = b"WGS84"
+        return bytes(record)
+
     def records(self) -> list[tuple[int, bytes]]:
         records = [(0x20, self.camera_record()), (0x01, self.raw_record())]
         if self.palette:
@@ -106,6 +125,8 @@ class Flir:
             records.append((0x2A, struct.pack("<f6h", *self.alignment, 0, 9, 0, 9).ljust(96, b"\0")))
         if self.photo is not None:
             records.append((0x0E, self.photo_record()))
+        if self.position is not None:
+            records.append((0x2B, self.gps_record()))
         return records
 
     def block(self) -> bytes:
@@ -142,6 +163,14 @@ class Flir:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(self.jpeg())
         return path
+
+
+def recording(first: Flir, frames: int, *, rate: float = 30.0) -> list[bytes]:
+    """The blocks of a SEQ file; frame N has N counts more than the first."""
+    return [
+        first.with_(counts=first.counts + index, taken=first.taken + index / rate).block()
+        for index in range(frames)
+    ]
 
 
 def with_segments(jpeg: bytes, segments: list[tuple[int, bytes]]) -> bytes:

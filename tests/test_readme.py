@@ -49,6 +49,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, flir: Any) -> Path:
     raw = np.rint(flir.counts_of(celsius)).astype(np.uint16)
     photo = np.rint(scene.vi * 255).astype(np.uint8)
     flir.Flir(raw, photo=photo, alignment=(1.0, 0, 0)).write(root / "flir.jpg")
+    (root / "flir.seq").write_bytes(b"".join(flir.recording(flir.Flir(raw), 13)))
     return root
 
 

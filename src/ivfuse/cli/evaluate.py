@@ -81,9 +81,11 @@ def evaluate(
 
 def _is_one(fused: Path, ir: Path, vi: Path | None) -> bool:
     """Whether three files were given (True) or folders (False)."""
+    from ivfuse.thermal.formats.frame_numbers import split_number
+
     given = [path for path in (fused, ir, vi) if path is not None]
     for path in given:
-        if not path.exists():
+        if not split_number(path)[0].exists():
             raise InputError(f"{path}: no such file or folder")
     folders = [path.is_dir() for path in given]
     if vi is None and not ir.is_dir():

@@ -18,7 +18,11 @@ SMALL = 4_000_000  # bytes of a pair's files
 
 def fuse(
     ir: Annotated[
-        Path, typer.Argument(metavar="IR", help="Thermal file or folder; or one folder that holds both.")
+        Path,
+        typer.Argument(
+            metavar="IR",
+            help="Thermal file, frame (flir.seq#12) or folder; or one folder that holds both.",
+        ),
     ],
     vi: Annotated[
         Path | None,
@@ -100,6 +104,7 @@ def fuse(
       ivfuse fuse recordings/ -o fused/ --ir-window 7200 8400 --format tiff --bits 16
       ivfuse fuse ir/ vi/ -o fused/ --weights runs/cam/model.safetensors
       ivfuse fuse flir.jpg -o fused.png --temperature fused.tiff --highlight ">40C"
+      ivfuse fuse flir.seq#12 visible.jpg -o fused.png
       ivfuse fuse ir16/ vi/ -o fused/ --scale 0.01K --window 10C..45C
       ivfuse fuse ir/ vi/ -o fused/ --rig rig.json --crop
     """

@@ -15,6 +15,10 @@ _DEGREES = ("celsius", "range_of_camera", "reflected", "atmospheric", "window_te
 _UNITS = {
     **dict.fromkeys(_DEGREES, " C"),
     "distance": " m",
+    "altitude": " m",
+    "duration": " s",
+    "longest": " s",
+    "frame_rate": " per second",
     "focus_distance": " m",
     "humidity": " %",
     "field_of_view": " degrees",
@@ -22,7 +26,13 @@ _UNITS = {
 
 
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of a thermal camera, or any image.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="A file of a thermal camera, a frame of a recording like flir.seq#12, or any image.",
+        ),
+    ],
     *,
     scale: thermal.ScaleText = None,
     temperature: thermal.Temperature = None,
@@ -48,6 +58,7 @@ def info(
       ivfuse info flir.jpg
       ivfuse info flir.jpg --emissivity 0.8 --temperature flir.tiff
       ivfuse info flir.jpg --photo photo.png --json
+      ivfuse info flir.seq
       ivfuse info counts.png --scale 0.01K
     """
     from ivfuse.runtime.files import refuse_input_as_output
@@ -91,4 +102,5 @@ def _plain(key: str, value: Any) -> str:
         return (" to " if key in _UNITS else "; ").join(_plain("", each) for each in value) + _UNITS.get(
             key, ""
         )
-    return (f"{value:.6g}" if isinstance(value, float) else str(value)) + _UNITS.get(key, "")
+    digits = 9 if key in ("latitude", "longitude") else 6
+    return (f"{value:.{digits}g}" if isinstance(value, float) else str(value)) + _UNITS.get(key, "")

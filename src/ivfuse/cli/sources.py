@@ -26,15 +26,22 @@ _SUBFOLDERS_NAMED = 3
 def is_one_pair(ir: Path, vi: Path | None) -> bool:
     """Whether two files, or one camera file, were given (True), or folders or patterns (False).
 
+    A recording counts as a folder of its frames if the visible images are many.
+
     Raises:
         InputError: if a file or folder is missing; the error names all that are.
         UsageError: if a file and a folder were given, or a file without its visible image.
     """
-    missing = [path for path in (ir, vi) if path and not path.exists() and not _is_pattern(path)]
+    from ivfuse.thermal.formats.frame_numbers import split_number
+
+    given = [path for path in (ir, vi) if path and not _is_pattern(path)]
+    missing = [path for path in given if not split_number(path)[0].exists()]
     if missing:
         what = "no such file or folder" if len(missing) == 1 else "no such files or folders"
         raise InputError(f"{' and '.join(map(str, missing))}: {what}")
     many = [_is_pattern(path) or path.is_dir() for path in (ir, vi) if path]
+    if vi is not None and many == [False, True] and _frames(ir):
+        return False
     if vi is not None and many[0] != many[1]:
         names = (ir, vi) if many[0] else (vi, ir)
         raise UsageError(f"{names[0]} is a folder and {names[1]} is not: give two files or two folders")
@@ -57,7 +64,7 @@ def pairs_of(ir: Path, vi: Path | None, out: str, *, recursive: bool = False) ->
     """Find the pairs.
 
     Args:
-        ir: thermal file, folder or pattern; or one of both modalities.
+        ir: thermal file, folder, pattern or recording; or one of both modalities.
         vi: visible file, folder or pattern; ``None`` if ``ir`` contains both.
         out: file or folder of the outputs, which names a single pair and is left out of subfolders.
         recursive: whether to enter subfolders.
@@ -69,6 +76,8 @@ def pairs_of(ir: Path, vi: Path | None, out: str, *, recursive: bool = False) ->
     from ivfuse.image.pairing_tree import pair_tree
     from ivfuse.thermal.formats.registry import holds_photo
 
+    if vi is not None and (vi.is_dir() or _is_pattern(vi)) and (frames := _frames(ir)):
+        return _of_recording(ir, frames, vi)
     if _is_pattern(ir) or (vi is not None and _is_pattern(vi)):
         return _required(_of_patterns(ir, vi), ir, vi)
     if not ir.is_dir():
@@ -117,7 +126,9 @@ def _deeper(folder: Path) -> str | None:
 
 def _is_pattern(path: Path) -> bool:
     """Whether a path is a pattern like ``t/*.JPG`` and not the name of a file that exists."""
-    return any(sign in str(path) for sign in "*?[") and not path.exists()
+    from ivfuse.thermal.formats.frame_numbers import split_number
+
+    return any(sign in str(path) for sign in "*?[") and not split_number(path)[0].exists()
 
 
 def _of_patterns(ir: Path, vi: Path | None) -> Pairing:
@@ -126,6 +137,30 @@ def _of_patterns(ir: Path, vi: Path | None) -> Pairing:
     if vi is None:
         return pair_mixed_files(_matching(ir))
     return pair_files(_matching(ir), _matching(vi))
+
+
+def _frames(ir: Path) -> int:
+    """The number of frames of a recording; 0 for anything else, and for a file of one frame."""
+    from ivfuse.thermal.formats.registry import open_frames
+
+    frames = open_frames(ir) if ir.is_file() else None
+    return len(frames) if frames is not None and len(frames) > 1 else 0
+
+
+def _of_recording(ir: Path, frames: int, vi: Path) -> Pairing:
+    """Pair the frames of a recording with as many visible images, in their order."""
+    from ivfuse.image.pairing import FilePair, Pairing
+    from ivfuse.thermal.formats.frame_numbers import numbered
+
+    images = _matching(vi)
+    if len(images) != frames:
+        raise InputError(
+            f"{ir} has {frames} frames and {vi} has {len(images)} images",
+            expected="equal numbers",
+            hint=f"{numbered(ir, 0)} is a single frame, and ivfuse video pairs frames by time",
+        )
+    pairs = (FilePair(image.stem, numbered(ir, index), image) for index, image in enumerate(images))
+    return Pairing(tuple(pairs), (), ())
 
 
 def _matching(pattern: Path) -> list[Path]:

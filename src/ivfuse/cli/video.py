@@ -16,12 +16,14 @@ import typer
 
 from ivfuse.cli import align_options, method_options
 from ivfuse.cli import video_options as options
-from ivfuse.errors import UsageError
+from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from ivfuse.thermal.units import Span
+    from ivfuse.video.auto_gain import AutoGain
     from ivfuse.video.frame import Frame
     from ivfuse.video.fuse import FrameFuser
-    from ivfuse.video.source import FrameSource
+    from ivfuse.video.source import FrameSource, SourceInfo
     from ivfuse.video.writer import EncoderOptions, FrameWriter
 
     Sources = tuple[FrameSource, FrameSource]
@@ -39,6 +41,7 @@ def video(
     ir_gamma: method_options.IrGamma = 1.0,
     side_by_side: options.SideBySide = False,
     offset: options.Offset = "0",
+    window: options.Window = None,
     ir_window: options.IrWindow = None,
     ir_stream: options.IrStream = None,
     vi_stream: options.ViStream = None,
@@ -70,6 +73,7 @@ def video(
       ivfuse video thermal.mp4 visible.mp4 -o fused.mp4
       ivfuse video thermal.mkv visible.mp4 -o fused.mkv --offset auto --side-by-side
       ivfuse video thermal.mp4 visible.mp4 -o fused.mp4 --rig rig.json
+      ivfuse video flir.seq visible.mp4 -o fused.mp4 --offset auto --window 10C..45C
       ivfuse video ir/ vi/ -o fused/
       ivfuse video frames/ir/ frames/vi/ -o fused/f_%05d.png --fps 30
       ivfuse video both.mkv both.mkv --ir-stream 1 --vi-stream 0 -o fused.mkv
@@ -79,7 +83,6 @@ def video(
     method_options.check(method, weights, runtime, precision)
     from ivfuse.cli.video_folders import fuse_folders, pair_videos
     from ivfuse.fusion.pipeline import Fuser
-    from ivfuse.video.auto_gain import AutoGain
     from ivfuse.video.fuse import FrameFuser
     from ivfuse.video.open import open_pair, require_av
     from ivfuse.video.writer import EncoderOptions
@@ -91,6 +94,7 @@ def video(
         strength=strength,
         ir_gamma=ir_gamma,
     )
+    span = _window(window, ir_window)
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)
     encoding = EncoderOptions(codec, crf, preset)  # type: ignore[arg-type]  # the writer checks the codec
 
@@ -98,8 +102,9 @@ def video(
         reopen = partial(open_pair, ir, vi, rate=rate, ir_stream=ir_stream, vi_stream=vi_stream)
         sources = reopen()
         shift = _resolve_offset(offset, sources, reopen)
+        gain = _gain(span, sources[0].info)
         writer = None if out is None else _open_writer(out, (ir, vi), sources[1], encoding, overwrite)
-        frame_fuser = FrameFuser(fuser, AutoGain(ir_window), gray=gray, side_by_side=side_by_side)
+        frame_fuser = FrameFuser(fuser, gain, gray=gray, side_by_side=side_by_side)
         page = _preview(port, quiet) if preview else nullcontext(_ignore)
         return _run(frame_fuser, sources, writer, shift, duration, page, json=json, quiet=quiet)
 
@@ -149,6 +154,35 @@ def _check(out: str | None, fps: float | None, duration: float | None, preview: 
     for field, value in (("fps", fps), ("duration", duration)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UsageError(field=field, found=f"{value:g}", expected="a number above 0")
+
+
+def _window(window: str | None, ir_window: tuple[float, float] | None) -> Span | None:
+    """The range of thermal values from black to white; ``None`` to follow the scene."""
+    from ivfuse.thermal.tone_mapping import parse_window
+    from ivfuse.thermal.units import Span
+
+    if window is None:
+        return None if ir_window is None else Span(*ir_window, False)
+    if ir_window is not None:
+        raise UsageError("--window and --ir-window: give one of the two")
+    rule = parse_window(window)
+    if rule.kind not in ("percentile", "range"):
+        raise UsageError(
+            field="window", found=f"{window} for a video", expected="percentile or a range like 10C..45C"
+        )
+    return rule.span
+
+
+def _gain(span: Span | None, ir: SourceInfo) -> AutoGain:
+    """The mapping of thermal values to gray; a range in degrees needs frames in degrees."""
+    from ivfuse.video.auto_gain import AutoGain
+
+    if span is not None and span.degrees and not ir.degrees:
+        raise InputError(
+            f"{ir.name}: the window is in degrees, but the frames contain counts",
+            expected="a radiometric recording, or a window in counts",
+        )
+    return AutoGain(None if span is None else (span.low, span.high))
 
 
 def _resolve_offset(text: str, sources: Sources, reopen: Callable[[], Sources]) -> tuple[float, str]:

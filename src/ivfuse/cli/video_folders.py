@@ -10,7 +10,11 @@ from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, UsageError, reason_of
 from ivfuse.image.pairing import Pairing, list_images, pair_folders
 
-VIDEO_SUFFIXES = (".mp4", ".mkv", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".webm", ".mpg", ".wmv")
+_RECORDINGS = (".seq", ".csq")
+VIDEO_SUFFIXES = (
+    *(".mp4", ".mkv", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".webm", ".mpg", ".wmv"),
+    *_RECORDINGS,
+)
 
 
 def pair_videos(ir: str, vi: str) -> Pairing | None:

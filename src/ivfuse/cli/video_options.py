@@ -8,7 +8,7 @@ import typer
 
 LOCATION = "a file, a folder of images or videos, a pattern, an address like rtsp://..., or camera:0"
 
-Ir = Annotated[str, typer.Argument(metavar="IR", help=f"Thermal video: {LOCATION}.")]
+Ir = Annotated[str, typer.Argument(metavar="IR", help=f"Thermal video or FLIR SEQ or CSQ file: {LOCATION}.")]
 Vi = Annotated[str, typer.Argument(metavar="VI", help="Visible video: the same kinds of location.")]
 IrStream = Annotated[
     int | None,
@@ -50,12 +50,20 @@ IrWindow = Annotated[
         "video follows the scene slowly.",
     ),
 ]
+Window = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WINDOW",
+        help="Values from black to white: percentile (1st to 99th, the default), or a range: 10C..45C for "
+        "radiometric recordings and images, or 7200..8400 in the units of the video.",
+    ),
+]
 Fps = Annotated[
     float | None,
     typer.Option(
         metavar="RATE",
-        help="Frame rate of image sequences and headerless frames; by default that of the other source, "
-        "or 25.",
+        help="Frame rate of image sequences, headerless frames and recordings without times; by default that "
+        "of the other source, or 25.",
     ),
 ]
 Duration = Annotated[

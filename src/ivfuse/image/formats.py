@@ -57,7 +57,7 @@ WEBP = ImageFormat("WebP", (".webp",), (b"RIFF????WEBP",), alpha=True, longest_s
 
 FORMATS: tuple[ImageFormat, ...] = (PNG, JPEG, TIFF, BMP, WEBP)
 SUFFIXES: tuple[str, ...] = tuple(suffix for each in FORMATS for suffix in each.suffixes)
-CAMERA_SUFFIXES: tuple[str, ...] = (".irg", ".hir")  # of thermal files that are no image files
+CAMERA_SUFFIXES: tuple[str, ...] = (".irg", ".hir", ".fff")  # of thermal files that are no image files
 INPUT_SUFFIXES: tuple[str, ...] = (*SUFFIXES, *CAMERA_SUFFIXES)
 NAMES = f"{', '.join(each.name for each in FORMATS[:-1])} or {FORMATS[-1].name}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from math import exp, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,14 +174,14 @@ def celsius(
     """
     try:
         with np.errstate(all="ignore"):
-            degrees = _celsius(counts.astype(np.float64), planck, air, conditions)
+            degrees = _celsius(counts, planck, air, conditions)
     except (ArithmeticError, ValueError) as error:
         raise BadFileError("a FLIR file with an invalid calibration") from error
     without = count_without_temperature(degrees) / degrees.size
     if without > MAX_WITHOUT:
         ideal = replace(conditions, emissivity=1.0, distance=0.0, window_transmission=1.0)
         with np.errstate(all="ignore"):
-            best = _celsius(counts.astype(np.float64), planck, air, ideal)
+            best = _celsius(counts, planck, air, ideal)
         if count_without_temperature(best) / best.size > MAX_WITHOUT:
             raise BadFileError("a FLIR file with an invalid calibration")
         raise _no_temperature(without, conditions)
@@ -204,6 +205,17 @@ def _no_temperature(without: float, conditions: Conditions) -> UsageError:
 
 
 def _celsius(
+    counts: NDArray[Any], planck: Planck, air: Atmosphere, conditions: Conditions
+) -> NDArray[np.float32]:
+    """Look the temperatures of integer counts up in a table, since there are fewer of them than pixels."""
+    if counts.dtype != np.uint16:
+        return _celsius_of(counts.astype(np.float64), planck, air, conditions)
+    low, high = int(counts.min()), int(counts.max())
+    table = _celsius_of(np.arange(low, high + 1, dtype=np.float64), planck, air, conditions)
+    return np.take(table, counts - np.uint16(low))
+
+
+def _celsius_of(
     counts: NDArray[np.float64], planck: Planck, air: Atmosphere, conditions: Conditions
 ) -> NDArray[np.float32]:
     """Subtract the radiation that is not the object's, then invert the calibration.

@@ -204,7 +204,11 @@ def read_raw(path: str | os.PathLike[str], options: ThermalOptions = DEFAULT) ->
         InputError: if the file cannot be used.
     """
     path = Path(path)
-    raw = format_of(path).read(path, options.overrides)
+    return upright_raw(format_of(path).read(path, options.overrides), options)
+
+
+def upright_raw(raw: RawThermal, options: ThermalOptions = DEFAULT) -> RawThermal:
+    """Apply the scale and the orientation to raw values; 0 or NaN where there is no data."""
     if not raw.degrees and (celsius := options.celsius(raw.values)) is not None:
         raw = replace(raw, values=celsius, degrees=True)
     values, valid = raw.values, raw.valid

@@ -323,7 +323,7 @@ class _VideoRun:
             notes.append(f"thermal: window between {low:.6g} and {high:.6g}, {gain.scene_cuts} scene cuts")
         notes += self._writer.notes if self._writer else []
         ir, vi = self._ir.info, self._vi.info
-        notes += [f"thermal: {note}" for note in ir.notes]
+        notes += [f"{info.name}: {note}" for info in (ir, vi) for note in info.notes]
         if not self._fuser.fuser.aligner.stretches:
             notes.append("thermal aligned by the rig")
         elif (ir.width, ir.height) != (vi.width, vi.height):

@@ -18,6 +18,7 @@ from ivfuse.image.decode import decode
 from ivfuse.image.pairing import list_images
 from ivfuse.image.profiles import to_srgb
 from ivfuse.image.read import white_level
+from ivfuse.thermal.formats.base import RawThermal
 from ivfuse.thermal.read import read_raw
 from ivfuse.video.frame import BT601, UNSPECIFIED, Frame, Plane
 from ivfuse.video.source import Modality, SourceInfo, SourceStats, TimestampNormalizer
@@ -82,9 +83,10 @@ class ImageSequenceSource:
         self._images = images
         self._modality = modality
         first = images[0][1]
-        height, width = _read_planes(first, modality)[0].shape
+        planes, degrees = _read_planes(first, modality)
+        height, width = planes[0].shape
         notes = read_raw(first).notes if modality == "ir" else ()
-        self.info = SourceInfo(name, width, height, rate, images[-1][0] + 1, notes=notes)
+        self.info = SourceInfo(name, width, height, rate, images[-1][0] + 1, degrees=degrees, notes=notes)
         self.stats = SourceStats()
 
     def items(self) -> Iterator[Frame | AudioPacket]:
@@ -106,7 +108,7 @@ class ImageSequenceSource:
         """Nothing is held open."""
 
     def _read(self, path: Path) -> tuple[Plane, ...]:
-        planes = _read_planes(path, self._modality)
+        planes, _ = _read_planes(path, self._modality)
         height, width = planes[0].shape
         if (height, width) != (self.info.height, self.info.width):
             raise InputError(
@@ -116,19 +118,30 @@ class ImageSequenceSource:
         return planes
 
 
-def _read_planes(path: Path, modality: Modality) -> tuple[Plane, ...]:
-    """Read thermal values as they are stored (degC for radiometric files), or 8-bit planes of the visible."""
-    return (_read_thermal(path),) if modality == "ir" else _read_visible(path)
-
-
-def _read_thermal(path: Path) -> Plane:
+def _read_planes(path: Path, modality: Modality) -> tuple[tuple[Plane, ...], bool]:
+    """Read thermal values, or 8-bit planes of the visible; and whether the values are temperatures."""
+    if modality == "vi":
+        return _read_visible(path), False
     raw = read_raw(path)
+    return (thermal_values(raw, str(path)),), raw.degrees
+
+
+def thermal_values(raw: RawThermal, name: str) -> Plane:
+    """The values of a thermal image as they are stored, (H, W); degC for radiometric files.
+
+    Args:
+        raw: the upright image; where it has no data, its values are extended.
+        name: name of the image in error messages.
+
+    Raises:
+        InputError: if a value is NaN or infinite.
+    """
     values = raw.values
     if raw.valid is not None and raw.valid.any():
         values = extended(values.astype(np.float32), raw.valid).astype(values.dtype)
     if values.dtype.kind == "i":
         values = values.astype(np.float32)
-    check_finite(values, str(path))
+    check_finite(values, name)
     return np.ascontiguousarray(values)
 
 

@@ -8,8 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from ivfuse.errors import InputError, MissingExtraError, UsageError
+from ivfuse.thermal.formats.base import ThermalFrames
 from ivfuse.thermal.formats.raw_frames import raw_video_of
+from ivfuse.thermal.formats.registry import open_frames
 from ivfuse.video.image_sequence import ImageSequenceSource, find_images, is_pattern
+from ivfuse.video.recording import RecordingSource
 from ivfuse.video.source import DEFAULT_RATE, FrameSource, Modality
 from ivfuse.video.stream import StreamSource
 
@@ -29,11 +32,11 @@ def open_source(
     """Open a source.
 
     Args:
-        location: a file that FFmpeg reads, or a headerless one of 16-bit frames; a folder of images, or a
-            pattern like ``ir_%04d.png``; an address like ``rtsp://...``; ``camera:0`` or a device like
-            ``/dev/video0``.
+        location: a file that FFmpeg reads, or a headerless one of 16-bit frames; the recording of a thermal
+            camera; a folder of images, or a pattern like ``ir_%04d.png``; an address like ``rtsp://...``;
+            ``camera:0`` or a device like ``/dev/video0``.
         modality: ``ir`` yields one plane in the bit depth of the source; ``vi`` yields 8-bit luma and chroma.
-        rate: frames per second of an image sequence or of headerless frames.
+        rate: frames per second of an image sequence, of headerless frames, or of a recording without times.
         threads: number of decoder threads; 0 lets FFmpeg choose.
         stream: position among the video streams of a file, from 0; ``None`` for the first usable one.
 
@@ -44,10 +47,14 @@ def open_source(
     """
     require_av()
     images = find_images(location)
-    if images is not None and stream is not None:
+    recording = None if images is not None else _recording(location, modality)
+    if stream is not None and (images or recording):
+        what = "images have" if images else "the recording has"
         raise UsageError(
-            "images have no streams", field=f"{modality}_stream", found=stream, expected="a video file"
+            f"{what} no streams", field=f"{modality}_stream", found=stream, expected="a video file"
         )
+    if recording is not None:
+        return RecordingSource(location, recording, rate)
     if images is not None:
         return ImageSequenceSource(location, images, modality, rate or DEFAULT_RATE)
     camera = _camera(location, modality)
@@ -113,6 +120,16 @@ def open_pair(
             expected="two live or two recorded sources",
         )
     return thermal, visible
+
+
+def _recording(location: str, modality: Modality) -> ThermalFrames | None:
+    """The frames of a thermal camera's recording; ``None`` for another location."""
+    if not Path(location).is_file():
+        return None
+    frames = open_frames(location)
+    if frames is not None and modality == "vi":
+        raise InputError(f"{location}: found the recording of a thermal camera", expected="a visible video")
+    return frames
 
 
 def _is_same_file(ir: str, vi: str) -> bool:

@@ -36,7 +36,8 @@ class SourceInfo:
         start: time of the first frame according to the header, in seconds.
         live: a camera or a stream, whose frames are timed by their arrival.
         audio: PyAV's audio streams, the templates of those in the output.
-        notes: remarks for the user, some of which are known with the first frame only.
+        degrees: the values of its frames are temperatures in degC.
+        notes: remarks for the user.
     """
 
     name: str
@@ -47,6 +48,7 @@ class SourceInfo:
     start: float = 0.0
     live: bool = False
     audio: tuple[Any, ...] = ()
+    degrees: bool = False
     notes: tuple[str, ...] = ()
 
     @property

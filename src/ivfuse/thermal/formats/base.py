@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
+from ivfuse.thermal.formats.facts import Position
 from ivfuse.thermal.radiometry import Overrides
 
 
@@ -63,6 +65,8 @@ class RawThermal:
         photo: the visible photo in the file, if it was requested and exists.
         valid: (H, W) bool, false where the file states that there is no data; ``None`` if all are valid.
         colored: whether the values are the luma of a color image.
+        taken: time of capture, or ``None`` if the file does not state it.
+        position: where the camera was, or ``None`` if the file does not state it.
     """
 
     values: NDArray[Any]
@@ -74,6 +78,8 @@ class RawThermal:
     photo: EmbeddedPhoto | None = None
     valid: NDArray[np.bool_] | None = None
     colored: bool = False
+    taken: datetime | None = None
+    position: Position | None = None
 
 
 class ThermalReader(Protocol):
@@ -109,6 +115,51 @@ class ThermalReader(Protocol):
 
     def holds_photo(self, path: Path) -> bool:
         """Whether a file may contain a photo, so that it is a pair by itself; a fast, inexact check."""
+        ...
+
+
+class ThermalFrames(Protocol):
+    """The frames of a thermal recording; a file that still grows has those that it had when it was opened.
+
+    Attributes:
+        stamps: (N,) float64 times of capture in seconds since 1970, NaN where unknown; in the order of the
+            file, which need not be that of time.
+        notes: remarks for the user, such as an incomplete last frame.
+    """
+
+    @property
+    def stamps(self) -> NDArray[np.float64]:
+        """See above."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See above."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of frames, 1 or more."""
+        ...
+
+    def read(self, index: int, conditions: Overrides, *, photo: bool = False) -> RawThermal:
+        """Read a frame.
+
+        Raises:
+            InputError: if there is no such frame or it is damaged.
+        """
+        ...
+
+
+@runtime_checkable
+class RecordingReader(ThermalReader, Protocol):
+    """Reader of a format whose files may contain many frames; ``FILE#N`` as a path is frame N, from 0."""
+
+    def frames(self, path: Path) -> ThermalFrames:
+        """Open the frames of a file; a fast scan that does not read their images.
+
+        Raises:
+            InputError: if the file cannot be read or contains no frame.
+        """
         ...
 
 

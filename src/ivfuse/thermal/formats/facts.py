@@ -1,10 +1,28 @@
-"""Rounding of numbers in the description of a thermal file."""
+"""Facts that files of several formats state, and the rounding of numbers in descriptions."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a camera was, as stated by its receiver for satellite navigation.
+
+    Attributes:
+        latitude: in degrees, positive to the north, -90 to 90.
+        longitude: in degrees, positive to the east, -180 to 180.
+        altitude: in m above sea level; ``None`` if unknown.
+        datum: geodetic datum of the coordinates, such as WGS84; "" if the file does not state it.
+    """
+
+    latitude: float
+    longitude: float
+    altitude: float | None = None
+    datum: str = ""
 
 
 def value_range(values: NDArray[Any]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from ivfuse.image.formats import sniff
 from ivfuse.image.headers import BadFileError, read_header
 from ivfuse.image.tiff import read_tiff_header
 from ivfuse.thermal.formats.flir_records import byte_order, ycbcr_to_rgb
+from ivfuse.thermal.formats.jpeg_ls import decode_jpeg_ls, is_jpeg_ls
 
 MAX_RASTER_PIXELS = 16_000_000  # limit of a thermal raster; the largest cameras have 1.3 million pixels
 MAX_PHOTO_PIXELS = 100_000_000  # limit of a photo
@@ -27,7 +28,7 @@ class Raster:
 
     Attributes:
         counts: (H, W) uint16 in the machine's byte order.
-        payload: encoding in the file: ``PNG``, ``TIFF`` or ``raw``.
+        payload: encoding in the file: ``PNG``, ``TIFF``, ``JPEG-LS`` or ``raw``.
         swapped: whether the byte order in the file was the opposite of that of the format.
     """
 
@@ -46,8 +47,11 @@ def raster(record: bytes, median: int = 0) -> Raster:
 
     Raises:
         BadFileError: if the size is invalid, or the image is truncated, has another size or is not 16-bit.
+        MissingExtraError: if the image is JPEG-LS and the extra ``formats`` is not installed.
     """
     order, width, height, content = _open(record, "raw thermal", MAX_RASTER_PIXELS)
+    if is_jpeg_ls(content):
+        return Raster(decode_jpeg_ls(content, width, height), "JPEG-LS", False)
     kind = sniff(content[:16])
     if kind in ("PNG", "TIFF"):
         header = read_header(kind, content) if kind == "PNG" else read_tiff_header(content)

@@ -7,6 +7,7 @@ that every number is checked before use.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
@@ -17,14 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.image.headers import BadFileError
+from ivfuse.thermal.formats.facts import Position
 from ivfuse.thermal.radiometry import ZERO_C, Atmosphere, Conditions, Planck
 
-RAW, PHOTO, CAMERA, PALETTE, PICTURE_IN_PICTURE = 0x01, 0x0E, 0x20, 0x22, 0x2A
+RAW, PHOTO, CAMERA, PALETTE, PICTURE_IN_PICTURE, GPS = 0x01, 0x0E, 0x20, 0x22, 0x2A, 0x2B
 _NAMES = {RAW: "raw thermal", PHOTO: "photo", CAMERA: "camera", PALETTE: "palette",
-          PICTURE_IN_PICTURE: "picture-in-picture"}  # fmt: skip
+          PICTURE_IN_PICTURE: "picture-in-picture", GPS: "GPS"}  # fmt: skip
+MAGICS = (b"FFF\0", b"AFF\0")
+HEADER = 64  # bytes before the directory
 _MAX_RECORDS = 1024
-_ENTRY = 32  # bytes per entry of the directory
+ENTRY = 32  # bytes per entry of the directory
+TIME_END = 0x38E  # bytes of the camera record up to the time of capture
 _CAMERA_SIZE = 0x310  # bytes up to the last Planck constant
+_NO_ALTITUDE = -1.0
 _ZOOM_AT = 0x36C  # not in ExifTool's tables; 1.6 in a file whose rendered image is enlarged 1.6 times
 
 
@@ -97,26 +103,65 @@ class CameraPalette:
     colors: NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class Directory:
+    """Where the directory of a FLIR block lies.
+
+    Attributes:
+        order: byte order of header and directory, ``>`` or ``<``.
+        at: offset of the first entry in the block.
+        count: number of entries, at most 1024.
+    """
+
+    order: str
+    at: int
+    count: int
+
+    @property
+    def end(self) -> int:
+        """Offset of the end of the directory."""
+        return self.at + ENTRY * self.count
+
+
+def directory(header: bytes) -> Directory:
+    """Parse the header of a FLIR block.
+
+    Args:
+        header: the first 32 bytes or more of the block.
+
+    Raises:
+        BadFileError: if it is not a header, or states an unknown version or too many records.
+    """
+    if header[:4] not in MAGICS:
+        raise BadFileError("a FLIR file whose records are damaged or in an unsupported format")
+    for order in (">", "<"):
+        version, at, count = _unpack(order + "III", header, 20, "header")
+        if 100 <= version < 200:
+            break
+    else:
+        raise BadFileError("a FLIR file of an unknown version")
+    if count > _MAX_RECORDS:
+        raise BadFileError("a truncated FLIR file (the directory of records lies outside)")
+    return Directory(order, at, count)
+
+
+def entries(content: bytes, order: str) -> Iterator[tuple[int, int, int]]:
+    """List type, offset in the block and size of the records that a directory names."""
+    return (entry for entry in struct.iter_unpack(order + "H10xII12x", content) if entry[0] and entry[2])
+
+
 def split(block: bytes) -> dict[int, bytes]:
     """Split a FLIR block into the records used here: the first non-empty record of each type.
 
     Raises:
         BadFileError: if the header, the directory or a record lies outside the block.
     """
-    if block[:4] not in (b"FFF\0", b"AFF\0"):
-        raise BadFileError("a FLIR file whose records are damaged or in an unsupported format")
-    for order in (">", "<"):
-        version, at, count = _unpack(order + "III", block, 20, "header")
-        if 100 <= version < 200:
-            break
-    else:
-        raise BadFileError("a FLIR file of an unknown version")
-    if count > _MAX_RECORDS or at + _ENTRY * count > len(block):
+    found = directory(block)
+    if found.end > len(block):
         raise BadFileError("a truncated FLIR file (the directory of records lies outside)")
     records: dict[int, bytes] = {}
-    for entry in range(at, at + _ENTRY * count, _ENTRY):
-        kind, offset, size = _unpack(order + "H10xII", block, entry, "directory")
-        if kind not in _NAMES or kind in records or not size:
+    for kind, offset, size in entries(block[found.at : found.end], found.order):
+        if kind not in _NAMES or kind in records:
             continue
         if offset + size > len(block):
             raise BadFileError(f"a truncated FLIR file (the {_NAMES[kind]} record lies outside)")
@@ -162,12 +207,54 @@ def camera(record: bytes) -> Camera:
         software=text(0x114, 16),
         lens=text(0x170, 32),
         lens_serial=text(0x1A0, 16),
-        taken=_time(record, order),
+        taken=taken(record),
         range_celsius=(number(0x94) - ZERO_C, number(0x90) - ZERO_C),
         field_of_view=number(0x1B4),
         focus_distance=number(0x45C),
         zoom=zoom if 1 <= zoom <= 16 else 1.0,
         median=_count(record, order),
+    )
+
+
+def taken(record: bytes) -> datetime | None:
+    """Parse the time of capture in the camera record; ``None`` if it is missing or implausible.
+
+    It is stored as seconds since 1970, milliseconds, and the time zone in minutes west.
+
+    Args:
+        record: the camera record, or its first ``TIME_END`` bytes.
+
+    Raises:
+        BadFileError: if the byte order of the record is unknown.
+    """
+    if len(record) < TIME_END:
+        return None
+    seconds, fraction, west = struct.unpack_from(byte_order(record, "camera") + "IIh", record, 0x384)
+    if not seconds or abs(west) > 14 * 60:
+        return None
+    zone = timezone(timedelta(minutes=-west)) if west else UTC
+    time = datetime.fromtimestamp(seconds, UTC) + timedelta(milliseconds=min(fraction & 0xFFFF, 999))
+    return time.astimezone(zone)
+
+
+def position(record: bytes) -> Position | None:
+    """Parse the GPS record; ``None`` if it is too short, not marked as valid, or implausible.
+
+    Cameras store absolute or signed values; the letters N, S, E and W decide the signs in both cases.
+    """
+    if len(record) < 0x68 or 0 not in record[:2]:
+        return None
+    order = byte_order(record, "GPS")
+    (valid,) = struct.unpack_from(order + "I", record, 0)
+    latitude, longitude, altitude = struct.unpack_from(order + "ddf", record, 0x10)
+    if not valid or not (abs(latitude) <= 90 and abs(longitude) <= 180):  # NaN is neither
+        return None
+    south, west = (record[at : at + 1] for at in (0x08, 0x0A))
+    return Position(
+        abs(latitude) if south == b"N" else -abs(latitude) if south == b"S" else latitude,
+        abs(longitude) if west == b"E" else -abs(longitude) if west == b"W" else longitude,
+        altitude if -1000 < altitude < 100_000 and altitude != _NO_ALTITUDE else None,
+        _text(record, 0x58, 16),
     )
 
 
@@ -236,18 +323,6 @@ def _unpack(layout: str, data: bytes, at: int, what: str) -> tuple[int, ...]:
         return struct.unpack_from(layout, data, at)
     except struct.error as error:
         raise BadFileError(f"a truncated FLIR file (its {what} is cut off)") from error
-
-
-def _time(record: bytes, order: str) -> datetime | None:
-    """Parse the time of capture: seconds since 1970, milliseconds, and the time zone in minutes west."""
-    if len(record) < 0x38E:
-        return None
-    seconds, fraction, west = struct.unpack_from(order + "IIh", record, 0x384)
-    if not seconds or abs(west) > 14 * 60:
-        return None
-    zone = timezone(timedelta(minutes=-west)) if west else UTC
-    taken = datetime.fromtimestamp(seconds, UTC) + timedelta(milliseconds=min(fraction & 0xFFFF, 999))
-    return taken.astimezone(zone)
 
 
 def _count(record: bytes, order: str) -> int:

@@ -7,11 +7,13 @@ from importlib import import_module
 from pathlib import Path
 
 from ivfuse.runtime.files import check_regular
-from ivfuse.thermal.formats.base import THERMAL_FORMATS, ThermalReader
+from ivfuse.thermal.formats.base import THERMAL_FORMATS, RecordingReader, ThermalFrames, ThermalReader
+from ivfuse.thermal.formats.frame_numbers import split_number
 
 # Modules that register a format, in the order in which they are tried; plain images come last.
 _MODULES = (
     "flir_jpeg",
+    "flir_sequence",
     "dji_jpeg",
     "infiray_irg",
     "infiray_jpeg",
@@ -33,16 +35,32 @@ def thermal_formats() -> dict[str, ThermalReader]:
 def format_of(path: str | os.PathLike[str]) -> ThermalReader:
     """Determine the format of a file by its content; missing and unreadable files count as plain images.
 
+    Args:
+        path: a file, or ``FILE#N`` for a frame of a recording.
+
     Raises:
         InputError: if the path is a device, a FIFO or a socket.
     """
     formats = list(thermal_formats().values())
-    check_regular(Path(path))
+    file, number = split_number(path)
+    check_regular(file)
     try:
-        with Path(path).open("rb") as file:
-            return next(each for each in formats if each.recognize(file))
+        with file.open("rb") as stream:
+            found = next(each for each in formats if each.recognize(stream))
     except (OSError, ValueError):  # ValueError: a null character in the name
         return formats[-1]
+    return found if number is None or isinstance(found, RecordingReader) else formats[-1]
+
+
+def open_frames(path: str | os.PathLike[str]) -> ThermalFrames | None:
+    """Open the frames of a recording; ``None`` for any other file, and for a single frame ``FILE#N``.
+
+    Raises:
+        InputError: if the recording is damaged.
+    """
+    found = format_of(path)
+    file, number = split_number(path)
+    return found.frames(file) if isinstance(found, RecordingReader) and number is None else None
 
 
 def is_plain(path: str | os.PathLike[str]) -> bool:
