@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.image.decode import load
+from ivfuse.image.exif import read_exif
 from ivfuse.image.headers import BadFileError, read_header
+from ivfuse.image.metadata import NO_METADATA, Metadata, read_metadata
 from ivfuse.thermal.formats import flir_payload as payload
 from ivfuse.thermal.formats import flir_records as records
 from ivfuse.thermal.formats.base import EmbeddedPhoto, PhotoGeometry, RawThermal, thermal_format
+from ivfuse.thermal.formats.capture import position_of
 from ivfuse.thermal.formats.facts import rounded, value_range
 from ivfuse.thermal.formats.jpeg_segments import APP1, Segment, walk
 from ivfuse.thermal.radiometry import Conditions, Overrides, celsius, count_without_temperature
@@ -40,6 +43,7 @@ class FlirFile:
         palette: palette of the camera's rendered image, or ``None``.
         orientation: EXIF orientation of the images, 1 to 8; 1 if the file does not state it.
         photo_record: the encoded photo; empty if there is none.
+        metadata: EXIF and XMP of the JPEG file.
     """
 
     path: Path
@@ -49,6 +53,7 @@ class FlirFile:
     palette: records.CameraPalette | None
     orientation: int
     photo_record: bytes
+    metadata: Metadata = NO_METADATA
 
     @cached_property
     def photo(self) -> NDArray[np.uint8] | None:
@@ -118,6 +123,7 @@ class FlirJpeg:
             colormap=colormap,
             notes=(f"{without} pixels have no temperature and are taken for -273.15 C",) if without else (),
             photo=_embedded_photo(file) if photo else None,
+            metadata=file.metadata,
         )
 
     def holds_photo(self, path: Path) -> bool:
@@ -150,6 +156,7 @@ def read_flir(path: str | os.PathLike[str]) -> FlirFile:
             records.palette(found.get(records.PALETTE, b"")),
             _orientation(data),
             found.get(records.PHOTO, b""),
+            read_metadata("JPEG", data),
         )
     except BadFileError as error:
         raise _bad(path, error) from error
@@ -190,6 +197,7 @@ def _describe(file: FlirFile, overrides: Overrides) -> dict[str, Any]:
         "serial": camera.serial,
         "lens": camera.lens,
         "taken": camera.taken.isoformat() if camera.taken else None,
+        "position": position_of(read_exif(file.metadata.exif)),
         "width": counts.shape[1],
         "height": counts.shape[0],
         "payload": file.raster.payload + (", bytes swapped" if file.raster.swapped else ""),

@@ -35,7 +35,13 @@ class PlainImage:
             )
         stored = read_values(path)
         notes = (stored.note,) if stored.note else ()
-        return RawThermal(stored.values, notes=notes, valid=stored.valid, colored=stored.colored)
+        return RawThermal(
+            stored.values,
+            notes=notes,
+            valid=stored.valid,
+            colored=stored.colored,
+            metadata=stored.metadata,
+        )
 
     def holds_photo(self, path: Path) -> bool:
         """Return ``False``."""
