@@ -91,6 +91,12 @@ def flir() -> Any:
     return _module(Path(__file__).resolve().parent / "synthetic_flir.py")
 
 
+@pytest.fixture(scope="session")
+def dji() -> Any:
+    """The module that writes DJI R-JPEG files, ``tests/synthetic_dji.py``."""
+    return _module(Path(__file__).resolve().parent / "synthetic_dji.py")
+
+
 def _module(file: Path) -> Any:
     """Import a file by its path."""
     spec = importlib.util.spec_from_file_location(file.stem, file)

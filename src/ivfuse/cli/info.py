@@ -18,6 +18,9 @@ _UNITS = {
     "focus_distance": " m",
     "humidity": " %",
     "field_of_view": " degrees",
+    "altitude": " m",
+    "relative_altitude": " m",
+    **dict.fromkeys(("yaw", "pitch", "roll"), " degrees"),
 }
 
 
@@ -37,9 +40,10 @@ def info(
     reflected: thermal.Reflected = None,
     atmospheric: thermal.Atmospheric = None,
     humidity: thermal.Humidity = None,
+    dji_sdk: thermal.DjiSdk = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print what a thermal file holds: camera, counts, temperatures, conditions, photo and how the two lie.
+    """Print what a thermal file holds: camera, time, place, counts, temperatures, conditions and photo.
 
     With --temperature the raster of temperatures is written as the sensor has it, without a visible image.
 
@@ -53,6 +57,7 @@ def info(
     from ivfuse.runtime.files import refuse_input_as_output
     from ivfuse.thermal.inspect import describe_file, write_parts
 
+    thermal.use_dji_sdk(dji_sdk)
     conditions = thermal.overrides(emissivity, distance, reflected, atmospheric, humidity)
     options = thermal.options(None, None, scale, True, conditions)
     for out in (temperature, photo):
@@ -91,4 +96,5 @@ def _plain(key: str, value: Any) -> str:
         return (" to " if key in _UNITS else "; ").join(_plain("", each) for each in value) + _UNITS.get(
             key, ""
         )
-    return (f"{value:.6g}" if isinstance(value, float) else str(value)) + _UNITS.get(key, "")
+    digits = 9 if key in ("latitude", "longitude") else 6  # to a centimeter
+    return (f"{value:.{digits}g}" if isinstance(value, float) else str(value)) + _UNITS.get(key, "")

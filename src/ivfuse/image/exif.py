@@ -20,7 +20,10 @@ TAKEN = 36867
 CAMERA_TAGS = frozenset({MAKE, MODEL, SOFTWARE, 42033, 42036, 50708})  # serial number and lens among them
 TIME_TAGS = frozenset({DATE_TIME, TAKEN, 36868, 36880, 36881, 36882, 37520, 37521, 37522})
 LENS_TAGS = frozenset({33437, FOCAL_LENGTH, DIGITAL_ZOOM, EQUIVALENT, 42034})
-TEXT_TAGS = frozenset({DESCRIPTION, 315, 33432})  # description, artist, copyright
+CAPTURE_TAGS = (
+    CAMERA_TAGS | TIME_TAGS | LENS_TAGS | {DESCRIPTION, 315, 33432}
+)  # 315: artist, 33432: copyright
+MAX_BLOCK = 65_500  # bytes of EXIF or XMP; what a segment of a JPEG file can hold
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes per value
 _WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes that the byte order applies to
@@ -160,33 +163,41 @@ def completed(block: bytes | None, source: bytes | None, *, lens: bool) -> bytes
         tags |= TIME_TAGS
     if MAKE not in have.image and MODEL not in have.image:
         tags |= CAMERA_TAGS | (LENS_TAGS if lens else frozenset())
-    return added(block, select(offered, tags, position=not has_position(have)))
+    out = bytearray(block or _EMPTY)
+    more = select(offered, tags, position=not has_position(have))
+    return bytes(out) if extend(out, more) and len(out) <= MAX_BLOCK else block
 
 
-def added(block: bytes | None, more: Exif) -> bytes | None:
-    """Add entries to an EXIF block or a TIFF file; entries that it already has are kept.
+def capture_of(file: bytes) -> bytes | None:
+    """Collect position, time, camera, lens and texts of a block or a TIFF file into a block of their own."""
+    out = bytearray(_EMPTY)
+    more = select(read_exif(file), CAPTURE_TAGS, position=True)
+    return bytes(out) if extend(out, more) and len(out) <= MAX_BLOCK else None
+
+
+def extend(block: bytearray, more: Exif) -> bool:
+    """Add entries to an EXIF block or a TIFF file in place; entries that it already has are kept.
 
     New directories are written behind the block, so that all offsets inside it stay valid.
+
+    Returns:
+        Whether there was something to add, and the directories of the block are sound.
     """
     if not (more.image or more.photo or more.position):
-        return block
-    out = bytearray(block or _EMPTY)
-    order = "<" if out[:2] == b"II" else ">"
+        return False
+    order = "<" if block[:2] == b"II" else ">"
     try:
-        (first,) = struct.unpack_from(order + "I", out, 4)
-        image = _rows(out, order, first)
+        image = _rows(block, order, struct.unpack_from(order + "I", block, 4)[0])
         for tag, entries in ((EXIF_DIRECTORY, more.photo), (GPS_DIRECTORY, more.position)):
             if not entries:
                 continue
-            old = image.get(tag)
-            rows = _rows(out, order, struct.unpack(order + "I", old[8:])[0]) if old else {}
-            if tag == GPS_DIRECTORY:
-                rows = {}
-            image[tag] = struct.pack(order + "HHII", tag, 4, 1, _append(out, order, rows, entries))
-        struct.pack_into(order + "I", out, 4, _append(out, order, image, more.image))
+            old = image.get(tag) if tag == EXIF_DIRECTORY else None  # a position without latitude is replaced
+            rows = _rows(block, order, struct.unpack(order + "I", old[8:])[0]) if old else {}
+            image[tag] = struct.pack(order + "HHII", tag, 4, 1, _append(block, order, rows, entries))
+        struct.pack_into(order + "I", block, 4, _append(block, order, image, more.image))
     except struct.error:
-        return block
-    return bytes(out)
+        return False
+    return True
 
 
 def _rows(block: bytearray, order: str, at: int) -> dict[int, bytes]:

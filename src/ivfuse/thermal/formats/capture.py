@@ -1,7 +1,7 @@
 """Where, when and by which camera and lens a thermal file was taken, from its EXIF and XMP, as plain values.
 
 Sources: the EXIF 2.32 standard (CIPA DC-008), and the list of XMP fields in DJI's user manuals (Mavic 3E/3T,
-"Photo File"): ``RelativeAltitude``, ``GimbalYawDegree`` and others in an namespace that older files call
+"Photo File"): ``RelativeAltitude``, ``GimbalYawDegree`` and others in a namespace that older files call
 ``DJI`` and newer ones ``drone-dji``.
 """
 
@@ -74,7 +74,7 @@ def _angle(exif: Exif, reference: int, value: int) -> float | None:
     """Degrees, minutes and seconds as degrees; ``None`` if one is missing or the denominator is 0."""
     parts = exif.position[value].numbers()
     sign = exif.position.get(reference)
-    degrees = sum(part / 60**power for power, part in enumerate(parts[:3]))
+    degrees = sum((part / (1, 60, 3600)[place] for place, part in enumerate(parts[:3])), 0.0)
     if not parts or not math.isfinite(degrees):
         return None
     return -degrees if sign is not None and sign.text() in _SOUTH_OR_WEST else degrees

@@ -5,9 +5,9 @@ XT S) that are joined. The drawn JPEG image has the size of the sensor or, where
 that size; it may be sharpened and in a palette, and is not used. How counts relate to temperatures is not
 published: see :mod:`ivfuse.thermal.formats.dji_sdk`.
 
-Source: the layout was found in public sample files of H20N, H20T, H30T, M2EA, M30T, M3T, M3TD, M4T and XT S, and
-is discussed in the forum of ExifTool (topic 11401). The focal lengths are those that the files state; an M2EA
-file states none, its lens has 9 mm before pixels of 12 um.
+Source: the layout was found in public sample files of H20N, H20T, H30T, M2EA, M30T, M3T, M3TD, M4T and XT S,
+and is discussed in the forum of ExifTool (topic 11401). The focal lengths are those that the files state in
+EXIF; an M2EA file states none, its lens has 9 mm before pixels of 12 um.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class DjiJpeg:
         """Read the temperatures if the SDK is there, or the counts; the photo is a file of its own."""
         if photo:
             raise InputError(
-                f"{path}: found a thermal image without a photo, which DJI cameras write to a file of its own",
-                expected="the visible image, such as the _V or _W file of the same number, as the second file",
+                f"{path}: found a thermal image without a photo, for which DJI cameras write another file",
+                expected="the visible image as the second file, such as the _V or _W file of the same number",
             )
         file = read_dji(path)
         facts: dict[str, Any] = {
@@ -162,8 +162,8 @@ def _raster(data: bytes) -> tuple[NDArray[np.uint16], tuple[int, int]]:
                 return np.frombuffer(content, "<u2").reshape(height, width).astype(np.uint16), drawn
     sizes = " and ".join(f"{len(content)}" for content in joined.values()) or "no"
     raise BadFileError(
-        f"a DJI R-JPEG with {sizes} bytes of counts beside a drawn image of {drawn[0]}x{drawn[1]}, not 2 bytes"
-        " per pixel at that size or at half of it"
+        f"a DJI R-JPEG with {sizes} bytes of counts beside a drawn image of {drawn[0]}x{drawn[1]}, not 2"
+        " bytes per pixel at that size or at half of it"
     )
 
 
@@ -208,7 +208,9 @@ def _palette(file: DjiFile) -> tuple[str, tuple[str, ...]]:
     try:
         drawn, _ = decode_jpeg(read_header("JPEG", file.data), file.data)
     except BadFileError:
-        return name if name not in _NO_PALETTE else "", ("the drawn image is damaged, the counts are complete",)
+        return name if name not in _NO_PALETTE else "", (
+            "the drawn image is damaged, the counts are complete",
+        )
     if name not in _NO_PALETTE:
         return name, ()
     return "a color palette, unnamed" if is_colored(drawn) else "gray", ()

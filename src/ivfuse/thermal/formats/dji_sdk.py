@@ -1,8 +1,8 @@
 """Temperatures of DJI R-JPEG files by the user's own copy of DJI's Thermal SDK, in a process of its own.
 
-The SDK is proprietary and not part of this project. It is found by the environment variable
-``DJI_THERMAL_SDK``, the folder that contains its library, directly or below. The library parses untrusted files
-in native code: it runs in a process that may crash or hang without harm (``dji_sdk_process.py``).
+The SDK is proprietary and not part of this project. The environment variable ``DJI_THERMAL_SDK`` states the
+folder that contains its library, directly or below. The library parses untrusted files in native code, in a
+process that may crash or hang without harm (``dji_sdk_process.py``).
 
 Source: the interface documented in the header ``dirp_api.h`` of the SDK, versions 1.0 to 1.8.
 """
@@ -132,7 +132,13 @@ def _call(library: Path, given: dict[str, float], data: bytes, name: str) -> tup
     command = [sys.executable, "-I", str(_PROCESS), str(library), json.dumps(given)]
     try:
         done = subprocess.run(
-            command, input=data, capture_output=True, timeout=SECONDS, cwd=folder, env=environment, check=False
+            command,
+            input=data,
+            capture_output=True,
+            timeout=SECONDS,
+            cwd=folder,
+            env=environment,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise _failed(name, f"no answer within {SECONDS:g} s") from error

@@ -1,7 +1,7 @@
-"""The process that calls DJI's Thermal SDK: an R-JPEG file on standard input, temperatures on standard output.
+"""The process that calls DJI's Thermal SDK: R-JPEG on standard input, temperatures on standard output.
 
-It is run as a file and imports the standard library only, so that it starts in a few milliseconds. The answer is
-one line of JSON, ``{"width", "height", "conditions"}`` or ``{"error"}``, followed by float32 values in degC.
+It is run as a file and imports the standard library only, so that it starts in a few milliseconds. The answer
+is one line of JSON (width, height and conditions, or an error), followed by float32 values in degC.
 
 Source: functions, structures and return codes as documented in the header ``dirp_api.h`` of the SDK.
 """
@@ -35,12 +35,12 @@ _CODES = {
     -15: "an invalid configuration of the SDK",
     -16: "a library of the SDK is missing",
 }
-# The members of the structure of conditions. The last one exists since version 1.4; a longer buffer keeps
-# members that future versions may add from being written behind it.
+# The members of the structure of conditions. Older versions lack the last one; the buffer is longer,
+# since newer ones may have more.
 _CONDITIONS = ("distance", "humidity", "emissivity", "reflection", "ambient")
 _LIMITS = (
-    "the SDK accepts distances of 1 to 25 m, humidities of 20 to 100 %, emissivities of 0.1 to 1 and reflected"
-    " temperatures of -40 to 500 C"
+    "out of range: distances are 1 to 25 m, humidities 20 to 100 %, emissivities 0.1 to 1 and reflected"
+    " temperatures -40 to 500 C"
 )
 _Parameters = ctypes.c_float * 64
 _Handle = ctypes.c_void_p
