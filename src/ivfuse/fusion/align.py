@@ -131,13 +131,15 @@ class Aligner:
         return self._warps[thermal, visible]
 
     def _registered(self, pair: Pair) -> Warper:
-        """Register a pair and return its warp."""
+        """Register a pair and return its warp; known fields of view are the start."""
+        from ivfuse.fusion.field_ratio import field_ratio
         from ivfuse.registration.register import register_grays
         from ivfuse.registration.warp import Warper
 
         model = "homography" if self.model is None or self.model == "auto" else self.model
         images = (pair.name, pair.thermal.pixels, luma(pair.visible.pixels))
-        return Warper(register_grays([images], model).require(pair.name), self.crop)
+        ratio = field_ratio(pair.thermal, pair.visible)
+        return Warper(register_grays([images], model, ratio).require(pair.name), self.crop)
 
 
 def sizes_of(pair: Pair) -> tuple[Size, Size]:

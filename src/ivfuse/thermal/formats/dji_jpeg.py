@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ivfuse.errors import InputError
 from ivfuse.image.color import is_colored
 from ivfuse.image.decode import load
-from ivfuse.image.exif import DESCRIPTION, EQUIVALENT, FOCAL_LENGTH, MODEL, Exif, read_exif
+from ivfuse.image.exif import DESCRIPTION, DIGITAL_ZOOM, EQUIVALENT, FOCAL_LENGTH, MODEL, Exif, read_exif
 from ivfuse.image.headers import BadFileError, exif_orientation, read_header
 from ivfuse.image.jpeg import decode_jpeg
 from ivfuse.image.metadata import Metadata, read_metadata
@@ -168,7 +168,13 @@ def _raster(data: bytes) -> tuple[NDArray[np.uint16], tuple[int, int]]:
 
 
 def equivalent_focal_length(exif: Exif) -> float | None:
-    """Focal length in mm that gives the same diagonal field of view on 35 mm film; ``None`` if unknown."""
+    """Focal length in mm that gives the same diagonal field of view on 35 mm film.
+
+    Returns:
+        ``None`` if it is unknown, or the camera zoomed digitally.
+    """
+    if abs((exif.number(DIGITAL_ZOOM) or 1) - 1) > 0.01:
+        return None
     if stated := exif.number(EQUIVALENT):
         return stated
     if (known := _PIXELS.get(exif.text(MODEL))) is None:
