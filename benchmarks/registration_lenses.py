@@ -51,12 +51,12 @@ def mean_error(found: Matrix, truth: Matrix, width: int) -> float:
     return 100 * float(np.linalg.norm(off, axis=1).mean()) / width
 
 
-def related(data: Path) -> None:
+def related(data: Path, every: int) -> None:
     print("| set | ratio | start | accepted | wrong | median error, % of width | CPU s | longest |")
     print("|---|---|---|---|---|---|---|---|")
     for name, ratio in itertools.product(SETS, RATIOS):
         results: dict[str, list[tuple[float | None, float]]] = {"none": [], "known": []}
-        for index, (ir, vi) in enumerate(read_pairs(data / name).values()):
+        for index, (ir, vi) in enumerate(list(read_pairs(data / name).values())[::every]):
             rng = np.random.default_rng((index, round(100 * ratio)))
             thermal, truth = seen_by_a_longer_lens(ir, ratio, rng)
             stated = ratio * rng.uniform(0.95, 1.05)
@@ -94,10 +94,11 @@ def unrelated(data: Path, count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--every", type=int, default=1, help="take every n-th pair of a set")
     parser.add_argument("--unrelated", type=int, default=40)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    related(arguments.data)
+    related(arguments.data, arguments.every)
     unrelated(arguments.data, arguments.unrelated)
 
 

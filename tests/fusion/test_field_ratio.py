@@ -92,6 +92,14 @@ def test_a_flight_is_registered_by_its_lenses_and_keeps_its_place(
     assert (inside & covered).sum() > 0.98 * (inside | covered).sum()  # within some 2 pixels
 
 
+def test_stretching_over_another_field_is_noted(pair: tuple[Path, Path, np.ndarray], tmp_path: Path) -> None:
+    ir, vi, _ = pair
+    notes = "\n".join(Fuser("average").read(ir, vi).notes)
+    assert "it sees 60% of the width of the visible image, over which it is stretched" in notes
+    same = write_visible(tmp_path / "v.jpg", np.asarray(Image.open(vi)), focal=40)
+    assert "by the focal lengths" not in "\n".join(Fuser("average").read(ir, same).notes)
+
+
 def test_a_wrong_lens_costs_time_and_not_the_registration(
     dji: Any, pair: tuple[Path, Path, np.ndarray], tmp_path: Path
 ) -> None:

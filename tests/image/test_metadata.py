@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,9 @@ def test_damaged_blocks_are_completed_or_left_alone() -> None:
         done = completed(bytes(pair[0]), bytes(pair[1]), lens=True)
         assert done is not None
         assert len(done) <= MAX_BLOCK
+    rational = struct.pack("<IHHHIII", 8, 1, 34665, 5, 1, 26, 0)
+    odd = b"II*\0" + rational + struct.pack("<II", 7, 0)  # the directory of EXIF at 7 / 0
+    assert read_exif(odd).photo == {}
 
 
 def test_temperature_rasters_state_position_and_time(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ivfuse.image.exif import DIGITAL_ZOOM, EQUIVALENT, read_exif
 from ivfuse.image.read import Visible
-from ivfuse.registration.coarse import SCALES
 from ivfuse.thermal.read import Thermal
 
+_RANGE = (0.3, 2.3)  # as the registration searches
 _ZOOM_TOLERANCE = 0.01
 
 
@@ -24,4 +24,4 @@ def field_ratio(thermal: Thermal, visible: Visible) -> float | None:
     if own is None or other is None or abs((exif.number(DIGITAL_ZOOM) or 1) - 1) > _ZOOM_TOLERANCE:
         return None
     ratio = other / own
-    return ratio if SCALES[0] <= ratio <= SCALES[1] else None
+    return ratio if _RANGE[0] <= ratio <= _RANGE[1] else None

@@ -27,6 +27,7 @@ MAX_BLOCK = 65_500  # bytes of EXIF or XMP; what a segment of a JPEG file can ho
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes per value
 _WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes that the byte order applies to
+_POINTERS = (3, 4)  # types of offsets
 _MAX_ENTRIES = 512
 _MAX_VALUE = 16_384  # bytes
 _EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"  # a block with one directory without entries
@@ -104,7 +105,8 @@ def read_exif(block: bytes | None) -> Exif:
         return Exif({}, {}, {})
     further = []
     for tag in (EXIF_DIRECTORY, GPS_DIRECTORY):
-        at = image[tag].numbers() if tag in image else ()
+        pointer = image.get(tag)
+        at = pointer.numbers() if pointer and pointer.kind in _POINTERS else ()
         further.append(dict(_entries(block, order, int(at[0]))) if at else {})
     return Exif(image, *further)
 
