@@ -98,6 +98,7 @@ def scene(height: int = 64, width: int = 96) -> Dji:
 
 # The interface that dirp_api.h documents, with temperatures by a formula of the conditions. Macros choose
 # what goes wrong; OLD is a version without float temperatures and without the temperature of the air.
+LIBRARY_NAME = "libdirp.so"
 LIBRARY = r"""
 #include <stdint.h>
 #include <stdio.h>

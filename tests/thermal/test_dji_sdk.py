@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,42 +16,13 @@ from ivfuse.thermal.inspect import describe_file
 from ivfuse.thermal.radiometry import Overrides
 from ivfuse.thermal.read import DEFAULT, ThermalOptions, read_thermal
 
-COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-pytestmark = [
-    pytest.mark.skipif(COMPILER is None, reason="no C compiler (cc, gcc or clang) is installed"),
-    pytest.mark.skipif(sys.platform == "win32", reason="the library of the test is built for POSIX systems"),
-]
-
-
-@pytest.fixture(scope="session")
-def libraries(dji: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Build the library, in the folders that the SDK has, with some macros; returns the folder of the SDK."""
-    built: dict[tuple[str, ...], Path] = {}
-    source = tmp_path_factory.mktemp("source") / "dirp.c"
-    source.write_text(dji.LIBRARY)
-
-    def build(*macros: str) -> Path:
-        if macros not in built:
-            root = tmp_path_factory.mktemp("sdk")
-            folder = root / "tsdk-core" / "lib" / "linux" / "release_x64"
-            folder.mkdir(parents=True)
-            flags = [f"-D{macro}" for macro in macros]
-            out = folder / dji_sdk.LIBRARY
-            subprocess.run(
-                [str(COMPILER), "-shared", "-fPIC", "-w", *flags, str(source), "-o", str(out)], check=True
-            )
-            built[macros] = root
-        return built[macros]
-
-    return build
-
 
 @pytest.fixture
-def use(libraries: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def use(dji_library: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Use a library built with some macros."""
 
     def choose(*macros: str) -> None:
-        monkeypatch.setenv(dji_sdk.VARIABLE, str(libraries(*macros)))
+        monkeypatch.setenv(dji_sdk.VARIABLE, str(dji_library(*macros)))
 
     return choose
 
@@ -137,13 +105,13 @@ def test_a_folder_without_the_library_and_a_broken_library_are_said(
 
 def test_the_command_line_takes_the_folder(
     ivfuse_cli: Callable[..., Any],
-    libraries: Callable[..., Path],
+    dji_library: Callable[..., Path],
     path: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(dji_sdk.VARIABLE, "")
-    sdk = ("--dji-sdk", libraries(), "--emissivity", "0.5")
+    sdk = ("--dji-sdk", dji_library(), "--emissivity", "0.5")
     cv2.imwrite(str(tmp_path / "v.png"), np.full((64, 96, 3), 90, np.uint8))
     said = ivfuse_cli(
         "fuse", path, tmp_path / "v.png", "-o", tmp_path / "f.png", "--method", "average", *sdk,
