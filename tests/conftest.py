@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,6 +91,36 @@ def load_program() -> Callable[[str], Any]:
 def flir() -> Any:
     """The module that writes radiometric JPEG files, ``tests/synthetic_flir.py``."""
     return _module(Path(__file__).resolve().parent / "synthetic_flir.py")
+
+
+@pytest.fixture(scope="session")
+def dji() -> Any:
+    """The module that writes DJI R-JPEG files, ``tests/synthetic_dji.py``."""
+    return _module(Path(__file__).resolve().parent / "synthetic_dji.py")
+
+
+@pytest.fixture(scope="session")
+def dji_library(dji: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Build a library with the interface of DJI's SDK, in its folders, with macros that choose what fails."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None or sys.platform == "win32":
+        pytest.skip("no C compiler for a POSIX system (cc, gcc or clang) is installed")
+    built: dict[tuple[str, ...], Path] = {}
+    source = tmp_path_factory.mktemp("source") / "dirp.c"
+    source.write_text(dji.LIBRARY)
+
+    def build(*macros: str) -> Path:
+        if macros not in built:
+            root = tmp_path_factory.mktemp("sdk")
+            folder = root / "tsdk-core" / "lib" / "linux" / "release_x64"
+            folder.mkdir(parents=True)
+            flags = ["-shared", "-fPIC", "-w", *(f"-D{macro}" for macro in macros)]
+            out = str(folder / dji.LIBRARY_NAME)
+            subprocess.run([compiler, *flags, str(source), "-o", out], check=True)
+            built[macros] = root
+        return built[macros]
+
+    return build
 
 
 def _module(file: Path) -> Any:

@@ -179,11 +179,3 @@ def with_segments(jpeg: bytes, segments: list[tuple[int, bytes]]) -> bytes:
         bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content for marker, content in segments
     )
     return jpeg[:2] + put + jpeg[2:]
-
-
-def dji_jpeg() -> bytes:
-    """A file with the marks of DJI's own format: raw values in APP3, parameters in APP4, a note in APP6."""
-    drawn = cv2.imencode(".jpg", np.full((24, 32, 3), 90, np.uint8))[1].tobytes()
-    return with_segments(
-        drawn, [(0xE3, bytes(16_384)), (0xE4, bytes(128)), (0xE6, b'DTAT\n{"points":[],"code":0}')]
-    )

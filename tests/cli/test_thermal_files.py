@@ -81,21 +81,6 @@ def test_a_thermal_file_without_a_photo_says_what_could_be_done(
     assert fused[60, -1] > fused[60, 0] + 100  # from the raw values, not from the drawn image, which is even
 
 
-def test_a_dji_file_is_recognized(ivfuse_cli: Cli, flir: Any, tmp_path: Path) -> None:
-    (tmp_path / "dji.jpg").write_bytes(flir.dji_jpeg())
-    cv2.imwrite(str(tmp_path / "v.png"), np.full((24, 32, 3), 90, np.uint8))
-    for arguments in (("fuse", tmp_path / "dji.jpg", "-o", tmp_path / "f.png"),
-                      ("info", tmp_path / "dji.jpg", "--temperature", tmp_path / "f.tiff")):  # fmt: skip
-        said = ivfuse_cli(*arguments)
-        assert said.code == 1
-        assert said.err.count("\n") == 1
-        assert "DJI R-JPEG, whose temperatures only DJI's Thermal SDK can read" in said.err
-    drawn = ivfuse_cli("fuse", tmp_path / "dji.jpg", tmp_path / "v.png", "-o", tmp_path / "f.png", *FUSE)
-    assert drawn.code == 0
-    assert "the rendered image of the camera is used" in drawn.err
-    assert "kind:            DJI R-JPEG" in ivfuse_cli("info", tmp_path / "dji.jpg").out
-
-
 def test_a_folder_of_camera_files_is_fused_file_by_file(ivfuse_cli: Cli, camera: Any, tmp_path: Path) -> None:
     for name in ("IR_0001", "IR_0002"):
         camera.write(tmp_path / "set" / f"{name}.jpg")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ivfuse.fusion.outputs import FusedImage
+from ivfuse.fusion.outputs import FusedImage, TemperatureRaster
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.embed import adapted
+from ivfuse.image.exif import MAX_BLOCK, completed, read_exif
 from ivfuse.image.metadata import Metadata
+from ivfuse.thermal.read import ThermalOptions
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" drone:Altitude="+12.5"/></x:xmpmeta>'
 TAKEN, POSITION = "2024:05:06 07:08:09", (47.0, 30.0, 15.5)
@@ -21,7 +25,7 @@ def block() -> Image.Exif:
     exif = Image.Exif()
     exif[271], exif[274], exif[306] = "Drone", 6, TAKEN
     exif.get_ifd(34665).update({36867: TAKEN, 40961: 65535, 40962: 40, 40963: 30})
-    exif.get_ifd(34853).update({1: "N", 2: POSITION})
+    exif.get_ifd(34853).update({1: "N", 2: POSITION, 3: "E", 4: (8.0, 30.0, 0.25)})
     return exif
 
 
@@ -59,8 +63,8 @@ def test_strip_drops_the_metadata(tmp_path: Path) -> None:
 
 
 def test_formats_without_metadata_say_that_it_is_dropped(tmp_path: Path) -> None:
-    result = Fuser("average").fuse_files(*write_pair(tmp_path, ".jpg"), tmp_path / "out.tif")
-    assert "visible: its EXIF and XMP are dropped, .tif files are written without" in result.notes
+    result = Fuser("average").fuse_files(*write_pair(tmp_path, ".jpg"), tmp_path / "out.bmp")
+    assert "visible: its EXIF and XMP are dropped, .bmp files are written without" in result.notes
 
 
 def test_a_damaged_block_is_dropped_and_damage_never_raises() -> None:
@@ -78,3 +82,97 @@ def test_a_damaged_block_is_dropped_and_damage_never_raises() -> None:
 def test_a_result_names_its_inputs(tmp_path: Path) -> None:
     ir, vi = write_pair(tmp_path, ".jpg")
     assert Fuser("average").fuse_files(ir, vi, tmp_path / "out.png").inputs == (ir, vi)
+
+
+def write_thermal(folder: Path, **parts: Any) -> tuple[Path, Path]:
+    """A thermal JPEG file with metadata, and a visible image without."""
+    ir, vi = folder / "ir.jpg", folder / "vi.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40), dtype=np.uint8)
+    Image.fromarray(pixels).save(ir, exif=block(), xmp=XMP)
+    Image.fromarray(pixels).convert("RGB").save(vi, **parts)
+    return ir, vi
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_position_and_time_of_the_thermal_file_arrive_where_the_visible_has_none(
+    tmp_path: Path, suffix: str
+) -> None:
+    out = tmp_path / f"out{suffix}"
+    result = Fuser("average").fuse_files(*write_thermal(tmp_path), out)
+    assert not any("dropped" in note for note in result.notes)
+    with Image.open(out) as image:
+        image.load()
+        exif = image.getexif()
+        assert (exif[271], exif[306], exif.get(274, 1)) == ("Drone", TAKEN, 1)
+        assert exif.get_ifd(34665)[36867] == TAKEN
+        assert tuple(map(float, exif.get_ifd(34853)[2])) == POSITION
+        assert b"Altitude" in image.info.get("xmp", b"")
+    pair = Fuser("average").read(*write_thermal(tmp_path))
+    FusedImage(out, strip=True).write(out, pair, pair.visible.pixels)
+    with Image.open(out) as image:
+        assert not image.getexif().get_ifd(34853)
+
+
+def test_what_the_visible_states_stays_and_only_what_it_lacks_is_added(tmp_path: Path) -> None:
+    own = Image.Exif()
+    own[271], own[272] = "Camera", "Model"
+    own.get_ifd(34665)[36867] = "1999:01:01 00:00:00"
+    own.get_ifd(34853).update({1: "N"})  # a position without latitude
+    pair = Fuser("average").read(*write_thermal(tmp_path, exif=own))
+    found = Image.Exif()
+    found.load(b"Exif\0\0" + (pair.visible.metadata.exif or b""))
+    assert (found[271], found[272]) == ("Camera", "Model")
+    assert found.get_ifd(34665)[36867] == "1999:01:01 00:00:00"
+    assert tuple(map(float, found.get_ifd(34853)[2])) == POSITION
+    assert pair.visible.metadata.xmp is None
+
+
+@pytest.mark.parametrize("order", ["II", "MM"])
+def test_blocks_of_both_byte_orders_are_completed_from_each_other(order: str) -> None:
+    source = Image.Exif()
+    source.endian = "<" if order == "MM" else ">"
+    source[272] = "Thermal camera"
+    source.get_ifd(34665).update({36867: TAKEN, 37386: 9.1, 41989: 40})
+    source.get_ifd(34853).update({1: "S", 2: POSITION, 3: "E", 4: (8.0, 30.0, 0.25), 5: b"\1", 6: 29.5})
+    target = Image.Exif()
+    target.endian = "<" if order == "II" else ">"
+    target[315] = "An artist"
+    blocks = [exif.tobytes().removeprefix(b"Exif\0\0") for exif in (target, source)]
+    assert blocks[0][:2] == order.encode() != blocks[1][:2]
+    done = completed(*blocks, lens=True)
+    found = Image.Exif()
+    found.load(b"Exif\0\0" + (done or b""))
+    assert (found[315], found[272]) == ("An artist", "Thermal camera")
+    assert float(found.get_ifd(34665)[37386]) == pytest.approx(9.1)
+    assert found.get_ifd(34665)[41989] == 40
+    assert tuple(map(float, found.get_ifd(34853)[2])) == POSITION
+    assert 37386 not in read_exif(completed(*blocks, lens=False)).photo
+    assert completed(done, blocks[1], lens=True) is done  # nothing is left to add
+
+
+def test_damaged_blocks_are_completed_or_left_alone() -> None:
+    exif = block().tobytes().removeprefix(b"Exif\0\0")
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        pair = [bytearray(exif), bytearray(exif)]
+        for data in pair:
+            for at in rng.integers(4, len(data), 5):
+                data[at] = rng.integers(256)
+        done = completed(bytes(pair[0]), bytes(pair[1]), lens=True)
+        assert done is not None
+        assert len(done) <= MAX_BLOCK
+    rational = struct.pack("<IHHHIII", 8, 1, 34665, 5, 1, 26, 0)
+    odd = b"II*\0" + rational + struct.pack("<II", 7, 0)  # the directory of EXIF at 7 / 0
+    assert read_exif(odd).photo == {}
+
+
+def test_temperature_rasters_state_position_and_time(tmp_path: Path) -> None:
+    out = tmp_path / "t.tiff"
+    options = ThermalOptions(scale="0.1C")
+    raster = TemperatureRaster(out)
+    Fuser("average", thermal=options).fuse_files(*write_thermal(tmp_path), tmp_path / "o.png", extra=[raster])
+    with Image.open(out) as image:
+        assert image.mode == "F"
+        exif = image.getexif()
+        assert tuple(map(float, exif.get_ifd(34853)[2])) == POSITION
+        assert exif.get_ifd(34665)[36867] == TAKEN

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ivfuse.registration.coarse import coarse_search
-from ivfuse.registration.geometry import image_corners, scale_matrix, transform_points
+from ivfuse.registration.geometry import corner_distance, image_corners, scale_matrix, transform_points
 from ivfuse.registration.prepare import prepare
 from ivfuse.registration.register import register_pair
 
@@ -88,3 +88,18 @@ def test_a_translation_starts_from_the_stretched_thermal(shoot: Shoot) -> None:
     assert found is not None
     assert found[:2, :2] == pytest.approx(scale_matrix(2, 2)[:2, :2])
     assert found[:2, 2] == pytest.approx([6, 4], abs=0.6)
+
+
+def test_known_fields_of_view_limit_the_coarse_search(shot: Any) -> None:
+    pair = prepare(shot.ir, shot.vi)
+    ratio = 0.74
+    found = coarse_search(pair, field_ratio=ratio)
+    assert found
+    middle = np.array(pair.vi.shape[::-1]) / 2
+    for match in found:
+        assert ratio / 1.16 < match.scale < ratio * 1.16
+        center = transform_points(match.matrix, np.array(pair.ir.shape[::-1])[np.newaxis] / 2)[0]
+        assert np.linalg.norm(center - middle) < 0.16 * pair.vi.shape[1]
+    known = register_pair(shot.ir, shot.vi, field_ratio=ratio)
+    assert known.quality.accepted
+    assert corner_distance(known.original_matrix, shot.truth, (320, 256)) < 2

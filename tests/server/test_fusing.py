@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -98,6 +99,22 @@ def test_one_radiometric_file_gives_both_images(server: Running, flir: Any) -> N
     alone = server.fuse(flir.Flir(counts).jpeg())
     assert alone.status_code == 422
     assert "give a visible image" in alone.json()["error"]
+
+
+def test_a_dji_file_gives_degrees_where_its_sdk_is_named(
+    start: Callable[..., Any],
+    dji: Any,
+    dji_library: Callable[..., Path],
+    encode: Callable[..., bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file, vi = dji.scene().jpeg(), encode(".png", np.full((64, 96, 3), 90, np.uint8))
+    for folder, unit in (("", "counts"), (str(dji_library()), "C")):
+        monkeypatch.setenv("DJI_THERMAL_SDK", folder)
+        with start() as server:
+            answer = server.fuse(file, vi, format="json", previews="true", method="average")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["thermal"]["unit"] == unit
 
 
 def test_scores_are_those_of_the_library(server: Running, ir: bytes, vi: bytes) -> None:

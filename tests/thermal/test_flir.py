@@ -111,9 +111,9 @@ def test_an_impossible_emissivity_is_said_and_can_be_replaced(camera_file: Any, 
         Overrides(humidity=2.5)
 
 
-def test_formats_are_recognized_by_their_bytes(flir: Any, camera_file: Any, tmp_path: Path) -> None:
+def test_formats_are_recognized_by_their_bytes(dji: Any, camera_file: Any, tmp_path: Path) -> None:
     (tmp_path / "plain.jpg").write_bytes(camera_file.drawn())
-    (tmp_path / "dji.jpg").write_bytes(flir.dji_jpeg())
+    dji.scene().write(tmp_path / "dji.jpg")
     (tmp_path / "junk.jpg").write_bytes(b"\xff\xd8\xff\xe1\0\1")
     assert format_of(camera_file.write(tmp_path / "flir.jpg")).name == "FLIR radiometric JPEG"
     assert format_of(tmp_path / "dji.jpg").name == "DJI R-JPEG"

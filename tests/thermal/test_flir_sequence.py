@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import struct
 import sys
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError, MissingExtraError
+from ivfuse.image.exif import TAKEN, read_exif
+from ivfuse.thermal.formats.capture import position_of
 from ivfuse.thermal.formats.facts import Position
 from ivfuse.thermal.formats.flir_records import position
 from ivfuse.thermal.formats.registry import format_of, open_frames
@@ -66,9 +67,9 @@ def test_a_frame_has_the_temperatures_it_was_made_from(
 
 def test_time_and_position_are_facts_of_a_frame(camera_file: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "one.fff", camera_file.with_(position=(-33.8567844, -151.2152967, 12.5)).block())
-    raw = read_raw(path)
-    assert raw.taken == datetime(2023, 11, 14, 23, 13, 20, 250_000, timezone(timedelta(hours=1)))
-    assert raw.position == Position(-33.8567844, -151.2152967, 12.5, "WGS84")
+    stated = read_exif(read_raw(path).metadata.exif)
+    assert stated.text(TAKEN) == "2023:11:14 23:13:20"
+    assert position_of(stated) == {"latitude": -33.8567844, "longitude": -151.2152967, "altitude": 12.5}
     facts = describe_file(path, ThermalOptions())
     assert facts["taken"] == "2023-11-14T23:13:20.250000+01:00"
     assert facts["position"]["latitude"] == -33.8567844
@@ -260,7 +261,6 @@ def test_real_recordings_have_their_frames_times_and_position() -> None:
     hand = read_raw(SAMPLES / "flir_sample.csq#7").values
     assert 14 < hand.min() < 20
     assert 34 < hand.max() < 37  # a hand
-    assert read_raw(SAMPLES / "flir_frame.fff").position == Position(
-        pytest.approx(53.44891, abs=1e-5), pytest.approx(-2.81503, abs=1e-5), pytest.approx(81.02), "WGS84"
-    )
+    stated = position_of(read_exif(read_raw(SAMPLES / "flir_frame.fff").metadata.exif))
+    assert stated == pytest.approx({"latitude": 53.44891, "longitude": -2.81503, "altitude": 81.02}, abs=1e-5)
     assert read_raw(SAMPLES / "flir_frame_le.fff").values.shape == (240, 320)

@@ -61,7 +61,7 @@ def fuse(
         int | None, typer.Option(help="Largest side fused in one piece, in pixels; else the method's own.")
     ] = None,
     strip: Annotated[
-        bool, typer.Option("--strip", help="Drop EXIF, GPS, capture time and XMP of the visible image.")
+        bool, typer.Option("--strip", help="Drop EXIF, GPS, capture time and XMP of the images.")
     ] = False,
     allow_damaged: Annotated[
         bool, typer.Option("--allow-damaged", help="Use what can be decoded of damaged JPEG files.")
@@ -83,6 +83,7 @@ def fuse(
     reflected: thermal.Reflected = None,
     atmospheric: thermal.Atmospheric = None,
     humidity: thermal.Humidity = None,
+    dji_sdk: thermal.DjiSdk = None,
     parallax: thermal.Parallax = True,
     rig: align_options.RigFile = None,
     register: align_options.Register = None,
@@ -108,6 +109,7 @@ def fuse(
       ivfuse fuse ir16/ vi/ -o fused/ --scale 0.01K --window 10C..45C
       ivfuse fuse ir/ vi/ -o fused/ --rig rig.json --crop
     """
+    thermal.use_dji_sdk(dji_sdk)
     thermal_options = thermal.options(
         window,
         ir_window,
@@ -129,7 +131,7 @@ def fuse(
     if plain and _is_small(ir, vi) and _is_learned(method):
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
     image = _target(out, format_, bits, one, strip)
-    extra: list[Output] = [] if temperature is None else [TemperatureRaster(temperature)]
+    extra: list[Output] = [] if temperature is None else [TemperatureRaster(temperature, strip)]
     choices = method_options.choices(method, weights, runtime, precision, threads)
     align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
     pairing = sources.pairs_of(ir, vi, out, recursive=recursive)

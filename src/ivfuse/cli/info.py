@@ -22,6 +22,8 @@ _UNITS = {
     "focus_distance": " m",
     "humidity": " %",
     "field_of_view": " degrees",
+    "relative_altitude": " m",
+    **dict.fromkeys(("yaw", "pitch", "roll"), " degrees"),
 }
 
 
@@ -47,9 +49,10 @@ def info(
     reflected: thermal.Reflected = None,
     atmospheric: thermal.Atmospheric = None,
     humidity: thermal.Humidity = None,
+    dji_sdk: thermal.DjiSdk = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print what a thermal file holds: camera, counts, temperatures, conditions, photo and how the two lie.
+    """Print what a thermal file holds: camera, time, place, counts, temperatures, conditions and photo.
 
     With --temperature the raster of temperatures is written as the sensor has it, without a visible image.
 
@@ -64,6 +67,7 @@ def info(
     from ivfuse.runtime.files import refuse_input_as_output
     from ivfuse.thermal.inspect import describe_file, write_parts
 
+    thermal.use_dji_sdk(dji_sdk)
     conditions = thermal.overrides(emissivity, distance, reflected, atmospheric, humidity)
     options = thermal.options(None, None, scale, True, conditions)
     for out in (temperature, photo):

@@ -86,6 +86,15 @@ Atmospheric = Annotated[
 Humidity = Annotated[
     float | None, typer.Option(help="Relative humidity of the air, in percent.", rich_help_panel=PANEL)
 ]
+DjiSdk = Annotated[
+    Path | None,
+    typer.Option(
+        "--dji-sdk",
+        metavar="DIR",
+        help="Folder of DJI's Thermal SDK, for the temperatures of DJI R-JPEG; else that in DJI_THERMAL_SDK.",
+        rich_help_panel=PANEL,
+    ),
+]
 Parallax = Annotated[
     bool,
     typer.Option(
@@ -94,6 +103,18 @@ Parallax = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+
+
+def use_dji_sdk(folder: Path | None) -> None:
+    """Use the SDK in a folder, if one is given.
+
+    Raises:
+        InputError: if the folder does not contain it.
+    """
+    if folder is not None:
+        from ivfuse.thermal.formats.dji_sdk import use_sdk
+
+        use_sdk(folder)
 
 
 def overrides(

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.fusion.doubts import doubts_about_sizes
+from ivfuse.fusion.doubts import doubts_about_fields, doubts_about_sizes
+from ivfuse.fusion.field_ratio import field_ratio
 from ivfuse.fusion.pair import Pair
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import extended, luma, resize_to
@@ -76,7 +77,9 @@ class Aligner:
         if pair.aligned:
             return pair
         if self.stretches:
-            return stretch(replace(pair, notes=(*pair.notes, *doubts_about_sizes(*sizes_of(pair)))))
+            fields = doubts_about_fields(field_ratio(pair.thermal, pair.visible))
+            doubts = fields or doubts_about_sizes(*sizes_of(pair))
+            return stretch(replace(pair, notes=(*pair.notes, *doubts)))
         thermal, visible = pair.thermal, pair.visible
         warp = self._registered(pair) if self.model else self.warp(*sizes_of(pair))
         coverage, celsius, valid = warp.coverage, thermal.celsius, thermal.valid
@@ -131,13 +134,14 @@ class Aligner:
         return self._warps[thermal, visible]
 
     def _registered(self, pair: Pair) -> Warper:
-        """Register a pair and return its warp."""
+        """Register a pair and return its warp; known fields of view are the start."""
         from ivfuse.registration.register import register_grays
         from ivfuse.registration.warp import Warper
 
         model = "homography" if self.model is None or self.model == "auto" else self.model
         images = (pair.name, pair.thermal.pixels, luma(pair.visible.pixels))
-        return Warper(register_grays([images], model).require(pair.name), self.crop)
+        ratio = field_ratio(pair.thermal, pair.visible)
+        return Warper(register_grays([images], model, ratio).require(pair.name), self.crop)
 
 
 def sizes_of(pair: Pair) -> tuple[Size, Size]:

@@ -16,6 +16,7 @@ from ivfuse.image.read import Visible
 from ivfuse.thermal.formats.registry import holds_photo
 from ivfuse.thermal.read import Thermal
 
+FIELD_TOLERANCE = 0.1  # relative difference of the fields of view, which focal lengths are rounded to
 SHAPE_TOLERANCE = 0.02  # relative difference of the aspect ratios, which rounding and small crops stay within
 DRAWN = (
     0.5  # share of colors that temperatures explain: 0.66 and 0.92 of two drawn images, 0.1 to 0.34 of photos
@@ -80,4 +81,18 @@ def doubts_about_sizes(thermal: tuple[int, int], visible: tuple[int, int]) -> tu
     return (
         f"thermal: {sizes} is stretched by {max(ratio, 1 / ratio) - 1:.0%} in one direction, so that objects"
         " may appear twice; use `register`",
+    )
+
+
+def doubts_about_fields(ratio: float | None) -> tuple[str, ...]:
+    """Doubt a thermal image that is stretched over a visible one of another field of view; at most one note.
+
+    Args:
+        ratio: diagonal of the thermal field over that of the visible; ``None`` if it is unknown.
+    """
+    if ratio is None or abs(ratio - 1) <= FIELD_TOLERANCE:
+        return ()
+    return (
+        f"thermal: by the focal lengths in the files it sees {ratio:.0%} of the width of the visible image,"
+        " over which it is stretched, so that objects appear twice; use `register`",
     )

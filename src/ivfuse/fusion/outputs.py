@@ -50,7 +50,7 @@ class FusedImage:
         target: a file for a single pair, or a folder.
         suffix: suffix of files in a folder, which selects the format; "" if the target is a file.
         depth: bits per sample, 8 or 16.
-        strip: whether to drop the metadata of the visible image (EXIF, GPS, capture time, XMP).
+        strip: whether to drop the metadata of the pair (EXIF, GPS, capture time, XMP).
 
     Raises:
         UsageError: if the suffix is unknown or the format does not support the depth.
@@ -90,9 +90,11 @@ class TemperatureRaster:
 
     Attributes:
         target: a .tif or .tiff file for a single pair, or a folder.
+        strip: whether to leave out position, time and camera.
     """
 
     target: Path
+    strip: bool = False
     kind = "temperature"
 
     def path_for(self, name: str, pairs: int) -> Path:
@@ -106,5 +108,6 @@ class TemperatureRaster:
     def write(self, path: Path, pair: Pair, fused: Pixels) -> tuple[str, ...]:
         """See :class:`Output`."""
         check_raster(path)
-        write_celsius(path, pair.thermal.temperatures())
+        metadata = NO_METADATA if self.strip else pair.visible.metadata
+        write_celsius(path, pair.thermal.temperatures(), metadata)
         return ()

@@ -7,6 +7,7 @@ Each stage returns new objects and does not modify its inputs.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -27,15 +28,17 @@ from ivfuse.fusion.registry import create_method
 from ivfuse.image.arrays import Gray, Pixels, to_levels
 from ivfuse.image.color import luma, recolor
 from ivfuse.image.decode import allowing_damage
-from ivfuse.image.read import read_visible
+from ivfuse.image.exif import completed
+from ivfuse.image.read import Visible, read_visible
 from ivfuse.image.tiling import run_tiled
 from ivfuse.runtime.files import refuse_input_as_output
 from ivfuse.thermal.formats.registry import is_plain
-from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
+from ivfuse.thermal.read import Thermal, ThermalOptions, read_camera_file, read_thermal
 from ivfuse.thermal.render import note_on_highlight, render
 
 Source = str | os.PathLike[str] | NDArray[Any] | Any  # a path, an array or a PIL image
 MARGIN = 64  # overlap of tiles in pixels for methods with unbounded reach
+_CALIBRATION = rb"""\s[\w-]+:(?:Calibrated|Dewarp)\w*\s*=\s*(?:"[^"]*"|'[^']*')"""  # attributes of XMP
 COVERAGE_SAMPLES = 2000  # longest side in pixels of the samples for global statistics
 
 
@@ -279,7 +282,7 @@ def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bo
         vi: visible image: a path, an array or a PIL image; ``None`` or the path of ``ir`` if one file
             contains both images.
         options: options for reading the thermal image.
-        rig: whether a rig is given, which a camera file does not use; affects the notes only.
+        rig: whether a rig is given, which a camera file does not use; affects notes and metadata only.
 
     Raises:
         InputError: if an input cannot be used.
@@ -292,7 +295,8 @@ def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bo
         notes = pair.thermal.notes
         if rig:
             notes += ("aligned by the parameters of the camera, not by the rig",)
-        return Pair(pair.thermal, pair.visible, True, name=name, notes=_prefixed("thermal", notes))
+        visible = _with_capture(pair.visible, pair.thermal, lens=False)
+        return Pair(pair.thermal, visible, True, name=name, notes=_prefixed("thermal", notes))
     if vi is None:
         raise UsageError(field="vi", found="none with a thermal array", expected="the visible image")
     thermal, visible = read_thermal(ir, options, "ir"), read_visible(vi, "vi")
@@ -300,7 +304,26 @@ def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bo
     notes += doubts_about_order(thermal, visible)
     if isinstance(ir, str | os.PathLike) and isinstance(vi, str | os.PathLike):
         notes += doubts_about_drawing(Path(ir), Path(vi), thermal, visible)
+    visible = _with_capture(visible, thermal, lens=not rig)
     return Pair(thermal, visible, name=name, notes=notes)
+
+
+def _with_capture(visible: Visible, thermal: Thermal, *, lens: bool) -> Visible:
+    """Add position, time and camera of the thermal file where the visible image states none.
+
+    A calibration of the lens, which is in pixels of the thermal image, is left out.
+
+    Args:
+        visible: the visible image.
+        thermal: the thermal image.
+        lens: whether both show the same field, so that the focal length of the one holds for the other.
+    """
+    own, offered = visible.metadata, thermal.metadata
+    exif = completed(own.exif, offered.exif, lens=lens)
+    xmp = own.xmp
+    if own.exif is None and xmp is None and offered.xmp is not None:
+        xmp = re.sub(_CALIBRATION, b"", offered.xmp)
+    return replace(visible, metadata=replace(own, exif=exif, xmp=xmp))
 
 
 def write_outputs(

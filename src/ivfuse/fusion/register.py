@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import IvfuseError, reason_of
+from ivfuse.fusion.field_ratio import field_ratio
 from ivfuse.image.arrays import Gray, to_float
 from ivfuse.image.color import luma, to_single_channel
 from ivfuse.image.pairing import FilePair
@@ -54,7 +55,8 @@ def register(ir: Image, vi: Image, model: Model = "homography") -> Registration:
         >>> rig.save("rig.json")  # doctest: +SKIP
     """
     name = "images" if isinstance(ir, np.ndarray) else str(ir)
-    return register_grays([(name, thermal_gray(ir), visible_gray(vi))], model).require(name)
+    thermal, visible, ratio = read_images(ir, vi)
+    return register_grays([(name, thermal, visible)], model, ratio).require(name)
 
 
 def register_files(
@@ -73,12 +75,26 @@ def register_files(
     estimates = []
     for pair in pairs:
         try:
-            estimates.append(estimate_named(pair.name, thermal_gray(pair.ir), visible_gray(pair.vi), model))
+            thermal, visible, ratio = read_images(pair.ir, pair.vi)
+            estimates.append(estimate_named(pair.name, thermal, visible, model, ratio))
         except IvfuseError as error:
             estimates.append(failed(pair.name, reason_of(error)))
         if on_pair:
             on_pair(pair.name)
     return combine(estimates, model)
+
+
+def read_images(ir: Image, vi: Image) -> tuple[Gray, Gray, float | None]:
+    """Read a pair for its registration.
+
+    Returns:
+        The thermal image and the luma of the visible image, (H, W) float32 in [0, 1], and the ratio of their
+        fields of view (:func:`ivfuse.fusion.field_ratio.field_ratio`) if both are files that state it.
+    """
+    if isinstance(ir, np.ndarray) or isinstance(vi, np.ndarray):
+        return thermal_gray(ir), visible_gray(vi), None
+    thermal, visible = read_thermal(ir), read_visible(Path(vi))
+    return thermal.pixels, luma(visible.pixels), field_ratio(thermal, visible)
 
 
 def thermal_gray(ir: Image) -> Gray:

@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ivfuse.image.exif import MAX_BLOCK, capture_of
 from ivfuse.image.png import chunks
 
 MAX_PROFILE = 4 << 20  # bytes
-MAX_BLOCK = 65_500  # bytes of EXIF or XMP; what a segment of a JPEG file can hold
 EXIF_MARK, XMP_MARK, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 PNG_XMP_MARK = b"XML:com.adobe.xmp\0"
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1}  # bytes per value by field type
@@ -138,4 +138,4 @@ def _tiff(data: bytes) -> Metadata:
     values = found.get(_TIFF_MAX_VALUE, b"")
     most = max(struct.unpack(f"{order}{len(values) // 2}H", values[: len(values) // 2 * 2]), default=0)
     bits = int(most).bit_length() if most & (most + 1) == 0 else 0  # only 2^n - 1 is believed
-    return Metadata(found.get(_TIFF_ICC), bits, None, found.get(_TIFF_XMP))
+    return Metadata(found.get(_TIFF_ICC), bits, capture_of(data), found.get(_TIFF_XMP))

@@ -108,12 +108,14 @@ class StoredValues:
         note: one line about the file, or "".
         valid: (H, W) bool, false where the file states that there is no data; ``None`` if all are valid.
         colored: whether the values are the luma of a color image.
+        metadata: EXIF and XMP of the file, among others.
     """
 
     values: NDArray[Any]
     note: str = ""
     valid: NDArray[np.bool_] | None = None
     colored: bool = False
+    metadata: Metadata = NO_METADATA
 
 
 def read_values(path: str | os.PathLike[str]) -> StoredValues:
@@ -129,7 +131,7 @@ def read_values(path: str | os.PathLike[str]) -> StoredValues:
     values = decoded.pixels
     if values.ndim == 3:
         values = _luma_of_counts(values, decoded.bgr)
-    return StoredValues(values, decoded.note, decoded.valid, is_colored(decoded.pixels))
+    return StoredValues(values, decoded.note, decoded.valid, is_colored(decoded.pixels), decoded.metadata)
 
 
 def white_level(pixels: NDArray[Any], bits: int = 0) -> tuple[int, str]:

@@ -24,6 +24,10 @@ SCALE_STEP = 1.15  # ratio of neighboring scales
 TILES = (2, 3)  # rows and columns
 TOLERANCES = (0.02, 0.05)  # displacements of a tile, relative to the smaller width; their scores are averaged
 MIN_OVERLAP = 0.35  # of the smaller image
+# Where the fields of view are known from the lenses: steps of the scale around the known one, and the largest
+# distance between the centers of the fields of parallel cameras, relative to the visible's width.
+KNOWN_STEPS = (-1, 0, 1)
+KNOWN_OFFSET = 0.15
 CHANNELS = 3  # principal components of the features; Fourier transforms dominate the run time
 _MIN_TILE_SHARE = 0.3  # of a tile must lie inside the searched image
 _MIN_POWER = 0.25  # of the mean power: a tile with less structure does not count as much as the others
@@ -59,19 +63,23 @@ class _Target:
         return self.spectra[shape]
 
 
-def coarse_search(pair: PreparedPair, count: int = 6, rotation: float = 0.0) -> list[CoarseMatch]:
+def coarse_search(
+    pair: PreparedPair, count: int = 6, rotation: float = 0.0, field_ratio: float | None = None
+) -> list[CoarseMatch]:
     """Find the most likely locations of the thermal on the visible, best first.
 
     Args:
         pair: the images.
         count: how many locations to return at most.
         rotation: angle in degrees by which the thermal is rotated before it is searched.
+        field_ratio: diagonal of the thermal field over that of the visible, if it is known from the lenses of
+            parallel cameras; only locations near it are searched.
     """
     ir, vi = pair.ir, pair.vi
     found: list[CoarseMatch] = []
     ready: dict[float, tuple[_Target, Features]] = {}
     diagonals = float(np.hypot(*vi.shape) / np.hypot(*ir.shape))
-    for scale in np.exp(np.arange(np.log(SCALES[0]), np.log(SCALES[1]), np.log(SCALE_STEP))):
+    for scale in _scales(field_ratio):
         factor = SEARCH_SIDE / np.sqrt(vi.size) * _oversampling(scale)
         if factor not in ready:
             features = describe(rescale(vi, factor), "vi")
@@ -84,10 +92,17 @@ def coarse_search(pair: PreparedPair, count: int = 6, rotation: float = 0.0) -> 
         shape = target.features.shape[1:]
         to_visible = scale_matrix(vi.shape[1] / shape[1], vi.shape[0] / shape[0])
         from_thermal = rotate @ scale_matrix(small.shape[1] / ir.shape[1], small.shape[0] / ir.shape[0])
-        for x, y, score in _best_translations(target, template):
+        for x, y, score in _best_translations(target, template, centered=field_ratio is not None):
             shift = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
             found.append(CoarseMatch(to_visible @ shift @ from_thermal, score, float(scale)))
     return _suppress_duplicates(found, pair, count)
+
+
+def _scales(field_ratio: float | None) -> NDArray[np.float64]:
+    """The scales to search: all, or those near a known one."""
+    if field_ratio is not None:
+        return np.asarray(field_ratio * SCALE_STEP ** np.array(KNOWN_STEPS, np.float64))
+    return np.asarray(np.exp(np.arange(np.log(SCALES[0]), np.log(SCALES[1]), np.log(SCALE_STEP))))
 
 
 def _oversampling(scale: float) -> float:
@@ -126,7 +141,9 @@ def _thermal_features(small: Gray, mask: Gray, rotate: Matrix) -> Features:
     return features
 
 
-def _best_translations(target: _Target, template: Features) -> Iterator[tuple[int, int, float]]:
+def _best_translations(
+    target: _Target, template: Features, *, centered: bool
+) -> Iterator[tuple[int, int, float]]:
     """The two best translations (x, y) of the thermal over the visible, with their scores."""
     height, width = target.features.shape[1:]
     rows, columns = template.shape[1:]
@@ -138,7 +155,11 @@ def _best_translations(target: _Target, template: Features) -> Iterator[tuple[in
     common_rows = np.clip(np.minimum(down + rows, height) - np.maximum(down, 0), 0, None)
     common_columns = np.clip(np.minimum(right + columns, width) - np.maximum(right, 0), 0, None)
     least = MIN_OVERLAP * min(rows * columns, height * width)
-    scores = np.where(np.outer(common_rows, common_columns) < least, -1, scores).astype(np.float32)
+    excluded = np.outer(common_rows, common_columns) < least
+    if centered:
+        off = np.hypot((2 * down + rows - height)[:, np.newaxis], 2 * right + columns - width) / 2
+        excluded |= off > max(1.0, KNOWN_OFFSET * width)
+    scores = np.where(excluded, -1, scores).astype(np.float32)
     scores = np.array(cv2.GaussianBlur(scores, (0, 0), 1), np.float32)
     reach = _PEAK_RADIUS
     for _ in range(2):

@@ -20,6 +20,7 @@ from ivfuse.registration.prepare import PreparedPair
 from ivfuse.registration.refine import Level, refine_step
 
 COARSE_CANDIDATES = 6
+KNOWN_CANDIDATES = 3  # where the fields of view are known
 KEPT_CANDIDATES = 3  # after the first stage; one after the second
 CONVERGED = 0.3  # mean corner movement, in pixels of a level, below which its further steps are skipped
 
@@ -39,15 +40,18 @@ class Candidate:
     margin: float
 
 
-def estimate(pair: PreparedPair, model: Model, rotations: Sequence[float] = (0.0,)) -> Candidate | None:
+def estimate(
+    pair: PreparedPair, model: Model, rotations: Sequence[float] = (0.0,), field_ratio: float | None = None
+) -> Candidate | None:
     """Return the best-scoring transform over the rotation hypotheses; ``None`` if no refinement succeeds.
 
     Args:
         pair: the prepared images.
         model: the family of transforms; ``translation`` starts from the thermal stretched over the visible.
         rotations: approximate angles of the thermal, in degrees.
+        field_ratio: see :func:`ivfuse.registration.coarse.coarse_search`.
     """
-    candidates = [Candidate(matrix, 0.0) for matrix in _starts(pair, model, rotations)]
+    candidates = [Candidate(matrix, 0.0) for matrix in _starts(pair, model, rotations, field_ratio)]
     for levels, kept in ((FIRST_STAGE, KEPT_CANDIDATES), (SECOND_STAGE, 1)):
         refined = [x for start in candidates if (x := _refine(pair, start, levels, model))]
         candidates = sorted(refined, key=lambda x: -x.margin)[:kept]
@@ -71,13 +75,16 @@ def estimate_jointly(pairs: Sequence[PreparedPair], start: Matrix, model: Model)
     return matrix
 
 
-def _starts(pair: PreparedPair, model: Model, rotations: Sequence[float]) -> list[Matrix]:
+def _starts(
+    pair: PreparedPair, model: Model, rotations: Sequence[float], field_ratio: float | None
+) -> list[Matrix]:
     if model == "translation":
         (width, height), (visible_width, visible_height) = pair.sizes
         return [scale_matrix(visible_width / width, visible_height / height)]
-    matches = [x for angle in rotations for x in coarse_search(pair, COARSE_CANDIDATES, angle)]
+    count = COARSE_CANDIDATES if field_ratio is None else KNOWN_CANDIDATES
+    matches = [x for angle in rotations for x in coarse_search(pair, count, angle, field_ratio)]
     matches.sort(key=lambda match: -match.score)
-    return [match.matrix for match in matches[:COARSE_CANDIDATES]]
+    return [match.matrix for match in matches[:count]]
 
 
 def _refine(pair: PreparedPair, start: Candidate, levels: Sequence[Level], model: Model) -> Candidate | None:

@@ -112,7 +112,9 @@ class RigResult:
         return self.registration
 
 
-def register_grays(pairs: Sequence[tuple[str, Gray, Gray]], model: Model = "homography") -> RigResult:
+def register_grays(
+    pairs: Sequence[tuple[str, Gray, Gray]], model: Model = "homography", field_ratio: float | None = None
+) -> RigResult:
     """Estimate the one transform of a rig.
 
     Each pair is registered by itself. Those that are accepted and agree with most of the others are used, and
@@ -121,29 +123,39 @@ def register_grays(pairs: Sequence[tuple[str, Gray, Gray]], model: Model = "homo
     Args:
         pairs: name, thermal and visible luma, float32 (H, W) in [0, 1]; of one rig, so of equal sizes.
         model: the family of transforms.
+        field_ratio: see :func:`register_pair`.
 
     Raises:
         UnknownNameError: if there is no such model.
     """
     check_model(model)
-    return combine([estimate_named(name, ir, vi, model) for name, ir, vi in pairs], model)
+    return combine([estimate_named(name, ir, vi, model, field_ratio) for name, ir, vi in pairs], model)
 
 
-def register_pair(ir: Gray, vi: Gray, model: Model = "homography") -> PairEstimate:
+def register_pair(
+    ir: Gray, vi: Gray, model: Model = "homography", field_ratio: float | None = None
+) -> PairEstimate:
     """Register one pair by itself; retry with a rotated thermal if the first pass is rejected.
 
     Args:
         ir: thermal, (h, w) float32 in [0, 1].
         vi: visible luma, (H, W) float32 in [0, 1].
         model: the family of transforms.
+        field_ratio: diagonal of the thermal field over that of the visible, where the lenses of parallel
+            cameras are known. Locations near it are tried first, which is faster; then all others.
     """
     fault = find_unusable(ir, vi)
     if fault:
         return PairEstimate(None, None, rejected(fault))
     pair = prepare(ir, vi)
     best: tuple[RegistrationQuality, Candidate] | None = None
-    for rotations in ROTATION_HYPOTHESES[: 1 if model == "translation" else None]:
-        candidate = estimate(pair, model, rotations)
+    passes: list[tuple[tuple[float, ...], float | None]] = [(each, None) for each in ROTATION_HYPOTHESES]
+    if model == "translation":
+        passes = passes[:1]
+    elif field_ratio is not None:
+        passes.insert(0, (ROTATION_HYPOTHESES[0], field_ratio))
+    for rotations, ratio in passes:
+        candidate = estimate(pair, model, rotations, ratio)
         if candidate is None:
             continue
         quality = assess([pair], candidate.matrix, model)
@@ -156,10 +168,12 @@ def register_pair(ir: Gray, vi: Gray, model: Model = "homography") -> PairEstima
     return PairEstimate(pair, best[1].matrix, best[0])
 
 
-def estimate_named(name: str, ir: Gray, vi: Gray, model: Model) -> NamedEstimate:
+def estimate_named(
+    name: str, ir: Gray, vi: Gray, model: Model, field_ratio: float | None = None
+) -> NamedEstimate:
     """Register one named pair of a rig by itself; see :func:`register_pair`."""
     sizes = (ir.shape[1], ir.shape[0]), (vi.shape[1], vi.shape[0])
-    return NamedEstimate(name, register_pair(ir, vi, model), sizes)
+    return NamedEstimate(name, register_pair(ir, vi, model, field_ratio), sizes)
 
 
 def failed(name: str, error: str) -> NamedEstimate:

@@ -52,10 +52,11 @@ def register_pair(ir: Path, vi: Path | None) -> PairRegistration:
     """
     if vi is None:
         return _rejected(_BY_CAMERA)
-    from ivfuse.fusion.register import thermal_gray, visible_gray
+    from ivfuse.fusion.register import read_images
     from ivfuse.registration.register import register_grays
 
-    result = register_grays([("pair", thermal_gray(ir), visible_gray(vi))])
+    thermal, visible, ratio = read_images(ir, vi)
+    result = register_grays([("pair", thermal, visible)], field_ratio=ratio)
     score = round(float(result.quality.inlier_ratio), 4)
     if result.reason or result.registration is None:
         reason = result.reason or "no common structure was found in the two images"

@@ -72,7 +72,7 @@ def write_parts(path: Path, options: ThermalOptions, temperature: Path | None, p
         raw = read_raw(path, options)
         if not raw.degrees:
             raise raw.unknown or no_temperatures(str(path))
-        write_celsius(temperature, raw.values)
+        write_celsius(temperature, raw.values, raw.metadata)
 
 
 def _write_photo(path: Path, options: ThermalOptions, out: Path) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import OutputError, UsageError
+from ivfuse.image.embed import adapted, embed
 from ivfuse.image.formats import TIFF
+from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.runtime.files import write_atomic
 
 
@@ -24,12 +26,13 @@ def check_raster(path: Path) -> None:
         )
 
 
-def write_celsius(path: Path, celsius: NDArray[np.float32]) -> None:
+def write_celsius(path: Path, celsius: NDArray[np.float32], metadata: Metadata = NO_METADATA) -> None:
     """Write temperatures atomically.
 
     Args:
         path: the .tif or .tiff file to write.
         celsius: (H, W) float32 in degC.
+        metadata: EXIF and XMP of the source, of which position, time, camera and lens are kept.
 
     Raises:
         UsageError: if the file name does not have a TIFF suffix.
@@ -41,4 +44,5 @@ def write_celsius(path: Path, celsius: NDArray[np.float32]) -> None:
     done, data = cv2.imencode(".tiff", np.ascontiguousarray(celsius, np.float32))
     if not done:
         raise OutputError(f"{path}: the encoder failed on {celsius.shape} float32")
-    write_atomic(path, memoryview(np.ascontiguousarray(data).data))
+    kept = adapted(metadata, celsius.shape[1], celsius.shape[0])
+    write_atomic(path, embed(TIFF, memoryview(np.ascontiguousarray(data).data), kept))

@@ -14,6 +14,7 @@ from ivfuse.errors import InputError
 from ivfuse.image.arrays import Gray, as_array, scale_to_unit, to_float
 from ivfuse.image.color import extended, is_colored, luma, to_single_channel
 from ivfuse.image.decode import turn
+from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.thermal.formats.base import EmbeddedPhoto, RawThermal, ThermalReader
 from ivfuse.thermal.formats.registry import format_of
 from ivfuse.thermal.radiometry import Overrides
@@ -101,6 +102,9 @@ class Thermal:
             ``celsius`` is NaN, and the weight in a fusion is 0. ``None`` if all pixels are valid.
         unknown: the error to raise where temperatures are required but unknown; ``None`` for the general one.
         colored: whether the values are the luma of a color image.
+        metadata: EXIF and XMP of the file.
+        equivalent_focal_length: focal length in mm that gives the same diagonal field of view on 35 mm film;
+            ``None`` if it is not known for certain.
     """
 
     pixels: Gray
@@ -111,6 +115,8 @@ class Thermal:
     unknown: InputError | None = None
     valid: NDArray[np.bool_] | None = None
     colored: bool = False
+    metadata: Metadata = NO_METADATA
+    equivalent_focal_length: float | None = None
 
     def temperatures(self) -> NDArray[np.float32]:
         """Return the temperatures, (H, W) float32 in degC.
@@ -239,6 +245,8 @@ def _tone_mapped(raw: RawThermal, options: ThermalOptions, reader: ThermalReader
         notes=(*thermal.notes, *raw.notes, *_unused(options, reader, raw.degrees)),
         unknown=raw.unknown or no_temperatures(name),
         colored=raw.colored,
+        metadata=raw.metadata,
+        equivalent_focal_length=raw.equivalent_focal_length,
     )
 
 

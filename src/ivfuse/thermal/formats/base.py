@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
 
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
-from ivfuse.thermal.formats.facts import Position
+from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.thermal.radiometry import Overrides
 
 
@@ -65,8 +64,9 @@ class RawThermal:
         photo: the visible photo in the file, if it was requested and exists.
         valid: (H, W) bool, false where the file states that there is no data; ``None`` if all are valid.
         colored: whether the values are the luma of a color image.
-        taken: time of capture, or ``None`` if the file does not state it.
-        position: where the camera was, or ``None`` if the file does not state it.
+        metadata: EXIF and XMP of the file, for images that are made of it.
+        equivalent_focal_length: focal length in mm that gives the same diagonal field of view on 35 mm film;
+            ``None`` if it is not known for certain.
     """
 
     values: NDArray[Any]
@@ -78,8 +78,8 @@ class RawThermal:
     photo: EmbeddedPhoto | None = None
     valid: NDArray[np.bool_] | None = None
     colored: bool = False
-    taken: datetime | None = None
-    position: Position | None = None
+    metadata: Metadata = NO_METADATA
+    equivalent_focal_length: float | None = None
 
 
 class ThermalReader(Protocol):
@@ -87,11 +87,14 @@ class ThermalReader(Protocol):
 
     Attributes:
         name: name in messages, such as ``FLIR radiometric JPEG``.
-        calibrated: whether files contain a calibration, so that conditions apply and a scale does not.
     """
 
     name: str
-    calibrated: bool
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether files contain a calibration that can be used: conditions apply, and a scale does not."""
+        ...
 
     def recognize(self, file: BinaryIO) -> bool:
         """Whether the content of a file is of this format; reads few bytes and raises only OSError."""

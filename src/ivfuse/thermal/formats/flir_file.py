@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, MissingExtraError, UsageError
+from ivfuse.image.exif import capture_block, completed, read_exif
 from ivfuse.image.headers import BadFileError
+from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.thermal.formats import flir_payload as payload
 from ivfuse.thermal.formats import flir_records as records
 from ivfuse.thermal.formats.base import EmbeddedPhoto, PhotoGeometry, RawThermal
-from ivfuse.thermal.formats.facts import Position, rounded, value_range
+from ivfuse.thermal.formats.capture import position_of
+from ivfuse.thermal.formats.facts import rounded, value_range
 from ivfuse.thermal.radiometry import Conditions, Overrides, celsius, count_without_temperature
 
 
@@ -34,7 +37,7 @@ class FlirFile:
         palette: palette of the camera's rendered image, or ``None``.
         orientation: EXIF orientation of the images, 1 to 8; 1 if the file does not state it.
         photo_record: the encoded photo; empty if there is none.
-        position: where the camera was, or ``None`` if the file does not state it.
+        metadata: EXIF and XMP of the file; of a frame, what its records state.
     """
 
     path: Path
@@ -44,7 +47,7 @@ class FlirFile:
     palette: records.CameraPalette | None
     orientation: int
     photo_record: bytes
-    position: Position | None = None
+    metadata: Metadata = NO_METADATA
 
     @cached_property
     def photo(self) -> NDArray[np.uint8] | None:
@@ -100,18 +103,18 @@ class FlirFile:
             colormap=self.palette.colors if self.palette else None,
             notes=(f"{without} pixels have no temperature and are taken for -273.15 C",) if without else (),
             photo=_embedded_photo(self) if photo else None,
-            taken=self.camera.taken,
-            position=self.position,
+            metadata=self.metadata,
         )
 
 
-def parse_block(path: Path, block: bytes, orientation: int = 1) -> FlirFile:
+def parse_block(path: Path, block: bytes, orientation: int = 1, metadata: Metadata = NO_METADATA) -> FlirFile:
     """Parse a block of FLIR records.
 
     Args:
         path: name of the file or frame in messages.
         block: header, directory and records.
         orientation: EXIF orientation of the images, 1 to 8.
+        metadata: EXIF and XMP around the block; what they lack is taken from the records.
 
     Raises:
         InputError: if the block is damaged, or contains no raw thermal image or no calibration.
@@ -131,13 +134,20 @@ def parse_block(path: Path, block: bytes, orientation: int = 1) -> FlirFile:
             records.palette(found.get(records.PALETTE, b"")),
             orientation,
             found.get(records.PHOTO, b""),
-            records.position(found.get(records.GPS, b"")),
+            replace(metadata, exif=completed(metadata.exif, _capture(camera, found), lens=False)),
         )
     except MissingExtraError as error:
         error.message = f"{path}: {error.message}"
         raise
     except BadFileError as error:
         raise bad_file(path, error) from error
+
+
+def _capture(camera: records.Camera, found: dict[int, bytes]) -> bytes | None:
+    """What the records state of the capture, as an EXIF block."""
+    position = records.position(found.get(records.GPS, b""))
+    make = "FLIR" if camera.model else ""
+    return capture_block(camera.taken, make, camera.model, **(asdict(position) if position else {}))
 
 
 def bad_file(path: Path, error: BadFileError) -> InputError:
@@ -159,7 +169,7 @@ def describe(file: FlirFile, kind: str, overrides: Overrides) -> dict[str, Any]:
         "serial": camera.serial,
         "lens": camera.lens,
         "taken": camera.taken.isoformat() if camera.taken else None,
-        "position": asdict(file.position) if file.position else None,
+        "position": position_of(read_exif(file.metadata.exif)),
         "width": counts.shape[1],
         "height": counts.shape[0],
         "payload": file.raster.payload + (", bytes swapped" if file.raster.swapped else ""),

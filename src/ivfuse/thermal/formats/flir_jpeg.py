@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from ivfuse.image.decode import load
 from ivfuse.image.headers import BadFileError, read_header
+from ivfuse.image.metadata import read_metadata
 from ivfuse.thermal.formats.base import RawThermal, thermal_format
 from ivfuse.thermal.formats.flir_file import FlirFile, bad_file, describe, parse_block
 from ivfuse.thermal.formats.jpeg_segments import APP1, Segment, walk
@@ -56,7 +57,7 @@ def read_flir(path: str | os.PathLike[str]) -> FlirFile:
         block = _flir_block(data)
     except BadFileError as error:
         raise bad_file(path, error) from error
-    return parse_block(path, block, _orientation(data))
+    return parse_block(path, block, _orientation(data), read_metadata("JPEG", data))
 
 
 def _orientation(data: bytes) -> int:

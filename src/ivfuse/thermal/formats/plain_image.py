@@ -50,11 +50,18 @@ class PlainImage:
                 expected="a camera file with a photo, or a visible image as the second file",
             )
         stored = read_values(path)
-        notes = (stored.note,) if stored.note else ()
+        notes: tuple[str, ...] = (stored.note,) if stored.note else ()
         frame = None if stored.valid is not None else read_image(stored.values)
         if frame is not None:
-            return RawThermal(frame.values, frame.degrees, notes=(*notes, *frame.notes))
-        return RawThermal(stored.values, notes=notes, valid=stored.valid, colored=stored.colored)
+            notes += frame.notes
+            return RawThermal(frame.values, frame.degrees, notes=notes, metadata=stored.metadata)
+        return RawThermal(
+            stored.values,
+            notes=notes,
+            valid=stored.valid,
+            colored=stored.colored,
+            metadata=stored.metadata,
+        )
 
     def holds_photo(self, path: Path) -> bool:
         """Return ``False``."""
