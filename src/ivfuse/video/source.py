@@ -36,6 +36,7 @@ class SourceInfo:
         start: time of the first frame according to the header, in seconds.
         live: a camera or a stream, whose frames are timed by their arrival.
         audio: PyAV's audio streams, the templates of those in the output.
+        notes: remarks for the user.
     """
 
     name: str
@@ -46,6 +47,7 @@ class SourceInfo:
     start: float = 0.0
     live: bool = False
     audio: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def end(self) -> float | None:
