@@ -101,6 +101,7 @@ def fuse(
       ivfuse fuse flir.jpg -o fused.png --temperature fused.tiff --highlight ">40C"
       ivfuse fuse ir16/ vi/ -o fused/ --scale 0.01K --window 10C..45C
       ivfuse fuse ir/ vi/ -o fused/ --rig rig.json --crop
+      ivfuse fuse drive.mcap:/thermal/image_raw drive.mcap:/rgb/image_raw -o fused/
     """
     thermal_options = thermal.options(
         window,
@@ -112,6 +113,7 @@ def fuse(
     render = thermal.render_options(colormap, highlight, colorbar)
     method_options.check(method, weights, runtime, precision)
     _limit_pixels(max_pixels)
+    ir, vi, calibrated = sources.without_bags(ir, vi)
     one = sources.is_one_pair(ir, vi)
 
     from ivfuse.cli import fuse_report
@@ -125,7 +127,7 @@ def fuse(
     image = _target(out, format_, bits, one, strip)
     extra: list[Output] = [] if temperature is None else [TemperatureRaster(temperature)]
     choices = method_options.choices(method, weights, runtime, precision, threads)
-    align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
+    align: dict[str, Any] = {"rig": align_options.rig(rig, register, points) or calibrated, "crop": crop}
     pairing = sources.pairs_of(ir, vi, out, recursive=recursive)
     names = [pair.name for pair in pairing.pairs]
     written = [each.path_for(name, len(names)) for each in [image, *extra] for name in names]

@@ -22,7 +22,7 @@ _UNITS = {
 
 
 def info(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A radiometric JPEG, or any image.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A radiometric JPEG, any image, or a bag.")],
     *,
     scale: thermal.ScaleText = None,
     temperature: thermal.Temperature = None,
@@ -41,6 +41,7 @@ def info(
 ) -> None:
     """Print what a thermal file holds: camera, counts, temperatures, conditions, photo and how the two lie.
 
+    Of a ROS bag or MCAP file, print its topics, and which are the thermal and the visible.
     With --temperature the raster of temperatures is written as the sensor has it, without a visible image.
 
     \b
@@ -49,8 +50,15 @@ def info(
       ivfuse info flir.jpg --emissivity 0.8 --temperature flir.tiff
       ivfuse info flir.jpg --photo photo.png --json
       ivfuse info counts.png --scale 0.01K
+      ivfuse info drive.mcap
     """
     from ivfuse.runtime.files import refuse_input_as_output
+    from ivfuse.video.bags.location import find_bag
+
+    bag = find_bag(str(file))
+    if bag is not None:
+        _print_bag(bag.path, json=json)
+        return
     from ivfuse.thermal.inspect import describe_file, write_parts
 
     conditions = thermal.overrides(emissivity, distance, reflected, atmospheric, humidity)
@@ -64,6 +72,17 @@ def info(
         typer.echo(json_module.dumps(facts, indent=2))
     else:
         echo_lines(_lines(facts))
+
+
+def _print_bag(path: Path, *, json: bool) -> None:
+    from ivfuse.cli import bag_info
+    from ivfuse.video.bags.describe import describe_bag
+
+    facts = describe_bag(path)
+    if json:
+        typer.echo(json_module.dumps(facts, indent=2))
+    else:
+        echo_lines(bag_info.lines(facts))
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

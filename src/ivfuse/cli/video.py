@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -82,8 +81,8 @@ def video(
     from ivfuse.cli.video_folders import fuse_folders, pair_videos
     from ivfuse.fusion.pipeline import Fuser
     from ivfuse.video.auto_gain import AutoGain
-    from ivfuse.video.fuse import FrameFuser
     from ivfuse.video.bags.writer import find_output
+    from ivfuse.video.fuse import FrameFuser
     from ivfuse.video.open import open_pair, require_av
     from ivfuse.video.writer import EncoderOptions
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ivfuse.errors import RegistrationError, UnknownNameError
 from ivfuse.image.arrays import Gray
-from ivfuse.registration.estimate import Candidate, estimate, estimate_jointly
-from ivfuse.registration.geometry import MODELS, Matrix, Model, Points, Size, transform_points
+from ivfuse.registration.estimate import Candidate, estimate, estimate_from, estimate_jointly
+from ivfuse.registration.geometry import MODELS, Matrix, Model, Points, Size, to_corners, transform_points
 from ivfuse.registration.prepare import PreparedPair, find_unusable, prepare
 from ivfuse.registration.quality import REJECTED, RegistrationQuality, assess, rejected
 from ivfuse.registration.transform import Registration, registration_of
@@ -129,21 +130,24 @@ def register_grays(pairs: Sequence[tuple[str, Gray, Gray]], model: Model = "homo
     return combine([estimate_named(name, ir, vi, model) for name, ir, vi in pairs], model)
 
 
-def register_pair(ir: Gray, vi: Gray, model: Model = "homography") -> PairEstimate:
+def register_pair(
+    ir: Gray, vi: Gray, model: Model = "homography", start: Registration | None = None
+) -> PairEstimate:
     """Register one pair by itself; retry with a rotated thermal if the first pass is rejected.
 
     Args:
         ir: thermal, (h, w) float32 in [0, 1].
         vi: visible luma, (H, W) float32 in [0, 1].
         model: the family of transforms.
+        start: approximate registration, which is refined first; a search follows only if that is rejected.
     """
     fault = find_unusable(ir, vi)
     if fault:
         return PairEstimate(None, None, rejected(fault))
     pair = prepare(ir, vi)
     best: tuple[RegistrationQuality, Candidate] | None = None
-    for rotations in ROTATION_HYPOTHESES[: 1 if model == "translation" else None]:
-        candidate = estimate(pair, model, rotations)
+    for attempt in _attempts(pair, model, start):
+        candidate = attempt()
         if candidate is None:
             continue
         quality = assess([pair], candidate.matrix, model)
@@ -156,10 +160,23 @@ def register_pair(ir: Gray, vi: Gray, model: Model = "homography") -> PairEstima
     return PairEstimate(pair, best[1].matrix, best[0])
 
 
-def estimate_named(name: str, ir: Gray, vi: Gray, model: Model) -> NamedEstimate:
+def _attempts(
+    pair: PreparedPair, model: Model, start: Registration | None
+) -> Iterator[Callable[[], Candidate | None]]:
+    """The estimates to try until one is accepted."""
+    if start is not None:
+        yield partial(estimate_from, pair, model, pair.to_prepared(to_corners(start.array)))
+    for rotations in ROTATION_HYPOTHESES[: 1 if model == "translation" else None]:
+        yield partial(estimate, pair, model, rotations)
+
+
+def estimate_named(
+    name: str, ir: Gray, vi: Gray, model: Model, start: Registration | None = None
+) -> NamedEstimate:
     """Register one named pair of a rig by itself; see :func:`register_pair`."""
     sizes = (ir.shape[1], ir.shape[0]), (vi.shape[1], vi.shape[0])
-    return NamedEstimate(name, register_pair(ir, vi, model), sizes)
+    fitting = None if start is None else start.for_sizes(*sizes)
+    return NamedEstimate(name, register_pair(ir, vi, model, fitting), sizes)
 
 
 def failed(name: str, error: str) -> NamedEstimate:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ IMAGES = (IMAGE, COMPRESSED_IMAGE)
 
 _MCAP_MAGIC = b"\x89MCAP0\r\n"
 _MAX_METADATA = 1 << 24  # bytes
+_SEARCHED = 32  # messages among which one can be expected to be sound
 
 
 class BadMessageError(IvfuseError):
@@ -58,6 +60,7 @@ class Bag:
     Attributes:
         path: the file or folder.
         end: time of the last message in the log, in nanoseconds; ``None`` if the bag has no index.
+        seconds: from the first to the last message of the log; ``None`` likewise.
         unfinished: the recorder did not close the file, which has no index.
     """
 
@@ -84,6 +87,7 @@ class Bag:
         except Exception as error:  # rosbags raises many kinds of exceptions on damaged files
             raise InputError(f"{path}: cannot be read: {_reason(error)}", hint=self._repair()) from error
         self.end = None if self.unfinished else int(self._reader.end_time)
+        self.seconds = None if self.unfinished else self._reader.duration * 1e-9
 
     @property
     def topics(self) -> dict[str, Topic]:
@@ -121,12 +125,16 @@ class Bag:
         except Exception as error:  # see above
             raise BadMessageError(f"a message that is no {topic.type}: {_reason(error)}") from error
 
+    def beginning(self, topic: Topic, count: int) -> Iterator[tuple[int, bytes]]:
+        """The first messages as :meth:`messages` yields them; fewer where the bag ends early."""
+        with suppress(InputError):
+            yield from islice(self.messages(topic), count)
+
     def first(self, topic: Topic) -> Any:
         """The fields of the first message that can be parsed; ``None`` if there is none."""
-        with suppress(InputError):
-            for _, data in self.messages(topic):
-                with suppress(BadMessageError):
-                    return self.parse(topic, data)
+        for _, data in self.beginning(topic, _SEARCHED):
+            with suppress(BadMessageError):
+                return self.parse(topic, data)
         return None
 
     def close(self) -> None:
@@ -234,5 +242,5 @@ def _open_unfinished(path: Path) -> Any:
 
 def _reason(error: Exception) -> str:
     """An exception of rosbags in one line."""
-    text = " ".join(str(error).split())[:200].rstrip(".")
+    text = " ".join(str(error).split())[:200].partition(": ('")[0].rstrip(".")
     return text or type(error).__name__

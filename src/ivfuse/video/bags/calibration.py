@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, RegistrationError
-from ivfuse.registration.geometry import Matrix, Size
+from ivfuse.registration.geometry import Size
 from ivfuse.registration.pinhole import PinholeCamera, calibrated_registration
 from ivfuse.registration.transform import Registration, to_rows
 from ivfuse.video.bags.bag import CAMERA_INFO, TRANSFORMS, BadMessageError, Bag
@@ -23,7 +24,7 @@ _TRANSPORTS = ("compressed", "compressedDepth", "ffmpeg", "theora")  # last name
 _STATIC = "/tf_static"
 _MAX_TRANSFORMS = 10_000
 
-Pose = Matrix  # (4, 4), from the coordinates of a child's frame to those of its parent
+Pose = NDArray[Any]  # (4, 4), from the coordinates of a child's frame to those of its parent
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def read_calibration(bag: Bag, topic: str, frame: str, size: Size) -> Calibratio
 
 
 def camera_info_of(topic: str) -> str:
-    """The topic of the calibration of an image topic: ``/rgb/camera_info`` for ``/rgb/image_raw/compressed``."""
+    """The topic of the calibration: ``/rgb/camera_info`` for ``/rgb/image_raw/compressed``."""
     parts = topic.split("/")
     if parts[-1] in _TRANSPORTS:
         parts.pop()
@@ -106,14 +107,14 @@ def _camera_of(message: Any, is_ros1: bool, topic: str, size: Size) -> PinholeCa
     """The camera of a message; ``None`` if it is not calibrated, which K[0] = 0 means."""
     k, d, p = (getattr(message, name.upper() if is_ros1 else name) for name in ("k", "d", "p"))
     if _is_rectified(topic):
-        matrix, distortion = np.array(p, float).reshape(3, 4)[:, :3], ()
+        matrix, distortion = np.array(p, float).reshape(3, 4)[:, :3], []
     else:
-        matrix, distortion = np.array(k, float).reshape(3, 3), tuple(float(value) for value in d)
+        matrix, distortion = np.array(k, float).reshape(3, 3), [float(value) for value in d]
     if matrix[0, 0] == 0:
         return None
     if (message.width, message.height) != size:
         raise InputError(f"it is of {message.width}x{message.height} images", expected=f"{size[0]}x{size[1]}")
-    used = distortion if any(distortion) else ()
+    used = tuple(distortion) if any(distortion) else ()
     return PinholeCamera(size, to_rows(matrix), message.distortion_model or "plumb_bob", used)
 
 
@@ -164,12 +165,13 @@ def _pose_of(transform: Any) -> Pose | None:
 
 def _relative_pose(poses: dict[str, tuple[str, Pose]], source: str, target: str) -> Pose | None:
     """The pose of one frame in the coordinates of another; ``None`` if no chain of transforms joins them."""
-    neighbors: dict[str, list[tuple[str, Pose]]] = {}
+    neighbors: dict[str, list[tuple[str, NDArray[Any]]]] = {}
     for child, (parent, pose) in poses.items():
         neighbors.setdefault(child, []).append((parent, pose))
         neighbors.setdefault(parent, []).append((child, np.linalg.inv(pose)))
     start = _plain(source)
-    found, queue = {start: np.eye(4)}, deque([start])
+    found: dict[str, NDArray[Any]] = {start: np.eye(4)}
+    queue = deque([start])
     while queue:
         frame = queue.popleft()
         for other, pose in neighbors.get(frame, []):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.video.bags.bag import IMAGES, BadMessageError, Bag, Topic
@@ -65,6 +67,21 @@ def propose(topics: list[ImageTopic]) -> tuple[ImageTopic, ImageTopic] | None:
     return (thermal[0], visible[0]) if len(thermal) == len(visible) == 1 else None
 
 
+def explain_topics(path: Path) -> NoReturn:
+    """Raise UsageError with the topics of a bag for which none is given.
+
+    Raises:
+        MissingExtraError: if rosbags is not installed.
+        InputError: if the bag cannot be read.
+    """
+    bag = Bag(path)
+    try:
+        topics = image_topics(bag)
+        raise UsageError(f"{bag.path}: give a topic", expected=_list(topics), hint=_hint(bag, topics))
+    finally:
+        bag.close()
+
+
 def required_topic(bag: Bag, name: str) -> Topic:
     """The topic of images of a name.
 
@@ -73,8 +90,7 @@ def required_topic(bag: Bag, name: str) -> Topic:
         InputError: if there is no such topic, or its messages are no images; the error lists those that are.
     """
     if not name:
-        topics = image_topics(bag)
-        raise UsageError(f"{bag.path}: give a topic", expected=_list(topics), hint=_hint(bag, topics))
+        explain_topics(bag.path)
     topics_by_name = bag.topics
     topic = topics_by_name.get(name) or topics_by_name.get(name.removeprefix("/"))
     if topic is None:

@@ -6,7 +6,6 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from ivfuse.video.source import DEFAULT_RATE, Modality, SourceInfo, SourceStats,
 if TYPE_CHECKING:
     from ivfuse.video.source import AudioPacket
 
-_PROBED = 32  # messages that are read for the rate and the first image
+PROBED = 32  # messages that are read for the rate and the first image
 _RATES = (0.01, 1000.0)  # plausible ones, frames per second
 _REORDERED = 8  # messages among which those that arrived out of order are sorted
 _CLOCK_RESET = 500_000_000  # nanoseconds; a larger step back is a clock that was reset
@@ -71,7 +70,7 @@ class BagSource:
         self._undistorter = None if self.calibration.camera is None else Undistorter(self.calibration.camera)
 
     def items(self) -> Iterator[Frame | AudioPacket]:
-        """Yield the images in the order of their times; those that cannot be used are skipped and recorded."""
+        """Yield the images in the order of their times; those that cannot be used are recorded."""
         timestamps = TimestampNormalizer(self.info.rate, self.stats)
         for each in self._in_order():
             seconds = each.time * 1e-9
@@ -94,7 +93,7 @@ class BagSource:
     def _probe(self) -> None:
         """Read the first messages: the size, the rate, the clock, and the calibration."""
         times, stamps, facts, frame, fault = [], [], None, "", "it has no messages"
-        for time, data in islice(self._bag.messages(self._topic), _PROBED):
+        for time, data in self._bag.beginning(self._topic, PROBED):
             try:
                 message = self._bag.parse(self._topic, data)
                 found = describe_image(self._topic.type, message)
@@ -115,7 +114,7 @@ class BagSource:
 
     def _facts(self, size: tuple[int, int], clock: list[int], logged: int) -> SourceInfo:
         """What is known before the frames are read; the number of frames is at least that of the index."""
-        rate = _rate_of(clock)
+        rate = rate_of(clock)
         frames = self._topic.count
         if frames is not None and self._bag.end is not None:  # gaps lengthen the video
             frames = max(frames, round((self._bag.end - logged) * 1e-9 * float(rate)))
@@ -181,8 +180,8 @@ def _stamp_of(message: Any) -> int:
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
-def _rate_of(times: list[int]) -> Fraction:
-    """Frames per second by the median step between times in nanoseconds."""
+def rate_of(times: list[int]) -> Fraction:
+    """Frames per second by the median step between times in nanoseconds; 25 if there is one time only."""
     steps = np.diff(np.sort(times))
     steps = steps[steps > 0]
     if not steps.size:
