@@ -89,7 +89,9 @@ class Messages:
         return self.store.serialize_cdr(message, kind)
 
 
-def write_bag(path: Path, messages: Messages, items: Iterable[Item], storage: str = "mcap") -> Path:
+def write_bag(
+    path: Path, messages: Messages, items: Iterable[Item], storage: str = "mcap", compression: str = ""
+) -> Path:
     """Write a bag.
 
     Args:
@@ -97,10 +99,11 @@ def write_bag(path: Path, messages: Messages, items: Iterable[Item], storage: st
         messages: which made the messages; raw bytes stand for a damaged Image.
         items: topic, log time and message.
         storage: of ROS 2: mcap or sqlite3.
+        compression: of ROS 2: MESSAGE, FILE or STORAGE; of ROS 1: bz2 or lz4.
     """
     connections: dict[str, Any] = {}
     folder = path.with_suffix("") if path.suffix == ".mcap" else path
-    with _writer(folder, messages.generation, storage) as bag:
+    with _writer(folder, messages.generation, storage, compression) as bag:
         for topic, time, message in items:
             damaged = isinstance(message, bytes)
             if topic not in connections:
@@ -113,11 +116,17 @@ def write_bag(path: Path, messages: Messages, items: Iterable[Item], storage: st
     return path
 
 
-def _writer(path: Path, generation: int, storage: str) -> AbstractContextManager[Any]:
+def _writer(path: Path, generation: int, storage: str, compression: str) -> AbstractContextManager[Any]:
     if generation == 1:
         from rosbags.rosbag1 import Writer as Writer1
 
-        return Writer1(path)
-    from rosbags.rosbag2 import StoragePlugin, Writer
+        first = Writer1(path)
+        if compression:
+            first.set_compression(Writer1.CompressionFormat[compression.upper()])
+        return first
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-    return Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+    second = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+    if compression:
+        second.set_compression(CompressionMode[compression], CompressionFormat.ZSTD)
+    return second

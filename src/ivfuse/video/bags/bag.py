@@ -86,6 +86,8 @@ class Bag:
             raise
         except Exception as error:  # rosbags raises many kinds of exceptions on damaged files
             raise InputError(f"{path}: cannot be read: {_reason(error)}", hint=self._repair()) from error
+        if self.unfinished and not self._connections:
+            raise InputError(f"{path}: the recording was not finished, and no complete chunk was written")
         self.end = None if self.unfinished else int(self._reader.end_time)
         self.seconds = None if self.unfinished else self._reader.duration * 1e-9
 
@@ -126,15 +128,26 @@ class Bag:
             raise BadMessageError(f"a message that is no {topic.type}: {_reason(error)}") from error
 
     def beginning(self, topic: Topic, count: int) -> Iterator[tuple[int, bytes]]:
-        """The first messages as :meth:`messages` yields them; fewer where the bag ends early."""
-        with suppress(InputError):
-            yield from islice(self.messages(topic), count)
+        """The first messages as :meth:`messages` yields them; fewer where the bag ends early.
+
+        Raises:
+            InputError: if none can be read.
+        """
+        found = False
+        try:
+            for each in islice(self.messages(topic), count):
+                found = True
+                yield each
+        except InputError:
+            if not found:
+                raise
 
     def first(self, topic: Topic) -> Any:
         """The fields of the first message that can be parsed; ``None`` if there is none."""
-        for _, data in self.beginning(topic, _SEARCHED):
-            with suppress(BadMessageError):
-                return self.parse(topic, data)
+        with suppress(InputError):
+            for _, data in self.beginning(topic, _SEARCHED):
+                with suppress(BadMessageError):
+                    return self.parse(topic, data)
         return None
 
     def close(self) -> None:
