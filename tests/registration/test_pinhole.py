@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
 from ivfuse.errors import InputError, RegistrationError
+from ivfuse.registration import register
 from ivfuse.registration.pinhole import PinholeCamera, Undistorter, calibrated_registration
 from ivfuse.registration.transform import load_rig, to_rows
+from ivfuse.synthetic.street import street_scene
 
 SIZE = (200, 150)
 MATRIX = np.array([[180.0, 0, 98], [0, 182, 77], [0, 0, 1]])
@@ -125,3 +128,22 @@ def test_implausible_calibrations_are_refused(change: dict[str, Any], complaint:
     given: dict[str, Any] = {"size": SIZE, "matrix": to_rows(MATRIX)}
     with pytest.raises(InputError, match=complaint):
         PinholeCamera(**(given | change))
+
+
+def test_a_start_is_refined_without_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    street = street_scene(240, 320, 5, "day")
+    luma = cv2.cvtColor(street.vi, cv2.COLOR_RGB2GRAY)
+    thermal = cv2.resize(np.roll(street.ir, 6, axis=1), (160, 120), interpolation=cv2.INTER_AREA)
+    half = PinholeCamera((160, 120), ((160.0, 0, 80), (0, 160, 60), (0, 0, 1)))
+    whole = PinholeCamera((320, 240), ((320.0, 0, 160), (0, 320, 120), (0, 0, 1)))
+    searches: list[object] = []
+    monkeypatch.setattr(register, "estimate", lambda *given: searches.append(given))
+    found = register.register_pair(thermal, luma, "affine", calibrated_registration(half, whole))
+    assert found.quality.accepted
+    assert found.original_matrix is not None
+    corners = np.array([[10, 10, 1], [150, 10, 1], [150, 110, 1], [10, 110, 1.0]])
+    assert np.abs((corners @ found.original_matrix.T)[:, :2] - (corners[:, :2] * 2 - [6, 0])).max() < 3  # px
+    assert not searches
+    wrong = PinholeCamera((320, 240), ((900.0, 0, 30), (0, 900, 220), (0, 0, 1)))
+    register.register_pair(thermal, luma, "affine", calibrated_registration(half, wrong))
+    assert searches

@@ -142,6 +142,9 @@ def test_fuse_writes_an_image_for_each_pair_named_by_its_stamp(
     assert cv2.imread(str(out / names[0])).shape == (HEIGHT, WIDTH, 3)
     assert "6 done" in said.out
     assert ivfuse_cli("fuse", drive, "-o", out).code == 2
+    cut = tmp_path / f"cut{drive.suffix}"
+    cut.write_bytes(drive.read_bytes()[: drive.stat().st_size // 2])
+    assert ivfuse_cli("fuse", *sources(cut), "-o", tmp_path / "cut").code == 1
     said = ivfuse_cli("fuse", sources(drive)[0], out, "-o", tmp_path / "x")
     assert "is a bag, expected two topics" in said.err
 
@@ -232,9 +235,8 @@ def alignment_errors(path: Path) -> Any:
 
 def test_calibrated_cameras_are_aligned_without_their_lens_distortion(bags: Any, tmp_path: Path) -> None:
     errors = alignment_errors(calibrated_bag(tmp_path / "a.mcap", bags))
-    # Centers of lamps that both lenses stretched; the thermal's pixels are 1.9 of the visible.
-    assert errors.max() < 0.6
-    assert errors.mean() < 0.3
+    assert errors.max() < 0.1  # pixels of the visible; both lenses stretch the lamps a little
+    assert errors.mean() < 0.05
 
 
 def test_without_the_transform_cameras_count_as_parallel(bags: Any, tmp_path: Path) -> None:
@@ -306,6 +308,7 @@ def test_rectified_topics_are_left_as_they_are(bags: Any, tmp_path: Path) -> Non
     assert not np.array_equal(found[1], image)
 
 
+@pytest.mark.slow
 def test_register_starts_from_the_calibration(bags: Any, tmp_path: Path, ivfuse_cli: Cli) -> None:
     street = street_scene(240, 320, 5, "day")
     made = bags.Messages()

@@ -113,7 +113,7 @@ def fuse(
     render = thermal.render_options(colormap, highlight, colorbar)
     method_options.check(method, weights, runtime, precision)
     _limit_pixels(max_pixels)
-    ir, vi, calibrated = sources.without_bags(ir, vi)
+    ir, vi, calibrated, broken = sources.without_bags(ir, vi, quiet=quiet)
     one = sources.is_one_pair(ir, vi)
 
     from ivfuse.cli import fuse_report
@@ -138,7 +138,7 @@ def fuse(
     with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
         summary = fuse_pairs(fuser, pairing.pairs, image, overwrite=overwrite, on_progress=tell, extra=extra)
     fuse_report.say(fuser.method.info.name, pairing, summary, one=one, json=json, quiet=quiet)
-    raise typer.Exit(130 if summary.stopped else 1 if summary.failed else 0)
+    raise typer.Exit(130 if summary.stopped else 1 if summary.failed or broken else 0)
 
 
 def _limit_pixels(megapixels: float | None) -> None:

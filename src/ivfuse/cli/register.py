@@ -73,7 +73,7 @@ def register(
       ivfuse register drive.mcap:/thermal/image_raw drive.mcap:/rgb/image_raw -o rig.json
     """
     _check(out, overlay, style)
-    ir, vi, calibrated = without_bags(ir, vi, _BAG_PAIRS)
+    ir, vi, calibrated, _ = without_bags(ir, vi, most=_BAG_PAIRS, quiet=quiet)
     pairs = _pairs(ir, vi)
     result = None if points else _register_images(pairs, model, calibrated, progress=not (json or quiet))
     rig = _register_points(points, pairs[0], model) if points else result.registration if result else None

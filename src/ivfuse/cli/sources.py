@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -27,18 +27,30 @@ Recursive = Annotated[
 _SUBFOLDERS_NAMED = 3
 
 
-def without_bags(
-    ir: Path, vi: Path | None, most: int | None = None
-) -> tuple[Path, Path | None, Registration | None]:
+class Inputs(NamedTuple):
+    """The sources of a verb that works on files.
+
+    Attributes:
+        ir: thermal file, folder or pattern.
+        vi: visible file, folder or pattern; ``None`` as the user gave it.
+        calibrated: the transform that the calibrations in bags imply; ``None`` without one.
+        broken: where a bag broke; "" if it did not.
+    """
+
+    ir: Path
+    vi: Path | None
+    calibrated: Registration | None = None
+    broken: str = ""
+
+
+def without_bags(ir: Path, vi: Path | None, *, most: int | None = None, quiet: bool = False) -> Inputs:
     """Replace two topics of bags by folders of their paired frames, which last as long as the command.
 
     Args:
         ir: a topic of a bag, or any other source, which is returned as it is.
         vi: likewise.
         most: number of pairs to take; ``None`` for all.
-
-    Returns:
-        Both sources, and the transform between the cameras that their calibrations imply, if they do.
+        quiet: print errors only.
 
     Raises:
         InputError: if a bag cannot be read or no frames are paired.
@@ -49,7 +61,7 @@ def without_bags(
 
     bags = [find_bag(str(path)) for path in (ir, vi) if path is not None]
     if not any(bags):
-        return ir, vi, None
+        return Inputs(ir, vi)
     for bag in bags:
         if bag is not None and not bag.topic:
             explain_topics(bag.path)
@@ -63,15 +75,18 @@ def without_bags(
     folder = Path(hold(TemporaryDirectory(prefix="ivfuse-")))
     sources = open_pair(str(ir), str(vi))
     try:
-        thermal, visible, failure = write_pairs(*sources, folder, most)
+        thermal, visible, broken = write_pairs(*sources, folder, most)
         registration, note = registration_of_sources(*sources)
     finally:
         for source in sources:
             source.close()
-    for line in (*sources[0].info.notes, *sources[1].info.notes, note, failure):
+    notes = (*sources[0].info.notes, *sources[1].info.notes, note)
+    for line in notes if not quiet else ():
         if line:
             echo(f"note: {line}", err=True)
-    return thermal, visible, registration
+    if broken:
+        echo(f"ivfuse: error: {broken}", err=True)
+    return Inputs(thermal, visible, registration, broken)
 
 
 def is_one_pair(ir: Path, vi: Path | None) -> bool:
