@@ -110,9 +110,11 @@ def open_writer(
             raise UsageError(f"{out}: exists already", hint="{overwrite} replaces it")
         return VideoFileWriter(path, rate, options, audio, overwrite)
     if suffix and suffix != ".png" and not is_folder:
-        names = ", ".join((*CONTAINERS, ".mcap"))
+        names = " or ".join(CONTAINERS)
         raise UsageError(
-            field="out", found=out, expected=f"a name in {names}, a folder, or a pattern like f_%05d.png"
+            field="out",
+            found=out,
+            expected=f"a name in {names}, a bag in .mcap, a folder, or a pattern like f_%05d.png",
         )
     if suffix == ".png" and not re.search(r"%(0\d+)?d", path.name):
         raise UsageError(
