@@ -103,6 +103,19 @@ def test_a_fused_bag_is_a_source_again(drive: Path, tmp_path: Path, ivfuse_cli: 
     assert json.loads(said.out)["pairs"]["paired"] == COUNT
 
 
+def test_times_that_headers_cannot_state_are_bounded(
+    bags: Any, scene: Any, tmp_path: Path, ivfuse_cli: Cli
+) -> None:
+    made = bags.Messages()
+    late = 4 * 10**18  # log time; the messages have no stamps
+    items = [(IR, late, made.image(0, scene[0], "16UC1")), (VI, late, made.image(0, scene[1], "rgb8"))]
+    path = bags.write_bag(tmp_path / "a.mcap", made, items)
+    out = tmp_path / "f.mcap"
+    said = ivfuse_cli("video", f"{path}:{IR}", f"{path}:{VI}", "-o", out, "--method", "average")
+    assert said.code == 0, said.err
+    assert messages_of(out, bags)[0][2].header.stamp.sec == 2**31 - 1
+
+
 def test_a_bag_needs_no_pyav_unless_a_video_is_written(
     drive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ivfuse_cli: Cli
 ) -> None:

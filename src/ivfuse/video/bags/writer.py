@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ivfuse.video.source import AudioPacket
 
 DEFAULT_TOPIC = "/fused/image_raw"
+_LATEST = 2**31 * 10**9 - 1  # nanoseconds
 
 
 def find_output(out: str) -> BagTopic | None:
@@ -105,7 +106,7 @@ class BagWriter:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _put(self, connection: Any, kind: str, header: MessageHeader, message: Any) -> None:
-        self._bag.write(connection, max(0, header.stamp), ros2_typestore().serialize_cdr(message, kind))
+        self._bag.write(connection, _bounded(header.stamp), ros2_typestore().serialize_cdr(message, kind))
 
     def _put_camera(self, header: MessageHeader, camera: PinholeCamera) -> None:
         if self._cameras is None:
@@ -115,9 +116,14 @@ class BagWriter:
 
     def _header(self, header: MessageHeader) -> Any:
         types = ros2_typestore().types
-        seconds, nanoseconds = divmod(max(0, header.stamp), 10**9)
+        seconds, nanoseconds = divmod(_bounded(header.stamp), 10**9)
         stamp = types["builtin_interfaces/msg/Time"](sec=seconds, nanosec=nanoseconds)
         return types["std_msgs/msg/Header"](stamp=stamp, frame_id=header.frame)
+
+
+def _bounded(stamp: int) -> int:
+    """The nearest time that a header of ROS 2 can state, in nanoseconds; those of logs have 64 bit."""
+    return min(max(0, stamp), _LATEST)
 
 
 def _image_of(frame: Frame, header: Any) -> Any:
