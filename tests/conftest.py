@@ -123,6 +123,13 @@ def dji_library(dji: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     return build
 
 
+@pytest.fixture(scope="session")
+def bags() -> Any:
+    """The module that writes bags of robots, ``tests/synthetic_bags.py``."""
+    pytest.importorskip("rosbags", reason="bags need rosbags (the extra robots)")
+    return _module(Path(__file__).resolve().parent / "synthetic_bags.py")
+
+
 def _module(file: Path) -> Any:
     """Import a file by its path."""
     spec = importlib.util.spec_from_file_location(file.stem, file)

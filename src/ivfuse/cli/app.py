@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from ivfuse.cli.cleanup import releasing
 from ivfuse.cli.flags import flag_of
 from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, UsageError
 
@@ -122,7 +123,8 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(verb)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            verb(*args, **kwargs)
+            with releasing():
+                verb(*args, **kwargs)
         except IvfuseError as error:
             typer.echo(f"ivfuse: error: {error.render(flag_of)}", err=True)
             raise typer.Exit(2 if isinstance(error, WRONG_USE) else 1) from error

@@ -108,6 +108,7 @@ def fuse(
       ivfuse fuse flir.seq#12 visible.jpg -o fused.png
       ivfuse fuse ir16/ vi/ -o fused/ --scale 0.01K --window 10C..45C
       ivfuse fuse ir/ vi/ -o fused/ --rig rig.json --crop
+      ivfuse fuse drive.mcap:/thermal/image_raw drive.mcap:/rgb/image_raw -o fused/
     """
     thermal.use_dji_sdk(dji_sdk)
     thermal_options = thermal.options(
@@ -120,6 +121,7 @@ def fuse(
     render = thermal.render_options(colormap, highlight, colorbar)
     method_options.check(method, weights, runtime, precision)
     _limit_pixels(max_pixels)
+    ir, vi, calibrated, broken = sources.without_bags(ir, vi, quiet=quiet)
     one = sources.is_one_pair(ir, vi)
 
     from ivfuse.cli import fuse_report
@@ -133,7 +135,7 @@ def fuse(
     image = _target(out, format_, bits, one, strip)
     extra: list[Output] = [] if temperature is None else [TemperatureRaster(temperature, strip)]
     choices = method_options.choices(method, weights, runtime, precision, threads)
-    align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
+    align: dict[str, Any] = {"rig": align_options.rig(rig, register, points) or calibrated, "crop": crop}
     pairing = sources.pairs_of(ir, vi, out, recursive=recursive)
     names = [pair.name for pair in pairing.pairs]
     written = [each.path_for(name, len(names)) for each in [image, *extra] for name in names]
@@ -144,7 +146,7 @@ def fuse(
     with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
         summary = fuse_pairs(fuser, pairing.pairs, image, overwrite=overwrite, on_progress=tell, extra=extra)
     fuse_report.say(fuser.method.info.name, pairing, summary, one=one, json=json, quiet=quiet)
-    raise typer.Exit(130 if summary.stopped else 1 if summary.failed else 0)
+    raise typer.Exit(130 if summary.stopped else 1 if summary.failed or broken else 0)
 
 
 def _limit_pixels(megapixels: float | None) -> None:

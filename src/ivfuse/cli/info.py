@@ -32,7 +32,7 @@ def info(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="A file of a thermal camera, a frame of a recording like flir.seq#12, or any image.",
+            help="A file of a thermal camera, a frame of a recording like flir.seq#12, any image, or a bag.",
         ),
     ],
     *,
@@ -54,6 +54,7 @@ def info(
 ) -> None:
     """Print what a thermal file holds: camera, time, place, counts, temperatures, conditions and photo.
 
+    Of a ROS bag or MCAP file, print its topics, and which are the thermal and the visible.
     With --temperature the raster of temperatures is written as the sensor has it, without a visible image.
 
     \b
@@ -63,8 +64,15 @@ def info(
       ivfuse info flir.jpg --photo photo.png --json
       ivfuse info flir.seq
       ivfuse info counts.png --scale 0.01K
+      ivfuse info drive.mcap
     """
     from ivfuse.runtime.files import refuse_input_as_output
+    from ivfuse.video.bags.location import find_bag
+
+    bag = find_bag(str(file))
+    if bag is not None:
+        _print_bag(bag.path, json=json)
+        return
     from ivfuse.thermal.inspect import describe_file, write_parts
 
     thermal.use_dji_sdk(dji_sdk)
@@ -79,6 +87,17 @@ def info(
         typer.echo(json_module.dumps(facts, indent=2))
     else:
         echo_lines(_lines(facts))
+
+
+def _print_bag(path: Path, *, json: bool) -> None:
+    from ivfuse.cli import bag_info
+    from ivfuse.video.bags.describe import describe_bag
+
+    facts = describe_bag(path)
+    if json:
+        typer.echo(json_module.dumps(facts, indent=2))
+    else:
+        echo_lines(bag_info.lines(facts))
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

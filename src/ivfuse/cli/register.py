@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ivfuse.cli.sources import without_bags
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import RegistrationError, UnknownNameError, UsageError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ivfuse.registration.transform import Registration
 
 _NAMES_SHOWN = 3
+_BAG_PAIRS = 9  # that are taken from two topics
 
 
 def register(
@@ -68,10 +70,12 @@ def register(
       ivfuse register ir/ vi/ -o rig.json --model affine
       ivfuse register thermal.png visible.jpg -o rig.json --points points.csv
       ivfuse fuse ir/ vi/ -o fused/ --rig rig.json
+      ivfuse register drive.mcap:/thermal/image_raw drive.mcap:/rgb/image_raw -o rig.json
     """
     _check(out, overlay, style)
+    ir, vi, calibrated, _ = without_bags(ir, vi, most=_BAG_PAIRS, quiet=quiet)
     pairs = _pairs(ir, vi)
-    result = None if points else _register_images(pairs, model, progress=not (json or quiet))
+    result = None if points else _register_images(pairs, model, calibrated, progress=not (json or quiet))
     rig = _register_points(points, pairs[0], model) if points else result.registration if result else None
     if overlay is not None and rig is not None:
         _draw(overlay, style, _pair_to_draw(pairs, result), rig)
@@ -114,13 +118,15 @@ def _register_points(points: Path, pair: FilePair, model: str | None) -> Registr
     return read_points(points).register((thermal[1], thermal[0]), (visible[1], visible[0]), _model(model))
 
 
-def _register_images(pairs: tuple[FilePair, ...], model: str | None, *, progress: bool) -> RigResult:
+def _register_images(
+    pairs: tuple[FilePair, ...], model: str | None, start: Registration | None, *, progress: bool
+) -> RigResult:
     from ivfuse.cli.progress import bar
     from ivfuse.fusion.register import register_files
 
     show = progress and len(pairs) > 1 and sys.stderr.isatty()
     with bar(len(pairs)) if show else nullcontext(lambda name: None) as advance:
-        return register_files(pairs, _model(model) or "homography", advance)
+        return register_files(pairs, _model(model) or "homography", advance, start)
 
 
 def _model(name: str | None) -> Model | None:

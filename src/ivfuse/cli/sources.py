@@ -6,14 +6,18 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from ivfuse.cli.cleanup import hold
+from ivfuse.cli.terminal import echo
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from ivfuse.image.pairing import Pairing
+    from ivfuse.registration.transform import Registration
 
 Recursive = Annotated[
     bool,
@@ -21,6 +25,68 @@ Recursive = Annotated[
 ]
 
 _SUBFOLDERS_NAMED = 3
+
+
+class Inputs(NamedTuple):
+    """The sources of a verb that works on files.
+
+    Attributes:
+        ir: thermal file, folder or pattern.
+        vi: visible file, folder or pattern; ``None`` as the user gave it.
+        calibrated: the transform that the calibrations in bags imply; ``None`` without one.
+        broken: where a bag broke; "" if it did not.
+    """
+
+    ir: Path
+    vi: Path | None
+    calibrated: Registration | None = None
+    broken: str = ""
+
+
+def without_bags(ir: Path, vi: Path | None, *, most: int | None = None, quiet: bool = False) -> Inputs:
+    """Replace two topics of bags by folders of their paired frames, which last as long as the command.
+
+    Args:
+        ir: a topic of a bag, or any other source, which is returned as it is.
+        vi: likewise.
+        most: number of pairs to take; ``None`` for all.
+        quiet: print errors only.
+
+    Raises:
+        InputError: if a bag cannot be read or no frames are paired.
+        UsageError: if one source is a bag and the other is not, or a topic is missing.
+    """
+    from ivfuse.video.bags.location import find_bag
+    from ivfuse.video.bags.propose import explain_topics
+
+    bags = [find_bag(str(path)) for path in (ir, vi) if path is not None]
+    if not any(bags):
+        return Inputs(ir, vi)
+    for bag in bags:
+        if bag is not None and not bag.topic:
+            explain_topics(bag.path)
+    if vi is None or not all(bags):
+        expected = "two topics, as in drive.mcap:/thermal/image_raw drive.mcap:/rgb/image_raw"
+        raise UsageError(f"{ir if bags[0] else vi} is a bag", expected=expected)
+    from ivfuse.video.bags.calibration import registration_of_sources
+    from ivfuse.video.open import open_pair
+    from ivfuse.video.pair_files import write_pairs
+
+    folder = Path(hold(TemporaryDirectory(prefix="ivfuse-")))
+    sources = open_pair(str(ir), str(vi))
+    try:
+        thermal, visible, broken = write_pairs(*sources, folder, most)
+        registration, note = registration_of_sources(*sources)
+    finally:
+        for source in sources:
+            source.close()
+    notes = (*sources[0].info.notes, *sources[1].info.notes, note)
+    for line in notes if not quiet else ():
+        if line:
+            echo(f"note: {line}", err=True)
+    if broken:
+        echo(f"ivfuse: error: {broken}", err=True)
+    return Inputs(thermal, visible, registration, broken)
 
 
 def is_one_pair(ir: Path, vi: Path | None) -> bool:

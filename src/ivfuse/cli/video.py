@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,6 +18,8 @@ from ivfuse.cli import video_options as options
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
+    from ivfuse.fusion.align import Aligner
+    from ivfuse.fusion.pipeline import Fuser
     from ivfuse.thermal.units import Span
     from ivfuse.video.auto_gain import AutoGain
     from ivfuse.video.frame import Frame
@@ -61,7 +62,7 @@ def video(
     rig: align_options.RigFile = None,
     points: align_options.Points = None,
 ) -> None:
-    """Fuse two videos, live streams or image sequences, paired by time.
+    """Fuse two videos, live streams, image sequences or topics of bags, paired by time.
 
     The output has the times, size, colors and audio of the visible video. Ctrl-C stops the run and completes
     the file.
@@ -78,16 +79,19 @@ def video(
       ivfuse video frames/ir/ frames/vi/ -o fused/f_%05d.png --fps 30
       ivfuse video both.mkv both.mkv --ir-stream 1 --vi-stream 0 -o fused.mkv
       ivfuse video rtsp://cam/thermal camera:0 -o watch.mp4 --preview
+      ivfuse video drive.mcap:/thermal/image_raw drive.mcap:/rgb/image_raw/compressed -o fused.mcap
     """
     _check(out, fps, duration, preview)
     method_options.check(method, weights, runtime, precision)
     from ivfuse.cli.video_folders import fuse_folders, pair_videos
     from ivfuse.fusion.pipeline import Fuser
+    from ivfuse.video.bags.writer import find_output
     from ivfuse.video.fuse import FrameFuser
     from ivfuse.video.open import open_pair, require_av
     from ivfuse.video.writer import EncoderOptions
 
-    require_av()
+    if out is None or not find_output(out):
+        require_av()
     fuser = Fuser(
         **method_options.choices(method, weights, runtime, precision, threads),
         rig=align_options.rig(rig, None, points),
@@ -104,7 +108,7 @@ def video(
         shift = _resolve_offset(offset, sources, reopen)
         gain = _gain(span, sources[0].info)
         writer = None if out is None else _open_writer(out, (ir, vi), sources[1], encoding, overwrite)
-        frame_fuser = FrameFuser(fuser, gain, gray=gray, side_by_side=side_by_side)
+        frame_fuser = FrameFuser(fuser, gain, gray, side_by_side, *_calibrated(fuser, sources))
         page = _preview(port, quiet) if preview else nullcontext(_ignore)
         return _run(frame_fuser, sources, writer, shift, duration, page, json=json, quiet=quiet)
 
@@ -219,11 +223,23 @@ def _open_writer(
     out: str, inputs: tuple[str, str], vi: FrameSource, encoding: EncoderOptions, overwrite: bool
 ) -> FrameWriter:
     from ivfuse.runtime.files import refuse_input_as_output
+    from ivfuse.video.bags.location import file_of
     from ivfuse.video.writer import open_writer
 
-    refuse_input_as_output(Path(out), *map(Path, inputs))
+    refuse_input_as_output(file_of(out), *map(file_of, inputs))
     info = vi.info
     return open_writer(out, info.rate, encoding, audio=info.audio, overwrite=overwrite)
+
+
+def _calibrated(fuser: Fuser, sources: Sources) -> tuple[Aligner | None, tuple[str, ...]]:
+    """The placement by the calibrations in bags, where no rig is given and both cameras are calibrated."""
+    from ivfuse.fusion.align import Aligner
+    from ivfuse.video.bags.calibration import registration_of_sources
+
+    if not fuser.aligner.stretches:
+        return None, ()
+    registration, note = registration_of_sources(*sources)
+    return None if registration is None else Aligner(registration), (note,) if note else ()
 
 
 def _ignore(frame: Frame) -> None:

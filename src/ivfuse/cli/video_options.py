@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-LOCATION = "a file, a folder of images or videos, a pattern, an address like rtsp://..., or camera:0"
+LOCATION = (
+    "a file, a folder of images or videos, a pattern, a topic of a bag like drive.mcap:/thermal/image_raw, "
+    "an address like rtsp://..., or camera:0"
+)
 
 Ir = Annotated[str, typer.Argument(metavar="IR", help=f"Thermal video or FLIR SEQ or CSQ file: {LOCATION}.")]
 Vi = Annotated[str, typer.Argument(metavar="VI", help="Visible video: the same kinds of location.")]
@@ -28,7 +31,8 @@ Out = Annotated[
         "-o",
         "--out",
         metavar="OUT",
-        help="A .mp4 or .mkv file, a folder for PNG images, or a pattern like f_%05d.png.",
+        help="A .mp4 or .mkv file, a folder for PNG images, a pattern like f_%05d.png, or a bag: out.mcap, "
+        "out.mcap:/fused/image_raw.",
     ),
 ]
 SideBySide = Annotated[

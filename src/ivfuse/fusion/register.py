@@ -60,7 +60,10 @@ def register(ir: Image, vi: Image, model: Model = "homography") -> Registration:
 
 
 def register_files(
-    pairs: Sequence[FilePair], model: Model = "homography", on_pair: Callable[[str], None] | None = None
+    pairs: Sequence[FilePair],
+    model: Model = "homography",
+    on_pair: Callable[[str], None] | None = None,
+    start: Registration | None = None,
 ) -> RigResult:
     """Estimate the common transform of a rig from pairs of files.
 
@@ -70,13 +73,14 @@ def register_files(
         pairs: pairs of files from one rig.
         model: the family of transforms.
         on_pair: function that is called with the name of each pair after it is processed.
+        start: approximate registration that is tried before any search; ``None`` if there is none.
     """
     check_model(model)
     estimates = []
     for pair in pairs:
         try:
             thermal, visible, ratio = read_images(pair.ir, pair.vi)
-            estimates.append(estimate_named(pair.name, thermal, visible, model, ratio))
+            estimates.append(estimate_named(pair.name, thermal, visible, model, ratio, start))
         except IvfuseError as error:
             estimates.append(failed(pair.name, reason_of(error)))
         if on_pair:

@@ -58,6 +58,17 @@ def estimate(
     return _refine(pair, candidates[0], LAST_STAGE, model) if candidates else None
 
 
+def estimate_from(pair: PreparedPair, model: Model, start: Matrix) -> Candidate | None:
+    """Refine an approximate transform without a search; ``None`` if the refinement fails.
+
+    Args:
+        pair: the prepared images.
+        model: the family of transforms.
+        start: thermal to visible, between the prepared images; accurate to some percent of the width.
+    """
+    return _refine(pair, Candidate(start, 0.0), (*FIRST_STAGE, *SECOND_STAGE, *LAST_STAGE), model)
+
+
 def estimate_jointly(pairs: Sequence[PreparedPair], start: Matrix, model: Model) -> Matrix | None:
     """Refine one transform for several pairs of a rig; ``None`` if the refinement fails.
 

@@ -46,6 +46,10 @@ class PreparedPair:
         """Convert a transform between the prepared images to one between the originals."""
         return normalize(np.linalg.inv(self.vi_scale) @ matrix @ self.ir_scale)
 
+    def to_prepared(self, matrix: Matrix) -> Matrix:
+        """Inverse of :meth:`to_original`."""
+        return normalize(self.vi_scale @ matrix @ np.linalg.inv(self.ir_scale))
+
 
 def prepare(ir: Gray, vi: Gray) -> PreparedPair:
     """Downscale the images of a pair that are larger than registration needs.

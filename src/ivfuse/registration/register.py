@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ivfuse.errors import RegistrationError, UnknownNameError
 from ivfuse.image.arrays import Gray
-from ivfuse.registration.estimate import Candidate, estimate, estimate_jointly
-from ivfuse.registration.geometry import MODELS, Matrix, Model, Points, Size, transform_points
+from ivfuse.registration.estimate import Candidate, estimate, estimate_from, estimate_jointly
+from ivfuse.registration.geometry import MODELS, Matrix, Model, Points, Size, to_corners, transform_points
 from ivfuse.registration.prepare import PreparedPair, find_unusable, prepare
 from ivfuse.registration.quality import REJECTED, RegistrationQuality, assess, rejected
 from ivfuse.registration.transform import Registration, registration_of
@@ -133,7 +134,11 @@ def register_grays(
 
 
 def register_pair(
-    ir: Gray, vi: Gray, model: Model = "homography", field_ratio: float | None = None
+    ir: Gray,
+    vi: Gray,
+    model: Model = "homography",
+    field_ratio: float | None = None,
+    start: Registration | None = None,
 ) -> PairEstimate:
     """Register one pair by itself; retry with a rotated thermal if the first pass is rejected.
 
@@ -143,19 +148,15 @@ def register_pair(
         model: the family of transforms.
         field_ratio: diagonal of the thermal field over that of the visible, where the lenses of parallel
             cameras are known. Locations near it are tried first, which is faster; then all others.
+        start: approximate registration, which is refined first; a search follows only if that is rejected.
     """
     fault = find_unusable(ir, vi)
     if fault:
         return PairEstimate(None, None, rejected(fault))
     pair = prepare(ir, vi)
     best: tuple[RegistrationQuality, Candidate] | None = None
-    passes: list[tuple[tuple[float, ...], float | None]] = [(each, None) for each in ROTATION_HYPOTHESES]
-    if model == "translation":
-        passes = passes[:1]
-    elif field_ratio is not None:
-        passes.insert(0, (ROTATION_HYPOTHESES[0], field_ratio))
-    for rotations, ratio in passes:
-        candidate = estimate(pair, model, rotations, ratio)
+    for attempt in _attempts(pair, model, field_ratio, start):
+        candidate = attempt()
         if candidate is None:
             continue
         quality = assess([pair], candidate.matrix, model)
@@ -168,12 +169,30 @@ def register_pair(
     return PairEstimate(pair, best[1].matrix, best[0])
 
 
+def _attempts(
+    pair: PreparedPair, model: Model, field_ratio: float | None, start: Registration | None
+) -> Iterator[Callable[[], Candidate | None]]:
+    """The estimates to try until one is accepted."""
+    if start is not None:
+        yield partial(estimate_from, pair, model, pair.to_prepared(to_corners(start.array)))
+    if field_ratio is not None and model != "translation":
+        yield partial(estimate, pair, model, ROTATION_HYPOTHESES[0], field_ratio)
+    for rotations in ROTATION_HYPOTHESES[: 1 if model == "translation" else None]:
+        yield partial(estimate, pair, model, rotations)
+
+
 def estimate_named(
-    name: str, ir: Gray, vi: Gray, model: Model, field_ratio: float | None = None
+    name: str,
+    ir: Gray,
+    vi: Gray,
+    model: Model,
+    field_ratio: float | None = None,
+    start: Registration | None = None,
 ) -> NamedEstimate:
     """Register one named pair of a rig by itself; see :func:`register_pair`."""
     sizes = (ir.shape[1], ir.shape[0]), (vi.shape[1], vi.shape[0])
-    return NamedEstimate(name, register_pair(ir, vi, model, field_ratio), sizes)
+    fitting = None if start is None else start.for_sizes(*sizes)
+    return NamedEstimate(name, register_pair(ir, vi, model, field_ratio, fitting), sizes)
 
 
 def failed(name: str, error: str) -> NamedEstimate:

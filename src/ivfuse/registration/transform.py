@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -30,7 +30,7 @@ _MAX_SIDE = 1 << 17  # pixels
 _ASPECT_TOLERANCE = 0.01  # relative difference up to which two aspect ratios are equal
 
 Rows = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
-Origin = Literal["images", "points"]
+Origin = Literal["images", "points", "calibration"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Registration:
         visible: width and height of the visible frame.
         model: the family of transforms.
         score: 0..1; the inlier ratio for images, 1 for points.
-        pairs: how many pairs of images were used; 0 for points.
-        origin: whether it was estimated from images or from points.
+        pairs: how many pairs of images were used; 0 for points and calibrations.
+        origin: whether it was estimated from images or points, or follows from calibrated cameras.
         residual: root mean square distance of points, in visible pixels; 0 for images.
         program: the version of the program that estimated it.
     """
@@ -149,7 +149,7 @@ def load_rig(path: str | os.PathLike[str]) -> Registration:
         fields.choice("model", MODELS),
         fields.number("score", 0, 1),
         int(fields.number("pairs", 0, 1e9)),
-        fields.choice("origin", ("images", "points")),
+        fields.choice("origin", get_args(Origin)),
         fields.number("residual", 0, 1e6),
         str(content.get("program", ""))[:100],
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from ivfuse.errors import ShapeError
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import GAIN_FLOOR, MAX_GAIN, WEIGHTS
+
+if TYPE_CHECKING:
+    from ivfuse.registration.pinhole import PinholeCamera
 
 Plane = NDArray[Any]
 
@@ -27,6 +30,21 @@ LIMITED, FULL = 1, 2  # color ranges as FFmpeg numbers them
 _STRIP = 20_000  # chroma samples processed at a time
 _LUMA_WEIGHTS = {BT709: (0.2126, 0.0722), BT2020: (0.2627, 0.0593)}  # of red and blue
 _NEUTRAL = 128  # the chroma level of gray
+
+
+@dataclass(frozen=True)
+class MessageHeader:
+    """What the message of a robot states about its image, which the fused image inherits.
+
+    Attributes:
+        stamp: time of the exposure, in nanoseconds.
+        frame: name of the camera's coordinate frame.
+        camera: calibration of the image; ``None`` if it is not known.
+    """
+
+    stamp: int
+    frame: str
+    camera: PinholeCamera | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,7 @@ class Frame:
         primaries: color primaries (H.273, table 2).
         transfer: transfer characteristics (H.273, table 3).
         aspect: width of a pixel divided by its height; ``None`` for square pixels.
+        header: of the message of a robot; ``None`` for other sources.
     """
 
     planes: tuple[Plane, ...]
@@ -54,6 +73,7 @@ class Frame:
     primaries: int = UNSPECIFIED
     transfer: int = UNSPECIFIED
     aspect: Fraction | None = None
+    header: MessageHeader | None = None
 
     @property
     def color_range(self) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ivfuse.errors import InputError
+from ivfuse.fusion.align import Aligner
 from ivfuse.fusion.doubts import doubts_about_sizes
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.arrays import Gray
@@ -94,6 +95,8 @@ class FrameFuser:
         gain: maps thermal values to [0, 1].
         gray: write the fused luma without color.
         side_by_side: write thermal, visible and fused next to each other.
+        aligner: places the thermal on the visible; ``None`` for that of ``fuser``.
+        notes: remarks for the user on how the thermal is placed.
         cpu: processor time of each part so far, in seconds.
     """
 
@@ -101,6 +104,8 @@ class FrameFuser:
     gain: AutoGain = field(default_factory=AutoGain)
     gray: bool = False
     side_by_side: bool = False
+    aligner: Aligner | None = None
+    notes: tuple[str, ...] = ()
     cpu: dict[str, float] = field(
         default_factory=lambda: dict.fromkeys(("prepare", "method", "recolor"), 0.0)
     )
@@ -134,7 +139,7 @@ class FrameFuser:
         previous = self._previous
         if previous and ir is previous.ir and previous.thermal.shape == (vi.height, vi.width):
             return previous.thermal, previous.coverage
-        return self.fuser.aligner.align_frame(self.gain.apply(ir), vi.height, vi.width)
+        return (self.aligner or self.fuser.aligner).align_frame(self.gain.apply(ir), vi.height, vi.width)
 
 
 def fuse_video(
@@ -323,7 +328,10 @@ class _VideoRun:
             notes.append(f"thermal: window between {low:.6g} and {high:.6g}, {gain.scene_cuts} scene cuts")
         notes += self._writer.notes if self._writer else []
         ir, vi = self._ir.info, self._vi.info
-        notes += [f"{info.name}: {note}" for info in (ir, vi) for note in info.notes]
+        notes += [f"thermal: {note}" for note in ir.notes] + [f"visible: {note}" for note in vi.notes]
+        notes += self._fuser.notes
+        if self._fuser.aligner is not None:
+            return notes
         if not self._fuser.fuser.aligner.stretches:
             notes.append("thermal aligned by the rig")
         elif (ir.width, ir.height) != (vi.width, vi.height):

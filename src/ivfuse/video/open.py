@@ -1,4 +1,4 @@
-"""Open a source of frames by its location: a file, a folder or pattern of images, a stream or a camera."""
+"""Open a source of frames by its location: a file, images, a topic of a bag, a stream or a camera."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ivfuse.errors import InputError, MissingExtraError, UsageError
 from ivfuse.thermal.formats.base import ThermalFrames
 from ivfuse.thermal.formats.raw_frames import raw_video_of
 from ivfuse.thermal.formats.registry import open_frames
+from ivfuse.video.bags.location import find_bag
 from ivfuse.video.image_sequence import ImageSequenceSource, find_images, is_pattern
 from ivfuse.video.recording import RecordingSource
 from ivfuse.video.source import DEFAULT_RATE, FrameSource, Modality
@@ -34,26 +35,31 @@ def open_source(
     Args:
         location: a file that FFmpeg reads, or a headerless one of 16-bit frames; the recording of a thermal
             camera; a folder of images, or a pattern like ``ir_%04d.png``; an address like ``rtsp://...``;
-            ``camera:0`` or a device like ``/dev/video0``.
+            ``camera:0`` or a device like ``/dev/video0``; a topic of a bag like
+            ``drive.mcap:/thermal/image_raw``.
         modality: ``ir`` yields one plane in the bit depth of the source; ``vi`` yields 8-bit luma and chroma.
         rate: frames per second of an image sequence, of headerless frames, or of a recording without times.
         threads: number of decoder threads; 0 lets FFmpeg choose.
         stream: position among the video streams of a file, from 0; ``None`` for the first usable one.
 
     Raises:
-        MissingExtraError: if PyAV is not installed.
+        MissingExtraError: if PyAV, or rosbags for a bag, is not installed.
         InputError: if the source cannot be opened or contains no video.
         UsageError: if the name of a camera is empty, or there is no such stream.
     """
+    bag = find_bag(location)
+    images = None if bag else find_images(location)
+    if (bag or images) and stream is not None:
+        raise _no_streams("bags have topics," if bag else "images have", modality, stream)
+    if bag is not None:
+        from ivfuse.video.bags.source import BagSource
+
+        return BagSource(bag, modality)
     require_av()
-    images = find_images(location)
     recording = None if images is not None else _recording(location, modality)
-    if stream is not None and (images or recording):
-        what = "images have" if images else "the recording has"
-        raise UsageError(
-            f"{what} no streams", field=f"{modality}_stream", found=stream, expected="a video file"
-        )
     if recording is not None:
+        if stream is not None:
+            raise _no_streams("the recording has", modality, stream)
         return RecordingSource(location, recording, rate)
     if images is not None:
         return ImageSequenceSource(location, images, modality, rate or DEFAULT_RATE)
@@ -72,7 +78,8 @@ def open_source(
     if address is None and not Path(location).exists():
         raise InputError(
             f"{location}: no such file",
-            expected="a video, a folder or pattern of images, an address like rtsp://..., or camera:0",
+            expected="a video, a folder or pattern of images, a topic of a bag like drive.mcap:/thermal, "
+            "an address like rtsp://..., or camera:0",
         )
     live = address is not None and address[1].lower() != "file"
     return StreamSource(location, modality, live=live, threads=threads, stream=stream)
@@ -102,8 +109,10 @@ def open_pair(
     """
     if ir_stream == vi_stream and _is_same_file(ir, vi):
         raise UsageError(
-            f"{ir}: the thermal and the visible are one stream",
-            hint="{ir_stream} and {vi_stream} choose the streams of a file that contains both",
+            f"{ir}: the thermal and the visible are one {'topic' if find_bag(ir) else 'stream'}",
+            hint=None
+            if find_bag(ir)
+            else "{ir_stream} and {vi_stream} choose the streams of a file that contains both",
         )
     if _states_no_rate(ir) and not _states_no_rate(vi):
         visible = open_source(vi, "vi", stream=vi_stream)
@@ -122,6 +131,10 @@ def open_pair(
     return thermal, visible
 
 
+def _no_streams(what: str, modality: Modality, stream: int) -> UsageError:
+    return UsageError(f"{what} no streams", field=f"{modality}_stream", found=stream, expected="a video file")
+
+
 def _recording(location: str, modality: Modality) -> ThermalFrames | None:
     """The frames of a thermal camera's recording; ``None`` for another location."""
     if not Path(location).is_file():
@@ -134,13 +147,16 @@ def _recording(location: str, modality: Modality) -> ThermalFrames | None:
 
 def _is_same_file(ir: str, vi: str) -> bool:
     """Whether both locations are one file; not so for addresses, which may serve several readers."""
+    bags = find_bag(ir), find_bag(vi)
+    if None not in bags:
+        return bags[0] == bags[1] and bool(bags[0] and bags[0].topic)
     first, second = Path(ir), Path(vi)
     return first.is_file() and second.is_file() and first.samefile(second)
 
 
 def is_images(location: str) -> bool:
     """Whether a location is a folder or a pattern of images."""
-    return Path(location).is_dir() or is_pattern(location)
+    return find_bag(location) is None and (Path(location).is_dir() or is_pattern(location))
 
 
 def _states_no_rate(location: str) -> bool:

@@ -17,6 +17,7 @@ from ivfuse.errors import OutputError, UsageError
 from ivfuse.image.pairing import list_images
 from ivfuse.runtime.files import write_atomic
 from ivfuse.runtime.locks import Lock, take_lock
+from ivfuse.video.bags.writer import BagWriter, find_output
 from ivfuse.video.frame import FULL, HDR_TRANSFERS, Frame
 from ivfuse.video.frame_conversion import pixel_format_of, to_av_frame, to_opencv
 
@@ -85,7 +86,8 @@ def open_writer(
     """Choose a writer by the name of the output.
 
     Args:
-        out: a .mp4 or .mkv file; a folder, or a pattern like ``out/f_%05d.png``.
+        out: a .mp4 or .mkv file; a folder, or a pattern like ``out/f_%05d.png``; an .mcap file, with a topic
+            as in ``out.mcap:/fused/image_raw`` or without.
         rate: average number of frames per second.
         options: how a video file is encoded.
         audio: audio streams of PyAV to copy.
@@ -93,7 +95,13 @@ def open_writer(
 
     Raises:
         UsageError: if the name or the codec is not valid, or the output exists.
+        MissingExtraError: if PyAV, or rosbags for an .mcap file, is not installed.
     """
+    bag = find_output(out)
+    if bag is not None:
+        if options.codec != "auto":
+            raise UsageError(field="codec", found=f"{options.codec} for a bag ({out})", expected="auto")
+        return BagWriter(bag, overwrite)
     path = Path(out)
     suffix = path.suffix.lower()
     is_folder = path.is_dir() or out.endswith(("/", os.sep))
@@ -104,7 +112,9 @@ def open_writer(
     if suffix and suffix != ".png" and not is_folder:
         names = " or ".join(CONTAINERS)
         raise UsageError(
-            field="out", found=out, expected=f"a name in {names}, a folder, or a pattern like f_%05d.png"
+            field="out",
+            found=out,
+            expected=f"a name in {names}, a bag in .mcap, a folder, or a pattern like f_%05d.png",
         )
     if suffix == ".png" and not re.search(r"%(0\d+)?d", path.name):
         raise UsageError(

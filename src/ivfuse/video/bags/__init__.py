@@ -1,0 +1,1 @@
+"""Recordings of robots: ROS 1 bags, ROS 2 bags and MCAP files."""
