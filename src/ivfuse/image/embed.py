@@ -1,11 +1,12 @@
-"""Writing of the metadata of the visible image into encoded JPEG and PNG files."""
+"""Writing of the metadata of the visible image into encoded JPEG, PNG and TIFF files."""
 
 from __future__ import annotations
 
 import re
 import struct
 
-from ivfuse.image.formats import JPEG, PNG, ImageFormat
+from ivfuse.image.exif_tiff import XMP, with_fields
+from ivfuse.image.formats import JPEG, PNG, TIFF, ImageFormat
 from ivfuse.image.metadata import EXIF_MARK, PNG_XMP_MARK, XMP_MARK, Metadata
 from ivfuse.image.png import chunk
 
@@ -99,4 +100,6 @@ def embed(kind: ImageFormat, data: memoryview, metadata: Metadata) -> memoryview
         if xmp:
             parts += chunk(b"iTXt", PNG_XMP_MARK + b"\0\0\0\0" + xmp)
         at = 33  # behind the header
+    elif kind is TIFF and (exif or xmp):
+        return with_fields(data, exif, {XMP: xmp} if xmp else {})
     return memoryview(b"".join((data[:at], *parts, data[at:]))) if parts else data

@@ -49,7 +49,6 @@ TIFF = ImageFormat(
     (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
     (8, 16),
     alpha=True,
-    metadata=False,
     in_browsers=False,
 )
 BMP = ImageFormat("BMP", (".bmp",), (b"BM",), metadata=False)
