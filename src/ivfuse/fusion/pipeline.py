@@ -290,7 +290,7 @@ def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bo
         notes = pair.thermal.notes
         if rig:
             notes += ("aligned by the parameters of the camera, not by the rig",)
-        return Pair(pair.thermal, pair.visible, True, name=name, notes=_prefixed("thermal", notes))
+        return replace(pair, notes=_prefixed("thermal", notes))
     if vi is None:
         raise UsageError(field="vi", found="none with a thermal array", expected="the visible image")
     thermal, visible = read_thermal(ir, options, "ir"), read_visible(vi, "vi")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import OutputError, UsageError
+from ivfuse.image.exif_tiff import GDAL_NODATA, with_fields
 from ivfuse.image.formats import TIFF
 from ivfuse.runtime.files import write_atomic
 
@@ -29,7 +30,7 @@ def write_celsius(path: Path, celsius: NDArray[np.float32]) -> None:
 
     Args:
         path: the .tif or .tiff file to write.
-        celsius: (H, W) float32 in degC.
+        celsius: (H, W) float32 in degC; NaN, where there is none, is stated as the value without data.
 
     Raises:
         UsageError: if the file name does not have a TIFF suffix.
@@ -41,4 +42,5 @@ def write_celsius(path: Path, celsius: NDArray[np.float32]) -> None:
     done, data = cv2.imencode(".tiff", np.ascontiguousarray(celsius, np.float32))
     if not done:
         raise OutputError(f"{path}: the encoder failed on {celsius.shape} float32")
-    write_atomic(path, memoryview(np.ascontiguousarray(data).data))
+    tiff = memoryview(np.ascontiguousarray(data).data)
+    write_atomic(path, with_fields(tiff, None, {GDAL_NODATA: b"nan\0"} if np.isnan(celsius).any() else {}))

@@ -116,7 +116,7 @@ class FlirJpeg:
             True,
             file.orientation,
             colormap=colormap,
-            notes=(f"{without} pixels have no temperature and are taken for -273.15 C",) if without else (),
+            notes=(f"{without} pixels have no temperature under the conditions",) if without else (),
             photo=_embedded_photo(file) if photo else None,
         )
 
@@ -182,6 +182,10 @@ def _describe(file: FlirFile, overrides: Overrides) -> dict[str, Any]:
     conditions = asdict(file.conditions(overrides))
     conditions["humidity"] *= 100
     photo, alignment = file.photo, file.alignment
+    degrees = file.celsius(overrides)
+    without = count_without_temperature(degrees)
+    notes = [f"{without} pixels have no temperature under the conditions"] if without else []
+    notes += [] if photo is not None else ["no photo in the file; fusion requires a visible image"]
     return {
         "file": str(file.path),
         "kind": "FLIR radiometric JPEG",
@@ -194,7 +198,7 @@ def _describe(file: FlirFile, overrides: Overrides) -> dict[str, Any]:
         "height": counts.shape[0],
         "payload": file.raster.payload + (", bytes swapped" if file.raster.swapped else ""),
         "counts": value_range(counts),
-        "celsius": value_range(file.celsius(overrides)),
+        "celsius": value_range(degrees[np.isfinite(degrees)]),
         "range_of_camera": [round(end, 2) for end in camera.range_celsius],
         "conditions": {name: rounded(value) for name, value in conditions.items()},
         "calibration": {name: rounded(value) for name, value in asdict(camera.planck).items()},
@@ -211,7 +215,7 @@ def _describe(file: FlirFile, overrides: Overrides) -> dict[str, Any]:
             "offset_x": alignment.offset_x,
             "offset_y": alignment.offset_y,
         },
-        "notes": [] if photo is not None else ["no photo in the file; fusion requires a visible image"],
+        "notes": notes,
     }
 
 
