@@ -214,6 +214,8 @@ def _by_tifffile(header: TiffHeader, data: bytes) -> NDArray[Any]:
         raise BadFileError("a TIFF file that needs more memory than is available") from error
     except (NotImplementedError, KeyError) as error:
         raise header.unsupported() from error
+    except ImportError as error:  # some builds of imagecodecs lack codecs
+        raise header.unsupported("imagecodecs was built without this compression") from error
     except Exception as error:  # the codecs raise exceptions of their own
         if "not supported" in str(error) or "not implemented" in str(error):
             raise header.unsupported() from error
