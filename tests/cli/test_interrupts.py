@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment from the first line of the command to its end: no traceback, and the code of a signal."""
+"""Ctrl-C at any moment from the first line of a command to its end leaves no traceback."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(
 
 
 def check(done: subprocess.CompletedProcess[str], regular: tuple[int, ...]) -> None:
-    """Python ends itself with the signal where it arrived inside its own `exec`; shells show 130 for that too."""
+    """Python repeats a signal that came inside its own `exec`; shells show 130 for that too."""
     assert "Traceback" not in done.stderr
     assert "KeyboardInterrupt" not in done.stderr
     assert done.returncode in (130, -signal.SIGINT, *regular)

@@ -140,7 +140,7 @@ def test_jpeg_xl_is_read_exactly_or_refused_by_name(tmp_path: Path, dtype: str, 
         assert np.array_equal(stored(path), values)
     else:
         write(path, [(values, {259: (4, struct.pack("<I", 50002))})])
-        with pytest.raises(InputError, match="compression JPEG XL.* is not supported"):
+        with pytest.raises(InputError, match=r"compression JPEG XL.* is not supported"):
             stored(path)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ivfuse.errors import InputError, UnknownNameError
+from ivfuse.image.decode import upright_size
 from ivfuse.image.pairing import FilePair, Pairing, pair_folder, pair_folders
 from ivfuse.thermal.formats.registry import holds_photo
 
@@ -187,7 +188,7 @@ def check_set(data: DataSet) -> Check:
     sizes: Counter[tuple[int, int]] = Counter()
     for pair in data.pairs:
         try:
-            ir, vi = _size(pair.ir), _size(pair.vi)
+            ir, vi = upright_size(pair.ir), upright_size(pair.vi)
         except InputError as error:
             problems.append(str(error))
             continue
@@ -219,19 +220,6 @@ def _name(root: Path) -> str:
     parts = [part for part in root.resolve().parts if part.strip("/\\:")]
     own = parts[-2:] if len(parts) > 1 and parts[-1].casefold() in _GENERIC else parts[-1:]
     return re.sub(r"[^\w.+-]+", "_", "-".join(own)) or "data"
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Width and height by the file's header, turned upright as the reader turns it."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path.name}: cannot be read: {error}") from error
-    return (height, width) if turned else (width, height)
 
 
 def _known(name: str, facts: dict[str, Any]) -> KnownSet:

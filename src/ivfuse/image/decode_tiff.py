@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import MissingExtraError
-from ivfuse.image.decoders import pillow_array, quiet_opencv
+from ivfuse.image.decoders import pillow_array, quiet_libtiff, quiet_opencv
 from ivfuse.image.directories import (
     COLOR_MAP,
     STRIP_COUNTS,
@@ -173,6 +173,7 @@ def _by_pillow(header: TiffHeader, data: bytes) -> TiffPixels:
     """Decode with Pillow; palettes, CMYK and YCbCr become RGB."""
     from PIL.TiffImagePlugin import TiffImageFile
 
+    quiet_libtiff()
     try:
         with warnings.catch_warnings(action="ignore"), TiffImageFile(BytesIO(data)) as image:
             if image.size != (header.width, header.height):
