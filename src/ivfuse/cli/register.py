@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ivfuse.cli import reading, sources
+from ivfuse.cli.flags import flag_of
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import RegistrationError, UnknownNameError, UsageError
 
@@ -53,6 +55,9 @@ def register(
         str,
         typer.Option(help="Style of the overlay: edges (of the thermal, over the visible), checkerboard."),
     ] = "edges",
+    recursive: sources.Recursive = False,
+    allow_damaged: reading.AllowDamaged = False,
+    max_pixels: reading.MaxPixels = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result of each pair as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
@@ -70,11 +75,16 @@ def register(
       ivfuse fuse ir/ vi/ -o fused/ --rig rig.json
     """
     _check(out, overlay, style)
-    pairs = _pairs(ir, vi)
-    result = None if points else _register_images(pairs, model, progress=not (json or quiet))
-    rig = _register_points(points, pairs[0], model) if points else result.registration if result else None
-    if overlay is not None and rig is not None:
-        _draw(overlay, style, _pair_to_draw(pairs, result), rig)
+    reading.limit_pixels(max_pixels)
+    pairs = _pairs(ir, vi, recursive)
+
+    from ivfuse.image.decode import allowing_damage
+
+    with allowing_damage(allow_damaged):
+        result = None if points else _register_images(pairs, model, progress=not (json or quiet))
+        rig = _register_points(points, pairs[0], model) if points else result.registration if result else None
+        if overlay is not None and rig is not None:
+            _draw(overlay, style, _pair_to_draw(pairs, result), rig)
     if json:
         typer.echo(json_module.dumps(_as_json(out, overlay, rig, result), indent=2))
     if rig is None or (result is not None and result.reason):
@@ -97,13 +107,11 @@ def _check(out: Path, overlay: Path | None, style: str) -> None:
         raise UnknownNameError("style", style, STYLES, field="style")
 
 
-def _pairs(ir: Path, vi: Path | None) -> tuple[FilePair, ...]:
+def _pairs(ir: Path, vi: Path | None, recursive: bool) -> tuple[FilePair, ...]:
     """The pairs of files, one or many."""
-    from ivfuse.cli.sources import is_one_pair, pairs_of
-
-    if is_one_pair(ir, vi) and vi is None:
+    if sources.is_one_pair(ir, vi) and vi is None:
         raise UsageError(f"{ir} is a file: give the visible file too, or one folder that holds both")
-    return pairs_of(ir, vi, "rig.json").pairs
+    return sources.pairs_of(ir, vi, "rig.json", recursive=recursive).pairs
 
 
 def _register_points(points: Path, pair: FilePair, model: str | None) -> Registration:
@@ -120,7 +128,7 @@ def _register_images(pairs: tuple[FilePair, ...], model: str | None, *, progress
 
     show = progress and len(pairs) > 1 and sys.stderr.isatty()
     with bar(len(pairs)) if show else nullcontext(lambda name: None) as advance:
-        return register_files(pairs, _model(model) or "homography", advance)
+        return register_files(pairs, _model(model) or "homography", advance, flag_of)
 
 
 def _model(name: str | None) -> Model | None:

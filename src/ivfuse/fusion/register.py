@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import IvfuseError, reason_of
+from ivfuse.errors import IvfuseError, Spell, in_python, reason_of
 from ivfuse.image.arrays import Gray, to_float
 from ivfuse.image.color import luma, to_single_channel
 from ivfuse.image.pairing import FilePair
@@ -58,7 +58,10 @@ def register(ir: Image, vi: Image, model: Model = "homography") -> Registration:
 
 
 def register_files(
-    pairs: Sequence[FilePair], model: Model = "homography", on_pair: Callable[[str], None] | None = None
+    pairs: Sequence[FilePair],
+    model: Model = "homography",
+    on_pair: Callable[[str], None] | None = None,
+    spell: Spell = in_python,
 ) -> RigResult:
     """Estimate the common transform of a rig from pairs of files.
 
@@ -68,6 +71,7 @@ def register_files(
         pairs: pairs of files from one rig.
         model: the family of transforms.
         on_pair: function that is called with the name of each pair after it is processed.
+        spell: how reasons spell fields of the API.
     """
     check_model(model)
     estimates = []
@@ -75,7 +79,7 @@ def register_files(
         try:
             estimates.append(estimate_named(pair.name, thermal_gray(pair.ir), visible_gray(pair.vi), model))
         except IvfuseError as error:
-            estimates.append(failed(pair.name, reason_of(error)))
+            estimates.append(failed(pair.name, reason_of(error, spell)))
         if on_pair:
             on_pair(pair.name)
     return combine(estimates, model)
