@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; an interrupt while it is imported ends with one line too."""
+    """Run the command line; an interrupt at any moment, imports included, ends with one line at most."""
     try:
         from ivfuse.cli.app import main as run
 
@@ -12,6 +12,12 @@ def main() -> None:
     except KeyboardInterrupt:
         print("ivfuse: interrupted", file=sys.stderr)
         sys.exit(130)
+    finally:
+        import signal
+
+        # What is left is the end of the interpreter, where Python would print a traceback.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def test_a_check_names_all_that_is_wrong(tmp_path: Path) -> None:
     text = "\n".join(found.problems)
     assert "no partner: alone.png" in text
     assert "s1: infrared 64x40, visible 64x48" in text
-    assert "s2.png: cannot be read" in text
+    assert "s2.png: not an image in a supported format" in text
     assert "s3: 64x48, expected 640x480" in text
     assert "3 pairs, published splits of MSRS, Multi-Spectral Road Scenarios have 361" in text
     assert len(found.problems) == 5

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ivfuse.errors import InputError
 from ivfuse.fusion.pipeline import Fuser
+from ivfuse.image.decode import decode
 from ivfuse.image.jpeg import MAX_SCANS
 from ivfuse.image.read import read_visible
 from ivfuse.runtime import limits
@@ -172,3 +173,25 @@ def test_the_pixel_limit_follows_the_available_memory(
     limits.set_pixel_limit(None)
     monkeypatch.setattr(limits, "available_memory", lambda: None)
     assert limits.pixel_limit() == limits.MAX_PIXELS
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_jpeg", "group4", "tiff_adobe_deflate"])
+def test_no_decoder_writes_to_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], compression: str
+) -> None:
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 256, (48, 64), dtype=np.uint8))
+    path = tmp_path / "a.tif"
+    image.convert("1" if compression == "group4" else "L").save(path, compression=compression)
+    sound, refused = path.read_bytes(), 0
+    for _ in range(60):
+        damaged = bytearray(sound)
+        for at in rng.integers(8, len(sound) - 150, 4):
+            damaged[at] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            decode(path)
+        except InputError:
+            refused += 1
+    assert refused or compression == "group4"  # libtiff goes on after wrong code words
+    assert capfd.readouterr() == ("", "")

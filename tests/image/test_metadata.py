@@ -12,9 +12,13 @@ from PIL import Image
 
 from ivfuse.fusion.outputs import FusedImage, TemperatureRaster
 from ivfuse.fusion.pipeline import Fuser
+from ivfuse.image.decode import decode
 from ivfuse.image.embed import adapted
 from ivfuse.image.exif import MAX_BLOCK, completed, read_exif
-from ivfuse.image.metadata import Metadata
+from ivfuse.image.exif_tiff import XMP as XMP_TAG
+from ivfuse.image.exif_tiff import with_fields
+from ivfuse.image.metadata import Metadata, read_metadata
+from ivfuse.image.write import write_image
 from ivfuse.thermal.read import ThermalOptions
 
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf tiff:Orientation="6" drone:Altitude="+12.5"/></x:xmpmeta>'
@@ -33,12 +37,24 @@ def write_pair(folder: Path, suffix: str) -> tuple[Path, Path]:
     y, x = np.mgrid[0:30, 0:40]
     ir, vi = folder / "ir.png", folder / f"vi{suffix}"
     Image.fromarray((3 * x + y).T.astype(np.uint8)).save(ir)
-    Image.fromarray(np.stack((5 * x, 6 * y, x + y), -1).astype(np.uint8)).save(vi, exif=block(), xmp=XMP)
+    image = Image.fromarray(np.stack((5 * x, 6 * y, x + y), -1).astype(np.uint8))
+    if suffix == ".tif":  # Pillow writes no directory of EXIF to TIFF
+        image.save(vi)
+        fields = with_fields(memoryview(vi.read_bytes()), tiff_block(), {XMP_TAG: XMP})
+        vi.write_bytes(fields)
+    else:
+        image.save(vi, exif=block(), xmp=XMP)
     return ir, vi
 
 
-@pytest.mark.parametrize("source", [".jpg", ".webp", ".png"])
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def tiff_block(endian: str = "<") -> bytes:
+    exif = block()
+    exif.endian = endian
+    return exif.tobytes().removeprefix(b"Exif\0\0")
+
+
+@pytest.mark.parametrize("source", [".jpg", ".webp", ".png", ".tif"])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
 def test_the_result_keeps_the_metadata_of_the_visible_image(tmp_path: Path, source: str, suffix: str) -> None:
     out = tmp_path / f"out{suffix}"
     Fuser("average").fuse_files(*write_pair(tmp_path, source), out)
@@ -52,6 +68,53 @@ def test_the_result_keeps_the_metadata_of_the_visible_image(tmp_path: Path, sour
         assert tuple(map(float, exif.get_ifd(34853)[2])) == POSITION
     if source != ".png":  # to which Pillow writes no XMP
         assert xmp == XMP.replace(b'Orientation="6"', b'Orientation="1"')
+
+
+@pytest.mark.parametrize("endian", ["<", ">"])
+@pytest.mark.parametrize(("depth", "alpha"), [(8, False), (8, True), (16, False), (16, True)])
+def test_tiff_results_have_the_block_of_either_byte_order_and_the_same_pixels(
+    tmp_path: Path, endian: str, depth: int, alpha: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    pixels, opacity = rng.random((200, 300, 3), np.float32), rng.random((200, 300), np.float32)
+    given: dict[str, Any] = {"depth": depth, "alpha": opacity if alpha else None}
+    kept = Metadata(exif=tiff_block(endian), xmp=XMP)
+    write_image(tmp_path / "plain.tif", pixels, **given)
+    write_image(tmp_path / "kept.tif", pixels, **given, metadata=kept)
+    plain, found = (decode(tmp_path / f"{name}.tif") for name in ("plain", "kept"))
+    assert np.array_equal(plain.pixels, found.pixels)
+    assert (plain.alpha is None) is not alpha
+    assert alpha is False or np.array_equal(plain.alpha, found.alpha)
+    with Image.open(tmp_path / "kept.tif") as image:
+        exif = image.getexif()
+        assert (exif[271], exif[274], exif[306], exif[700]) == ("Drone", 1, TAKEN, adapted(kept, 1, 1).xmp)
+        assert exif.get_ifd(34665)[40962] == 300
+        assert tuple(map(float, exif.get_ifd(34853)[2])) == POSITION
+    again = found.metadata
+    assert (again.xmp, again.exif is None) == (adapted(kept, 1, 1).xmp, False)
+
+
+def test_damaged_blocks_of_tiff_files_are_bounded_and_never_raise(tmp_path: Path) -> None:
+    _, vi = write_pair(tmp_path, ".tif")
+    data = vi.read_bytes()
+    rng = np.random.default_rng(1)
+    for _ in range(300):
+        mutated = bytearray(data)
+        for at in (*rng.integers(0, 400, 3), *rng.integers(len(data) - 400, len(data), 6)):
+            mutated[at] = rng.integers(256)
+        found = read_metadata("TIFF", b"II*\0" + bytes(mutated[4:])).exif
+        assert found is None or len(found) <= MAX_BLOCK
+        if found is not None:
+            block = adapted(Metadata(exif=found), 3, 4).exif
+            assert block is None or with_fields(memoryview(data), block, {})
+
+
+def test_entries_that_each_span_the_file_do_not_add_up(tmp_path: Path) -> None:
+    count, size = 500, 60_000
+    entries = b"".join(struct.pack("<HHII", 34665 + 188 * (n % 2), 4, 1, 8) for n in range(count))
+    entries += b"".join(struct.pack("<HHII", tag, 2, size, 8) for tag in (270, 271, 272, 305, 306))
+    data = struct.pack("<4sIH", b"II*\0", 8, count + 5) + entries + bytes(4 + size)
+    assert read_metadata("TIFF", data).exif is None
 
 
 def test_strip_drops_the_metadata(tmp_path: Path) -> None:

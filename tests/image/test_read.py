@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from ivfuse.errors import InputError, UsageError
+from ivfuse.image.decode import upright_size
 from ivfuse.image.read import read_visible
 from ivfuse.thermal.read import ThermalOptions, read_thermal
 
@@ -497,3 +498,23 @@ def huge(kind: str) -> bytes:
 def test_a_header_that_claims_a_huge_size_is_refused_at_once(tmp_path: Path, kind: str) -> None:
     with pytest.raises(InputError, match=r"the header states \d+x\d+ pixels, expected .* megapixels"):
         read_visible(save(tmp_path, huge(kind)))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp", ".bmp"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_size_is_read_from_the_header_as_the_image_will_be(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path, exif=exif)
+    size = upright_size(path)
+    image = read_visible(path)
+    assert size == (image.width, image.height)
+    assert size == ((20, 30) if orientation == 6 and suffix != ".bmp" else (30, 20))
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(InputError, match=r"found a (truncated|damaged)"):
+        upright_size(path)

@@ -102,6 +102,77 @@ def test_compressed_color_is_read_exactly(
     assert np.array_equal(decoded.pixels.astype(float), values.astype(float))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "f4"])
+def test_lerc_is_read_exactly(tmp_path: Path, dtype: str, channels: int) -> None:
+    pytest.importorskip("imagecodecs")
+    tifffile = pytest.importorskip("tifffile")
+    values = values_of(dtype, (40, 60) if channels == 1 else (40, 60, channels))
+    photometric = "rgb" if channels == 3 else "minisblack"
+    for more in ({}, {"compressionargs": {"compression": "zstd"}}):
+        tifffile.imwrite(tmp_path / "a.tif", values, compression="lerc", photometric=photometric, **more)
+        assert np.array_equal(stored(tmp_path / "a.tif"), values)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_lossless_webp_is_read_exactly(tmp_path: Path, channels: int) -> None:
+    pytest.importorskip("imagecodecs")
+    tifffile = pytest.importorskip("tifffile")
+    values = values_of("u1", (40, 60, channels))
+    values[..., 3:] |= 1  # encoders may drop colors of transparent pixels
+    extra = {"extrasamples": ["unassalpha"]} if channels == 4 else {}
+    lossless = {"compression": "webp", "compressionargs": {"lossless": True}}
+    tifffile.imwrite(tmp_path / "a.tif", values, photometric="rgb", **lossless, **extra)
+    assert np.array_equal(stored(tmp_path / "a.tif"), values[..., :3])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_jpeg_xl_is_read_exactly_or_refused_by_name(tmp_path: Path, dtype: str, channels: int) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    tifffile = pytest.importorskip("tifffile")
+    values = values_of(dtype, (40, 60) if channels == 1 else (40, 60, channels))
+    path = tmp_path / "a.tif"
+    if imagecodecs.JPEGXL.available:
+        photometric = "rgb" if channels == 3 else "minisblack"
+        lossless = {"compression": "jpegxl", "compressionargs": {"lossless": True}}
+        tifffile.imwrite(path, values, photometric=photometric, **lossless)
+        assert np.array_equal(stored(path), values)
+    else:
+        write(path, [(values, {259: (4, struct.pack("<I", 50002))})])
+        with pytest.raises(InputError, match=r"compression JPEG XL.* is not supported"):
+            stored(path)
+
+
+@pytest.mark.parametrize("codec", ["LERC", "WEBP", "JPEGXL"])
+def test_a_codec_that_the_installation_lacks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    imagecodecs = pytest.importorskip("imagecodecs")
+    tifffile = pytest.importorskip("tifffile")
+    path, values = tmp_path / "a.tif", values_of("u1", (40, 60, 3))
+    tifffile.imwrite(path, values, photometric="rgb", compression=codec)
+    names = [name for name in dir(imagecodecs) if name.lower() == f"{codec}_decode".lower()]
+
+    def missing(*args: object, **options: object) -> None:
+        raise ImportError(f"could not import name {codec!r} from 'imagecodecs'")
+
+    monkeypatch.setattr(tifffile.TIFF.DECOMPRESSORS, "_codecs", {})
+    monkeypatch.setattr(imagecodecs, names[0], missing)
+    with pytest.raises(InputError, match=r"not supported \(imagecodecs was built without") as found:
+        stored(path)
+    assert {"LERC": "LERC", "WEBP": "WebP", "JPEGXL": "JPEG XL"}[codec] in str(found.value)
+
+
+def stored(path: Path) -> np.ndarray:
+    """The values of a file, in R, G, B order."""
+    from ivfuse.image.decode import decode
+
+    decoded = decode(path)
+    assert not decoded.bgr
+    return decoded.pixels
+
+
 def test_16_bit_gray_with_alpha_is_read(tmp_path: Path) -> None:
     pytest.importorskip("imagecodecs")
     values = np.random.default_rng(2).integers(0, 65536, (9, 14, 2)).astype(np.uint16)

@@ -49,8 +49,12 @@ class Running:
 
 
 @contextmanager
-def running(slow: bool = False, **choices: Any) -> Iterator[Running]:
-    """Run a server; ``slow`` gives it workers that only sleep or die, as the request says."""
+def running(slow: bool = False, prelude: str = "", **choices: Any) -> Iterator[Running]:
+    """Run a server.
+
+    ``slow`` gives it workers that only sleep or die, as the request says; ``prelude`` is what others execute
+    first.
+    """
     import httpx
     import uvicorn
 
@@ -60,7 +64,9 @@ def running(slow: bool = False, **choices: Any) -> Iterator[Running]:
     from ivfuse.server.settings import Settings
 
     settings = Settings(port=0, **{"workers": 1, "client_timeout": CLIENT_TIMEOUT} | choices)
-    app = create_app(settings, (sys.executable, str(SLOW)) if slow else WORKER_COMMAND)
+    worker = f"{prelude}; from ivfuse.server.worker import main; main()"
+    changed = (sys.executable, str(SLOW)) if slow else (sys.executable, "-c", worker)
+    app = create_app(settings, changed if slow or prelude else WORKER_COMMAND)
     bound = server.listen(settings)
     config: uvicorn.Config = server.uvicorn_config(app, settings)
     runner = uvicorn.Server(config)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis.errors import Unsatisfiable
+from hypothesis.strategies import composite
 
 from .conftest import Running
 
@@ -35,15 +36,27 @@ def test_every_answer_is_one_that_is_described(server: Running, mode: str) -> No
             _try(cases)
         except Unsatisfiable:  # an address without fields has nothing that could be wrong
             continue
-        except ValueError as error:  # the generator cannot send some of its own mutations of a file
-            if "Unsupported type" not in str(error):
-                raise
         tried += 1
     assert tried >= 2
 
 
+@composite
+def _encodable(draw: Any, cases: Any) -> Any:
+    """Leave out bodies that the generator itself cannot handle.
+
+    It wraps contents of files in its own class ``Binary``, a kind of str, and checks what it has mutated with
+    jsonschema-rs, which knows str alone.
+    """
+    try:
+        return draw(cases)
+    except ValueError as error:
+        if str(error).splitlines()[0] != "Unsupported type: 'Binary'":
+            raise
+        return reject()
+
+
 def _try(cases: Any) -> None:
-    @given(case=cases)
+    @given(case=_encodable(cases))
     @settings(
         max_examples=_EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
     )

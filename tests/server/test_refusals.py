@@ -301,3 +301,17 @@ def test_a_request_that_exceeds_the_memory_of_a_worker_is_413_and_the_worker_is_
         assert small.fuse(vi, vi, method="average").status_code == 200
         assert small.state.pool.workers[0].pid not in (0, before)
         assert small.state.pool.replaced["memory"] == 1
+
+
+def test_what_the_server_lacks_packages_for_is_not_implemented(start: Callable[..., Any], vi: bytes) -> None:
+    pixels = np.linspace(0, 1, 40 * 56, dtype=np.float16).tobytes()
+    tags = {256: 56, 257: 40, 258: 16, 259: 1, 262: 1, 273: 8, 277: 1, 278: 40, 279: len(pixels), 339: 3}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    half = b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + struct.pack("<H", len(tags)) + entries
+    with start(prelude="import sys; sys.modules['imagecodecs'] = None") as server:
+        answer = server.fuse(half + bytes(4), vi)
+        assert answer.status_code == 501
+        assert "16-bit float" in sentence(answer)
+        assert sentence(answer).endswith("which this server lacks (formats).")
+        assert "pip" not in sentence(answer)
+        assert server.fuse(vi, vi).status_code == 200

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ivfuse.errors import InputError, UnknownNameError
+from ivfuse.image.decode import upright_size
 from ivfuse.image.pairing import FilePair, Pairing, pair_folder, pair_folders
+from ivfuse.image.pairing_tree import pair_tree
 from ivfuse.thermal.formats.registry import holds_photo
 
 _GENERIC = frozenset({"test", "val", "train", "testing", "eval", "data", "images", "input", "fusion"})
@@ -133,26 +135,36 @@ def get_set(name: str) -> KnownSet:
         raise UnknownNameError("data set", name, known_sets()) from None
 
 
-def open_set(root: Path | str, known: KnownSet | None = None) -> DataSet:
+def open_set(
+    root: Path | str,
+    known: KnownSet | None = None,
+    *,
+    recursive: bool = False,
+    leave_out: Path | None = None,
+) -> DataSet:
     """Find the pairs of a folder.
 
     Args:
         root: a known set in its usual layout, or any folder with ``ir/`` and ``vi/`` and the like.
         known: what it is said to be; else it is recognized by the names of the folder and its parents.
+        recursive: whether to pair the subfolders of folders too, except ``leave_out``.
+        leave_out: folder of the report, which may lie inside.
 
     Raises:
         InputError: if the folder is missing or holds no pair.
     """
     root = Path(root)
     known = known or recognize(root)
-    pairing, layout = _find(root, known)
+    pairing, layout = _find_below(root, known, leave_out) if recursive else _find(root, known)
     if not pairing.pairs:
         raise InputError(f"{root}: no pairs found, expected files of equal names in ir/ and vi/")
     return DataSet(_name(root), root, pairing, known, layout)
 
 
-def open_sets(roots: Sequence[Path | str]) -> list[DataSet]:
-    """Open several folders; names that occur twice get a number.
+def open_sets(
+    roots: Sequence[Path | str], *, recursive: bool = False, leave_out: Path | None = None
+) -> list[DataSet]:
+    """Open several folders as :func:`open_set` does; names that occur twice get a number.
 
     Raises:
         InputError: as :func:`open_set`, or if a folder is given twice.
@@ -162,7 +174,7 @@ def open_sets(roots: Sequence[Path | str]) -> list[DataSet]:
     for root in roots:
         if any(Path(root).resolve() == other.root.resolve() for other in found):
             raise InputError(f"{root}: given twice as data")
-        data = open_set(root)
+        data = open_set(root, recursive=recursive, leave_out=leave_out)
         seen[data.name.casefold()] += 1
         number = seen[data.name.casefold()]
         name = data.name if number == 1 else f"{data.name}-{number}"
@@ -187,7 +199,7 @@ def check_set(data: DataSet) -> Check:
     sizes: Counter[tuple[int, int]] = Counter()
     for pair in data.pairs:
         try:
-            ir, vi = _size(pair.ir), _size(pair.vi)
+            ir, vi = upright_size(pair.ir), upright_size(pair.vi)
         except InputError as error:
             problems.append(str(error))
             continue
@@ -201,6 +213,14 @@ def check_set(data: DataSet) -> Check:
         counts = " or ".join(str(split.pairs) for split in data.known.splits)
         problems.append(f"{len(data.pairs)} pairs, published splits of {data.known.title} have {counts}")
     return Check(data, sizes, tuple(problems))
+
+
+def _find_below(root: Path, known: KnownSet | None, leave_out: Path | None) -> tuple[Pairing, str]:
+    for ir, vi in known.layouts if known else ():
+        if (root / ir).is_dir() and (root / vi).is_dir():
+            pairing = pair_tree(root / ir, root / vi, leave_out=leave_out)
+            return pairing, f"{ir}/ + {vi}/ with subfolders, the usual layout of the set"
+    return pair_tree(root, None, holds_photo, leave_out), "a folder with subfolders"
 
 
 def _find(root: Path, known: KnownSet | None) -> tuple[Pairing, str]:
@@ -219,19 +239,6 @@ def _name(root: Path) -> str:
     parts = [part for part in root.resolve().parts if part.strip("/\\:")]
     own = parts[-2:] if len(parts) > 1 and parts[-1].casefold() in _GENERIC else parts[-1:]
     return re.sub(r"[^\w.+-]+", "_", "-".join(own)) or "data"
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Width and height by the file's header, turned upright as the reader turns it."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"{path.name}: cannot be read: {error}") from error
-    return (height, width) if turned else (width, height)
 
 
 def _known(name: str, facts: dict[str, Any]) -> KnownSet:

@@ -14,6 +14,7 @@ from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.manifest import load_manifest
 from ivfuse.fusion.registry import list_methods, method_info
 from ivfuse.image.pairing import match_fused
+from ivfuse.image.pairing_tree import match_fused_tree
 from ivfuse.metrics import DEFAULT_METRICS, SEEING, expand_names, get_convention
 from ivfuse.thermal.tone_mapping import Window
 
@@ -85,6 +86,8 @@ def make_plan(
     metrics: str | None = None,
     conventions: Sequence[str] = (),
     degrade: Sequence[str] = (),
+    *,
+    recursive: bool = False,
     **settings: Any,
 ) -> Plan:
     """Validate the settings of a benchmark.
@@ -98,6 +101,7 @@ def make_plan(
         conventions: names of conventions; by default ``default``.
         degrade: degradations of the pairs, each of which makes further sets below ``out``; see
             :func:`ivfuse.benchmark.degraded.degraded_sets`.
+        recursive: whether to pair the subfolders of folders too.
         settings: further fields of :class:`Plan`.
 
     Raises:
@@ -107,7 +111,7 @@ def make_plan(
     """
     if out.exists() and not out.is_dir():
         raise UsageError(field="out", found=f"the file {out}", expected="a folder for the report")
-    sets = tuple(open_sets(roots))
+    sets = tuple(open_sets(roots, recursive=recursive, leave_out=out))
     if degrade:
         from ivfuse.benchmark.degraded import degraded_sets
 
@@ -201,7 +205,8 @@ def external_entry(text: str, sets: Sequence[DataSet]) -> Entry:
             external[data.name] = {}
             unmatched[data.name] = (f"no folder {data.name}/ in {root.name}/",)
             continue
-        triples = match_fused(data.pairing, folder_of_set)
+        matching = match_fused_tree if any("/" in pair.name for pair in data.pairs) else match_fused
+        triples = matching(data.pairing, folder_of_set)
         external[data.name] = {triple.name: triple.fused for triple in triples.triples}
         left = [path for path in triples.orphans if path not in data.pairing.orphans]
         if not has_folders and len(sets) > 1:

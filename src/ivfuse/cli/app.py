@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 some pairs failed, 2 wrong use, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -17,6 +18,7 @@ from typer.core import TyperCommand
 
 from ivfuse.cli.cleanup import releasing
 from ivfuse.cli.flags import flag_of
+from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, UsageError
 
 # A verb and the function that carries it out. Their modules keep heavy imports inside functions.
@@ -128,6 +130,11 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
         except IvfuseError as error:
             typer.echo(f"ivfuse: error: {error.render(flag_of)}", err=True)
             raise typer.Exit(2 if isinstance(error, WRONG_USE) else 1) from error
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:  # every look at such a path fails, wherever it comes first
+                raise
+            echo(f"ivfuse: error: {error.filename}: {error.strerror}", err=True)
+            raise typer.Exit(1) from error
         except KeyboardInterrupt:
             typer.echo("ivfuse: interrupted", err=True)
             raise typer.Exit(130) from None

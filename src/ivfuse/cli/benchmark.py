@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ivfuse.cli import benchmark_tasks
+from ivfuse.cli import benchmark_tasks, reading, sources
 
 
 def benchmark(
@@ -66,6 +66,8 @@ def benchmark(
         int | None, typer.Option(min=1, help="Processes for scoring; else all processors.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap intervals and degradations.")] = 0,
+    recursive: sources.Recursive = False,
+    max_pixels: reading.MaxPixels = None,
     labels: benchmark_tasks.LabelFiles = None,
     detector: benchmark_tasks.DetectorFile = None,
     detector_format: benchmark_tasks.DetectorFormat = None,
@@ -111,6 +113,7 @@ def benchmark(
         *(export_detection, label_maps, label_set, segmenter, segmenter_scale, predicted),
         copies=max(1, len(degrade or ())),
     )
+    reading.limit_pixels(max_pixels)
     plan = make_plan(
         data,
         out,
@@ -119,6 +122,7 @@ def benchmark(
         metrics,
         convention or (),
         degrade or (),
+        recursive=recursive,
         ir_window=ir_window,
         threads=threads,
         seed=seed,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ivfuse.cli.tables import format_table
-from ivfuse.cli.terminal import echo
+from ivfuse.cli.terminal import echo, echo_lines
 
 if TYPE_CHECKING:
     from ivfuse.benchmark.datasets import Check, KnownSet
@@ -50,11 +50,11 @@ def datasets(
         raise typer.Exit(1 if found.problems else 0)
     if known:
         facts = dataclasses.asdict(known)
-        typer.echo(json_module.dumps(facts, indent=2) if json else "\n".join(_facts(known)))
+        echo_lines(json_module.dumps(facts, indent=2).splitlines() if json else _facts(known))
     elif json:
         typer.echo(json_module.dumps([dataclasses.asdict(each) for each in known_sets().values()], indent=2))
     else:
-        typer.echo("\n".join(_list(list(known_sets().values()))))
+        echo_lines(_list(list(known_sets().values())))
 
 
 def _list(sets: list[KnownSet]) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ivfuse.cli.sources import pairs_of
+from ivfuse.cli import reading, sources
+from ivfuse.cli.flags import flag_of
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, UsageError
 
@@ -41,6 +42,9 @@ def degrade(
         ),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List what there is and exit.")] = False,
+    recursive: sources.Recursive = False,
+    allow_damaged: reading.AllowDamaged = False,
+    max_pixels: reading.MaxPixels = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
 ) -> None:
     """Lay rain, snow, haze, noise and other faults over pairs, to test methods or to train them.
@@ -74,15 +78,19 @@ def degrade(
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: found a file, expected a folder to write into")
 
+    reading.limit_pixels(max_pixels)
+
     from ivfuse.benchmark.degraded import degrade_pair
+    from ivfuse.image.decode import allowing_damage
 
     failed = 0
-    for pair in pairs_of(ir, vi, f"{out}/").pairs:
+    for pair in sources.pairs_of(ir, vi, f"{out}/", recursive=recursive).pairs:
         try:
-            worse = degrade_pair(pair, out, steps, seed, ir_window)
+            with allowing_damage(allow_damaged):
+                worse = degrade_pair(pair, out, steps, seed, ir_window)
         except IvfuseError as error:
             failed += 1
-            echo(f"failed: {pair.name}: {' '.join(str(error).split())}", err=True)
+            echo(f"failed: {pair.name}: {error.render(flag_of)}", err=True)
             continue
         if not quiet:
             echo(f"{worse.ir} {worse.vi}")

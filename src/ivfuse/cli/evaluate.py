@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ivfuse.cli import reading, sources
+from ivfuse.cli.flags import flag_of
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +46,9 @@ def evaluate(
         ),
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; else all processors.")] = None,
+    recursive: sources.Recursive = False,
+    allow_damaged: reading.AllowDamaged = False,
+    max_pixels: reading.MaxPixels = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
 ) -> None:
@@ -58,10 +63,12 @@ def evaluate(
     Examples:
       ivfuse eval fused.png thermal.png visible.jpg
       ivfuse eval fused/ ir/ vi/ --convention cddfuse --csv scores.csv
+      ivfuse eval fused/ flights/ --recursive
       ivfuse eval fused/ recordings/ --metrics EN,VIF,Qabf --json
     """
     one = _is_one(fused, ir, vi)
     _check_csv(csv)
+    reading.limit_pixels(max_pixels)
 
     from ivfuse.cli import eval_report, fuse_report
     from ivfuse.metrics import get_convention
@@ -69,9 +76,18 @@ def evaluate(
 
     names = _names(metrics)
     get_convention(convention)
-    triples = _trios(fused, ir, vi, one)
+    triples = _trios(fused, ir, vi, one, recursive)
     with fuse_report.progress(len(triples.triples), shown=not (one or quiet or json)) as tell:
-        scored = score_files(triples.triples, names, convention, jobs, ir_window, tell)
+        scored = score_files(
+            triples.triples,
+            names,
+            convention,
+            jobs,
+            ir_window,
+            tell,
+            allow_damaged=allow_damaged,
+            spell=flag_of,
+        )
     report = eval_report.Report(convention, tuple(names), triples, tuple(scored))
     if csv is not None:
         report.write_csv(csv)
@@ -114,15 +130,20 @@ def _check_csv(path: Path | None) -> None:
         raise UsageError(f"--csv {path}: expected a file in a folder that exists")
 
 
-def _trios(fused: Path, ir: Path, vi: Path | None, one: bool) -> TriplePairing:
+def _trios(fused: Path, ir: Path, vi: Path | None, one: bool, recursive: bool) -> TriplePairing:
     """The images that were asked for."""
     from ivfuse.image.pairing import FileTriple, TriplePairing, match_fused, pair_folder, pair_folders
+    from ivfuse.image.pairing_tree import match_fused_tree, pair_tree
     from ivfuse.thermal.formats.registry import holds_photo
 
     if one and vi is not None:
         return TriplePairing((FileTriple(fused.stem, ir, vi, fused),), (), (), ())
-    pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
-    triples = match_fused(pairing, fused)
+    if recursive:
+        pairing = pair_tree(ir, vi, holds_photo, leave_out=fused)
+        triples = match_fused_tree(pairing, fused)
+    else:
+        pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
+        triples = match_fused(pairing, fused)
     if not triples.triples:
         sources = str(ir) if vi is None else f"{ir} and {vi}"
         raise InputError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ivfuse.cli import align_options, method_options, sources, thermal
+from ivfuse.cli import align_options, method_options, reading, sources, thermal
 from ivfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,13 +63,8 @@ def fuse(
     strip: Annotated[
         bool, typer.Option("--strip", help="Drop EXIF, GPS, capture time and XMP of the images.")
     ] = False,
-    allow_damaged: Annotated[
-        bool, typer.Option("--allow-damaged", help="Use what can be decoded of damaged JPEG files.")
-    ] = False,
-    max_pixels: Annotated[
-        float | None,
-        typer.Option(metavar="MP", help="Largest image in megapixels; else by the available memory."),
-    ] = None,
+    allow_damaged: reading.AllowDamaged = False,
+    max_pixels: reading.MaxPixels = None,
     json: method_options.Json = False,
     quiet: method_options.Quiet = False,
     window: thermal.Window = None,
@@ -120,7 +115,7 @@ def fuse(
     )
     render = thermal.render_options(colormap, highlight, colorbar)
     method_options.check(method, weights, runtime, precision)
-    _limit_pixels(max_pixels)
+    reading.limit_pixels(max_pixels)
     ir, vi, calibrated, broken = sources.without_bags(ir, vi, quiet=quiet)
     one = sources.is_one_pair(ir, vi)
 
@@ -147,17 +142,6 @@ def fuse(
         summary = fuse_pairs(fuser, pairing.pairs, image, overwrite=overwrite, on_progress=tell, extra=extra)
     fuse_report.say(fuser.method.info.name, pairing, summary, one=one, json=json, quiet=quiet)
     raise typer.Exit(130 if summary.stopped else 1 if summary.failed or broken else 0)
-
-
-def _limit_pixels(megapixels: float | None) -> None:
-    """Set the limit of this process, if one is given."""
-    if megapixels is None:
-        return
-    from ivfuse.runtime.limits import set_pixel_limit
-
-    if not 1e-6 <= megapixels <= 1e6:
-        raise UsageError(field="max_pixels", found=megapixels, expected="more than 0, in megapixels")
-    set_pixel_limit(round(megapixels * 1e6))
 
 
 def _is_small(ir: Path, vi: Path | None) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ivfuse.cli import thermal
+from ivfuse.cli import reading, thermal
 from ivfuse.cli.terminal import echo_lines
 
 _DEGREES = ("celsius", "range_of_camera", "reflected", "atmospheric", "window_temperature")
@@ -50,6 +50,8 @@ def info(
     atmospheric: thermal.Atmospheric = None,
     humidity: thermal.Humidity = None,
     dji_sdk: thermal.DjiSdk = None,
+    allow_damaged: reading.AllowDamaged = False,
+    max_pixels: reading.MaxPixels = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print what a thermal file holds: camera, time, place, counts, temperatures, conditions and photo.
@@ -66,6 +68,7 @@ def info(
       ivfuse info counts.png --scale 0.01K
       ivfuse info drive.mcap
     """
+    from ivfuse.image.decode import allowing_damage
     from ivfuse.runtime.files import refuse_input_as_output
     from ivfuse.video.bags.location import find_bag
 
@@ -81,8 +84,10 @@ def info(
     for out in (temperature, photo):
         if out is not None:
             refuse_input_as_output(out, file)
-    facts = describe_file(file, options)
-    write_parts(file, options, temperature, photo)
+    reading.limit_pixels(max_pixels)
+    with allowing_damage(allow_damaged):
+        facts = describe_file(file, options)
+        write_parts(file, options, temperature, photo)
     if json:
         typer.echo(json_module.dumps(facts, indent=2))
     else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ivfuse.cli.tables import format_table
+from ivfuse.cli.terminal import echo, echo_lines
 
 if TYPE_CHECKING:
     from ivfuse.fusion.method import MethodInfo
@@ -34,16 +35,16 @@ def methods(
         if json:
             typer.echo(json_module.dumps([_facts(info, default) for info in infos], indent=2))
         else:
-            typer.echo("\n".join(_table(infos, default)))
+            echo_lines(_table(infos, default))
         return
     info = method_info(name)
     if json:
         typer.echo(json_module.dumps({**_facts(info, default), "card": _card(name)}, indent=2))
         return
     for key, value in _facts(info, default).items():
-        typer.echo(f"{key + ':':<12}{_plain(value)}")
+        echo(f"{key + ':':<12}{_plain(value)}")
     if card := _card(name):
-        typer.echo(f"\n{card.rstrip()}")
+        echo_lines(["", *card.rstrip().splitlines()])
 
 
 def _table(infos: list[MethodInfo], default: str) -> list[str]:

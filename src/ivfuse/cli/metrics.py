@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ivfuse.cli.tables import format_table
+from ivfuse.cli.terminal import echo_lines
 
 if TYPE_CHECKING:
     from ivfuse.metrics import Metric
@@ -35,7 +36,7 @@ def metrics(
         if json:
             typer.echo(json_module.dumps(_facts(metric), indent=2))
         else:
-            typer.echo("\n".join(_page(metric)))
+            echo_lines(_page(metric))
         return
     if json:
         facts = {
@@ -44,7 +45,7 @@ def metrics(
         }
         typer.echo(json_module.dumps(facts, indent=2))
         return
-    typer.echo("\n".join(_table()))
+    echo_lines(_table())
 
 
 def _table() -> list[str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ivfuse.cli.sources import without_bags
+from ivfuse.cli import reading, sources
+from ivfuse.cli.flags import flag_of
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import RegistrationError, UnknownNameError, UsageError
 
@@ -55,6 +56,9 @@ def register(
         str,
         typer.Option(help="Style of the overlay: edges (of the thermal, over the visible), checkerboard."),
     ] = "edges",
+    recursive: sources.Recursive = False,
+    allow_damaged: reading.AllowDamaged = False,
+    max_pixels: reading.MaxPixels = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result of each pair as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
@@ -73,12 +77,17 @@ def register(
       ivfuse register drive.mcap:/thermal/image_raw drive.mcap:/rgb/image_raw -o rig.json
     """
     _check(out, overlay, style)
-    ir, vi, calibrated, _ = without_bags(ir, vi, most=_BAG_PAIRS, quiet=quiet)
-    pairs = _pairs(ir, vi)
-    result = None if points else _register_images(pairs, model, calibrated, progress=not (json or quiet))
-    rig = _register_points(points, pairs[0], model) if points else result.registration if result else None
-    if overlay is not None and rig is not None:
-        _draw(overlay, style, _pair_to_draw(pairs, result), rig)
+    reading.limit_pixels(max_pixels)
+    ir, vi, calibrated, _ = sources.without_bags(ir, vi, most=_BAG_PAIRS, quiet=quiet)
+    pairs = _pairs(ir, vi, recursive)
+
+    from ivfuse.image.decode import allowing_damage
+
+    with allowing_damage(allow_damaged):
+        result = None if points else _register_images(pairs, model, calibrated, progress=not (json or quiet))
+        rig = _register_points(points, pairs[0], model) if points else result.registration if result else None
+        if overlay is not None and rig is not None:
+            _draw(overlay, style, _pair_to_draw(pairs, result), rig)
     if json:
         typer.echo(json_module.dumps(_as_json(out, overlay, rig, result), indent=2))
     if rig is None or (result is not None and result.reason):
@@ -101,13 +110,11 @@ def _check(out: Path, overlay: Path | None, style: str) -> None:
         raise UnknownNameError("style", style, STYLES, field="style")
 
 
-def _pairs(ir: Path, vi: Path | None) -> tuple[FilePair, ...]:
+def _pairs(ir: Path, vi: Path | None, recursive: bool) -> tuple[FilePair, ...]:
     """The pairs of files, one or many."""
-    from ivfuse.cli.sources import is_one_pair, pairs_of
-
-    if is_one_pair(ir, vi) and vi is None:
+    if sources.is_one_pair(ir, vi) and vi is None:
         raise UsageError(f"{ir} is a file: give the visible file too, or one folder that holds both")
-    return pairs_of(ir, vi, "rig.json").pairs
+    return sources.pairs_of(ir, vi, "rig.json", recursive=recursive).pairs
 
 
 def _register_points(points: Path, pair: FilePair, model: str | None) -> Registration:
@@ -126,7 +133,7 @@ def _register_images(
 
     show = progress and len(pairs) > 1 and sys.stderr.isatty()
     with bar(len(pairs)) if show else nullcontext(lambda name: None) as advance:
-        return register_files(pairs, _model(model) or "homography", advance, start)
+        return register_files(pairs, _model(model) or "homography", advance, start, flag_of)
 
 
 def _model(name: str | None) -> Model | None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ivfuse.cli import align_options, method_options
+from ivfuse.cli import align_options, method_options, reading
 from ivfuse.cli import video_options as options
+from ivfuse.cli.sources import Recursive
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def video(
     quiet: method_options.Quiet = False,
     rig: align_options.RigFile = None,
     points: align_options.Points = None,
+    recursive: Recursive = False,
+    max_pixels: reading.MaxPixels = None,
 ) -> None:
     """Fuse two videos, live streams, image sequences or topics of bags, paired by time.
 
@@ -76,6 +79,7 @@ def video(
       ivfuse video thermal.mp4 visible.mp4 -o fused.mp4 --rig rig.json
       ivfuse video flir.seq visible.mp4 -o fused.mp4 --offset auto --window 10C..45C
       ivfuse video ir/ vi/ -o fused/
+      ivfuse video ir/ vi/ -o fused/ --recursive
       ivfuse video frames/ir/ frames/vi/ -o fused/f_%05d.png --fps 30
       ivfuse video both.mkv both.mkv --ir-stream 1 --vi-stream 0 -o fused.mkv
       ivfuse video rtsp://cam/thermal camera:0 -o watch.mp4 --preview
@@ -83,6 +87,7 @@ def video(
     """
     _check(out, fps, duration, preview)
     method_options.check(method, weights, runtime, precision)
+    reading.limit_pixels(max_pixels)
     from ivfuse.cli.video_folders import fuse_folders, pair_videos
     from ivfuse.fusion.pipeline import Fuser
     from ivfuse.video.bags.writer import find_output
@@ -112,7 +117,7 @@ def video(
         page = _preview(port, quiet) if preview else nullcontext(_ignore)
         return _run(frame_fuser, sources, writer, shift, duration, page, json=json, quiet=quiet)
 
-    pairing = pair_videos(ir, vi)
+    pairing = pair_videos(ir, vi, out, recursive=recursive)
     if pairing is None:
         raise typer.Exit(fuse_one(ir, vi, out))
     suffix = ".mkv" if codec == "ffv1" else ".mp4"

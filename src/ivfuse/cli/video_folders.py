@@ -9,6 +9,7 @@ from ivfuse.cli.flags import flag_of
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, UsageError, reason_of
 from ivfuse.image.pairing import Pairing, list_images, pair_folders
+from ivfuse.image.pairing_tree import pair_tree
 
 _RECORDINGS = (".seq", ".csq")
 VIDEO_SUFFIXES = (
@@ -17,9 +18,23 @@ VIDEO_SUFFIXES = (
 )
 
 
-def pair_videos(ir: str, vi: str) -> Pairing | None:
-    """Pair the video files of two folders like images; ``None`` if they are not folders of videos only."""
+def pair_videos(ir: str, vi: str, out: str | None, *, recursive: bool) -> Pairing | None:
+    """Pair the video files of two folders like images; ``None`` if they are not folders of videos only.
+
+    Args:
+        ir: location of the thermal video.
+        vi: location of the visible video.
+        out: folder of the outputs, which is left out of subfolders.
+        recursive: whether to enter subfolders.
+
+    Raises:
+        UsageError: if subfolders are asked for and one of the locations is no folder.
+    """
     folders = Path(ir), Path(vi)
+    if recursive:
+        if not all(folder.is_dir() for folder in folders):
+            raise UsageError(field="recursive", found=f"{ir} and {vi}", expected="two folders of videos")
+        return pair_tree(*folders, leave_out=out, suffixes=VIDEO_SUFFIXES)
     for folder in folders:
         if not folder.is_dir() or list_images(folder) or not list_images(folder, VIDEO_SUFFIXES):
             return None

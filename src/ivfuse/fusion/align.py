@@ -197,9 +197,12 @@ def align_camera_file(file: CameraFile, name: str, *, parallax: bool) -> Pair:
     from ivfuse.image.headers import BadFileError
     from ivfuse.registration.camera import crop_photo, warp_thermal
 
-    thermal, photo = file.thermal, file.photo
+    thermal, photo, valid = file.thermal, file.photo, file.thermal.valid
+    celsius = thermal.temperatures()
+    if valid is not None:
+        celsius = extended(celsius, valid)
     try:
-        grid, notes = _common_grid(photo, thermal.temperatures(), parallax)
+        grid, notes = _common_grid(photo, celsius, parallax)
     except BadFileError as error:
         raise InputError(f"{name}: found {error}", hint="give a visible image as the second file") from error
     height, width = thermal.pixels.shape
@@ -212,10 +215,15 @@ def align_camera_file(file: CameraFile, name: str, *, parallax: bool) -> Pair:
     thermal = replace(
         thermal,
         pixels=upright(np.clip(warp_thermal(thermal.pixels, grid, smooth=True), 0, 1)),
-        celsius=upright(warp_thermal(thermal.temperatures(), grid, smooth=False)),
+        celsius=upright(warp_thermal(celsius, grid, smooth=False)),
         notes=(first, size, *notes, *rest),
     )
-    return Pair(thermal, Visible(upright(crop_photo(photo.pixels, grid))), aligned=True, name=name)
+    coverage = None
+    if valid is not None:
+        weight = upright(warp_thermal(valid.astype(np.float32), grid, smooth=False))
+        thermal, coverage = _without_data(thermal, weight, None)
+    visible = Visible(upright(crop_photo(photo.pixels, grid)))
+    return Pair(thermal, visible, aligned=True, coverage=coverage, name=name)
 
 
 def _common_grid(

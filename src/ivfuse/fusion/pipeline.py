@@ -296,7 +296,7 @@ def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bo
         if rig:
             notes += ("aligned by the parameters of the camera, not by the rig",)
         visible = _with_capture(pair.visible, pair.thermal, lens=False)
-        return Pair(pair.thermal, visible, True, name=name, notes=_prefixed("thermal", notes))
+        return replace(pair, visible=visible, notes=_prefixed("thermal", notes))
     if vi is None:
         raise UsageError(field="vi", found="none with a thermal array", expected="the visible image")
     thermal, visible = read_thermal(ir, options, "ir"), read_visible(vi, "vi")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import IvfuseError, reason_of
+from ivfuse.errors import IvfuseError, Spell, in_python, reason_of
 from ivfuse.fusion.field_ratio import field_ratio
 from ivfuse.image.arrays import Gray, to_float
 from ivfuse.image.color import luma, to_single_channel
@@ -64,6 +64,7 @@ def register_files(
     model: Model = "homography",
     on_pair: Callable[[str], None] | None = None,
     start: Registration | None = None,
+    spell: Spell = in_python,
 ) -> RigResult:
     """Estimate the common transform of a rig from pairs of files.
 
@@ -74,6 +75,7 @@ def register_files(
         model: the family of transforms.
         on_pair: function that is called with the name of each pair after it is processed.
         start: approximate registration that is tried before any search; ``None`` if there is none.
+        spell: how reasons spell fields of the API.
     """
     check_model(model)
     estimates = []
@@ -82,7 +84,7 @@ def register_files(
             thermal, visible, ratio = read_images(pair.ir, pair.vi)
             estimates.append(estimate_named(pair.name, thermal, visible, model, ratio, start))
         except IvfuseError as error:
-            estimates.append(failed(pair.name, reason_of(error)))
+            estimates.append(failed(pair.name, reason_of(error, spell)))
         if on_pair:
             on_pair(pair.name)
     return combine(estimates, model)

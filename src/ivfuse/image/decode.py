@@ -105,6 +105,26 @@ def decode(path: Path) -> Decoded:
         raise InputError(f"{path}: found {error}, expected a complete {NAMES} image") from error
 
 
+def upright_size(path: Path) -> tuple[int, int]:
+    """Read width and height from the header of a file, as they are after its EXIF orientation is applied.
+
+    Raises:
+        InputError: if the file is missing, not an image, or its header is damaged.
+    """
+    kind, data = load(path)
+    try:
+        if kind in ("PNG", "JPEG", "TIFF"):
+            header = read_tiff_header(data) if kind == "TIFF" else read_header(kind, data)
+            (width, height), orientation = (header.width, header.height), header.orientation
+        else:
+            with _open_pillow(kind, data) as image:
+                (width, height), orientation = image.size, exif_orientation(image.info.get("exif") or b"")
+    except Exception as error:  # Pillow's readers raise many kinds of exceptions on damaged files
+        found = error if isinstance(error, BadFileError) else f"a damaged {kind} file"
+        raise InputError(f"{path}: found {found}, expected a complete {NAMES} image") from error
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
+
+
 def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
     """Decode an image in memory.
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import MissingExtraError
-from ivfuse.image.decoders import pillow_array, quiet_opencv
+from ivfuse.image.decoders import pillow_array, quiet_libtiff, quiet_opencv
 from ivfuse.image.directories import (
     COLOR_MAP,
     STRIP_COUNTS,
@@ -173,6 +173,7 @@ def _by_pillow(header: TiffHeader, data: bytes) -> TiffPixels:
     """Decode with Pillow; palettes, CMYK and YCbCr become RGB."""
     from PIL.TiffImagePlugin import TiffImageFile
 
+    quiet_libtiff()
     try:
         with warnings.catch_warnings(action="ignore"), TiffImageFile(BytesIO(data)) as image:
             if image.size != (header.width, header.height):
@@ -214,6 +215,8 @@ def _by_tifffile(header: TiffHeader, data: bytes) -> NDArray[Any]:
         raise BadFileError("a TIFF file that needs more memory than is available") from error
     except (NotImplementedError, KeyError) as error:
         raise header.unsupported() from error
+    except ImportError as error:  # some builds of imagecodecs lack codecs
+        raise header.unsupported("imagecodecs was built without this compression") from error
     except Exception as error:  # the codecs raise exceptions of their own
         if "not supported" in str(error) or "not implemented" in str(error):
             raise header.unsupported() from error

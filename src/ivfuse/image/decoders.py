@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,26 @@ def quiet_opencv() -> Iterator[None]:
         yield
     finally:
         set_level(level)
+
+
+@cache
+def quiet_libtiff() -> None:
+    """Turn off the lines that libtiff prints to the console when Pillow decodes damaged files.
+
+    Pillow has no setting for it, but libtiff has: without a handler, errors are only returned. It is set once
+    for the process; to restore it after each file would race with decoding in other threads. Where Pillow is
+    linked statically (Windows) the setting is out of reach.
+    """
+    import ctypes
+
+    from PIL import _imaging
+
+    with suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(_imaging.__file__)  # symbols are also looked up in what it is linked with
+        library.TIFFSetErrorHandler.restype = ctypes.c_void_p
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler.restype = ctypes.c_void_p
+        library.TIFFSetWarningHandler(None)
 
 
 def pillow_array(image: ImageFile) -> NDArray[Any]:

@@ -1,12 +1,11 @@
-"""Writing of metadata into encoded JPEG, PNG and TIFF files."""
+"""Writing of the metadata of the visible image into encoded JPEG, PNG and TIFF files."""
 
 from __future__ import annotations
 
 import re
 import struct
-from dataclasses import replace
 
-from ivfuse.image.exif import CAPTURE_TAGS, XMP, Entry, extend, read_exif, select
+from ivfuse.image.exif_tiff import XMP, with_fields
 from ivfuse.image.formats import JPEG, PNG, TIFF, ImageFormat
 from ivfuse.image.metadata import EXIF_MARK, PNG_XMP_MARK, XMP_MARK, Metadata
 from ivfuse.image.png import chunk
@@ -101,18 +100,6 @@ def embed(kind: ImageFormat, data: memoryview, metadata: Metadata) -> memoryview
         if xmp:
             parts += chunk(b"iTXt", PNG_XMP_MARK + b"\0\0\0\0" + xmp)
         at = 33  # behind the header
-    elif kind is TIFF:
-        return _in_tiff(data, metadata)
+    elif kind is TIFF and (exif or xmp):
+        return with_fields(data, exif, {XMP: xmp} if xmp else {})
     return memoryview(b"".join((data[:at], *parts, data[at:]))) if parts else data
-
-
-def _in_tiff(data: memoryview, metadata: Metadata) -> memoryview:
-    """Add directories of EXIF and GPS and the field of XMP to a TIFF file, which is itself such a block.
-
-    Of EXIF, what describes the capture is written: notes of camera makers would lose their offsets.
-    """
-    more = select(read_exif(metadata.exif), CAPTURE_TAGS, position=True)
-    if metadata.xmp:
-        more = replace(more, image=more.image | {XMP: Entry(1, len(metadata.xmp), metadata.xmp)})
-    file = bytearray(data)
-    return memoryview(file) if extend(file, more) else data

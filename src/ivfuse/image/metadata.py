@@ -10,7 +10,8 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ivfuse.image.exif import MAX_BLOCK, capture_of
+from ivfuse.image.exif import MAX_BLOCK
+from ivfuse.image.exif_tiff import exif_of_tiff
 from ivfuse.image.png import chunks
 
 MAX_PROFILE = 4 << 20  # bytes
@@ -138,4 +139,4 @@ def _tiff(data: bytes) -> Metadata:
     values = found.get(_TIFF_MAX_VALUE, b"")
     most = max(struct.unpack(f"{order}{len(values) // 2}H", values[: len(values) // 2 * 2]), default=0)
     bits = int(most).bit_length() if most & (most + 1) == 0 else 0  # only 2^n - 1 is believed
-    return Metadata(found.get(_TIFF_ICC), bits, capture_of(data), found.get(_TIFF_XMP))
+    return Metadata(found.get(_TIFF_ICC), bits, exif_of_tiff(data, MAX_BLOCK), found.get(_TIFF_XMP))

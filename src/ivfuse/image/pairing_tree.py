@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ivfuse.image.formats import SUFFIXES
 from ivfuse.image.modality import IR, VI
 from ivfuse.image.pairing import (
     FilePair,
     Pairing,
+    TriplePairing,
     list_entries,
     list_images,
+    match_fused,
     pair_files,
     pair_mixed_files,
 )
@@ -24,6 +28,7 @@ def pair_tree(
     vi: Path | str | None = None,
     holds_both: HoldsBoth | None = None,
     leave_out: Path | str | None = None,
+    suffixes: Container[str] = SUFFIXES,
 ) -> Pairing:
     """Pair the images of folders and of their subfolders; symbolic links to subfolders are not followed.
 
@@ -35,6 +40,7 @@ def pair_tree(
         vi: folder of visible images; ``None`` if ``ir`` contains both.
         holds_both: function that tells whether a file contains both images; ``None`` if no file does.
         leave_out: folder that is not entered, such as that of the outputs; ``None`` for none.
+        suffixes: in lower case, of the files of two folders to pair.
 
     Returns:
         The pairs, whose names are like ``flight1/DJI_0001``, in the order of the subfolders.
@@ -47,12 +53,46 @@ def pair_tree(
     if vi is None or ir.resolve() == Path(vi).resolve():
         parts = list(_mixed(ir, "", holds_both, skipped))
     else:
-        parts = list(_beside(ir, Path(vi), "", skipped))
+        parts = list(_beside(ir, Path(vi), "", skipped, suffixes))
     return Pairing(
         tuple(pair for part in parts for pair in part.pairs),
         tuple(path for part in parts for path in part.orphans),
         tuple(line for part in parts for line in part.ambiguous),
         tuple(note for part in parts for note in part.notes),
+    )
+
+
+def match_fused_tree(pairing: Pairing, fused: Path | str) -> TriplePairing:
+    """Find the fused images of pairs of :func:`pair_tree`, in subfolders of the same names.
+
+    Args:
+        pairing: the pairs.
+        fused: folder with the tree of fused images.
+
+    Raises:
+        InputError: if the folder is missing or cannot be listed.
+    """
+    fused = Path(fused)
+    by_folder: dict[str, list[FilePair]] = defaultdict(list)
+    for pair in pairing.pairs:
+        folder, _, name = pair.name.rpartition("/")
+        by_folder[folder].append(replace(pair, name=name))
+    list_entries(fused)
+    parts = []
+    for folder, pairs in by_folder.items():
+        prefix = folder and f"{folder}/"
+        inside = fused / folder
+        found = (
+            match_fused(Pairing(tuple(pairs), (), ()), inside)
+            if inside.is_dir()
+            else TriplePairing((), tuple(pair.name for pair in pairs), (), ())
+        )
+        parts.append((prefix, found))
+    return TriplePairing(
+        tuple(replace(x, name=prefix + x.name) for prefix, found in parts for x in found.triples),
+        tuple(prefix + name for prefix, found in parts for name in found.missing),
+        (*pairing.orphans, *(path for _, found in parts for path in found.orphans)),
+        (*pairing.ambiguous, *(prefix + line for prefix, found in parts for line in found.ambiguous)),
     )
 
 
@@ -75,17 +115,19 @@ def _mixed(
         yield from _mixed(each, f"{prefix}{each.name}/", holds_both, skipped)
 
 
-def _beside(ir: Path, vi: Path, prefix: str, skipped: Path | None) -> Iterator[Pairing]:
+def _beside(
+    ir: Path, vi: Path, prefix: str, skipped: Path | None, suffixes: Container[str] = SUFFIXES
+) -> Iterator[Pairing]:
     """Pair two folders, then their subfolders of equal names."""
-    yield _named(prefix, pair_files(list_images(ir), list_images(vi)))
+    yield _named(prefix, pair_files(list_images(ir, suffixes), list_images(vi, suffixes)))
     others = {each.name.casefold(): each for each in _subfolders(vi, skipped)}
     for each in _subfolders(ir, skipped):
         if other := others.pop(each.name.casefold(), None):
-            yield from _beside(each, other, f"{prefix}{each.name}/", skipped)
+            yield from _beside(each, other, f"{prefix}{each.name}/", skipped, suffixes)
         else:
-            yield Pairing((), tuple(_images_below(each, skipped)), ())
+            yield Pairing((), tuple(_images_below(each, skipped, suffixes)), ())
     for each in others.values():
-        yield Pairing((), tuple(_images_below(each, skipped)), ())
+        yield Pairing((), tuple(_images_below(each, skipped, suffixes)), ())
 
 
 def _pair_images(images: list[Path], holds_both: HoldsBoth | None) -> Pairing:
@@ -115,7 +157,7 @@ def _subfolders(folder: Path, skipped: Path | None) -> list[Path]:
     ]
 
 
-def _images_below(folder: Path, skipped: Path | None) -> Iterator[Path]:
-    yield from list_images(folder)
+def _images_below(folder: Path, skipped: Path | None, suffixes: Container[str] = SUFFIXES) -> Iterator[Path]:
+    yield from list_images(folder, suffixes)
     for each in _subfolders(folder, skipped):
-        yield from _images_below(each, skipped)
+        yield from _images_below(each, skipped, suffixes)

@@ -35,7 +35,7 @@ def write_image(
             level.
         depth: bits per sample: 8, or 16 for .png, .tif and .tiff.
         alpha: opacity, (H, W) float32 in [0, 1]; kept in .png, .tif, .tiff and .webp.
-        metadata: EXIF and XMP of the source, adapted to the image; kept in .png, .jpg, .jpeg and .webp.
+        metadata: EXIF and XMP of the source, adapted to the image; kept in all but .bmp.
 
     Raises:
         UsageError: if the suffix is unknown, or the format does not support the depth or the size.

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from ivfuse.errors import reason_of
+from ivfuse.errors import Spell, in_python, reason_of
 from ivfuse.image.arrays import Pixels
+from ivfuse.image.decode import allowing_damage
 from ivfuse.image.pairing import FileTriple
 from ivfuse.image.read import read_visible
 from ivfuse.metrics.conventions import get_convention
@@ -44,6 +45,9 @@ def score_files(
     jobs: int | None = None,
     ir_window: Window | None = None,
     on_progress: OnProgress | None = None,
+    *,
+    allow_damaged: bool = False,
+    spell: Spell = in_python,
 ) -> list[Scored]:
     """Score fused images from files.
 
@@ -56,6 +60,8 @@ def score_files(
         jobs: worker processes; one per CPU if not given. Little work is done without workers.
         ir_window: the thermal values that become black and white; see :func:`read_infrared`.
         on_progress: called after each image, in the order of completion, with its name and outcome.
+        allow_damaged: use what can be decoded of damaged JPEG files.
+        spell: how failures spell fields of the API; a function of a module, as workers call it too.
 
     Returns:
         One entry per triple, in their order. An image that cannot be read or whose size differs has a
@@ -68,13 +74,14 @@ def score_files(
     convention = get_convention(convention).name
     report = on_progress or (lambda name, outcome: None)
     result: dict[int, Scored] = {}
-    for index, scored in _scored(triples, (names, convention, ir_window), jobs or available_cpus()):
+    how = (names, convention, ir_window, allow_damaged, spell)
+    for index, scored in _scored(triples, how, jobs or available_cpus()):
         result[index] = scored
         report(scored.triple.name, "failed" if scored.scores is None else "done")
     return [result[index] for index in range(len(triples))]
 
 
-_How = tuple[list[str], str, Window | None]
+_How = tuple[list[str], str, Window | None, bool, Spell]
 
 
 def _scored(triples: Sequence[FileTriple], how: _How, processes: int) -> Iterator[tuple[int, Scored]]:
@@ -110,15 +117,16 @@ def _outcome(reply: Reply, triple: FileTriple) -> Scored:
 
 
 def _score(triple: FileTriple, how: _How) -> Scored:
-    names, convention, window = how
+    names, convention, window, allow_damaged, spell = how
     try:
         # Color is kept, since conventions differ in how it becomes gray.
-        ir = to_levels(read_infrared(triple.ir, window), triple.ir.name)
-        vi = to_levels(read_visible(triple.vi).pixels, triple.vi.name)
-        fused = to_levels(read_visible(triple.fused, as_stored=True).pixels, triple.fused.name)
+        with allowing_damage(allow_damaged):
+            ir = to_levels(read_infrared(triple.ir, window), triple.ir.name)
+            vi = to_levels(read_visible(triple.vi).pixels, triple.vi.name)
+            fused = to_levels(read_visible(triple.fused, as_stored=True).pixels, triple.fused.name)
         return Scored(triple, score_many({"fused": fused}, ir, vi, names, convention)["fused"])
     except Exception as error:  # a bad image must not end the run
-        return Scored(triple, None, reason_of(error))
+        return Scored(triple, None, reason_of(error, spell))
 
 
 def read_infrared(path: Path, window: Window | None = None) -> Pixels:

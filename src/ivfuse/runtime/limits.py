@@ -33,6 +33,11 @@ def set_pixel_limit(most: int | None) -> None:
     _pixels = most
 
 
+def given_pixel_limit() -> int | None:
+    """Return the limit that :func:`set_pixel_limit` has set; ``None`` if there is none."""
+    return _pixels
+
+
 def available_memory() -> int | None:
     """Return the memory in bytes that this process can still use; ``None`` if the system does not tell.
 

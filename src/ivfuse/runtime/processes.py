@@ -17,6 +17,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from ivfuse.runtime.limits import given_pixel_limit, set_pixel_limit
+
 DIED = "its worker process ended unexpectedly, possibly because memory ran out"
 # How OpenCV, ONNX Runtime, OpenVINO and the system say it.
 _NO_MEMORY = re.compile(
@@ -118,7 +120,9 @@ class Worker:
             # spawn, not fork: OpenCV's thread pool does not survive a fork
             context = multiprocessing.get_context("spawn")
             self.connection, other = context.Pipe()
-            self._process = context.Process(target=_serve, args=(other, *self._start_with), daemon=True)
+            self._process = context.Process(
+                target=_serve, args=(other, *self._start_with, given_pixel_limit()), daemon=True
+            )
             with _environment_of(self._start_with[2]):
                 self._process.start()
             other.close()
@@ -204,8 +208,9 @@ def _environment_of(threads: int | None) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(connection: Connection, make: str, argument: Any, threads: int | None) -> None:
-    """Answer requests until the parent process closes the connection."""
+def _serve(connection: Connection, make: str, argument: Any, threads: int | None, pixels: int | None) -> None:
+    """Answer requests until the parent process closes the connection; its limit of pixels holds here too."""
+    set_pixel_limit(pixels)
     handler, failure = _build(make, argument, threads)
     try:
         while True:

@@ -23,7 +23,7 @@ PAIR_OR_CAMERA_FILE = {"ir": True, "vi": False}
 PAIR = {"ir": True, "vi": True}
 TRIPLE = {"fused": True, "ir": True, "vi": True}
 
-_JOB_STATUSES = (400, 401, 403, 408, 413, 415, 422, 429, 500, 503, 504)
+_JOB_STATUSES = (400, 401, 403, 408, 413, 415, 422, 429, 500, 501, 503, 504)
 _MEDIA_TYPES = {"png": "image/png", "jpeg": "image/jpeg"}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 

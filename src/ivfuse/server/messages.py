@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ivfuse.errors import IvfuseError, fill_fields
+from ivfuse.errors import IvfuseError, MissingExtraError, fill_fields, install_command
 from ivfuse.image.decode import DAMAGE_HINT, SIZE_HINT
 
 IMAGE_NAMES: Mapping[str, str] = {"ir": "infrared", "vi": "visible", "fused": "fused"}  # by form field
@@ -44,6 +44,8 @@ def error_message(error: IvfuseError, folder: Path) -> str:
     if error.hint in _LOCAL_HINTS:
         error.hint = None
     text = error.render(form_field_of)
+    if isinstance(error, MissingExtraError):  # the command concerns the server and may name its folders
+        text = text.replace(f": {install_command(error.extra)}", f", which this server lacks ({error.extra})")
     for field, name in IMAGE_NAMES.items():
         text = text.replace(str(folder / field), f"{name} image")
     text = text.replace(str(folder), "the request").rstrip(".")

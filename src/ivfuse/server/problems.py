@@ -90,6 +90,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         431: "The headers are too long.",
         429: "All workers are busy and the queue is full; see the Retry-After header.",
         500: "An unexpected error occurred.",
+        501: "An image or a method needs packages that this server lacks.",
         503: "The worker process ended, or none became free in time.",
         504: "The work took longer than the server allows.",
     }.items()

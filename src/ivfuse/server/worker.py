@@ -11,7 +11,7 @@ import sys
 import traceback
 from typing import Any, BinaryIO
 
-from ivfuse.errors import IvfuseError
+from ivfuse.errors import IvfuseError, MissingExtraError
 from ivfuse.runtime.processes import is_out_of_memory, limit_memory, prepare_worker
 from ivfuse.server.messages import TOO_MUCH_MEMORY, UNEXPECTED
 
@@ -43,7 +43,8 @@ def _problem(runner: Any, error: Exception, message: dict[str, Any]) -> dict[str
     if is_out_of_memory(error):
         return {"problem": [413, TOO_MUCH_MEMORY], "replace": True}
     if isinstance(error, IvfuseError):
-        return {"problem": [422, runner.error_message(error, message)]}
+        status = 501 if isinstance(error, MissingExtraError) else 422
+        return {"problem": [status, runner.error_message(error, message)]}
     traceback.print_exception(error)
     return {"problem": [500, UNEXPECTED]}
 

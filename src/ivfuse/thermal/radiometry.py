@@ -165,7 +165,7 @@ def celsius(
         conditions: emissivity, distance and ambient temperatures.
 
     Returns:
-        (H, W) float32 in degC; -273.15 at single pixels that have no temperature, such as defective ones.
+        (H, W) float32 in degC; NaN at single pixels that have no temperature, such as defective ones.
 
     Raises:
         UsageError: if more than 1 % of the pixels have no temperature under the conditions, because they
@@ -177,22 +177,23 @@ def celsius(
             degrees = _celsius(counts, planck, air, conditions)
     except (ArithmeticError, ValueError) as error:
         raise BadFileError("a FLIR file with an invalid calibration") from error
+    degrees[~(degrees > ABSOLUTE_ZERO)] = np.nan
     without = count_without_temperature(degrees) / degrees.size
     if without > MAX_WITHOUT:
         ideal = replace(conditions, emissivity=1.0, distance=0.0, window_transmission=1.0)
         with np.errstate(all="ignore"):
             best = _celsius(counts, planck, air, ideal)
-        if count_without_temperature(best) / best.size > MAX_WITHOUT:
+        if np.count_nonzero(~(best > ABSOLUTE_ZERO)) / best.size > MAX_WITHOUT:
             raise BadFileError("a FLIR file with an invalid calibration")
         raise _no_temperature(without, conditions)
-    if not np.isfinite(degrees.sum()) or not -ZERO_C - 0.01 <= degrees.min() <= degrees.max() <= 1e5:
+    if not np.nanmax(degrees) <= 1e5:
         raise BadFileError("a FLIR file with an invalid calibration")
     return degrees
 
 
 def count_without_temperature(degrees: NDArray[np.float32]) -> int:
     """Count the pixels that have no temperature in a result of :func:`celsius`."""
-    return int(np.count_nonzero(degrees <= ABSOLUTE_ZERO))
+    return int(np.count_nonzero(np.isnan(degrees)))
 
 
 def _no_temperature(without: float, conditions: Conditions) -> UsageError:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import OutputError, UsageError
-from ivfuse.image.embed import adapted, embed
+from ivfuse.image.embed import adapted
+from ivfuse.image.exif_tiff import GDAL_NODATA, XMP, with_fields
 from ivfuse.image.formats import TIFF
 from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.runtime.files import write_atomic
@@ -31,8 +32,8 @@ def write_celsius(path: Path, celsius: NDArray[np.float32], metadata: Metadata =
 
     Args:
         path: the .tif or .tiff file to write.
-        celsius: (H, W) float32 in degC.
-        metadata: EXIF and XMP of the source, of which position, time, camera and lens are kept.
+        celsius: (H, W) float32 in degC; NaN, where there is none, is stated as the value without data.
+        metadata: EXIF and XMP of the source.
 
     Raises:
         UsageError: if the file name does not have a TIFF suffix.
@@ -45,4 +46,7 @@ def write_celsius(path: Path, celsius: NDArray[np.float32], metadata: Metadata =
     if not done:
         raise OutputError(f"{path}: the encoder failed on {celsius.shape} float32")
     kept = adapted(metadata, celsius.shape[1], celsius.shape[0])
-    write_atomic(path, embed(TIFF, memoryview(np.ascontiguousarray(data).data), kept))
+    fields = {XMP: kept.xmp} if kept.xmp else {}
+    if np.isnan(celsius).any():
+        fields[GDAL_NODATA] = b"nan\0"
+    write_atomic(path, with_fields(memoryview(np.ascontiguousarray(data).data), kept.exif, fields))

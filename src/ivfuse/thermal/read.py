@@ -178,7 +178,7 @@ def read_thermal(
         return _from_array(source, options, name)
     path = Path(source)
     reader = format_of(path)
-    raw = reader.read(path, options.overrides)
+    raw = _masked(reader.read(path, options.overrides))
     return _upright(_tone_mapped(raw, options, reader, str(path)), raw.orientation)
 
 
@@ -190,7 +190,7 @@ def read_camera_file(path: str | os.PathLike[str], options: ThermalOptions = DEF
     """
     path = Path(path)
     reader = format_of(path)
-    raw = reader.read(path, options.overrides, photo=True)
+    raw = _masked(reader.read(path, options.overrides, photo=True))
     if raw.photo is None:
         height, width = raw.values.shape
         raise InputError(
@@ -215,6 +215,7 @@ def read_raw(path: str | os.PathLike[str], options: ThermalOptions = DEFAULT) ->
 
 def upright_raw(raw: RawThermal, options: ThermalOptions = DEFAULT) -> RawThermal:
     """Apply the scale and the orientation to raw values; 0 or NaN where there is no data."""
+    raw = _masked(raw)
     if not raw.degrees and (celsius := options.celsius(raw.values)) is not None:
         raw = replace(raw, values=celsius, degrees=True)
     values, valid = raw.values, raw.valid
@@ -223,6 +224,14 @@ def upright_raw(raw: RawThermal, options: ThermalOptions = DEFAULT) -> RawTherma
         valid = np.ascontiguousarray(turn(valid, raw.orientation))
     values = np.ascontiguousarray(turn(values, raw.orientation))
     return replace(raw, values=values, valid=valid, orientation=1)
+
+
+def _masked(raw: RawThermal) -> RawThermal:
+    """Mark pixels without a temperature as pixels without data."""
+    if not raw.degrees or raw.valid is not None:
+        return raw
+    known = ~np.isnan(raw.values)
+    return raw if known.all() else replace(raw, valid=known)
 
 
 def _from_array(source: Any, options: ThermalOptions, name: str) -> Thermal:
@@ -276,7 +285,8 @@ def _mapped_where_valid(
     if part.celsius is not None:
         celsius = np.full(valid.shape, np.nan, np.float32)
         celsius[valid] = part.celsius[0]
-    note = f"no data in {1 - valid.mean():.1%} of the pixels, where the visible image is kept"
+    missing = int(valid.size - np.count_nonzero(valid))
+    note = f"no data in {missing} pixels ({missing / valid.size:.1%}), where the visible image is kept"
     return replace(
         part, pixels=extended(pixels, valid), celsius=celsius, notes=(*part.notes, note), valid=valid
     )

@@ -144,7 +144,7 @@ class VideoFileWriter:
     ) -> None:
         """Choose the encoder; the file is created with the first frame. See :func:`open_writer`."""
         self.path = path
-        self.part = path.with_name(f"{path.stem}.part{path.suffix}")
+        self.part = _part_of(path, f".part{path.suffix}")
         self.notes: list[str] = []
         self.encoder = _choose_encoder(path, options)
         if self.encoder == "mpeg4" and options.codec in ("auto", "h264"):
@@ -248,8 +248,7 @@ class VideoFileWriter:
         """Claim the unfinished file, or choose a name of its own where files cannot be locked."""
         self._lock = take_lock(self.part, self.path)
         if self._lock is None:
-            own = f"{self.path.stem}.{secrets.token_hex(4)}.part{self.path.suffix}"
-            self.part = self.path.with_name(own)
+            self.part = _part_of(self.path, f".{secrets.token_hex(4)}.part{self.path.suffix}")
         elif self.path.exists() and not self._overwrite:
             self.part.unlink()
             self._release()
@@ -407,6 +406,11 @@ def _fragment_options(suffix: str) -> dict[str, str]:
         return {"movflags": flags, "frag_duration": microseconds, "flush_packets": "1"}
     milliseconds = str(round(_FRAGMENT_SECONDS * 1e3))
     return {"cluster_time_limit": milliseconds, "flush_packets": "1"}
+
+
+def _part_of(path: Path, ending: str) -> Path:
+    """The unfinished file of an output; its stem is cut where names would exceed 255 bytes."""
+    return path.with_name(os.fsencode(path.stem)[: 255 - len(ending)].decode("utf-8", "ignore") + ending)
 
 
 def _reason(error: Exception) -> str:

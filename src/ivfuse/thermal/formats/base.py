@@ -54,7 +54,7 @@ class RawThermal:
     """Thermal values in the orientation of the sensor and without tone mapping.
 
     Attributes:
-        values: (H, W) counts, or temperatures in degC if ``degrees`` is true.
+        values: (H, W) counts, or temperatures in degC if ``degrees`` is true, NaN where there is none.
         degrees: whether the values are temperatures in degC.
         orientation: EXIF orientation, 1 to 8, which is not yet applied.
         notes: remarks for the user.

@@ -95,13 +95,12 @@ class FlirFile:
             InputError: if calibration, conditions or photo are invalid.
         """
         degrees = self.celsius(overrides)
-        without = count_without_temperature(degrees)
         return RawThermal(
             degrees,
             True,
             self.orientation,
             colormap=self.palette.colors if self.palette else None,
-            notes=(f"{without} pixels have no temperature and are taken for -273.15 C",) if without else (),
+            notes=_on_temperatures(degrees),
             photo=_embedded_photo(self) if photo else None,
             metadata=self.metadata,
         )
@@ -161,6 +160,7 @@ def describe(file: FlirFile, kind: str, overrides: Overrides) -> dict[str, Any]:
     conditions = asdict(file.conditions(overrides))
     conditions["humidity"] *= 100
     photo, alignment = file.photo, file.alignment
+    degrees = file.celsius(overrides)
     return {
         "file": str(file.path),
         "kind": kind,
@@ -174,7 +174,7 @@ def describe(file: FlirFile, kind: str, overrides: Overrides) -> dict[str, Any]:
         "height": counts.shape[0],
         "payload": file.raster.payload + (", bytes swapped" if file.raster.swapped else ""),
         "counts": value_range(counts),
-        "celsius": value_range(file.celsius(overrides)),
+        "celsius": value_range(degrees[np.isfinite(degrees)]),
         "range_of_camera": [round(end, 2) for end in camera.range_celsius],
         "conditions": {name: rounded(value) for name, value in conditions.items()},
         "calibration": {name: rounded(value) for name, value in asdict(camera.planck).items()},
@@ -191,8 +191,16 @@ def describe(file: FlirFile, kind: str, overrides: Overrides) -> dict[str, Any]:
             "offset_x": alignment.offset_x,
             "offset_y": alignment.offset_y,
         },
-        "notes": [] if photo is not None else ["no photo in the file; fusion requires a visible image"],
+        "notes": [
+            *_on_temperatures(degrees),
+            *([] if photo is not None else ["no photo in the file; fusion requires a visible image"]),
+        ],
     }
+
+
+def _on_temperatures(degrees: NDArray[np.float32]) -> tuple[str, ...]:
+    without = count_without_temperature(degrees)
+    return (f"{without} pixels have no temperature under the conditions",) if without else ()
 
 
 def _embedded_photo(file: FlirFile) -> EmbeddedPhoto | None:
