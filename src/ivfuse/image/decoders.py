@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+import tempfile
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +20,8 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _ROWS_AT_A_TIME = 256
+_LIBTIFF = re.compile(rb"(?:tempfile\.tif|_?TIFF\w*|\w*(?:Decode|Setup|SetField|PreDecode)\w*): [^\n]*\n")
+_stderr_lock = threading.Lock()
 
 
 @contextmanager
@@ -29,6 +36,39 @@ def quiet_opencv() -> Iterator[None]:
         yield
     finally:
         set_level(level)
+
+
+@contextmanager
+def libtiff_errors() -> Iterator[list[str]]:
+    """Take the errors that libtiff prints to the standard error while Pillow decodes.
+
+    Pillow does not pass them on, and returns what some of its codecs made of damaged data. Warnings are
+    dropped; what others print meanwhile is printed after the block.
+
+    Yields:
+        A list that contains the errors after the block.
+    """
+    errors: list[str] = []
+    with _stderr_lock, tempfile.TemporaryFile() as file:
+        with suppress(AttributeError, OSError, ValueError):
+            sys.stderr.flush()
+        try:
+            kept = os.dup(2)
+        except OSError:  # a program without a standard error
+            yield errors
+            return
+        try:
+            os.dup2(file.fileno(), 2)
+            yield errors
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            printed = file.read()
+            lines = [line.decode("ascii", "replace").strip() for line in _LIBTIFF.findall(printed)]
+            errors += [line for line in lines if "Warning" not in line]
+            if others := _LIBTIFF.sub(b"", printed):
+                os.write(2, others)
 
 
 def pillow_array(image: ImageFile) -> NDArray[Any]:

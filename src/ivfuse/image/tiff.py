@@ -5,7 +5,6 @@ Thumbnails, masks and the reduced images of pyramids are skipped; raw files of c
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,10 +120,7 @@ def read_tiff_header(data: bytes) -> TiffHeader:
     Raises:
         BadFileError: if the file is truncated, or a raw file of a camera.
     """
-    try:
-        directory, more = _full_image(data)
-    except struct.error as error:
-        raise BadFileError("a truncated TIFF file") from error
+    directory, more = _full_image(data)
     bits = directory.fields.get(BITS, np.ones(1, np.uint16))
     formats = directory.fields.get(SAMPLE_FORMAT, np.ones(1, np.uint16))
     samples = directory.one(SAMPLES, 1)
