@@ -10,9 +10,9 @@
 The corpus of small valid files is made from synthetic scenes (``fuzz/seeds.py``) and mutated
 (``fuzz/mutations.py``); the same seed gives the same files with the same versions of the libraries.
 
-A case is *done*, *refused* (an error of ivfuse, one line, nothing left behind) or *failed*: another exception, a
-traceback, output of a library on the terminal, more than 20 s of processor time or 2 GB of memory, a crash, an
-incomplete output, a leftover file. A failing file is saved under its name in ``--failures``, from which
+A case is *done*, *refused* (an error of ivfuse, one line, nothing left) or *failed*: another exception,
+a traceback, output of a library on the terminal, more than 20 s of processor time or 2 GB of memory, a crash,
+an incomplete output, a leftover file. A failing file is saved under its name in ``--failures``, from which
 ``--replay`` runs it again; a command, request or kill is repeated by ``--first NUMBER --count 1``.
 """
 

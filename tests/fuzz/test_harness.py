@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from fuzz import targets, uploads, workers
 from fuzz.targets import judge
 from fuzz.uploads import Answer
-
 from ivfuse.errors import InputError, reason_of
 
 

@@ -14,7 +14,6 @@ pytest.importorskip("imagecodecs", reason="the corpus has TIFF files of all comp
 from fuzz.mutations import mutate, structure_of
 from fuzz.seeds import KINDS, corpus
 from fuzz.targets import case_of, judge
-
 from ivfuse.image.read import read_visible
 
 COUNTS = {"images": 150, "thermal": 40, "video": 20, "files": 40}

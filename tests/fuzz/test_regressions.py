@@ -108,7 +108,7 @@ def tiff(compression: str, pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-@pytest.mark.parametrize("compression", ["group4", "tiff_lzw"])
+@pytest.mark.parametrize("compression", ["group4", "tiff_lzw", "jpeg"])
 def test_damage_that_libtiff_only_prints_is_an_error(
     refused: Callable[[str, bytes, str], None], compression: str
 ) -> None:
@@ -117,6 +117,17 @@ def test_damage_that_libtiff_only_prints_is_an_error(
     pixels = Image.open(io.BytesIO(data)).tag_v2[273][0]  # type: ignore[attr-defined]
     data[pixels + 20 : pixels + 60] = b"\x7f\xfe" * 20
     refused("a.tif", bytes(data), "damaged TIFF")
+
+
+@pytest.mark.parametrize("compression", ["raw", "packbits", "tiff_lzw", "tiff_deflate"])
+def test_a_size_that_the_stored_bytes_cannot_hold_takes_no_memory(
+    refused: Callable[[str, bytes, str], None], compression: str
+) -> None:
+    data = bytearray(tiff(compression, RAMP))
+    entry = data.index(struct.pack("<HHI", 256, 4, 1)) if struct.pack("<HHI", 256, 4, 1) in data else None
+    at = entry if entry is not None else data.index(struct.pack("<HHI", 256, 3, 1))
+    data[at + 2 : at + 12] = struct.pack("<HII", 4, 1, 12_000_000)
+    refused("a.tif", bytes(data), "bytes cannot hold 12000000x32 pixels")
 
 
 def test_lines_of_others_are_printed_after_the_decoding(capfd: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _ROWS_AT_A_TIME = 256
-_LIBTIFF = re.compile(rb"(?:tempfile\.tif|_?TIFF\w*|\w*(?:Decode|Setup|SetField|PreDecode)\w*): [^\n]*\n")
+_LIBTIFF = re.compile(
+    rb"(?:tempfile\.tif|_?TIFF\w*|\w*JPEG\w*|\w*(?:Decode|Setup|SetField|PreDecode)\w*): [^\n]*\n"
+)
+_HARMLESS = re.compile(
+    r"(?:tempfile\.tif|_?TIFF\w*): Warning"
+)  # about tags; those of codecs are about pixels
 _stderr_lock = threading.Lock()
 
 
@@ -42,8 +47,8 @@ def quiet_opencv() -> Iterator[None]:
 def libtiff_errors() -> Iterator[list[str]]:
     """Take the errors that libtiff prints to the standard error while Pillow decodes.
 
-    Pillow does not pass them on, and returns what some of its codecs made of damaged data. Warnings are
-    dropped; what others print meanwhile is printed after the block.
+    Pillow does not pass them on, and returns what some of its codecs made of damaged data. Warnings about
+    tags are dropped; what others print meanwhile is printed after the block.
 
     Yields:
         A list that contains the errors after the block.
@@ -66,7 +71,7 @@ def libtiff_errors() -> Iterator[list[str]]:
             file.seek(0)
             printed = file.read()
             lines = [line.decode("ascii", "replace").strip() for line in _LIBTIFF.findall(printed)]
-            errors += [line for line in lines if "Warning" not in line]
+            errors += [line for line in lines if not _HARMLESS.match(line)]
             if others := _LIBTIFF.sub(b"", printed):
                 os.write(2, others)
 

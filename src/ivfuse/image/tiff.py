@@ -55,6 +55,8 @@ _PHOTOMETRICS |= {32845: "LogLuv"}
 _RAW_PHOTOMETRICS = {32803: "color filter array", 34892: "linear raw"}
 _RAW_COMPRESSIONS = {32767: "Sony ARW", 34713: "Nikon NEF", 65000: "Kodak DCR", 65535: "Pentax PEF"}
 _LONGEST_TILE = 1 << 16
+# Bytes of pixels per stored byte, at most; other compressions store an image of one value in a few bytes.
+_EXPANSION = {1: 1, 32773: 64, 5: 4096, 8: 1032, 32946: 1032}
 
 
 class UnsupportedFileError(BadFileError):
@@ -205,3 +207,8 @@ def check_blocks(header: TiffHeader, length: int) -> None:
         raise BadFileError("a truncated TIFF file")
     if counts is not None and (sizes == 0).any():
         raise header.unsupported("strips or tiles without data")
+    stored = length if counts is None else min(length, int(sizes.sum()))
+    bits = header.width * header.height * header.samples * header.bits
+    if header.compression in _EXPANSION and bits > 8 * stored * _EXPANSION[header.compression]:
+        size = f"{stored} bytes cannot hold {header.width}x{header.height} pixels"
+        raise BadFileError(f"a truncated TIFF file ({size})")
