@@ -21,7 +21,7 @@ from ivfuse.image.decoders import libtiff_errors
 from ivfuse.image.headers import exif_orientation
 from ivfuse.image.read import read_visible
 from ivfuse.thermal.inspect import describe_file
-from ivfuse.thermal.read import ThermalOptions
+from ivfuse.thermal.read import ThermalOptions, read_raw
 
 RAMP = np.arange(32 * 48, dtype=np.uint16).reshape(32, 48) % 251
 
@@ -182,6 +182,16 @@ def test_a_description_is_of_the_finite_values_and_valid_json(tmp_path: Path) ->
     nothing = describe_file(float_tiff(tmp_path / "b.tif", values[:1]), ThermalOptions())
     assert nothing["values"] is None
     json.dumps([facts, nothing], allow_nan=False)
+
+
+@pytest.mark.parametrize(("kind", "bits"), [("f2", 0x7C01), ("f4", 0x7F800001), ("f8", 0x7FF0000000000001)])
+@pytest.mark.filterwarnings("error")
+def test_signaling_nan_is_no_temperature_and_warns_of_nothing(tmp_path: Path, kind: str, bits: int) -> None:
+    values = np.array([[100, 101, 102]] * 3, kind)
+    values.view(kind.replace("f", "u"))[0, 0] = bits
+    raw = read_raw(float_tiff(tmp_path / "a.tif", values), ThermalOptions(scale="1C"))
+    assert np.isnan(raw.values[0, 0])
+    assert raw.values[0, 1:].tolist() == [101, 102]
 
 
 @pytest.mark.parametrize(

@@ -316,11 +316,7 @@ def _plain_type(header: TiffHeader, values: NDArray[Any], valid: NDArray[np.bool
     if valid is not None:
         values = np.where(valid if values.ndim == 2 else valid[..., None], values, values.dtype.type(0))
     if values.dtype.kind == "f":
-        if values.dtype == np.float64:
-            finite = values[np.isfinite(values)]
-            if finite.size and max(-finite.min(), finite.max()) > np.finfo(np.float32).max:
-                raise header.unsupported(f"values from {finite.min():g} to {finite.max():g}")
-        return values.astype(np.float32, copy=False)
+        return _to_float32(header, values)
     if values.dtype in (np.uint8, np.uint16):
         return values
     low, high = int(values.min()), int(values.max())
@@ -329,3 +325,14 @@ def _plain_type(header: TiffHeader, values: NDArray[Any], valid: NDArray[np.bool
     if low < -_EXACT or high > _EXACT:
         raise header.unsupported(f"values from {low} to {high}")
     return values.astype(np.float64)
+
+
+def _to_float32(header: TiffHeader, values: NDArray[Any]) -> NDArray[np.float32]:
+    """Convert floats; signaling NaN become quiet, since every later conversion of them would warn."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        plain = values.astype(np.float32, copy=False)
+    if values.dtype == np.float64 and (np.isinf(plain) & np.isfinite(values)).any():
+        finite = values[np.isfinite(values)]
+        raise header.unsupported(f"values from {finite.min():g} to {finite.max():g}")
+    missing = np.isnan(plain)
+    return np.where(missing, np.float32(np.nan), plain) if missing.any() else plain
