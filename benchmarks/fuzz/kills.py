@@ -27,6 +27,8 @@ PAIRS, FRAMES, HEIGHT, WIDTH = 24, 50, 240, 320
 _RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "crossfuse-cam" / "smoke.yaml"
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 
+_MAX_DIFFERENCE = 2.0  # levels, on average over a frame
+
 Contents = dict[str, bytes]
 
 
@@ -89,9 +91,18 @@ def _left(scenario: Scenario, out: Path, number: signal.Signals) -> str:
     if hidden and number == signal.SIGTERM:
         return f"left behind {hidden[:3]}"
     final = {key: data for key, data in left.items() if ".part" not in key}
-    if wrong := [key for key, data in final.items() if data != scenario.expected.get(key)]:
+    same = _looks_same if scenario.name == "video" and number == signal.SIGTERM else bytes.__eq__
+    if wrong := [key for key, data in final.items() if not same(data, scenario.expected.get(key, b""))]:
         return f"half-written {wrong[:5]}"
     return ""
+
+
+def _looks_same(frame: bytes, expected: bytes) -> bool:
+    """Whether two frames differ by little: an encoder that is told to end spends its bits otherwise."""
+    if len(frame) != len(expected):
+        return False
+    pair = (np.frombuffer(each, np.uint8).astype(float) for each in (frame, expected))
+    return float(np.abs(np.subtract(*pair)).mean()) < _MAX_DIFFERENCE
 
 
 def _ivfuse(words: list[str | Path]) -> list[str]:

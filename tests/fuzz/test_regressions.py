@@ -6,8 +6,11 @@ import io
 import json
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +23,11 @@ from ivfuse.fusion.registry import create_method
 from ivfuse.image.decoders import libtiff_errors
 from ivfuse.image.headers import exif_orientation
 from ivfuse.image.read import read_visible
+from ivfuse.runtime.files import part_of, write_atomic
 from ivfuse.thermal.inspect import describe_file
 from ivfuse.thermal.read import ThermalOptions, read_raw
+from ivfuse.video.frame import Frame
+from ivfuse.video.writer import EncoderOptions, open_writer
 
 RAMP = np.arange(32 * 48, dtype=np.uint16).reshape(32, 48) % 251
 
@@ -216,6 +222,24 @@ def test_a_word_without_end_is_shortened_and_a_long_path_is_not() -> None:
     assert text == f"{folder}/a.json: found {'[' * 60}... expected a number"
 
 
+def test_the_first_output_in_a_folder_removes_what_a_killed_run_left(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = part_of(tmp_path / "last.ckpt")
+    left = left.with_name(left.name.replace(f"-{os.getpid()}-", f"-{gone.pid}-"))
+    left.write_bytes(b"half")
+    write_atomic(tmp_path / "last.ckpt", b"whole")
+    assert [each.name for each in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_frame_rate_that_no_encoder_takes_is_written(tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    options = EncoderOptions(preset="ultrafast", threads=1)
+    writer = open_writer(str(tmp_path / "a.mp4"), Fraction(2**31 - 1), options)
+    writer.write(Frame((np.zeros((32, 32), np.uint8),), 0.0, 0))
+    assert writer.close() == tmp_path / "a.mp4"
+
+
 def test_a_graph_whose_names_are_no_text_prints_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -240,7 +264,8 @@ def test_checkpoints_that_confuse_the_readers_of_archives_and_pickles(tmp_path: 
     torch.save({"weights": {}}, path)
     data = bytearray(path.read_bytes())
     data[data.rindex(b"PK\1\2") + 6] = 255  # the version that is needed to extract it
-    path.write_bytes(data)
+    newer = bytes(data)
+    path.write_bytes(newer)
     assert load_state(path) == {"weights": {}}
     torch.save({"weights": {"a": torch.zeros(3)}}, path, _use_new_zipfile_serialization=False)
     old = path.read_bytes()
@@ -248,7 +273,7 @@ def test_checkpoints_that_confuse_the_readers_of_archives_and_pickles(tmp_path: 
     at = old.index(b"weights") - 5
     assert old[at : at + 1] == b"X"  # BINUNICODE: four bytes of length, then the text
     huge = old[: at + 1] + struct.pack("<I", 2**32 - 1) + old[at + 5 :]
-    for content in (huge, old[:40], b""):
+    for content in (huge, huge + newer, old[:40], b""):
         path.write_bytes(content)
         for read in (load_state, read_release):
             with pytest.raises(InputError, match=r"a\.ckpt: ") as caught:

@@ -62,7 +62,11 @@ def load_checkpoint(path: Path) -> Any:
     """
     check_archive(path)
     # Files of torch before 1.6 state lengths, which a plain file would allocate before it reads them.
-    source = path if zipfile.is_zipfile(path) else BytesIO(path.read_bytes())
+    with path.open("rb") as file:
+        is_archive = (
+            file.read(4) == b"PK\3\4"
+        )  # as torch decides; archives can also end a file of another kind
+    source = path if is_archive else BytesIO(path.read_bytes())
     return torch.load(source, map_location="cpu", weights_only=True)
 
 
