@@ -101,8 +101,8 @@ def replacing(path: Path, errors: tuple[type[Exception], ...] = ()) -> Iterator[
     """Provide a temporary path that replaces ``path`` when the block ends without an error.
 
     The temporary path is hidden, unique to the call, in the same folder, and removed after an error. Those
-    that killed processes left in the folder are removed when this process first writes there. The ``tempfile``
-    module is not used because it makes files readable by their owner only and ignores the umask.
+    that killed processes left in the folder are removed when this process first writes there. The
+    ``tempfile`` module is not used because it makes files readable by their owner only and ignores the umask.
 
     Args:
         path: the file to write, or a folder if the block creates one; missing parent folders are created.
