@@ -106,6 +106,21 @@ def test_a_transparent_value_of_a_png_is_still_applied(tmp_path: Path) -> None:
     assert alpha.tolist() == [[1, 1, 0, 1]] * 2
 
 
+@pytest.mark.parametrize("kind", ["lossy", "lossless", "extended"])
+def test_the_size_of_a_webp_is_checked_before_its_canvas_is_allocated(
+    refused: Callable[[str, bytes, str], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    file, image = io.BytesIO(), Image.fromarray(RAMP.astype(np.uint8)).convert("RGB")
+    options = {"exif": b"Exif\0\0II*\0" + bytes(8)} if kind == "extended" else {}
+    image.save(file, "WEBP", lossless=kind == "lossless", **options)
+    (tmp_path / "sound.webp").write_bytes(file.getvalue())
+    assert read_visible(tmp_path / "sound.webp").pixels.shape == (32, 48, 3)
+    monkeypatch.setattr("ivfuse.runtime.limits._pixels", 32 * 48 - 1)
+    monkeypatch.setattr("PIL.WebPImagePlugin.WebPImageFile", None)
+    refused("a.webp", file.getvalue(), "states 48x32 pixels")
+    refused("b.webp", file.getvalue()[:12] + b"VP9 " + file.getvalue()[16:], "damaged WebP")
+
+
 def tiff(compression: str, pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     image = Image.fromarray(pixels.astype(np.uint8))
