@@ -13,6 +13,7 @@ from typing import Any
 
 Spell = Callable[[str], str]
 
+_LONG_WORD = re.compile(r"[^\s/\\]{300,}")  # longer than the name of any file
 _FIELD = re.compile(r"\{([a-z][a-z_]*)\}")
 
 
@@ -24,6 +25,11 @@ def in_python(field: str) -> str:
 def escape_controls(text: str) -> str:
     """Escape control characters, with which the name of a file could move the cursor or forge a line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _one_line(text: str) -> str:
+    """A text as one line, in which words that a damaged file repeats without end are shortened."""
+    return escape_controls(_LONG_WORD.sub(lambda word: f"{word[0][:60]}...", " ".join(text.split())))
 
 
 def fill_fields(template: str, spell: Spell = in_python) -> str:
@@ -78,7 +84,7 @@ class IvfuseError(Exception):
             text = f"{spell(self.field) if self.field.isidentifier() else self.field}: {text}"
         if self.hint is not None:
             text += f"; {fill_fields(self.hint, spell)}"
-        return escape_controls(" ".join(text.split()))
+        return _one_line(text)
 
     def __str__(self) -> str:
         """The line for users of the Python API."""
@@ -167,5 +173,5 @@ def reason_of(error: Exception, spell: Spell = in_python) -> str:
     """An error as one line: an expected one rendered, the kind and first line of any other."""
     if isinstance(error, IvfuseError):
         return error.render(spell)
-    text = escape_controls(" ".join(str(error).split()))
+    text = _one_line(str(error))
     return f"unexpected {type(error).__name__}: {text}" if text else f"unexpected {type(error).__name__}"

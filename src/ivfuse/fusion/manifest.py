@@ -142,13 +142,15 @@ def read_manifest(path: Path) -> Manifest:
 def _parse_manifest(text: str, path: Path) -> Manifest:
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also an integer of too many digits
         raise InputError(f"{path}: cannot read the manifest of weights: {error}") from error
-    models = {name: _entry(name, facts, path) for name, facts in table.pop("models", {}).items()}
-    default = table.pop("default", None)
+    entries, default = table.pop("models", {}), table.pop("default", None)
+    if not isinstance(entries, dict):
+        raise InputError(f"{path}: found models = {entries!r}, expected a table per model")
+    models = {name: _entry(name, facts, path) for name, facts in entries.items()}
     if table:
         raise InputError(f"{path}: unknown key {sorted(table)[0]!r}; expected 'default' and 'models'")
-    if default is not None and default not in models:
+    if default is not None and default not in list(models):
         raise InputError(f"{path}: found default = {default!r}, expected one of the models {sorted(models)}")
     return Manifest(default, models)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import MissingExtraError
-from ivfuse.image.decoders import pillow_array, quiet_libtiff, quiet_opencv
+from ivfuse.image.decoders import libtiff_errors, pillow_array, quiet_opencv
 from ivfuse.image.directories import (
     COLOR_MAP,
     STRIP_COUNTS,
@@ -173,9 +174,13 @@ def _by_pillow(header: TiffHeader, data: bytes) -> TiffPixels:
     """Decode with Pillow; palettes, CMYK and YCbCr become RGB."""
     from PIL.TiffImagePlugin import TiffImageFile
 
-    quiet_libtiff()
+    listening = libtiff_errors() if header.compression != 1 else nullcontext(list[str]())
     try:
-        with warnings.catch_warnings(action="ignore"), TiffImageFile(BytesIO(data)) as image:
+        with (
+            listening as errors,
+            warnings.catch_warnings(action="ignore"),
+            TiffImageFile(BytesIO(data)) as image,
+        ):
             if image.size != (header.width, header.height):
                 raise header.unsupported()
             values = pillow_array(image)
@@ -187,6 +192,8 @@ def _by_pillow(header: TiffHeader, data: bytes) -> TiffPixels:
         raise BadFileError("a TIFF file that needs more memory than is available") from error
     except Exception as error:  # Pillow raises many kinds of exceptions on damaged files
         raise _undecodable(header) from error
+    if errors:  # some codecs go on with the next row
+        raise _undecodable(header)
     alpha = None
     if values.ndim == 3 and values.shape[2] in (2, 4):
         alpha = values[..., -1]
@@ -311,7 +318,7 @@ def _plain_type(header: TiffHeader, values: NDArray[Any], valid: NDArray[np.bool
     if valid is not None:
         values = np.where(valid if values.ndim == 2 else valid[..., None], values, values.dtype.type(0))
     if values.dtype.kind == "f":
-        return values.astype(np.float32, copy=False)
+        return _to_float32(header, values)
     if values.dtype in (np.uint8, np.uint16):
         return values
     low, high = int(values.min()), int(values.max())
@@ -320,3 +327,14 @@ def _plain_type(header: TiffHeader, values: NDArray[Any], valid: NDArray[np.bool
     if low < -_EXACT or high > _EXACT:
         raise header.unsupported(f"values from {low} to {high}")
     return values.astype(np.float64)
+
+
+def _to_float32(header: TiffHeader, values: NDArray[Any]) -> NDArray[np.float32]:
+    """Convert floats; signaling NaN become quiet, since every later conversion of them would warn."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        plain = values.astype(np.float32, copy=False)
+    if values.dtype == np.float64 and (np.isinf(plain) & np.isfinite(values)).any():
+        finite = values[np.isfinite(values)]
+        raise header.unsupported(f"values from {finite.min():g} to {finite.max():g}")
+    missing = np.isnan(plain)
+    return np.where(missing, np.float32(np.nan), plain) if missing.any() else plain

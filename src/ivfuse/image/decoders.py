@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +20,13 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _ROWS_AT_A_TIME = 256
+_LIBTIFF = re.compile(
+    rb"(?:tempfile\.tif|_?TIFF\w*|\w*JPEG\w*|\w*(?:Decode|Setup|SetField|PreDecode)\w*): [^\n]*\n"
+)
+_HARMLESS = re.compile(
+    r"(?:tempfile\.tif|_?TIFF\w*): Warning"
+)  # about tags; those of codecs are about pixels
+_stderr_lock = threading.Lock()
 
 
 @contextmanager
@@ -32,24 +43,37 @@ def quiet_opencv() -> Iterator[None]:
         set_level(level)
 
 
-@cache
-def quiet_libtiff() -> None:
-    """Turn off the lines that libtiff prints to the console when Pillow decodes damaged files.
+@contextmanager
+def libtiff_errors() -> Iterator[list[str]]:
+    """Take the errors that libtiff prints to the standard error while Pillow decodes.
 
-    Pillow has no setting for it, but libtiff has: without a handler, errors are only returned. It is set once
-    for the process; to restore it after each file would race with decoding in other threads. Where Pillow is
-    linked statically (Windows) the setting is out of reach.
+    Pillow does not pass them on, and returns what some of its codecs made of damaged data. Warnings about
+    tags are dropped; what others print meanwhile is printed after the block.
+
+    Yields:
+        A list that contains the errors after the block.
     """
-    import ctypes
-
-    from PIL import _imaging
-
-    with suppress(OSError, AttributeError, TypeError):
-        library = ctypes.CDLL(_imaging.__file__)  # symbols are also looked up in what it is linked with
-        library.TIFFSetErrorHandler.restype = ctypes.c_void_p
-        library.TIFFSetErrorHandler(None)
-        library.TIFFSetWarningHandler.restype = ctypes.c_void_p
-        library.TIFFSetWarningHandler(None)
+    errors: list[str] = []
+    with _stderr_lock, tempfile.TemporaryFile() as file:
+        with suppress(AttributeError, OSError, ValueError):
+            sys.stderr.flush()
+        try:
+            kept = os.dup(2)
+        except OSError:  # a program without a standard error
+            yield errors
+            return
+        try:
+            os.dup2(file.fileno(), 2)
+            yield errors
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            printed = file.read()
+            lines = [line.decode("ascii", "replace").strip() for line in _LIBTIFF.findall(printed)]
+            errors += [line for line in lines if not _HARMLESS.match(line)]
+            if others := _LIBTIFF.sub(b"", printed):
+                os.write(2, others)
 
 
 def pillow_array(image: ImageFile) -> NDArray[Any]:

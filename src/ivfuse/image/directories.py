@@ -137,17 +137,20 @@ def read_directory(data: bytes, at: int | None = None) -> Directory:
     The first of several entries of a tag counts; entries with a wrong type or too many values are ignored.
 
     Raises:
-        BadFileError: if the values of a necessary tag lie outside of the file, or are too many.
-        struct.error: if the directory itself does.
+        BadFileError: if the directory or the values of a necessary tag lie outside of the file, or if these
+            are too many.
     """
     layout = layout_of(data)
     if at is None:
-        (at,) = struct.unpack_from(layout.word, data, layout.pointer_at)
-    (count,) = struct.unpack_from(layout.number, data, at)
+        at = _number(layout.word, data, layout.pointer_at)
+    count = _number(layout.number, data, at)
     at += struct.calcsize(layout.number)
     fields: dict[int, NDArray[Any]] = {}
     entries: dict[int, bytes] = {}
-    for entry in range(at, at + min(count, _MAX_ENTRIES) * layout.step, layout.step):
+    entries_end = at + min(count, _MAX_ENTRIES) * layout.step
+    if entries_end > len(data):
+        raise BadFileError("a truncated TIFF file")
+    for entry in range(at, entries_end, layout.step):
         tag, kind, length = struct.unpack_from(layout.order + "HH" + layout.word[1], data, entry)
         if tag not in _USED_TAGS or tag in fields or kind not in _TYPES or length == 0:
             continue
@@ -155,8 +158,13 @@ def read_directory(data: bytes, at: int | None = None) -> Directory:
         if values is not None:
             fields[tag] = values
             entries[tag] = data[entry : entry + layout.step]
-    (next_at,) = struct.unpack_from(layout.word, data, at + count * layout.step)
-    return Directory(fields, entries, next_at)
+    return Directory(fields, entries, _number(layout.word, data, at + count * layout.step))
+
+
+def _number(code: str, data: bytes, at: int) -> int:
+    if at + struct.calcsize(code) > len(data):  # also larger than any position, which struct does not accept
+        raise BadFileError("a truncated TIFF file")
+    return int(struct.unpack_from(code, data, at)[0])
 
 
 def _values(data: bytes, layout: Layout, entry: int, stated: tuple[int, int, int]) -> NDArray[Any] | None:
@@ -204,7 +212,7 @@ def _unseen(data: bytes, at: int, seen: set[int]) -> Directory | None:
     seen.add(at)
     try:
         return read_directory(data, at)
-    except (struct.error, BadFileError):
+    except BadFileError:
         return None
 
 

@@ -12,6 +12,14 @@ from dataclasses import dataclass
 from ivfuse.image.directories import ORIENTATION, read_directory
 from ivfuse.image.directories import BadFileError as BadFileError
 
+# PNG color type -> samples per pixel and the bits that these may have.
+_PNG_COLORS = {
+    0: (1, (1, 2, 4, 8, 16)),
+    2: (3, (8, 16)),
+    3: (1, (1, 2, 4, 8)),
+    4: (2, (8, 16)),
+    6: (4, (8, 16)),
+}
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -60,7 +68,11 @@ def read_header(kind: str, data: bytes) -> Header:
 def _png(data: bytes) -> Header:
     """Read the chunks up to the end marker and verify their checksums."""
     view = memoryview(data)
-    width, height, bits, color = struct.unpack_from(">IIBB", data, 16)
+    width, height, bits, color, compression, filters, passes = struct.unpack_from(">IIBBBBB", data, 16)
+    samples, depths = _PNG_COLORS.get(color, (0, ()))
+    first = data[8:16] == b"\0\0\0\x0dIHDR"
+    if not first or bits not in depths or compression or filters or passes > 1:
+        raise BadFileError("a damaged PNG file (its header)")
     transparent = animated = False
     orientation, at = 1, 8
     while True:
@@ -70,12 +82,13 @@ def _png(data: bytes) -> Header:
             raise BadFileError("a damaged PNG file (a checksum is wrong)")
         if name == b"IEND":
             break
+        if name == b"IHDR" and at > 8:
+            raise BadFileError("a damaged PNG file (several headers)")
         transparent |= name == b"tRNS"
         animated |= name == b"acTL"
         if name == b"eXIf":
             orientation = exif_orientation(data[at + 8 : at + 8 + length])
         at += 12 + length
-    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(color, 0)
     simple = bits >= 8 and color != 3 and not transparent and not animated
     return Header(
         "PNG", width, height, bits, samples,
@@ -114,6 +127,6 @@ def exif_orientation(exif: bytes) -> int:
     """Read the orientation of an EXIF block; a damaged or missing one counts as 1 and is no error."""
     try:
         value = read_directory(exif.removeprefix(b"Exif\0\0")).one(ORIENTATION, 1)
-    except (struct.error, IndexError, BadFileError):
+    except BadFileError:
         return 1
     return value if 1 <= value <= 8 else 1

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ivfuse.image.headers import BadFileError, Header
 
-_KEPT = (b"IHDR", b"PLTE", b"tRNS")
+_GRAY, _RGB, _PALETTE = 0, 2, 3  # color types
 _EXPANSION = 1032  # of zlib, at most
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
@@ -48,8 +48,28 @@ def prepare(header: Header, data: bytes) -> bytes:
         if max(raw[at : at + height * length : length]) > 4:
             raise BadFileError("a damaged PNG file (an unknown filter)")
         at += height * length
-    kept = [data[start - 8 : start + size + 4] for name, start, size in chunks(data) if name in _KEPT]
-    return b"".join((data[:8], *kept, *chunk(b"IDAT", zlib.compress(raw, 0)), *chunk(b"IEND", b"")))
+    pixels = (*chunk(b"IDAT", zlib.compress(raw, 0)), *chunk(b"IEND", b""))
+    return b"".join((data[:33], *_colors(header, data), *pixels))
+
+
+def _colors(header: Header, data: bytes) -> list[bytes]:
+    """The chunks for palette and transparency, where they are valid and affect the pixels."""
+    found: dict[bytes, bytes] = {}
+    for name, start, size in chunks(data):
+        found.setdefault(name, data[start : start + size])
+    color, palette, clear = data[25], found.get(b"PLTE", b""), found.get(b"tRNS", b"")
+    parts: list[bytes] = []
+    if color == _PALETTE:
+        if not palette or len(palette) % 3 or len(palette) > 3 << header.bits:
+            raise BadFileError("a damaged PNG file (its palette)")
+        parts += chunk(b"PLTE", palette)
+        if 0 < len(clear) <= len(palette) // 3:
+            parts += chunk(b"tRNS", clear)
+    elif color in (_GRAY, _RGB) and len(clear) == 2 * header.samples:
+        levels = struct.unpack(f">{header.samples}H", clear)
+        if max(levels) < 1 << header.bits:  # no pixel has a value beyond
+            parts += chunk(b"tRNS", clear)
+    return parts
 
 
 def chunk(name: bytes, content: bytes) -> tuple[bytes, bytes, bytes]:

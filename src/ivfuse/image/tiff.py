@@ -5,7 +5,6 @@ Thumbnails, masks and the reduced images of pyramids are skipped; raw files of c
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +55,8 @@ _PHOTOMETRICS |= {32845: "LogLuv"}
 _RAW_PHOTOMETRICS = {32803: "color filter array", 34892: "linear raw"}
 _RAW_COMPRESSIONS = {32767: "Sony ARW", 34713: "Nikon NEF", 65000: "Kodak DCR", 65535: "Pentax PEF"}
 _LONGEST_TILE = 1 << 16
+# Bytes of pixels per stored byte, at most; other compressions store an image of one value in a few bytes.
+_EXPANSION = {1: 1, 32773: 64, 5: 4096, 8: 1032, 32946: 1032}
 
 
 class UnsupportedFileError(BadFileError):
@@ -121,10 +122,7 @@ def read_tiff_header(data: bytes) -> TiffHeader:
     Raises:
         BadFileError: if the file is truncated, or a raw file of a camera.
     """
-    try:
-        directory, more = _full_image(data)
-    except struct.error as error:
-        raise BadFileError("a truncated TIFF file") from error
+    directory, more = _full_image(data)
     bits = directory.fields.get(BITS, np.ones(1, np.uint16))
     formats = directory.fields.get(SAMPLE_FORMAT, np.ones(1, np.uint16))
     samples = directory.one(SAMPLES, 1)
@@ -209,3 +207,8 @@ def check_blocks(header: TiffHeader, length: int) -> None:
         raise BadFileError("a truncated TIFF file")
     if counts is not None and (sizes == 0).any():
         raise header.unsupported("strips or tiles without data")
+    stored = length if counts is None else min(length, int(sizes.sum()))
+    bits = header.width * header.height * header.samples * header.bits
+    if header.compression in _EXPANSION and bits > 8 * stored * _EXPANSION[header.compression]:
+        size = f"{stored} bytes cannot hold {header.width}x{header.height} pixels"
+        raise BadFileError(f"a truncated TIFF file ({size})")

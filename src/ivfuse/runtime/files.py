@@ -14,7 +14,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from ivfuse.errors import InputError, OutputError
@@ -61,6 +61,11 @@ def remove_stale_parts(folder: Path) -> None:
                     os.unlink(entry.path)
 
 
+@lru_cache(maxsize=256)  # the first time that this process writes into the folder
+def _remove_stale_parts_once(folder: Path) -> None:
+    remove_stale_parts(folder)
+
+
 def _is_stale(entry: os.DirEntry[str], machine: str, process: int) -> bool:
     with suppress(OSError):
         if not entry.is_file(follow_symlinks=False):
@@ -95,7 +100,8 @@ def _machine() -> str:
 def replacing(path: Path, errors: tuple[type[Exception], ...] = ()) -> Iterator[Path]:
     """Provide a temporary path that replaces ``path`` when the block ends without an error.
 
-    The temporary path is hidden, unique to the call, in the same folder, and removed after an error. The
+    The temporary path is hidden, unique to the call, in the same folder, and removed after an error. Those
+    that killed processes left in the folder are removed when this process first writes there. The
     ``tempfile`` module is not used because it makes files readable by their owner only and ignores the umask.
 
     Args:
@@ -116,6 +122,7 @@ def replacing(path: Path, errors: tuple[type[Exception], ...] = ()) -> Iterator[
         raise OutputError(
             f"{path}: cannot make the folder {path.parent}: {error.strerror or error}"
         ) from error
+    _remove_stale_parts_once(path.parent)
     part = part_of(path)
     try:
         yield part

@@ -108,7 +108,12 @@ def open_session(path: Path, threads: int | None = None) -> Any:
     options.enable_mem_pattern = False
     if threads is not None:
         options.intra_op_num_threads = threads
-    return ort.InferenceSession(str(path), sess_options=options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(
+        str(path),
+        sess_options=options,
+        providers=["CPUExecutionProvider"],
+        enable_fallback=0,  # it would print, and try the same provider again
+    )
 
 
 def _open_openvino(path: Path, precision: Precision, threads: int | None) -> Graph:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import pickle
 import zipfile
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,27 @@ def check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist())
             stated = sum(entry.file_size for entry in archive.infolist())
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
         return  # torch names the damage
     if packed or stated > path.stat().st_size:
         raise InputError(f"{path}: found a compressed archive, expected a checkpoint as torch.save writes it")
+
+
+def load_checkpoint(path: Path) -> Any:
+    """Read a checkpoint of torch, of which only tensors and plain containers are unpickled.
+
+    Raises:
+        InputError: see :func:`check_archive`.
+        Exception: of any kind, depending on the damage.
+    """
+    check_archive(path)
+    # Files of torch before 1.6 state lengths, which a plain file would allocate before it reads them.
+    with path.open("rb") as file:
+        is_archive = (
+            file.read(4) == b"PK\3\4"
+        )  # as torch decides; archives can also end a file of another kind
+    source = path if is_archive else BytesIO(path.read_bytes())
+    return torch.load(source, map_location="cpu", weights_only=True)
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -59,10 +76,11 @@ def load_state(path: Path) -> dict[str, Any]:
     Raises:
         InputError: if the file is not a training state.
     """
-    check_archive(path)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, LookupError, EOFError, pickle.UnpicklingError) as error:
+        state = load_checkpoint(path)
+    except InputError:
+        raise
+    except Exception as error:
         raise InputError(f"{path}: not a training state of ivfuse: {_first_line(error)}") from None
     if not isinstance(state, dict) or not isinstance(state.get("weights"), dict):
         raise InputError(f"{path}: not a training state of ivfuse: it contains no weights")

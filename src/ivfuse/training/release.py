@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ivfuse.errors import InputError
-from ivfuse.training.checkpoint import check_archive, load_model, save_model
+from ivfuse.training.checkpoint import load_checkpoint, load_model, save_model
 
 Weights = dict[str, Tensor]
 Net = TypeVar("Net", bound=nn.Module)
@@ -26,12 +25,13 @@ def read_release(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a released checkpoint")
-    check_archive(path)
     try:
         # Training programs often store their command line with the weights, as a Namespace of plain values.
         with torch.serialization.safe_globals([Namespace]):
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, LookupError, EOFError, pickle.UnpicklingError) as error:
+            state = load_checkpoint(path)
+    except InputError:
+        raise
+    except Exception as error:
         why = (str(error).splitlines() or ["empty file"])[0]
         raise InputError(f"{path}: not a PyTorch checkpoint: {why}") from None
     if not isinstance(state, Mapping):

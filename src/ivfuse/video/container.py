@@ -103,6 +103,8 @@ def choose_track(container: Any, name: str, modality: Modality, index: int | Non
 
 def reason_of(error: BaseException) -> str:
     """FFmpeg's error message, without its number and the file name."""
+    if isinstance(error, MemoryError):  # FFmpeg refuses most such sizes by itself
+        return "it states sizes for which there is not enough memory"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())[:200]
 

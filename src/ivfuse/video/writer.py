@@ -31,6 +31,7 @@ TIME_BASE = Fraction(1, 60_000)  # seconds per tick; the finest that MPEG-4 allo
 
 _MAX_PENDING_AUDIO = 4096  # packets kept until the first frame arrives
 _KEYFRAME_INTERVAL = 2.0  # seconds
+_MAX_KEYFRAME_FRAMES = 10_000  # a damaged header can state any rate
 _FRAGMENT_SECONDS = 0.2  # of video; a killed run loses the last fragment and what the encoder holds back
 _MPEG4_QUANTIZER = 2  # of 1 (best) to 31
 _BIT_RATE = 8_000_000  # bits per second, for H.264 encoders without a constant quality mode
@@ -233,7 +234,7 @@ class VideoFileWriter:
         video.width, video.height, video.pix_fmt = cropped.width, cropped.height, self._pixel_format
         context = video.codec_context
         context.time_base = TIME_BASE
-        context.gop_size = max(1, round(_KEYFRAME_INTERVAL * self._rate))
+        context.gop_size = min(max(1, round(_KEYFRAME_INTERVAL * self._rate)), _MAX_KEYFRAME_FRAMES)
         context.color_range = FULL if self._pixel_format == "gray" else frame.color_range
         context.colorspace, context.color_primaries = frame.matrix, frame.primaries
         context.color_trc = frame.transfer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 
@@ -25,8 +26,12 @@ class Position:
     datum: str = ""
 
 
-def value_range(values: NDArray[Any]) -> dict[str, float]:
-    """Return the minimum, mean and maximum, rounded."""
+def value_range(values: NDArray[Any]) -> dict[str, float] | None:
+    """Return the minimum, mean and maximum of the finite values, rounded; ``None`` if there are none."""
+    if values.dtype.kind == "f":
+        values = values[np.isfinite(values)]
+    if not values.size:
+        return None
     return {
         "min": rounded(values.min()),
         "mean": rounded(values.mean(dtype=float)),

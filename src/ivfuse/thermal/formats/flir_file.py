@@ -174,7 +174,7 @@ def describe(file: FlirFile, kind: str, overrides: Overrides) -> dict[str, Any]:
         "height": counts.shape[0],
         "payload": file.raster.payload + (", bytes swapped" if file.raster.swapped else ""),
         "counts": value_range(counts),
-        "celsius": value_range(degrees[np.isfinite(degrees)]),
+        "celsius": value_range(degrees),
         "range_of_camera": [round(end, 2) for end in camera.range_celsius],
         "conditions": {name: rounded(value) for name, value in conditions.items()},
         "calibration": {name: rounded(value) for name, value in asdict(camera.planck).items()},

@@ -1,0 +1,73 @@
+"""Thermal formats of cameras: files of FLIR, and files like those of DJI and InfiRay."""
+
+from __future__ import annotations
+
+import importlib.util
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fuzz.seeds import seeds
+from fuzz.seeds_images import HEIGHT, WIDTH, color
+from ivfuse.synthetic.street import street_scene
+
+
+def _made(name: str) -> Any:
+    """A module of ``tests/`` that lays files out as cameras do, ``synthetic_flir`` or ``synthetic_dji``."""
+    if name not in sys.modules:
+        file = Path(__file__).resolve().parents[2] / "tests" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@seeds("thermal")
+def flir() -> dict[str, bytes]:
+    made = _made("synthetic_flir")
+    celsius = 5 + 30 * street_scene(HEIGHT, WIDTH, 0).ir
+    photo = np.ascontiguousarray(cv2.resize(color(), (2 * WIDTH, 2 * HEIGHT)))
+    file = made.Flir(np.rint(made.counts_of(celsius)).astype(np.uint16), alignment=(1.2, 1, -1), photo=photo)
+    files = {
+        "raw": file,
+        "png": file.with_(payload="png"),
+        "png-straight": file.with_(payload="png-straight", orientation=6),
+        "tiff": file.with_(payload="tiff", order=">", directory="<"),
+        "photo-png": file.with_(photo_kind="png", chunk=1200),
+        "photo-422": file.with_(photo_kind="422", zoom=2.0),
+        "bare": file.with_(photo=None, alignment=None, palette=False),
+        "conditions": file.with_(conditions={"emissivity": 0.9, "distance": 12.0, "humidity": 0.3}),
+    }
+    return {f"flir-{name}.jpg": each.jpeg() for name, each in files.items()}
+
+
+@seeds("thermal")
+def flir_frames() -> dict[str, bytes]:
+    made = _made("synthetic_flir")
+    celsius = 5 + 30 * street_scene(HEIGHT, WIDTH, 1).ir
+    file = made.Flir(np.rint(made.counts_of(celsius)).astype(np.uint16), photo=None)
+    return {"flir.fff": file.block(), "flir.seq": b"".join(made.recording(file, 3))}
+
+
+@seeds("thermal")
+def dji() -> dict[str, bytes]:
+    return {"dji.jpg": _made("synthetic_dji").scene().jpeg()}
+
+
+@seeds("thermal")
+def irg() -> dict[str, bytes]:
+    scene = street_scene(HEIGHT, WIDTH, 2)
+    counts = np.rint(10 * (273.15 + 5 + 30 * scene.ir)).astype("<u2")
+    head = bytearray(128)
+    struct.pack_into("<4sIHH", head, 0, b"\xba\xab\x80\0", counts.size, *counts.shape)
+    struct.pack_into("<4I", head, 30, 9500, 2_981_500, 2_951_500, 5000)
+    head[126:] = b"\xac\xca"
+    photo = cv2.imencode(".jpg", np.rint(255 * scene.vi).astype(np.uint8))[1].tobytes()
+    coarse = (counts >> 4).astype(np.uint8).tobytes()
+    return {"infiray.irg": bytes(head) + coarse + counts.tobytes() + photo}
