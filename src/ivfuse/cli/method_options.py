@@ -26,6 +26,13 @@ Gray = Annotated[bool, typer.Option("--gray", help="Write the fused luma instead
 Strength = Annotated[
     float, typer.Option(min=0, max=1, help="0 shows the visible, 1 the full fusion.", show_default=True)
 ]
+FullSize = Annotated[
+    bool,
+    typer.Option(
+        "--full-size",
+        help="Run the method at the size of a visible much larger than the thermal, not at the thermal's.",
+    ),
+]
 RuntimeName = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
 PrecisionName = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; else all.")]

@@ -52,6 +52,7 @@ def video(
     runtime: method_options.RuntimeName = "auto",
     precision: method_options.PrecisionName = "auto",
     threads: method_options.Threads = None,
+    full_size: method_options.FullSize = False,
     json: method_options.Json = False,
     quiet: method_options.Quiet = False,
     rig: align_options.RigFile = None,
@@ -88,6 +89,7 @@ def video(
         **method_options.choices(method, weights, runtime, precision, threads),
         rig=align_options.rig(rig, None, points),
         strength=strength,
+        full_size=full_size,
     )
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)
     encoding = EncoderOptions(codec, crf, preset)  # type: ignore[arg-type]  # the writer checks the codec

@@ -211,7 +211,8 @@ def align_camera_file(file: CameraFile, name: str, *, parallax: bool) -> Pair:
         celsius=upright(warp_thermal(thermal.temperatures(), grid, smooth=False)),
         notes=(first, size, *notes, *rest),
     )
-    return Pair(thermal, Visible(upright(crop_photo(photo.pixels, grid))), aligned=True, name=name)
+    visible = Visible(upright(crop_photo(photo.pixels, grid)))
+    return Pair(thermal, visible, aligned=True, thermal_shape=(height, width), name=name)
 
 
 def _common_grid(

@@ -40,6 +40,9 @@ class FuseOptions:
         strength: strength of the fusion, from 0 (the visible image) to 1 (the full fusion), linear and
             uniform over the image.
         tile: largest side in pixels that is fused in one piece; ``None`` for that of the method.
+        full_size: whether to run the method at the full size of a visible image that is much larger than the
+            thermal image; otherwise a method that allows it runs at about the resolution of the thermal
+            image, and its result is carried up.
         allow_damaged: whether to use what can be decoded of damaged JPEG files, with a note, instead of
             raising an error.
 
@@ -59,6 +62,7 @@ class FuseOptions:
     crop: bool = False
     strength: float = 1.0
     tile: int | None = None
+    full_size: bool = False
     allow_damaged: bool = False
 
     def __post_init__(self) -> None:
