@@ -21,7 +21,8 @@ from ivfuse.image.arrays import Gray
 RADIUS = 2  # pixels of the small image; a linear model is fitted in windows of this radius
 REGULARIZATION = np.float32(1e-3)  # variance of a guide below which its gain tends to the expected one
 
-_STRIP_BYTES = 1 << 18  # of float32 values at a time, so that they stay in the cache
+# Of float32 values that are worked on together, so that all tables of a step stay in the cache.
+_FIT_BYTES, _APPLY_BYTES = 1 << 17, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def fit_gains(result: Gray, visible: Gray, thermal: Gray, *, both: bool) -> Loca
     height, width = result.shape
     halo = 2 * RADIUS
     # A few rows at a time: allocating temporary arrays of a whole image costs more than filling them.
-    for rows in _strips(height, width):
+    for rows in _strips(height, width, _FIT_BYTES):
         part = slice(max(rows.start - halo, 0), rows.stop + halo)
         gain_vi, gain_ir, rest = _fit(result[part], visible[part], thermal[part])
         inside = slice(rows.start - part.start, rows.stop - part.start)
@@ -114,7 +115,7 @@ def apply_gains(model: LocalGains, guides: Sequence[NDArray[Any]], out: NDArray[
             f"guides {[guide.shape for guide in guides]}: expected {len(model.gains)} of {out.shape}"
         )
     above, below, share = _row_positions(height, model.offset.shape[0])
-    for part in _strips(height, width):
+    for part in _strips(height, width, _APPLY_BYTES):
         size = (width, part.stop - part.start)
         positions = above[part], below[part], share[part]
         *others, last = (
@@ -128,9 +129,9 @@ def apply_gains(model: LocalGains, guides: Sequence[NDArray[Any]], out: NDArray[
     return out
 
 
-def _strips(height: int, width: int) -> list[slice]:
-    """Slices of rows whose float32 values stay in the cache."""
-    rows = max(1, _STRIP_BYTES // (4 * width))
+def _strips(height: int, width: int, size: int) -> list[slice]:
+    """Slices of rows whose float32 values take at most ``size`` bytes."""
+    rows = max(1, size // (4 * width))
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
