@@ -1,110 +1,176 @@
-"""Speed of `ivfuse video`, end to end: decode two clips, fuse in color, encode to H.264 (.mp4).
+"""Speed of `ivfuse video`, from files to a file, against plain transcoding of the visible.
 
-    python benchmarks/video.py DATA/m3svd_video/ir/CLIP.mp4 DATA/m3svd_video/vi/CLIP.mp4 [--runs 3]
+    python benchmarks/video.py [--sizes 640x480,1280x720,1920x1080,3840x2160] [--methods swift] [--rounds 3]
+    python benchmarks/video.py --clips DATA/m3svd_video/ir/CLIP.mp4 DATA/m3svd_video/vi/CLIP.mp4
 
-"fps" and "CPU ms per frame" come from runs with the threads of `ivfuse video`. fps is the best of several
-runs, because other load on the machine only slows a run down. CPU ms is the processor time of the whole
-process, which other load changes little; two idle cores reach up to 2000 / CPU ms frames per second, as far
-as the parts overlap. The times of the parts come from a run with one thread per codec, so that the time of a
-codec is counted in its own thread; the method's part is what remains of the total. Methods are warmed up
-first; files are read from and written to disk.
+Clips are H.264: a synthetic street that pans, thermal at most 640x512, visible at each size; or, with
+`--clips`, the given clips with the visible resized. Transcoding decodes the visible and encodes it with the
+settings of `ivfuse video`, nothing else. Transcoding and fusion take turns, with one thread per codec and per
+runtime, and the least processor time of all rounds counts, which other load changes little. All figures are
+relative to that of transcoding: "speed" is its time over that of the fusion; the other columns are the share
+of each part of the fusion, of which "rest" is what the encoder does in threads of its own, and queues. Fused
+images are as hard to encode as their content makes them, which can be less or more than the visible.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
-import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
 from ivfuse.fusion.pipeline import Fuser
-from ivfuse.fusion.registry import list_methods
-from ivfuse.video.fuse import FrameFuser, VideoSummary, fuse_video
+from ivfuse.synthetic.street import street_scene
+from ivfuse.video.frame import FULL, Frame
+from ivfuse.video.fuse import FrameFuser, fuse_video
 from ivfuse.video.open import open_source
+from ivfuse.video.stream import visible_planes
 from ivfuse.video.writer import EncoderOptions, VideoFileWriter
 
-
-@dataclass(frozen=True)
-class Row:
-    """Frames per second, and milliseconds of processor time per frame: in total, and of each part."""
-
-    method: str
-    fps: float
-    cpu: float
-    parts: dict[str, float]
+RATE = Fraction(25)
+THERMAL = (640, 512)
+PARTS = ("place", "luma", "method", "carry up", "recolor", "encode")
+Size = tuple[int, int]
 
 
-def run(fuser: Fuser, ir: str, vi: str, seconds: float, threads: int) -> tuple[VideoSummary, float]:
-    """Fuse for some seconds; returns the summary and the processor seconds of the process."""
-    sources = open_source(ir, "ir", threads=threads), open_source(vi, "vi", threads=threads)
-    stop = threading.Event()
-    started = time.perf_counter()
+@dataclass
+class Cost:
+    """Least processor seconds per frame, in total and of each part."""
 
-    def stop_in_time(frame: object) -> None:
-        if time.perf_counter() - started > seconds:
-            stop.set()
+    cpu: float = float("inf")
+    parts: dict[str, float] = field(default_factory=dict)
 
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "out.mp4"
-        writer = VideoFileWriter(out, sources[1].info.rate, EncoderOptions(threads=threads))
-        cpu = time.process_time()
-        summary = fuse_video(FrameFuser(fuser), *sources, writer, on_frame=stop_in_time, stop=stop)
-        return summary, time.process_time() - cpu
+    def add(self, cpu: float, parts: dict[str, float]) -> None:
+        if cpu < self.cpu:
+            self.cpu, self.parts = cpu, parts
 
 
-def measure(method: str, ir: str, vi: str, runs: int, seconds: float) -> Row:
-    """Measure one method."""
-    fuser = Fuser(method)
-    info = open_source(vi, "vi").info
-    noise = np.random.default_rng(0).random((info.height, info.width), dtype=np.float32)
-    fuser.fuse_luma(noise, noise)  # warm up
-    results = [run(fuser, ir, vi, seconds, threads=0) for _ in range(runs)]
-    fps = max(summary.frames / summary.seconds for summary, _ in results)
-    cpu = min(cpu / summary.frames for summary, cpu in results)
-    summary, total = run(fuser, ir, vi, seconds, threads=1)
-    parts = {name: cost / summary.frames * 1e3 for name, cost in summary.cpu.items()}
-    # A runtime computes in threads of its own, which the summary does not measure.
-    parts["method"] = total / summary.frames * 1e3 - sum(v for name, v in parts.items() if name != "method")
-    return Row(method, fps, cpu * 1e3, parts)
+def encoder() -> EncoderOptions:
+    return EncoderOptions(threads=1)
 
 
-def markdown(rows: list[Row]) -> str:
-    """The table, fastest method first."""
-    lines = [
-        "| method | fps | CPU ms per frame | decode both | luma, gain, resize | method | color | encode |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in sorted(rows, key=lambda row: row.cpu):
-        p = row.parts
-        cells = (p["decode ir"] + p["decode vi"], p["prepare"], p["method"], p["recolor"], p["encode"])
-        lines.append(
-            f"| {row.method} | {row.fps:.1f} | {row.cpu:.1f} | {' | '.join(f'{x:.2f}' for x in cells)} |"
-        )
-    return "\n".join(lines)
+def write_clip(path: Path, images: Iterator[np.ndarray], crf: int = 18) -> None:
+    """Write gray or RGB images of 8 bit as H.264."""
+    writer = VideoFileWriter(path, RATE, EncoderOptions(crf=crf), overwrite=True)
+    for index, image in enumerate(images):
+        pixels = av.VideoFrame.from_ndarray(image, "gray" if image.ndim == 2 else "rgb24")
+        planes, _ = visible_planes(pixels.reformat(format="yuvj420p", dst_color_range=FULL))
+        writer.write(Frame(tuple(np.array(plane) for plane in planes), float(index / RATE), index))
+    writer.close()
+
+
+def street(size: Size, frames: int, modality: str) -> Iterator[np.ndarray]:
+    """A night street that pans by a pixel of 640 per frame, with grain."""
+    scene = street_scene(480, 640 + frames, 0, "night")
+    image = np.rint(255 * (scene.ir if modality == "ir" else scene.vi)).astype(np.uint8)
+    rng = np.random.default_rng(0)
+    grain = rng.normal(0, 2, (2 * size[1], size[0])).astype(np.float32)
+    for index in range(frames):
+        part = cv2.resize(image[:, index : index + 640], size, interpolation=cv2.INTER_CUBIC)
+        top = int(rng.integers(size[1]))
+        noise = grain[top : top + size[1]]
+        noisy = part + (noise if part.ndim == 2 else noise[..., np.newaxis])
+        yield np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+
+
+def resized(path: Path, size: Size | None, frames: int) -> Iterator[np.ndarray]:
+    """The first frames of a clip."""
+    with av.open(str(path)) as container:
+        for index, frame in enumerate(container.decode(video=0)):
+            if index == frames:
+                return
+            image = frame.to_ndarray(format="rgb24")
+            yield image if size is None else cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
+
+
+def transcode(vi: Path, out: Path) -> float:
+    """Decode and encode the visible; returns processor seconds per frame."""
+    cpu, frames = time.process_time(), 0
+    writer = VideoFileWriter(out, RATE, encoder(), overwrite=True)  # for its options only
+    with av.open(str(vi)) as source, av.open(str(out), "w") as target:
+        source.streams.video[0].codec_context.thread_count = 1
+        stream = target.add_stream(writer.encoder, rate=RATE, options=writer._encoder_options())
+        context = source.streams.video[0].codec_context
+        stream.width, stream.height, stream.pix_fmt = context.width, context.height, "yuv420p"
+        stream.codec_context.thread_count = 1
+        stream.codec_context.gop_size = 2 * int(RATE)
+        for frame in source.decode(video=0):
+            frame.pict_type = 0
+            target.mux(stream.encode(frame))
+            frames += 1
+        target.mux(stream.encode(None))
+    return (time.process_time() - cpu) / frames
+
+
+def fuse(fuser: Fuser, ir: Path, vi: Path, out: Path) -> tuple[float, dict[str, float]]:
+    """Fuse two clips; returns processor seconds per frame, in total and of each part."""
+    cpu = time.process_time()
+    sources = open_source(str(ir), "ir", threads=1), open_source(str(vi), "vi", threads=1)
+    writer = VideoFileWriter(out, RATE, encoder(), overwrite=True)
+    summary = fuse_video(FrameFuser(fuser), *sources, writer)
+    parts = {part: seconds / summary.frames for part, seconds in summary.cpu.items()}
+    return (time.process_time() - cpu) / summary.frames, parts
+
+
+def measure(ir: Path, vi: Path, methods: list[str], rounds: int, folder: Path) -> dict[str, Cost]:
+    """Transcoding and the methods in turn."""
+    ways = {
+        name: Fuser(name.removesuffix(", full size"), threads=1, full_size="full" in name) for name in methods
+    }
+    for way in ways.values():
+        fuse(way, ir, vi, folder / "out.mp4")
+    costs = {name: Cost() for name in ("transcode", *ways)}
+    for _ in range(rounds):
+        costs["transcode"].add(transcode(vi, folder / "plain.mp4"), {})
+        for name, way in ways.items():
+            costs[name].add(*fuse(way, ir, vi, folder / "out.mp4"))
+    return costs
+
+
+def rows(size: Size, costs: dict[str, Cost]) -> Iterator[str]:
+    plain = costs.pop("transcode").cpu
+    for name, cost in costs.items():
+        decode = cost.parts["decode ir"] + cost.parts["decode vi"]
+        parts = [decode, *(cost.parts[part] for part in PARTS)]
+        cells = " | ".join(f"{seconds / plain:.2f}" for seconds in (*parts, cost.cpu - sum(parts)))
+        yield f"| {size[0]}x{size[1]} | {name} | {plain / cost.cpu:.2f} | {cells} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("ir", help="thermal clip")
-    parser.add_argument("vi", help="visible clip")
-    parser.add_argument("--methods", default="all", help="comma-separated names, or all")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10, help="maximum duration of a run")
+    parser.add_argument("--clips", nargs=2, type=Path, metavar=("IR", "VI"))
+    parser.add_argument("--sizes", default="640x480,1280x720,1920x1080,3840x2160")
+    parser.add_argument("--methods", default="swift", help="names, separated by commas")
+    parser.add_argument("--full-size", action="store_true", help="also at the full size of the visible")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=24)
     args = parser.parse_args()
-    info = open_source(args.vi, "vi").info
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    methods = list_methods() if args.methods == "all" else args.methods.split(",")
-    cv2.setNumThreads(cores or 1)
-    print(f"{Path(args.vi).name}, {info.width}x{info.height}, {cores} cores, load {os.getloadavg()[0]:.1f}\n")
-    print(markdown([measure(name, args.ir, args.vi, args.runs, args.seconds) for name in methods]))
+    cv2.setNumThreads(1)
+    methods = args.methods.split(",")
+    methods += [f"{name}, full size" for name in methods if args.full_size]
+    print(f"| visible | method | speed | decode | {' | '.join(PARTS)} | rest |\n|{'---|' * (5 + len(PARTS))}")
+    for text in args.sizes.split(","):
+        width, height = (int(side) for side in text.split("x"))
+        with tempfile.TemporaryDirectory() as name:
+            ir, vi = Path(name) / "ir.mp4", Path(name) / "vi.mp4"
+            if args.clips:
+                write_clip(ir, resized(args.clips[0], None, args.frames))
+                write_clip(vi, resized(args.clips[1], (width, height), args.frames))
+            else:
+                thermal = (640, 480) if height <= 480 else THERMAL
+                write_clip(ir, street(thermal, args.frames, "ir"))
+                write_clip(vi, street((width, height), args.frames, "vi"))
+            costs = measure(ir, vi, methods, args.rounds, Path(name))
+        print("\n".join(rows((width, height), costs)), flush=True)
 
 
 if __name__ == "__main__":

@@ -215,3 +215,28 @@ def test_the_thermal_is_aligned_by_the_fusers_aligner() -> None:
     fuse_video(FrameFuser(fuser), SyntheticSource(3), SyntheticSource(3), writer)
     assert seen == [(24, 32)] * 3
     assert all(frame.planes[0].min() == 255 for frame in writer.frames)
+
+
+def test_a_large_visible_is_fused_at_the_size_of_its_thermal_and_keeps_its_detail() -> None:
+    class Copy:
+        info = MethodInfo("copy", "learned", "the visible", "none", reducible=True)
+        shape: tuple[int, ...] = ()
+
+        def fuse(self, ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+            self.shape = vi.shape
+            return 0.1 + 0.8 * vi
+
+    method = Copy()
+    rng = np.random.default_rng(0)
+    blocks = np.kron(rng.integers(40, 200, (30, 40)), np.ones((40, 40))) + rng.integers(0, 9, (1200, 1600))
+    chroma = np.full((600, 800), 100, np.uint8)
+    vi = Frame((blocks.astype(np.uint8), chroma, chroma), 0, 0, limited=True)
+    ir = Frame((np.full((120, 160), 99, np.uint8),), 0, 0)
+    out = FrameFuser(Fuser(method)).fuse(ir, vi)
+    assert method.shape == (600, 800)
+    expected = 16 + 0.1 * 219 + 0.8 * (vi.planes[0] - 16.0)
+    error = np.abs(out.planes[0] - expected)[8:-8, 8:-8]
+    assert (error.mean(), error.max()) < (0.6, 4)  # rounding to 8 bit, here and in the small image
+    assert [plane.shape for plane in out.planes] == [(1200, 1600), (600, 800), (600, 800)]
+    whole = FrameFuser(Fuser(method, full_size=True)).fuse(ir, vi)
+    assert np.abs(out.planes[1].astype(int) - whole.planes[1]).max() <= 2  # where luma differs

@@ -60,6 +60,7 @@ def fuse(
     tile: Annotated[
         int | None, typer.Option(help="Largest side fused in one piece, in pixels; else the method's own.")
     ] = None,
+    full_size: method_options.FullSize = False,
     strip: Annotated[
         bool, typer.Option("--strip", help="Drop EXIF, GPS, capture time and XMP of the images.")
     ] = False,
@@ -137,7 +138,8 @@ def fuse(
     pairing = sources.without_outputs(pairing, written)
     settled = thermal.with_shared_window(thermal_options, pairing.pairs)
     shown: dict[str, Any] = {"gray": gray, "strength": strength, "ir_gamma": ir_gamma, "render": render}
-    fuser = Fuser(**choices, **align, **shown, tile=tile, thermal=settled, allow_damaged=allow_damaged)
+    sizes: dict[str, Any] = {"tile": tile, "full_size": full_size}
+    fuser = Fuser(**choices, **align, **shown, **sizes, thermal=settled, allow_damaged=allow_damaged)
     with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
         summary = fuse_pairs(fuser, pairing.pairs, image, overwrite=overwrite, on_progress=tell, extra=extra)
     fuse_report.say(fuser.method.info.name, pairing, summary, one=one, json=json, quiet=quiet)

@@ -35,6 +35,13 @@ IrGamma = Annotated[
         show_default=True,
     ),
 ]
+FullSize = Annotated[
+    bool,
+    typer.Option(
+        "--full-size",
+        help="Run the method at the size of a visible much larger than the thermal, not at the thermal's.",
+    ),
+]
 RuntimeName = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
 PrecisionName = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; else all.")]

@@ -58,6 +58,7 @@ def video(
     runtime: method_options.RuntimeName = "auto",
     precision: method_options.PrecisionName = "auto",
     threads: method_options.Threads = None,
+    full_size: method_options.FullSize = False,
     json: method_options.Json = False,
     quiet: method_options.Quiet = False,
     rig: align_options.RigFile = None,
@@ -102,6 +103,7 @@ def video(
         rig=align_options.rig(rig, None, points),
         strength=strength,
         ir_gamma=ir_gamma,
+        full_size=full_size,
     )
     span = _window(window, ir_window)
     rate = None if fps is None else Fraction(fps).limit_denominator(1001)

@@ -223,7 +223,8 @@ def align_camera_file(file: CameraFile, name: str, *, parallax: bool) -> Pair:
         weight = upright(warp_thermal(valid.astype(np.float32), grid, smooth=False))
         thermal, coverage = _without_data(thermal, weight, None)
     visible = Visible(upright(crop_photo(photo.pixels, grid)))
-    return Pair(thermal, visible, aligned=True, coverage=coverage, name=name)
+    shape = (height, width)
+    return Pair(thermal, visible, aligned=True, coverage=coverage, thermal_shape=shape, name=name)
 
 
 def _common_grid(

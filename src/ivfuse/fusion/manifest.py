@@ -33,7 +33,7 @@ _NEEDED: dict[str, type] = {
     "license": str,
     "version": str,
 }
-_OPTIONAL: dict[str, type] = {"card": str, "align": int, "reach": int, "tile": int}
+_OPTIONAL: dict[str, type] = {"card": str, "align": int, "reach": int, "tile": int, "reducible": bool}
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,7 @@ def _entry(name: str, facts: Any, path: Path) -> ModelEntry:
         align=facts.get("align", 1),
         reach=facts.get("reach"),
         tile=facts.get("tile", 1024),
+        reducible=facts.get("reducible", False),
         parameters=facts["parameters"],
         version=facts["version"],
     )

@@ -45,6 +45,9 @@ class FuseOptions:
             that what is barely warmer than its surroundings stands out; above 1 leaves the warmest only.
             Temperatures and colormaps are not affected.
         tile: largest side in pixels that is fused in one piece; ``None`` for that of the method.
+        full_size: whether to run the method at the full size of a visible image that is much larger than the
+            thermal image; otherwise a method that allows it runs at about the resolution of the thermal
+            image, and its result is carried up.
         allow_damaged: whether to use what can be decoded of damaged JPEG files, with a note, instead of
             raising an error.
 
@@ -65,6 +68,7 @@ class FuseOptions:
     strength: float = 1.0
     ir_gamma: float = 1.0
     tile: int | None = None
+    full_size: bool = False
     allow_damaged: bool = False
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ class Pair:
         visible: the visible image, with alpha if it has one.
         aligned: whether both images are on the same grid.
         coverage: weight of the thermal image, (H, W) float32 in [0, 1]; ``None`` for 1 everywhere.
+        thermal_shape: height and width of the thermal image before it was aligned; ``None`` if unknown.
         name: name of the thermal image in error messages.
         notes: remarks for the user on how the inputs were processed.
     """
@@ -26,5 +27,6 @@ class Pair:
     visible: Visible
     aligned: bool = False
     coverage: Gray | None = None
+    thermal_shape: tuple[int, int] | None = None
     name: str = "thermal"
     notes: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from ivfuse.fusion.method import Method, tile_function
 from ivfuse.fusion.options import FuseOptions
 from ivfuse.fusion.outputs import FusedImage, Output
 from ivfuse.fusion.pair import Pair
+from ivfuse.fusion.reduced import Shape, fuse_reduced, reduced_shape
 from ivfuse.fusion.registry import create_method
 from ivfuse.image.arrays import Gray, Pixels, to_levels
 from ivfuse.image.color import luma, recolor
@@ -178,20 +179,53 @@ class Fuser:
         with allowing_damage(self.options.allow_damaged):
             pair = read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches)
         pair = self.aligner.align(pair)
-        note = note_on_highlight(self.options.render, pair.thermal)
-        return replace(pair, notes=(*pair.notes, note)) if note else pair
+        notes = pair.notes
+        if note := note_on_highlight(self.options.render, pair.thermal):
+            notes += (note,)
+        if shape := self._reduced_shape_of(pair):
+            height, width = pair.visible.pixels.shape[:2]
+            notes += (f"fused at {shape[1]}x{shape[0]}, carried up to {width}x{height}",)
+        return replace(pair, notes=notes)
 
     def fuse_pair(self, pair: Pair) -> Pixels:
         """Fuse an aligned pair and render the result, the third and fourth stage of the pipeline."""
         pixels, rendering = pair.visible.pixels, self.options.render
         thermal = pair.thermal.pixels
         inverted = rendering is not None and rendering.inverted
-        fused = self.fuse_covered(1 - thermal if inverted else thermal, luma(pixels), pair.coverage)
+        fused = self._fuse_gray(1 - thermal if inverted else thermal, luma(pixels), pair)
         if not (self.options.gray or pixels.ndim == 2 or (rendering is not None and rendering.gray)):
             fused = recolor(pixels, fused)
         if rendering is None:
             return fused
         return render(rendering, fused, pair.thermal, pair.coverage)
+
+    def reduced_shape(self, visible: Shape, thermal: Shape, covered: float = 1.0) -> Shape | None:
+        """Return the shape at which the method runs if it is smaller than that of the visible image.
+
+        Args:
+            visible: height and width of the visible image.
+            thermal: height and width of the thermal image before it was aligned.
+            covered: fraction of the visible image that the thermal image covers.
+
+        Returns:
+            Height and width, or ``None`` if the method runs in full size; see :mod:`ivfuse.fusion.reduced`.
+        """
+        if self.options.full_size or not self.method.info.reducible or self.options.strength == 0:
+            return None
+        return reduced_shape(visible, thermal, covered)
+
+    def _fuse_gray(self, ir: Gray, vi: Gray, pair: Pair) -> Gray:
+        """Fuse the lumas of a pair in full size, or reduced and carried up."""
+        shape = self._reduced_shape_of(pair)
+        if shape is None:
+            return self.fuse_covered(ir, vi, pair.coverage)
+        return fuse_reduced(self.fuse_covered, ir, vi, pair.coverage, shape)
+
+    def _reduced_shape_of(self, pair: Pair) -> Shape | None:
+        if pair.thermal_shape is None:
+            return None
+        covered = 1.0 if pair.coverage is None else float(pair.coverage.mean(dtype=np.float64))
+        return self.reduced_shape(pair.visible.pixels.shape[:2], pair.thermal_shape, covered)
 
     def fuse_covered(self, ir: Gray, vi: Gray, coverage: Gray | None) -> Gray:
         """Fuse two luma images, with strength and gamma, where the thermal has weight; else keep ``vi``.
@@ -305,7 +339,7 @@ def read_pair(ir: Source, vi: Source | None, options: ThermalOptions, *, rig: bo
     if isinstance(ir, str | os.PathLike) and isinstance(vi, str | os.PathLike):
         notes += doubts_about_drawing(Path(ir), Path(vi), thermal, visible)
     visible = _with_capture(visible, thermal, lens=not rig)
-    return Pair(thermal, visible, name=name, notes=notes)
+    return Pair(thermal, visible, thermal_shape=thermal.pixels.shape, name=name, notes=notes)
 
 
 def _with_capture(visible: Visible, thermal: Thermal, *, lens: bool) -> Visible:

@@ -123,6 +123,8 @@ def _open_openvino(path: Path, precision: Precision, threads: int | None) -> Gra
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "bf16" if _computes_bf16(core, precision) else "f32",
+        # Every process would pin its threads to the same first cores, and leave the others idle.
+        "ENABLE_CPU_PINNING": False,
     }
     if threads is not None:
         options["INFERENCE_NUM_THREADS"] = threads

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ivfuse.errors import ShapeError
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import GAIN_FLOOR, MAX_GAIN, WEIGHTS
+from ivfuse.image.upsampling import LocalGains, apply_gains
 
 if TYPE_CHECKING:
     from ivfuse.registration.pinhole import PinholeCamera
@@ -30,6 +31,7 @@ LIMITED, FULL = 1, 2  # color ranges as FFmpeg numbers them
 _STRIP = 20_000  # chroma samples processed at a time
 _LUMA_WEIGHTS = {BT709: (0.2126, 0.0722), BT2020: (0.2627, 0.0593)}  # of red and blue
 _NEUTRAL = 128  # the chroma level of gray
+_LEAST_DIFFERENCE = np.float32(1e-6)  # of a channel from the luma, against division by zero
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,22 @@ def decode_luma(frame: Frame) -> Gray:
     return np.asarray(cv2.LUT(frame.planes[0], _luma_table(frame.limited)), np.float32)
 
 
+def shrink_luma(frame: Frame, height: int, width: int) -> Gray:
+    """The luma of an 8-bit frame at a smaller size, (height, width) float32 in [0, 1]."""
+    import cv2
+
+    small = cv2.resize(frame.planes[0], (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.LUT(small, _luma_table(frame.limited)), np.float32)
+
+
+def carry_up_luma(frame: Frame, gains: LocalGains) -> NDArray[np.uint8]:
+    """The fused luma in the levels of a frame, from gains of its luma that were fitted at a smaller size."""
+    black, span = _luma_levels(frame.limited)
+    out = np.empty(frame.planes[0].shape, np.uint8)
+    apply_gains(gains.rescaled(black, span), (frame.planes[0],), out)
+    return np.clip(out, black, black + span, out=out) if frame.limited else out
+
+
 def encode_luma(gray: Gray, limited: bool) -> NDArray[np.uint8]:
     """Convert luma to the 8-bit levels of a frame.
 
@@ -111,7 +129,7 @@ def encode_luma(gray: Gray, limited: bool) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(gray, alpha=span, beta=black), np.uint8)
 
 
-def replace_luma(frame: Frame, fused: Gray) -> Frame:
+def replace_luma(frame: Frame, fused: NDArray[np.uint8]) -> Frame:
     """Replace the luma of a frame and keep its hue and saturation.
 
     U and V are scaled with the luma, and toward gray where the result would leave the RGB gamut, as in
@@ -119,22 +137,21 @@ def replace_luma(frame: Frame, fused: Gray) -> Frame:
 
     Args:
         frame: Y, or Y, U and V; 8 bit.
-        fused: the new luma, (H, W) float32 in [0, 1].
+        fused: the new luma, (H, W) uint8 in the levels of the frame.
 
     Raises:
         ShapeError: if the sizes differ.
     """
     if fused.shape != (frame.height, frame.width):
         raise ShapeError(f"luma {fused.shape}: expected {(frame.height, frame.width)}, the size of the frame")
-    luma = encode_luma(fused, frame.limited)
     if len(frame.planes) == 1:
-        return replace(frame, planes=(luma,))
-    return replace(frame, planes=(luma, *_fit_chroma(frame, fused)))
+        return replace(frame, planes=(fused,))
+    return replace(frame, planes=(fused, *_fit_chroma(frame, fused)))
 
 
-def gray_frame(frame: Frame, gray: Gray) -> Frame:
-    """A frame without color that has the time and the range of another frame."""
-    return replace(frame, planes=(encode_luma(gray, frame.limited),))
+def gray_frame(frame: Frame, luma: NDArray[np.uint8]) -> Frame:
+    """A frame without color, of 8-bit luma, that has the time and the range of another frame."""
+    return replace(frame, planes=(luma,))
 
 
 def concatenate_frames(frames: list[Frame]) -> Frame:
@@ -172,44 +189,59 @@ def _luma_levels(limited: bool) -> tuple[int, int]:
     return (16, 219) if limited else (0, 255)
 
 
-def _fit_chroma(frame: Frame, fused: Gray) -> tuple[Plane, Plane]:
+def _fit_chroma(frame: Frame, fused: NDArray[np.uint8]) -> tuple[Plane, Plane]:
     """U and V, scaled to the new luma."""
     u, v = frame.planes[1:]
     height, width = u.shape
-    luma, fused = (_resize(gray, height, width) for gray in (decode_luma(frame), fused))
+    luma, fused = (_resize(plane, height, width) for plane in (frame.planes[0], fused))
     weights = _LUMA_WEIGHTS.get(frame.matrix, (WEIGHTS[0], WEIGHTS[2]))
-    span = 224 if frame.limited else 255
     out = np.empty(u.shape, np.uint8), np.empty(v.shape, np.uint8)
     # A few rows at a time: allocating temporary arrays of a whole frame costs more than filling them.
     rows = max(1, _STRIP // width)
     for top in range(0, height, rows):
         part = slice(top, top + rows)
-        gain = (fused[part] + GAIN_FLOOR) / (luma[part] + GAIN_FLOOR)
-        scale = np.clip(gain, 1 / MAX_GAIN, MAX_GAIN, out=gain)
-        np.minimum(scale, _gamut_limit(u[part], v[part], fused[part], weights, span), out=scale)
+        scale = _chroma_scale(luma[part], fused[part], u[part], v[part], frame.limited, weights)
         for chroma, target in zip((u, v), out, strict=True):
             target[part] = _scale_chroma(chroma[part], scale)
     return out
 
 
-def _resize(gray: Gray, height: int, width: int) -> Gray:
-    """Downsample luma to the resolution of the chroma."""
+def _resize(luma: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Downsample 8-bit luma to the resolution of the chroma."""
     import cv2
 
-    if gray.shape == (height, width):
-        return gray
-    return np.asarray(cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    if luma.shape == (height, width):
+        return luma
+    return np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _gamut_limit(u: Plane, v: Plane, fused: Gray, weights: tuple[float, float], span: int) -> Gray:
-    """The largest factor by which chroma can be scaled at each pixel without leaving the RGB gamut.
+def _chroma_scale(
+    luma: Plane, fused: Plane, u: Plane, v: Plane, limited: bool, weights: tuple[float, float]
+) -> Gray:
+    """The factor by which chroma is scaled at each pixel.
 
     Args:
+        luma, fused: the luma before and after, at the resolution of the chroma, uint8.
         u, v: chroma planes, uint8.
-        fused: the new luma at the resolution of the chroma, float32 in [0, 1].
+        limited: range of the planes.
         weights: of red and blue in the luma.
-        span: number of chroma levels, 224 or 255.
     """
+    import cv2
+
+    brighter, reciprocal, room_above, room_below = _gain_tables(limited)
+    scale = cv2.multiply(cv2.LUT(fused, brighter), cv2.LUT(luma, reciprocal))
+    np.clip(scale, 1 / MAX_GAIN, MAX_GAIN, out=scale)
+    highest, lowest = _color_extremes(u, v, weights, 224 if limited else 255)
+    # The chroma may not leave the RGB gamut.
+    np.maximum(highest, _LEAST_DIFFERENCE, out=highest)
+    np.minimum(lowest, -_LEAST_DIFFERENCE, out=lowest)
+    cv2.min(scale, cv2.divide(cv2.LUT(fused, room_above), highest), dst=scale)
+    cv2.min(scale, cv2.divide(cv2.LUT(fused, room_below), lowest), dst=scale)
+    return np.asarray(scale, np.float32)
+
+
+def _color_extremes(u: Plane, v: Plane, weights: tuple[float, float], span: int) -> tuple[Gray, Gray]:
+    """The largest and the smallest of R - Y, G - Y and B - Y at each pixel, as fractions of white."""
     import cv2
 
     red_weight, blue_weight = weights
@@ -217,20 +249,24 @@ def _gamut_limit(u: Plane, v: Plane, fused: Gray, weights: tuple[float, float], 
     blue = cv2.LUT(u, _difference_table(2 * (1 - blue_weight) / span))  # B - Y
     red = cv2.LUT(v, _difference_table(2 * (1 - red_weight) / span))  # R - Y
     green = cv2.addWeighted(red, -red_weight / green_weight, blue, -blue_weight / green_weight, 0)
-    highest = cv2.max(cv2.max(red, green), blue)
-    lowest = cv2.min(cv2.min(red, green), blue)
-    above, below = np.maximum(highest, np.float32(1e-6)), np.maximum(-lowest, np.float32(1e-6))
-    return np.minimum((1 - fused) / above, fused / below)
+    highest, lowest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
+    return np.asarray(highest, np.float32), np.asarray(lowest, np.float32)
 
 
 def _scale_chroma(chroma: Plane, scale: Gray) -> Plane:
     """Scale chroma about its neutral level."""
     import cv2
 
-    offset = _NEUTRAL - _NEUTRAL * scale
-    return np.asarray(
-        cv2.add(cv2.multiply(chroma, scale, dtype=cv2.CV_32F), offset, dtype=cv2.CV_8U), np.uint8
-    )
+    scaled = cv2.multiply(cv2.LUT(chroma, _difference_table(1.0)), scale)
+    return np.asarray(cv2.addWeighted(scaled, 1, scaled, 0, _NEUTRAL, dtype=cv2.CV_8U), np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _gain_tables(limited: bool) -> tuple[Gray, Gray, Gray, Gray]:
+    """Of each 8-bit luma: itself plus the floor of the gain, the reciprocal of that, 1 - luma, and -luma."""
+    luma = _luma_table(limited)
+    one = np.float32(1)
+    return luma + GAIN_FLOOR, one / (luma + GAIN_FLOOR), one - luma, -luma
 
 
 @lru_cache(maxsize=8)

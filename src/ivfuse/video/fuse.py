@@ -7,21 +7,34 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.fusion.align import Aligner
 from ivfuse.fusion.doubts import doubts_about_sizes
 from ivfuse.fusion.pipeline import Fuser
+from ivfuse.fusion.reduced import Shape
 from ivfuse.image.arrays import Gray
+from ivfuse.image.color import resize_to
+from ivfuse.image.upsampling import fit_gains
 from ivfuse.video.auto_gain import AutoGain
-from ivfuse.video.frame import Frame, concatenate_frames, decode_luma, gray_frame, replace_luma
+from ivfuse.video.frame import (
+    Frame,
+    carry_up_luma,
+    concatenate_frames,
+    decode_luma,
+    encode_luma,
+    gray_frame,
+    replace_luma,
+    shrink_luma,
+)
 from ivfuse.video.queues import FrameQueue, NoItem, StoppedError, WorkerThread
 from ivfuse.video.source import FrameSource, SourceStats
 from ivfuse.video.sync import FramePairer, PairingCounts
@@ -34,6 +47,7 @@ OnFrame = Callable[[Frame], object]
 
 _QUEUE_CAPACITY = 4  # frames between two threads
 _LIVE_QUEUE_CAPACITY = 8  # the same for live sources, whose frames arrive unevenly
+_PARTS = ("place", "luma", "method", "carry up", "recolor")
 _FRAME_TIMEOUT = 0.5  # seconds to wait for a live thermal frame before the previous one is used again
 
 
@@ -81,9 +95,9 @@ class _FusedPair:
 
     ir: Frame
     vi: Frame
-    thermal: Gray  # on the visible's grid
+    thermal: Gray  # on the grid of the fusion
     coverage: Gray | None
-    fused: Gray
+    fused: NDArray[np.uint8]  # luma in the levels of the visible
 
 
 @dataclass
@@ -97,7 +111,8 @@ class FrameFuser:
         side_by_side: write thermal, visible and fused next to each other.
         aligner: places the thermal on the visible; ``None`` for that of ``fuser``.
         notes: remarks for the user on how the thermal is placed.
-        cpu: processor time of each part so far, in seconds.
+        cpu: processor time of each part so far, in seconds: placing the thermal, converting luma, the method,
+            carrying its result up to the visible's size and levels, and scaling the chroma.
     """
 
     fuser: Fuser
@@ -106,40 +121,62 @@ class FrameFuser:
     side_by_side: bool = False
     aligner: Aligner | None = None
     notes: tuple[str, ...] = ()
-    cpu: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("prepare", "method", "recolor"), 0.0)
-    )
+    cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0.0))
     _previous: _FusedPair | None = None
 
     def fuse(self, ir: Frame, vi: Frame) -> Frame:
         """Fuse a pair; the result of the previous pair is reused if both images are the same."""
-        started = time.thread_time()
         previous = self._previous
-        thermal, coverage = self._place(ir, vi)
+        shape = self.shape_for(ir, vi)
+        with self._timed("place"):
+            thermal, coverage = self._place(ir, vi, shape)
         same_thermal = previous is not None and thermal is previous.thermal
         if previous and same_thermal and np.array_equal(vi.planes[0], previous.vi.planes[0]):
             fused = previous.fused
-            prepared = done = time.thread_time()
         else:
-            luma = decode_luma(vi)
-            prepared = time.thread_time()
-            fused = self.fuser.fuse_covered(thermal, luma, coverage)
-            done = time.thread_time()
+            fused = self._fuse_luma(thermal, vi, coverage, shape)
         self._previous = _FusedPair(ir, vi, thermal, coverage, fused)
-        out = gray_frame(vi, fused) if self.gray else replace_luma(vi, fused)
-        if self.side_by_side:
-            out = concatenate_frames([gray_frame(vi, thermal), vi, out])
-        self.cpu["prepare"] += prepared - started
-        self.cpu["method"] += done - prepared
-        self.cpu["recolor"] += time.thread_time() - done
+        with self._timed("recolor"):
+            out = gray_frame(vi, fused) if self.gray else replace_luma(vi, fused)
+            if self.side_by_side:
+                shown = encode_luma(resize_to(thermal, vi.height, vi.width), vi.limited)
+                out = concatenate_frames([gray_frame(vi, shown), vi, out])
         return out
 
-    def _place(self, ir: Frame, vi: Frame) -> tuple[Gray, Gray | None]:
-        """The thermal image on the visible's grid, and its coverage there."""
+    def shape_for(self, ir: Frame, vi: Frame) -> Shape:
+        """Height and width at which a pair is fused: those of the visible frame, or smaller ones."""
+        aligner, full = self.aligner or self.fuser.aligner, (vi.height, vi.width)
+        sizes = (ir.width, ir.height), (vi.width, vi.height)
+        covered = 1.0 if aligner.stretches else aligner.warp(*sizes).covered_fraction
+        return self.fuser.reduced_shape(full, (ir.height, ir.width), covered) or full
+
+    def _place(self, ir: Frame, vi: Frame, shape: Shape) -> tuple[Gray, Gray | None]:
+        """The thermal image on the grid of the fusion, and its coverage there."""
         previous = self._previous
-        if previous and ir is previous.ir and previous.thermal.shape == (vi.height, vi.width):
+        if previous and ir is previous.ir and previous.thermal.shape == shape:
             return previous.thermal, previous.coverage
-        return (self.aligner or self.fuser.aligner).align_frame(self.gain.apply(ir), vi.height, vi.width)
+        return (self.aligner or self.fuser.aligner).align_frame(self.gain.apply(ir), *shape)
+
+    def _fuse_luma(self, thermal: Gray, vi: Frame, coverage: Gray | None, shape: Shape) -> NDArray[np.uint8]:
+        """The fused luma in the size and the levels of the visible frame."""
+        reduced = shape != (vi.height, vi.width)
+        with self._timed("luma"):
+            luma = shrink_luma(vi, *shape) if reduced else decode_luma(vi)
+        with self._timed("method"):
+            fused = self.fuser.fuse_covered(thermal, luma, coverage)
+        with self._timed("carry up"):
+            if reduced:
+                return carry_up_luma(vi, fit_gains(fused, luma, thermal, both=False))
+            return encode_luma(fused, vi.limited)
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        """Add the processor time of the block to that of a part."""
+        started = time.thread_time()
+        try:
+            yield
+        finally:
+            self.cpu[part] += time.thread_time() - started
 
 
 def fuse_video(
@@ -200,6 +237,7 @@ class _VideoRun:
         self._out_queue: FrameQueue[Frame | AudioPacket] = FrameQueue(_QUEUE_CAPACITY, self._abort)
         self._pairer = FramePairer(self._next_thermal, ir.info.rate, vi.info.rate, offset)
         self._size = (0, 0)
+        self._shape: Shape | None = None  # at which the method runs
         self._fused_frames = 0
         self._readers = {
             "decode ir": WorkerThread("ir", lambda: _read(ir, self._ir_queue)),
@@ -258,6 +296,7 @@ class _VideoRun:
     def _fuse_pair(self, ir: Frame, vi: Frame) -> None:
         if not self._fused_frames:  # frames that a stream had buffered when it was opened do not count
             self._ir_queue.dropped = self._vi_queue.dropped = 0
+            self._shape = self._fuser.shape_for(ir, vi)
         out = self._fuser.fuse(ir, vi)
         self._size = (out.height, out.width)
         self._out_queue.put(out)
@@ -337,6 +376,8 @@ class _VideoRun:
         elif (ir.width, ir.height) != (vi.width, vi.height):
             notes.append(f"thermal resampled from {ir.width}x{ir.height} to {vi.width}x{vi.height}")
             notes += doubts_about_sizes((ir.width, ir.height), (vi.width, vi.height))
+        if self._shape and self._shape != (vi.height, vi.width):
+            notes.append(f"fused at {self._shape[1]}x{self._shape[0]}, carried up to {vi.width}x{vi.height}")
         return notes
 
 
