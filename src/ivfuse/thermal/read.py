@@ -101,6 +101,7 @@ class Thermal:
             ``celsius`` is NaN, and the weight in a fusion is 0. ``None`` if all pixels are valid.
         unknown: the error to raise where temperatures are required but unknown; ``None`` for the general one.
         colored: whether the values are the luma of a color image.
+        window: the counts, or temperatures in degC, that became black and white; ``None`` if nothing was mapped.
     """
 
     pixels: Gray
@@ -111,6 +112,7 @@ class Thermal:
     unknown: InputError | None = None
     valid: NDArray[np.bool_] | None = None
     colored: bool = False
+    window: Window | None = None
 
     def temperatures(self) -> NDArray[np.float32]:
         """Return the temperatures, (H, W) float32 in degC.
@@ -245,10 +247,11 @@ def _mapped(raw: RawThermal, options: ThermalOptions, name: str) -> Thermal:
     celsius = raw.values if raw.degrees else options.celsius(raw.values)
     if celsius is None:
         mapped = to_gray(raw.values, options.rule, name, degrees=False)
-        return Thermal(mapped.gray, notes=(mapped.note,))
+        return Thermal(mapped.gray, notes=(mapped.note,), window=(mapped.low, mapped.high))
     mapped = to_gray(celsius, options.rule, name, degrees=True)
     ends = (mapped.low, mapped.high) if mapped.even and mapped.low < mapped.high else None
-    return Thermal(mapped.gray, celsius, (mapped.note,), ends=ends)
+    window = (mapped.low, mapped.high)
+    return Thermal(mapped.gray, celsius, (mapped.note,), ends=ends, window=window)
 
 
 def _mapped_where_valid(
