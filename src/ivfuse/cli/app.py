@@ -25,6 +25,7 @@ VERBS = {
     "register": "ivfuse.cli.register:register",
     "eval": "ivfuse.cli.evaluate:evaluate",
     "benchmark": "ivfuse.cli.benchmark:benchmark",
+    "manifest": "ivfuse.cli.manifest:manifest",
     "degrade": "ivfuse.cli.degrade:degrade",
     "datasets": "ivfuse.cli.datasets:datasets",
     "info": "ivfuse.cli.info:info",

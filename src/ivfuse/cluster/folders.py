@@ -56,14 +56,18 @@ def _tops(folders: dict[str, list[Path]], recursive: bool) -> list[str]:
     """The folders to pair: the root, or all that are not the folder of one modality beside the other."""
     if not recursive:
         return [""]
-    every = {""} | {"/".join(name.split("/")[:depth]) for name in folders for depth in range(1, name.count("/") + 2)}
+    every = {""} | {
+        "/".join(name.split("/")[:depth]) for name in folders for depth in range(1, name.count("/") + 2)
+    }
     return sorted(every, key=natural_key)
 
 
 def _pair_folder(folder: str, folders: dict[str, list[Path]], recursive: bool) -> Pairing:
     """Pair the files of one folder, and those of its folders for each modality."""
     prefix = f"{folder}/" if folder else ""
-    inner = [Path(name) for name in folders if name.startswith(prefix) and name and "/" not in name[len(prefix) :]]
+    inner = [
+        Path(name) for name in folders if name.startswith(prefix) and name and "/" not in name[len(prefix) :]
+    ]
     inner = [each for each in inner if str(each) != folder]
     ir, vi = IR.folders(inner), VI.folders(inner)
     parts = []
@@ -95,12 +99,18 @@ def pair_shards(pattern: str) -> tuple[Pairing, dict[Path, str]]:
     parts, places = [], {}
     for number, archive in enumerate(archives):
         shard = PurePosixPath(archive).stem
-        shard = shard if len({PurePosixPath(each).stem for each in archives}) == len(archives) else f"{number}-{shard}"
+        shard = (
+            shard
+            if len({PurePosixPath(each).stem for each in archives}) == len(archives)
+            else f"{number}-{shard}"
+        )
         members = {Path(shard, member.name): str(member) for member in members_of(archive)}
         places.update(members)
         found = pair_mixed_files(list(members))
         prefix = f"{shard}/" if len(archives) > 1 else ""
-        parts.append(replace(found, pairs=tuple(replace(pair, name=prefix + pair.name) for pair in found.pairs)))
+        parts.append(
+            replace(found, pairs=tuple(replace(pair, name=prefix + pair.name) for pair in found.pairs))
+        )
     return joined(parts), places
 
 

@@ -22,7 +22,9 @@ from ivfuse.runtime.files import check_regular, write_atomic
 
 MAX_FILE = 2**30  # bytes of one image file that are fetched
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_MEMBER = re.compile(r"(?P<archive>.+\.tar)#(?P<offset>\d{1,15})\+(?P<size>\d{1,15})#(?P<name>[^#/\\]+)", re.DOTALL)
+_MEMBER = re.compile(
+    r"(?P<archive>.+\.tar)#(?P<offset>\d{1,15})\+(?P<size>\d{1,15})#(?P<name>[^#/\\]+)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,9 @@ def is_url(location: str) -> bool:
 def member_of(location: str) -> Member | None:
     """Parse the location of a member of an archive; ``None`` for any other location."""
     found = _MEMBER.fullmatch(location)
-    return Member(found["archive"], int(found["offset"]), int(found["size"]), found["name"]) if found else None
+    return (
+        Member(found["archive"], int(found["offset"]), int(found["size"]), found["name"]) if found else None
+    )
 
 
 def local_path(location: str) -> Path | None:

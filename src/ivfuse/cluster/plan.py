@@ -38,7 +38,9 @@ class RunPlan:
     missing: tuple[int, ...]
 
 
-def make_plan(work: Work, source: Source, out: str, shard_size: int = SHARD_SIZE, tar: bool = False) -> RunPlan:
+def make_plan(
+    work: Work, source: Source, out: str, shard_size: int = SHARD_SIZE, tar: bool = False
+) -> RunPlan:
     """Validate all pairs, and find or create the folder of the run.
 
     The identifier is a digest of the work with all its options, the versions of method and code, and the pairs in

@@ -10,10 +10,12 @@ import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from ivfuse.cluster.locations import first_line
@@ -95,6 +97,20 @@ class ShardActor:
         return columns
 
 
+def require_ray(address: str) -> None:
+    """Check, before any work, that Ray is installed and an address is one.
+
+    Raises:
+        ModuleNotFoundError: if Ray is not installed.
+        UsageError: if the address is malformed.
+        IvfuseError: if nothing answers there.
+    """
+    if find_spec("ray") is None:
+        raise ModuleNotFoundError("No module named 'ray'", name="ray")
+    if address != LOCAL:
+        _check_reachable(address)
+
+
 @contextmanager
 def connected(
     address: str, actors: int | None = None, threads: int | None = None, *, quiet: bool = True
@@ -113,6 +129,7 @@ def connected(
     """
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
     import ray
+    import ray.data  # configures its loggers
 
     if quiet:
         for name in ("ray", "ray.data"):
@@ -138,14 +155,15 @@ def _start(folder: str, actors: int | None, threads: int | None) -> None:
 
     cpus = max(available_cpus(), (actors or 1) * (threads or 1))
     try:
-        ray.init(
-            num_cpus=cpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.CRITICAL,
-            object_store_memory=OBJECT_STORE,
-            _temp_dir=folder,
-        )
+        with _silent():
+            ray.init(
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.CRITICAL,
+                object_store_memory=OBJECT_STORE,
+                _temp_dir=folder,
+            )
     except Exception as error:  # Ray raises errors of many kinds
         raise IvfuseError(f"Ray could not be started on this machine: {first_line(error)}") from error
 
@@ -153,11 +171,25 @@ def _start(folder: str, actors: int | None, threads: int | None) -> None:
 def _join(address: str) -> None:
     import ray
 
-    _check_reachable(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
+        with _silent():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:  # as above
         raise IvfuseError(f"{address}: cannot connect to this Ray cluster: {first_line(error)}") from error
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Discard what the C++ core writes to standard error, which has no setting that silences it."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _check_reachable(address: str) -> None:

@@ -11,6 +11,8 @@ from ivfuse.cluster.plan import RunPlan
 from ivfuse.cluster.shard import Job, ShardReport, ShardWorker
 from ivfuse.errors import IvfuseError, UsageError
 
+_REASONS = 100  # reasons that a summary carries at most
+
 OnShard = Callable[[ShardReport], None]
 Executor = Callable[[Job, Sequence[int]], Iterable[ShardReport]]
 
@@ -29,7 +31,7 @@ class RunSummary:
         done: pairs that were worked on.
         failed: pairs that have a reason instead.
         reused: shards that were finished before.
-        reasons: some of the reasons of this attempt.
+        reasons: some of the reasons, with the names of the pairs.
     """
 
     location: str
@@ -79,11 +81,13 @@ def carry_out(
         job = Job(plan.work, plan.folder.location, plan.facts.tar, threads)
         for report in execute(job, plan.missing):
             failed += report.failed
-            if len(reasons) < 100:
+            if len(reasons) < _REASONS:
                 reasons += report.reasons
             if on_shard:
                 on_shard(report)
             _check_failures(failed, max_failures, reasons)
+    if failed and reused:  # those of earlier attempts as well
+        reasons = _reasons(plan)
     facts = plan.facts
     return RunSummary(plan.folder.location, facts.pairs, facts.pairs - failed, failed, reused, tuple(reasons))
 
@@ -94,7 +98,16 @@ def count_failed(plan: RunPlan) -> int:
     return len(rows["id"].unique())
 
 
+def _reasons(plan: RunPlan) -> list[str]:
+    """Some of the reasons in the rows of a run."""
+    columns = ["id", "reason"]
+    rows = plan.folder.rows().scanner(columns, filter=ds.field("status") != "done").head(_REASONS)
+    return list(dict.fromkeys(f"{row['id']}: {row['reason']}" for row in rows.to_pylist()))
+
+
 def _check_failures(failed: int, most: int | None, reasons: Sequence[str]) -> None:
     if most is not None and failed > most:
         hint = f"the first: {reasons[0]}" if reasons else None
-        raise TooManyFailures(f"the run was stopped: {failed} pairs failed", expected=f"at most {most}", hint=hint)
+        raise TooManyFailures(
+            f"the run was stopped: {failed} pairs failed", expected=f"at most {most}", hint=hint
+        )

@@ -105,7 +105,9 @@ def open_source(
     if not exists(location):
         raise InputError(f"{location}: no such file or folder")
     if not is_folder(location):
-        raise InputError(f"{location}: found a file", expected="a manifest (.parquet, .csv), tar shards or a folder")
+        raise InputError(
+            f"{location}: found a file", expected="a manifest (.parquet, .csv), tar shards or a folder"
+        )
     if vi is not None:
         return _of_two_folders(location, vi, recursive)
     names = list_names(location)
@@ -150,7 +152,9 @@ def _of_pairing(name: str, pairing: Pairing, locate: Callable[[Path], str]) -> S
             cells = {"id": pair.name, "ir": locate(pair.ir), "vi": locate(pair.vi)}
             yield check_row(cells, f"{name}: pair {number}", "", REQUIRED)
 
-    return Source(name, rows, tuple(locate(path) for path in pairing.orphans), pairing.ambiguous, pairing.notes)
+    return Source(
+        name, rows, tuple(locate(path) for path in pairing.orphans), pairing.ambiguous, pairing.notes
+    )
 
 
 def _manifest(location: str, suffix: str, needed: tuple[str, ...]) -> Source:
@@ -249,7 +253,8 @@ def relative_to(row: PairRow, base: str) -> PairRow:
     """Return a row whose locations are relative to a folder where they are below it."""
     root = base.rstrip("/") + "/"
     return replace(
-        row, **{name: getattr(row, name).removeprefix(root) for name in ("ir", "vi", "rig", "labels", "fused")}
+        row,
+        **{name: getattr(row, name).removeprefix(root) for name in ("ir", "vi", "rig", "labels", "fused")},
     )
 
 
@@ -281,4 +286,3 @@ def write_manifest(source: Source, out: str) -> int:
         writer.writerows(zip(*(table[name].to_pylist() for name in table.column_names), strict=True))
         write_whole(out, text.getvalue().encode())
     return len(rows)
-

@@ -21,6 +21,7 @@ from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.arrays import Pixels
 from ivfuse.image.formats import check_output
 from ivfuse.registration.transform import load_rig
+from ivfuse.runtime.limits import set_pixel_limit
 
 _RIGS = 16  # rigs and windows that a session remembers
 
@@ -34,12 +35,14 @@ class FuseWork:
         suffix: suffix of the images, which selects the format.
         depth: bits per sample, 8 or 16.
         strip: whether to drop the metadata of the visible images.
+        max_pixels: largest number of pixels of an image; ``None`` for what fits the memory of a worker.
     """
 
     options: FuseOptions
     suffix: str = ".png"
     depth: int = 8
     strip: bool = False
+    max_pixels: int | None = None
     name = "fuse"
 
     @property
@@ -60,7 +63,8 @@ class FuseWork:
         """See :class:`ivfuse.cluster.work.Work`."""
         options = as_values(replace(self.options, method=None, threads=None))
         method, weights = method_version(self._method())
-        image = {"suffix": self.suffix, "depth": self.depth, "strip": self.strip}
+        image: dict[str, Any] = {"suffix": self.suffix, "depth": self.depth, "strip": self.strip}
+        image["max_pixels"] = self.max_pixels
         return {"method": method, "weights": weights, "options": options, **image}
 
     def check(self) -> None:
@@ -100,6 +104,8 @@ class FuseSession:
 
     def __init__(self, work: FuseWork, threads: int | None) -> None:
         """Create the method."""
+        if work.max_pixels is not None:
+            set_pixel_limit(work.max_pixels)
         self.work = work
         self.fuser = Fuser(options=replace(work.options, threads=threads))
         self.version = method_version(work._method())

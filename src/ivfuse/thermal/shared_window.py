@@ -14,7 +14,9 @@ from ivfuse.thermal.tone_mapping import PERCENTILES, WindowRule
 from ivfuse.thermal.units import Span
 
 _SAMPLES = 2048  # number of quantiles that represent one image
-_DROPPED = 7  # bits of float32 mantissas that are dropped: values keep 17 bits, integers up to 131071 are exact
+_DROPPED = (
+    7  # bits of float32 mantissas that are dropped: values keep 17 bits, integers up to 131071 are exact
+)
 
 
 class WindowHistogram:
@@ -67,7 +69,9 @@ class WindowHistogram:
             InputError: if the array is none.
         """
         if array.ndim != 2 or array.shape[0] != 2 or not array.shape[1] or array.dtype != np.int64:
-            raise InputError("histogram of thermal values: damaged", expected="an array (2, N) of 64-bit integers")
+            raise InputError(
+                "histogram of thermal values: damaged", expected="an array (2, N) of 64-bit integers"
+            )
         found = cls()
         found._units = {each for each in (False, True) if int(array[0, 0]) >> int(each) & 1}
         found._bins, found._counts = array[0, 1:], array[1, 1:]
@@ -85,7 +89,9 @@ class WindowHistogram:
             )
         if len(self._units) > 1:
             raise InputError(
-                "shared: found files with temperatures and files with counts", field="window", hint="give {scale}"
+                "shared: found files with temperatures and files with counts",
+                field="window",
+                hint="give {scale}",
             )
         below = np.cumsum(self._counts)
         ranks = np.array(PERCENTILES) / 100 * (below[-1] - 1)
