@@ -169,9 +169,11 @@ def reduce(
     costs = {name: _cost(columns.costs(name)) for name in names}
     pairs = sum(board.total for board in primary)
     seeing = tuple(seeing_table(plan, columns, index) for index in range(len(plan.sets)))
-    for table in (*leaderboards, *seeing) if shown is not None else ():
-        for row in table.values.values():
-            row.update({name: values[list(shown[table.data])] for name, values in row.items()})
+    if shown is not None:
+        tables = [*((board.data, board.values) for board in leaderboards), *((t.data, t.values) for t in seeing)]
+        for data, rows in tables:
+            for row in rows.values():
+                row.update({name: values[list(shown[data])] for name, values in row.items()})
     return Results(plan, leaderboards, costs, tuple(problems), overall, failed, pairs, seeing)
 
 

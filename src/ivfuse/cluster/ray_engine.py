@@ -142,7 +142,7 @@ def connected(
             _start(temporary, actors, threads)
         else:
             _join(address)
-        yield _pool(ray.cluster_resources(), actors, threads)
+        yield _pool(dict(ray.cluster_resources()), actors, threads)
     finally:
         with suppress(Exception):
             ray.shutdown()

@@ -127,19 +127,21 @@ def _overlapped(
             if index + 1 < len(pairs):
                 reading = pool.submit(_read, session, pairs[index + 1], copies)
             try:
-                data, started = current.result()
-                result = session.compute(data)
+                result, started = _computed(session, current)
             except Exception as error:  # as above
                 rows[index] = _failed(work, pair, error)
                 continue
-            finally:
-                data = current = None
             if writing is not None:
                 writing.result()
             writing = pool.submit(write, index, result, started)
         if writing is not None:
             writing.result()
     return rows
+
+
+def _computed(session: Session, reading: Future[tuple[Any, float]]) -> tuple[Any, float]:
+    data, started = reading.result()
+    return session.compute(data), started
 
 
 def _read(session: Session, pair: PairRow, copies: Path) -> tuple[Any, float]:

@@ -132,7 +132,7 @@ def _of_two_folders(location: str, vi: str, recursive: bool) -> Source:
     paths = local_path(location), local_path(vi)
     if paths[0] is None or paths[1] is None:
         raise InputError(f"{location}: two folders at URLs cannot be paired", expected="their common folder")
-    found = pair_tree(*paths) if recursive else pair_folders(paths[0], paths[1])
+    found = pair_tree(paths[0], paths[1]) if recursive else pair_folders(paths[0], paths[1])
     return _of_pairing(f"{location} and {vi}", found, str)
 
 
