@@ -170,7 +170,10 @@ def reduce(
     pairs = sum(board.total for board in primary)
     seeing = tuple(seeing_table(plan, columns, index) for index in range(len(plan.sets)))
     if shown is not None:
-        tables = [*((board.data, board.values) for board in leaderboards), *((t.data, t.values) for t in seeing)]
+        tables = [
+            *((board.data, board.values) for board in leaderboards),
+            *((t.data, t.values) for t in seeing),
+        ]
         for data, rows in tables:
             for row in rows.values():
                 row.update({name: values[list(shown[data])] for name, values in row.items()})
