@@ -79,13 +79,18 @@ def simulated(nodes: int = 3, cpus: int = 1) -> Iterator[Any]:
 def fuse(source: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run ``ivfuse fuse``."""
     command = [*CLI, "fuse", str(source), "-o", str(out), "--method", METHOD, *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "--json" in options and not done.stdout.startswith("{"):
+        raise SystemExit(f"{' '.join(command)}: {done.stdout!r} {done.stderr}")
+    return done
 
 
 def images(folder: Path) -> dict[str, str]:
     """Digest of each image by its name."""
     found: dict[str, str] = {}
     for path in folder.rglob("*.png"):
+        if ".part" in str(path):
+            continue
         assert path.name not in found, path
         found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found

@@ -13,7 +13,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -122,7 +122,7 @@ def connected(
             server.
         actors: most actors; by default one per GPU where there are any, else one per CPU.
         threads: threads of each actor; by default the CPUs are divided among the actors.
-        quiet: whether to keep Ray's own messages off the terminal.
+        quiet: whether to keep Ray's own messages off the terminal; standard output is discarded meanwhile.
 
     Raises:
         IvfuseError: if the cluster cannot be reached or started.
@@ -134,7 +134,11 @@ def connected(
     if quiet:
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
-    temporary = None
+    temporary, stack = None, ExitStack()
+    # Ray prints what befalls its nodes to standard output, from a thread and without a setting.
+    nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
+    if quiet:
+        stack.enter_context(redirect_stdout(nowhere))
     try:
         if address == LOCAL:
             # Not in the default folder: sockets have paths of at most 107 bytes, and nothing is left behind.
@@ -146,6 +150,7 @@ def connected(
     finally:
         with suppress(Exception):
             ray.shutdown()
+        stack.close()
         if temporary:
             shutil.rmtree(temporary, ignore_errors=True)
 

@@ -86,6 +86,7 @@ def carry_out(
             if on_shard:
                 on_shard(report)
             _check_failures(failed, max_failures, reasons)
+        plan.folder.clean()
     if failed and reused:  # those of earlier attempts as well
         reasons = _reasons(plan)
     facts = plan.facts

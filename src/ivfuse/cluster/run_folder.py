@@ -38,7 +38,7 @@ from ivfuse.cluster.locations import (
 from ivfuse.cluster.pairs import PairRow, to_rows
 from ivfuse.cluster.sources import ROWS, RUN_FILE
 from ivfuse.errors import InputError
-from ivfuse.runtime.files import make_folder, part_of
+from ivfuse.runtime.files import make_folder, part_of, remove_stale_parts
 
 FILES = "files"  # folder of the images of the shards, or of their tar archives
 PLAN = "plan"  # folder of the pairs of the shards
@@ -192,6 +192,13 @@ class RunFolder:
                 os.rename(path, old)
                 shutil.rmtree(old, ignore_errors=True)
             os.rename(scratch, path)
+
+    def clean(self) -> None:
+        """Remove what killed workers of this machine left unfinished; nothing of it is in the rows."""
+        path = local_path(self.location)
+        if path is not None:
+            for name in (FILES, ROWS):
+                remove_stale_parts(path / name)
 
     def rows(self) -> ds.Dataset:
         """Open the rows of all finished shards.
