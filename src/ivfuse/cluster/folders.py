@@ -125,7 +125,7 @@ def members_of(archive: str) -> list[Member]:
         size = file.seek(0, 2)
         file.seek(0)
         try:
-            with reading(archive), tarfile.open(fileobj=file, mode="r:") as tar:
+            with tarfile.open(fileobj=file, mode="r:") as tar:
                 for number, info in enumerate(tar):
                     if number >= MAX_MEMBERS:
                         raise InputError(f"{archive}: found more than {MAX_MEMBERS} files in one shard")
