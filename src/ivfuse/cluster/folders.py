@@ -121,7 +121,7 @@ def members_of(archive: str) -> list[Member]:
         InputError: if it cannot be read, is not one, or has too many members.
     """
     found: list[Member] = []
-    with open_binary(archive) as file:
+    with reading(archive), open_binary(archive) as file:
         size = file.seek(0, 2)
         file.seek(0)
         try:
