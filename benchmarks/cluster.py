@@ -192,10 +192,10 @@ def broken(folder: Path, pairs: int) -> dict[str, Any]:
 
 
 def overhead(folder: Path, pairs: int, rounds: int = 10) -> dict[str, Any]:
-    """(d) Time per pair at 640x480 with one thread, in turns: the folder run, a shard of 32, and shards on Ray.
+    """(d) Time per pair at 640x480 with one thread, in turns: the folder run and a shard of 32; then Ray.
 
-    Rounds alternate, and the fastest of each is compared, since other programs share the processors. On Ray it is
-    the share of the actors' time, from the first report to the last, in which no shard was worked on.
+    Rounds alternate, and the fastest of each is compared, since other programs share the processors. On Ray
+    it is the share of the actors' time, between the first and the last report, without work on a shard.
     """
     from ivfuse.cluster.plan import make_plan
     from ivfuse.cluster.ray_engine import connected
@@ -219,12 +219,12 @@ def overhead(folder: Path, pairs: int, rounds: int = 10) -> dict[str, Any]:
     processor: dict[str, list[float]] = {"folder": [], "shard": []}
     for number in range(rounds):
         image = FusedImage(folder / f"plain{number}", ".png")
-        for name, run in (
-            ("folder", lambda: fuse_pairs(fuser, found, image)),
-            ("shard", lambda: worker.run(0)),
-        ):  # noqa: B023
+        for name in walls:
             wall, cpu = time.perf_counter(), time.process_time()
-            run()
+            if name == "folder":
+                fuse_pairs(fuser, found, image)
+            else:
+                worker.run(0)
             walls[name].append(time.perf_counter() - wall)
             processor[name].append(time.process_time() - cpu)
     idle, rate = {}, {}

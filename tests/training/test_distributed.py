@@ -1,4 +1,4 @@
-"""Training on several processes under torchrun: the same losses, one writer, and exact resume after a kill."""
+"""Training on several processes under torchrun: the same losses, one writer, resume after a kill."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ from ivfuse.metrics import get_metric
 class ParquetColumns:
     """The numbers of a run, a data set of rows for each set of pairs.
 
-    Rows are grouped by pair, in the order of the plan, with one row per method. A column is ``CONVENTION/METRIC``,
-    ``CONVENTION/METRIC#`` for the targets that a share is of, and ``CONVENTION/reasons``.
+    Rows are grouped by pair, in the order of the plan, with one row per method. A column is
+    ``CONVENTION/METRIC``, ``CONVENTION/METRIC#`` for the targets that a share is of, or
+    ``CONVENTION/reasons``.
 
     Args:
         rows: data set -> its rows, as ``pyarrow.dataset.Dataset``.
@@ -50,7 +51,7 @@ class ParquetColumns:
         )
 
     def costs(self, method: str) -> CostColumns:
-        """See :class:`ivfuse.benchmark.columns.Columns`; peak memory is unknown, since methods share processes."""
+        """See :class:`ivfuse.benchmark.columns.Columns`; methods share processes, so that peaks are unknown."""
         parts = []
         for rows in self.rows.values():
             chosen = _is("method", method) & _is("status", "done")

@@ -1,4 +1,4 @@
-"""``ivfuse benchmark --cluster``: all methods on all pairs of a cluster's sources, reduced on the rows they wrote.
+"""``ivfuse benchmark --cluster``: all methods on all pairs, and statistics over the rows of the workers.
 
 The report shows a sample of the pairs; its means, intervals, ranks and tests are those of all pairs.
 """

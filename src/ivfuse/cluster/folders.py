@@ -1,4 +1,4 @@
-"""Pairing of listings: folders at URLs and tar shards in the layout of WebDataset, by the rules for folders."""
+"""Pairing of listings by the rules for folders: folders at URLs, and tar shards as WebDataset has them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pair_listing(files: list[str], *, recursive: bool = False) -> Pairing:
 
     Args:
         files: names relative to the folder.
-        recursive: whether to pair the subfolders too, each by its folders for each modality or its file names.
+        recursive: whether to pair the subfolders too, each by its folders for each modality or file names.
 
     Returns:
         The pairing; its paths are relative to the folder.
@@ -87,8 +87,8 @@ def pair_shards(pattern: str) -> tuple[Pairing, dict[Path, str]]:
         pattern: location of a shard, or a pattern such as ``s3://bucket/shard-*.tar``.
 
     Returns:
-        The pairing, with paths ``SHARD/NAME``, and the location of the member for each path. The names of pairs
-        begin with that of the shard if there are several.
+        The pairing, with paths ``SHARD/NAME``, and the location of the member for each path. The names
+        of pairs begin with that of the shard if there are several.
 
     Raises:
         InputError: if there is none, or one cannot be read.

@@ -43,9 +43,9 @@ def make_plan(
 ) -> RunPlan:
     """Validate all pairs, and find or create the folder of the run.
 
-    The identifier is a digest of the work with all its options, the versions of method and code, and the pairs in
-    their order; if any of these changes, it is another run in another folder. The content of the images is not
-    part of it.
+    The identifier is a digest of the work with all its options, the versions of method and code, and the
+    pairs in their order; if any of these changes, it is another run in another folder. The content of the
+    images is not part of it.
 
     Args:
         work: what to do.

@@ -1,11 +1,12 @@
 """Carries out shards on Ray: Ray Data with a pool of actors, each of which has one warm session.
 
-Ray schedules the actors, restarts those that are lost and repeats their shards. Only numbers of shards and reports
-pass through its object store; pairs and images do not.
+Ray schedules the actors, restarts those that are lost and repeats their shards. Only numbers of shards and
+reports pass through its object store; pairs and images do not.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import shutil
@@ -118,8 +119,8 @@ def connected(
     """Connect to a cluster, or start one on this machine, for the duration of a block.
 
     Args:
-        address: ``local`` for this machine, ``auto`` or ``HOST:PORT`` of a cluster, ``ray://HOST:PORT`` of a client
-            server.
+        address: ``local`` for this machine, ``auto`` or ``HOST:PORT`` of a cluster, ``ray://HOST:PORT`` of a
+            client server.
         actors: most actors; by default one per GPU where there are any, else one per CPU.
         threads: threads of each actor; by default the CPUs are divided among the actors.
         quiet: whether to keep Ray's own messages off the terminal; standard output is discarded meanwhile.
@@ -135,10 +136,8 @@ def connected(
         for name in ("ray", "ray.data"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     temporary, stack = None, ExitStack()
-    # Ray prints what befalls its nodes to standard output, from a thread and without a setting.
-    nowhere = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
-    if quiet:
-        stack.enter_context(redirect_stdout(nowhere))
+    if quiet:  # Ray prints what befalls its nodes to standard output, from a thread and without a setting
+        stack.enter_context(redirect_stdout(io.StringIO()))
     try:
         if address == LOCAL:
             # Not in the default folder: sockets have paths of at most 107 bytes, and nothing is left behind.
@@ -146,7 +145,8 @@ def connected(
             _start(temporary, actors, threads)
         else:
             _join(address)
-        yield _pool(dict(ray.cluster_resources()), actors, threads)
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        yield _pool(resources, actors, threads)
     finally:
         with suppress(Exception):
             ray.shutdown()

@@ -1,4 +1,4 @@
-"""The work of ``ivfuse benchmark``: all methods on a pair, their scores and times; images of a sample are kept."""
+"""The work of ``ivfuse benchmark``: all methods on a pair, their scores and times, and images of a sample."""
 
 from __future__ import annotations
 

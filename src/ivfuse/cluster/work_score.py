@@ -22,7 +22,7 @@ from ivfuse.thermal.tone_mapping import Window
 
 
 def score_columns(names: Sequence[str], convention: str) -> list[tuple[str, pa.DataType]]:
-    """The columns of scores: ``CONVENTION/METRIC``, counts of shares as ``CONVENTION/METRIC#``, and reasons."""
+    """The columns of scores: ``CONVENTION/METRIC``, counts as ``CONVENTION/METRIC#``, and reasons."""
     values = [(f"{convention}/{name}", pa.float64()) for name in names]
     counts = [(f"{convention}/{name}#", pa.int32()) for name in names if get_metric(name).count]
     return [*values, *counts, (f"{convention}/reasons", pa.string())]

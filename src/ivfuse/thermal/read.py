@@ -101,7 +101,7 @@ class Thermal:
             ``celsius`` is NaN, and the weight in a fusion is 0. ``None`` if all pixels are valid.
         unknown: the error to raise where temperatures are required but unknown; ``None`` for the general one.
         colored: whether the values are the luma of a color image.
-        window: the counts, or temperatures in degC, that became black and white; ``None`` if nothing was mapped.
+        window: the counts, or temperatures in degC, that became black and white; ``None`` for none.
     """
 
     pixels: Gray

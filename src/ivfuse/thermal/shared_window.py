@@ -1,4 +1,4 @@
-"""One thermal window for many images, from histograms that can be merged: the order of images does not matter."""
+"""One thermal window for many images, from histograms that can be merged in any order."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _DROPPED = (
 class WindowHistogram:
     """Counts of thermal values, with equal weight per image.
 
-    Values are counted in bins of a relative width of 2^-16, so that its size does not grow with the number of images.
-    Merging is exact and commutes.
+    Values are counted in bins of a relative width of 2^-16, so that its size does not grow with the number of
+    images. Merging is exact and commutes.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Starts the processes of a training, or joins those that ``torchrun`` has started on one machine or several."""
+"""Starts the processes of a training, or joins those that ``torchrun`` has started."""
 
 from __future__ import annotations
 

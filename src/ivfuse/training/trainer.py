@@ -104,8 +104,8 @@ def train(
         recipe: what to do.
         data: the root of the data sets that the recipe names.
         out: the run's folder; a run of another recipe in it is an error.
-        accelerator, devices: as Lightning Fabric takes them (``cpu``, ``cuda``, ``auto``). Under ``torchrun`` the
-            processes that it started share each batch, on one machine or several; ``devices`` is then 1.
+        accelerator, devices: as Lightning Fabric takes them (``cpu``, ``cuda``, ``auto``). Under ``torchrun``
+            the processes that it started share each batch, on one machine or several.
         stop_after: leave after so many steps of this call, as a kill would (for tests and trials).
 
     Returns:
