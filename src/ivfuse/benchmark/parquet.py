@@ -51,7 +51,7 @@ class ParquetColumns:
         )
 
     def costs(self, method: str) -> CostColumns:
-        """See :class:`ivfuse.benchmark.columns.Columns`; methods share processes, so that peaks are unknown."""
+        """See :class:`ivfuse.benchmark.columns.Columns`; peaks are unknown in shared processes."""
         parts = []
         for rows in self.rows.values():
             chosen = _is("method", method) & _is("status", "done")

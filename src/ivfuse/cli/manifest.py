@@ -28,7 +28,8 @@ def manifest(
     """Write the pairs of a source to a manifest: id, ir, vi, and where given rig, window, labels.
 
     Pairs are found as `ivfuse fuse` finds them; images without a partner are listed. In tar shards,
-    0001.ir.png and 0001.vi.jpg are a pair. Locations below the folder of the manifest are written relative to it.
+    0001.ir.png and 0001.vi.jpg are a pair. Locations below the folder of the manifest are
+    written relative to it.
     Exit code: 0 done, 1 the source has no pairs, 2 wrong use.
 
     \b

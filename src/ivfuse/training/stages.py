@@ -181,7 +181,7 @@ class StageLoss:
                 always in float32. (Fabric casts ``forward`` by itself, but other methods only where it wraps
                 the network.)
             teacher: the network of ``stage.teacher``, in eval mode.
-            share: rank and number of the processes that share a batch; rank r of n has the images r, r + n, ...
+            share: rank and number of the processes that share a batch; rank r of n has images r, r + n, ...
 
         Raises:
             UnknownNameError, UsageError: a loss or an option of it that is not known; a teacher without a
