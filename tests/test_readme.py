@@ -22,14 +22,14 @@ BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 # What needs a network, a camera, a server that stays, hours, an extra of its own, or other people's data.
 LEFT_OUT = (
     "serve",
-    "cluster",
-    "manifest",
     "rtsp:",
     "benchmark",
     "train",
     "runs/cam",
     "align-channels",
     "video",
+    "cluster",
+    "manifest",
 )
 
 

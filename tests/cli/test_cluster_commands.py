@@ -88,7 +88,7 @@ def test_sources_of_a_cluster_are_named_without_one(ivfuse_cli: Cli, words: list
 @pytest.mark.parametrize(
     ("address", "code", "said"),
     [
-        ("nonsense", 2, "--cluster: found 'nonsense', expected local, auto, HOST:PORT or ray://HOST:PORT"),
+        ("nonsense", 2, "--cluster: found 'nonsense', expected local, auto or HOST:PORT"),
         ("127.0.0.1:1", 1, "127.0.0.1:1: no Ray cluster answers at this address"),
     ],
 )

@@ -198,6 +198,18 @@ def test_one_window_for_a_series_is_that_of_one_machine(folder: Path, tmp_path: 
     assert merged_window(run.folder) == shared_window((raw.values, raw.degrees) for raw in raws)
 
 
+def test_a_pair_can_have_a_window_of_its_own(folder: Path, tmp_path: Path) -> None:
+    lines = [f"{n},{folder}/ir/{n}.png,{folder}/vi/{n}.png,{'20..60' if n == 1 else ''}" for n in range(2)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["id,ir,vi,window", *lines]))
+    run = plan(tmp_path / "pairs.csv", tmp_path / "out")
+    carry_out(run)
+    window = [(row["thermal_low"], row["thermal_high"], row["thermal_unit"]) for row in rows(run)]
+    assert window == [(None, None, None), (20.0, 60.0, "counts")]
+    fused = Fuser("average", thermal=ThermalOptions(window=(20, 60)))
+    fused.fuse_files(folder / "ir" / "1.png", folder / "vi" / "1.png", tmp_path / "1.png")
+    assert contents(tmp_path / "out")["1.png"] == (tmp_path / "1.png").read_bytes()
+
+
 def test_a_size_of_shards_out_of_range_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="shard: found 0, expected 1 to 100000 pairs"):
         plan(folder, tmp_path / "out", shard_size=0)

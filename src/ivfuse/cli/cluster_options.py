@@ -17,7 +17,7 @@ Cluster = Annotated[
     str | None,
     typer.Option(
         metavar="ADDRESS",
-        help="Work on a Ray cluster: local (this machine), auto, HOST:PORT or ray://HOST:PORT. Sources and "
+        help="Work on a Ray cluster: local (this machine), auto or HOST:PORT. Sources and "
         "outputs may then be manifests (.parquet, .csv), tar shards, folders, and URLs of these.",
         rich_help_panel=PANEL,
     ),

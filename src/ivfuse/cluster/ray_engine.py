@@ -119,8 +119,7 @@ def connected(
     """Connect to a cluster, or start one on this machine, for the duration of a block.
 
     Args:
-        address: ``local`` for this machine, ``auto`` or ``HOST:PORT`` of a cluster, ``ray://HOST:PORT`` of a
-            client server.
+        address: ``local`` for this machine, ``auto`` or ``HOST:PORT`` of a cluster that it belongs to.
         actors: most actors; by default one per GPU where there are any, else one per CPU.
         threads: threads of each actor; by default the CPUs are divided among the actors.
         quiet: whether to keep Ray's own messages off the terminal; standard output is discarded meanwhile.
@@ -206,11 +205,9 @@ def _check_reachable(address: str) -> None:
     """
     if address == "auto":
         return
-    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    host, separator, port = address.rpartition(":")
     if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536 or "/" in host:
-        raise UsageError(
-            field="cluster", found=repr(address), expected="local, auto, HOST:PORT or ray://HOST:PORT"
-        )
+        raise UsageError(field="cluster", found=repr(address), expected="local, auto or HOST:PORT")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH).close()
     except OSError as error:
