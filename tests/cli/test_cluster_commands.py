@@ -113,3 +113,14 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, folder:
     assert done.stderr.startswith("ivfuse: error: a run on a cluster needs more packages: pip install")
     assert "cluster]" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@needs_tables
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")
+def test_scores_need_fused_images(ivfuse_cli: Cli, folder: Path, tmp_path: Path) -> None:
+    found = ivfuse_cli("eval", folder, "-o", tmp_path / "scores", "--cluster", "local")
+    assert found.code == 1
+    assert found.err.startswith(
+        f"ivfuse: error: {folder}: no fused images found, expected the folder of a run"
+    )
+    assert not (tmp_path / "scores").exists()

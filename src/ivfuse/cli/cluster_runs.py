@@ -15,6 +15,7 @@ from ivfuse.cli.cluster_options import ClusterChoices
 from ivfuse.cli.extras import clustering
 from ivfuse.cli.progress import bar
 from ivfuse.cli.terminal import echo
+from ivfuse.errors import InputError
 
 if TYPE_CHECKING:
     from ivfuse.cluster.plan import RunPlan
@@ -75,6 +76,11 @@ def score(
 
     if source is None:
         pairs = open_source(fused, needed=("id", "ir", "vi", "fused"))
+        if not next((row.fused for row in pairs.rows()), ""):
+            expected = "the folder of a run with fused pairs, or a manifest with fused images"
+            raise InputError(
+                f"{fused}: no fused images found", expected=expected, hint="or give the pairs as {ir}"
+            )
     else:
         pairs = with_fused(open_source(source, vi, leave_out=out), fused)
     say_left_over(pairs, choices)

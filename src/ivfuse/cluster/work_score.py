@@ -90,7 +90,7 @@ class ScoreSession:
     def read(self, pair: PairRow, folder: Path) -> Scores:
         """Fetch the three images and score them: metrics need them all, so that nothing overlaps."""
         if not pair.fused:
-            raise InputError(f"{pair.id}: no fused image")
+            raise InputError("no fused image")
         ir = fetch(pair.ir, folder, "ir")
         vi = ir if pair.vi == pair.ir else fetch(pair.vi, folder, "vi")
         scored = self.score(FileTriple(pair.id, ir, vi, fetch(pair.fused, folder, "fused")))
