@@ -1,4 +1,4 @@
-# The web page and its API.
+# The web page and its API; --target worker is the image of a Ray cluster's head and workers (docs/cluster.md).
 #   docker build -t ivfuse .
 #   docker run --rm -p 8000:8000 -e IVFUSE_TOKEN=secret --read-only --tmpfs /tmp --cap-drop ALL ivfuse
 
@@ -7,6 +7,17 @@ WORKDIR /build
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
 RUN python -m venv /opt/ivfuse && /opt/ivfuse/bin/pip install --no-cache-dir --no-compile '.[serve]'
+
+FROM build AS build-worker
+RUN /opt/ivfuse/bin/pip install --no-cache-dir --no-compile '.[cluster]' s3fs gcsfs
+
+FROM python:3.12-slim AS worker
+RUN useradd --system --uid 10001 --create-home --shell /bin/bash ivfuse
+COPY --from=build-worker /opt/ivfuse /opt/ivfuse
+USER 10001
+WORKDIR /tmp
+ENV PATH=/opt/ivfuse/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 RAY_USAGE_STATS_ENABLED=0
+CMD ["ray", "start", "--head", "--block", "--disable-usage-stats"]
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin ivfuse

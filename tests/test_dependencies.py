@@ -18,7 +18,7 @@ def lower_bounds() -> dict[str, str]:
     """The lower bound of each dependency, by name."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lists = [project["dependencies"], *project["optional-dependencies"].values()]
-    found = [re.match(r"([\w.-]+)>=([\d.]+)", each) for each in chain(*lists)]
+    found = [re.match(r"([\w.-]+)(?:\[[\w,]+\])?>=([\d.]+)", each) for each in chain(*lists)]
     return {match[1]: match[2] for match in found if match}
 
 

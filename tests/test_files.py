@@ -38,6 +38,9 @@ def test_the_part_of_a_killed_run_is_removed_by_the_next_run_and_that_of_a_runni
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "image.png")], check=False)
     assert done.returncode < 0
     (left,) = tmp_path.iterdir()
+    folder = left.with_name(left.name.replace("image", "folder"))
+    folder.mkdir()
+    (folder / "half").write_bytes(b"half")
     running = part_of(tmp_path / "image.png")
     running.write_bytes(b"half")
     others = [tmp_path / "mine.part", tmp_path / ".image.png.part", tmp_path / ".image.png.0123abcd.part"]
@@ -45,6 +48,7 @@ def test_the_part_of_a_killed_run_is_removed_by_the_next_run_and_that_of_a_runni
         path.write_bytes(b"of someone else")
     make_folder(tmp_path)
     assert not left.exists()
+    assert not folder.exists()
     assert set(tmp_path.iterdir()) == {running, *others}
 
 

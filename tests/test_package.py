@@ -12,7 +12,7 @@ import pytest
 
 import ivfuse
 
-HEAVY = ("torch", "onnxruntime", "openvino", "scipy", "rich", "lightning_fabric")
+HEAVY = ("torch", "onnxruntime", "openvino", "scipy", "rich", "lightning_fabric", "ray", "pyarrow", "fsspec")
 
 
 def modules_after(code: str) -> set[str]:

@@ -19,8 +19,18 @@ from ivfuse.synthetic.street import street_scene
 README = Path(__file__).resolve().parents[1] / "README.md"
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
-# What needs a network, a camera, a server that stays, hours, or other people's data.
-LEFT_OUT = ("serve", "rtsp:", "benchmark", "train", "runs/cam", "align-channels", "video")
+# What needs a network, a camera, a server that stays, hours, an extra of its own, or other people's data.
+LEFT_OUT = (
+    "serve",
+    "rtsp:",
+    "benchmark",
+    "train",
+    "runs/cam",
+    "align-channels",
+    "video",
+    "cluster",
+    "manifest",
+)
 
 
 def commands() -> list[str]:

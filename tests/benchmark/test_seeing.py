@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from ivfuse.benchmark.columns import column, weights
 from ivfuse.benchmark.report.outlines import OutlineJob, outlines
-from ivfuse.benchmark.seeing import column, weights
 from ivfuse.benchmark.statistics import summarize
 from ivfuse.metrics import SEEING
 

@@ -42,7 +42,7 @@ def is_sent(path: str) -> bool:
 def test_every_file_that_is_copied_exists_and_reaches_the_build(stages: list[list[tuple[str, str]]]) -> None:
     names = {rest.split(" AS ")[1] for word, rest in (stage[0] for stage in stages) if " AS " in rest}
     copied = [rest for stage in stages for word, rest in stage if word == "COPY"]
-    assert len(copied) == 3
+    assert len(copied) == 4
     for rest in copied:
         if found := re.match(r"--from=(\S+) ", rest):
             assert found[1] in names

@@ -10,7 +10,8 @@ import pytest
 from ivfuse.errors import InputError, UsageError
 from ivfuse.thermal.read import Thermal, ThermalOptions
 from ivfuse.thermal.render import parse_render_options, render
-from ivfuse.thermal.tone_mapping import PERCENTILE, WindowRule, parse_window, shared_window, to_gray
+from ivfuse.thermal.shared_window import WindowHistogram, shared_window
+from ivfuse.thermal.tone_mapping import PERCENTILE, WindowRule, parse_window, to_gray
 from ivfuse.thermal.units import Span, parse_scale, parse_span
 
 
@@ -140,3 +141,30 @@ def test_scales_beyond_the_precision_of_numbers_are_refused(text: str) -> None:
 def test_a_window_whose_width_overflows_is_refused() -> None:
     with pytest.raises(UsageError, match=r"window: found"):
         ThermalOptions((-1e308, 1e308))
+
+
+def test_histograms_of_parts_merge_to_the_window_of_all_images_in_any_order() -> None:
+    rng = np.random.default_rng(3)
+    images = [(rng.normal(base, 4, (20, 30)).astype(np.float32), True) for base in (-20.0, 5.0, 30.0, 31.0)]
+    parts = []
+    for some in (images[:1], images[1:3], images[3:]):
+        part = WindowHistogram()
+        for values, degrees in some:
+            part.add(values, degrees)
+        parts.append(WindowHistogram.from_array(part.to_array()))
+    total = WindowHistogram()
+    for part in reversed(parts):
+        total.merge(part)
+    assert total.rule() == shared_window(images)
+    samples = np.concatenate([np.quantile(values, np.linspace(0, 1, 2048)) for values, _ in images])
+    span = total.rule().span
+    assert span is not None
+    # bins have a relative width of 2^-16
+    assert (span.low, span.high) == pytest.approx(np.percentile(samples, (1, 99)), rel=2**-15)
+
+
+def test_whole_counts_of_16_bits_are_binned_without_loss() -> None:
+    counts = np.arange(63488, 65536, dtype=np.uint16)  # as many as quantiles, so that each is one of them
+    span = shared_window([(counts, False), (counts, False)]).span
+    assert span is not None
+    assert (span.low, span.high) == pytest.approx(np.percentile(np.repeat(counts, 2), (1, 99)), abs=1e-6)

@@ -13,11 +13,10 @@ import numpy as np
 from ivfuse.errors import reason_of
 from ivfuse.fusion.outputs import FusedImage
 from ivfuse.fusion.pipeline import Fuser
-from ivfuse.image.color import luma, resize_to
 from ivfuse.image.read import read_visible
 from ivfuse.metrics import Scorer, get_convention
 from ivfuse.metrics.evaluate import to_levels
-from ivfuse.metrics.folder import read_infrared
+from ivfuse.metrics.folder import read_sources
 from ivfuse.metrics.triple import Levels
 from ivfuse.thermal.read import ThermalOptions
 from ivfuse.thermal.tone_mapping import Window
@@ -140,12 +139,3 @@ def _scores(scorer: Scorer, fused: Levels, names: Sequence[str]) -> dict[str, An
         return reason_of(error)
     values = {name: (float(value) if np.isfinite(value) else None) for name, value in scores.values.items()}
     return {"values": values, "reasons": scores.reasons, "counts": scores.counts}
-
-
-def read_sources(ir: Path, vi: Path, ir_window: Window | None) -> tuple[Levels, Levels]:
-    """Read thermal and visible image in 8 bits, on the visible grid as in the fusion."""
-    visible = to_levels(read_visible(vi).pixels, vi.name)
-    pixels = read_infrared(ir, ir_window)
-    if pixels.shape[:2] != visible.shape[:2]:
-        pixels = resize_to(luma(pixels), *visible.shape[:2])
-    return to_levels(pixels, ir.name), visible

@@ -119,6 +119,23 @@ def make_plan(
         sets = tuple(degraded_sets(sets, degrade, out, seed, window))
     entries = method_entries(methods)
     entries += [external_entry(text, sets) for text in fused]
+    return plan_of(sets, entries, out, metrics, conventions, **settings)
+
+
+def plan_of(
+    sets: Sequence[DataSet],
+    entries: Sequence[Entry],
+    out: Path,
+    metrics: str | None = None,
+    conventions: Sequence[str] = (),
+    **settings: Any,
+) -> Plan:
+    """Validate the methods, metrics and conventions of a benchmark of given sets; see :func:`make_plan`.
+
+    Raises:
+        UnknownNameError: no such metric or convention.
+        UsageError: if there is no method, or two have the same name.
+    """
     if not entries:
         raise UsageError(
             "no method to compare", hint="give {methods}, or external results as {fused} NAME=DIR"
@@ -127,7 +144,7 @@ def make_plan(
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"two methods are named {sorted(twice)[0]!r}, expected unique names")
     return Plan(
-        sets,
+        tuple(sets),
         tuple(entries),
         tuple(_metric_names(metrics)),
         tuple(dict.fromkeys(get_convention(name).name for name in conventions or ("default",))),

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ivfuse.benchmark import statistics
+from ivfuse.benchmark.columns import Columns, CostColumns, RecordColumns
 from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.published import Quote, quotes_for
 from ivfuse.benchmark.run import Outcome, Problem
-from ivfuse.benchmark.seeing import SeeingTable, column, seeing_table, weights
+from ivfuse.benchmark.seeing import SeeingTable, seeing_table
 from ivfuse.benchmark.statistics import Friedman, SignedRank, Summary, Values
 from ivfuse.metrics import get_metric, mean_ranks
 
@@ -45,10 +45,11 @@ class Leaderboard:
 
     Attributes:
         data, convention: names of both.
-        pairs: names of all pairs, scored or not.
+        pairs: names of the pairs, scored or not; a sample of them for a run on a cluster.
         values: method -> metric -> (pairs,) values; NaN where a value is missing.
         failed: method -> number of images without any score.
         reasons: method -> metric -> reasons for undefined values of scored images, with their counts.
+        total: number of all pairs, which can be more than are named.
         summaries: method -> metric -> summary statistics.
         mean_rank: method -> rank by the means, averaged over the metrics.
         image_rank: Friedman test on the ranks within each image; a missing value ranks last.
@@ -64,6 +65,7 @@ class Leaderboard:
     values: dict[str, dict[str, Values]]
     failed: dict[str, int]
     reasons: dict[str, dict[str, Counter[str]]]
+    total: int
     summaries: dict[str, dict[str, Summary]] = field(default_factory=dict)
     mean_rank: dict[str, float] = field(default_factory=dict)
     image_rank: Friedman = field(default_factory=lambda: Friedman({}, 0, 0.0, 1.0, math.nan))
@@ -132,14 +134,31 @@ class Results:
 
 
 def collect(plan: Plan, outcome: Outcome) -> Results:
-    """Compute all statistics of a run.
+    """Compute all statistics of a run on this machine.
 
     Args:
         plan: what was asked for.
         outcome: the result of :func:`ivfuse.benchmark.run.run`.
     """
+    return reduce(plan, RecordColumns(plan, outcome), outcome.problems)
+
+
+def reduce(
+    plan: Plan,
+    columns: Columns,
+    problems: Sequence[Problem],
+    shown: Mapping[str, Sequence[int]] | None = None,
+) -> Results:
+    """Compute all statistics of a run from its numbers.
+
+    Args:
+        plan: what was asked for; its sets hold the pairs that the report shows.
+        columns: the numbers of all pairs.
+        problems: images without scores.
+        shown: data set -> positions of the pairs of the plan among all pairs, if these are a sample.
+    """
     leaderboards = tuple(
-        _leaderboard(plan, outcome, index, convention)
+        _leaderboard(plan, columns, index, convention)
         for index in range(len(plan.sets))
         for convention in plan.conventions
     )
@@ -147,32 +166,33 @@ def collect(plan: Plan, outcome: Outcome) -> Results:
     primary = [board for board in leaderboards if board.convention == plan.conventions[0]]
     overall = {name: float(np.mean([board.mean_rank[name] for board in primary])) for name in names}
     failed = {name: sum(board.failed[name] for board in primary) for name in names}
-    costs = {name: _cost(outcome, name) for name in names}
-    pairs = sum(len(data.pairs) for data in plan.sets)
-    seeing = tuple(seeing_table(plan, outcome, index) for index in range(len(plan.sets)))
-    return Results(plan, leaderboards, costs, tuple(outcome.problems), overall, failed, pairs, seeing)
+    costs = {name: _cost(columns.costs(name)) for name in names}
+    pairs = sum(board.total for board in primary)
+    seeing = tuple(seeing_table(plan, columns, index) for index in range(len(plan.sets)))
+    if shown is not None:
+        tables = [
+            *((board.data, board.values) for board in leaderboards),
+            *((t.data, t.values) for t in seeing),
+        ]
+        for data, rows in tables:
+            for row in rows.values():
+                row.update({name: values[list(shown[data])] for name, values in row.items()})
+    return Results(plan, leaderboards, costs, tuple(problems), overall, failed, pairs, seeing)
 
 
-def _leaderboard(plan: Plan, outcome: Outcome, index: int, convention: str) -> Leaderboard:
+def _leaderboard(plan: Plan, columns: Columns, index: int, convention: str) -> Leaderboard:
     data = plan.sets[index]
-    board = Leaderboard(data.name, convention, tuple(pair.name for pair in data.pairs), {}, {}, {})
+    names = tuple(pair.name for pair in data.pairs)
+    board = Leaderboard(data.name, convention, names, {}, {}, {}, columns.total(data.name))
     for entry in plan.entries:
-        rows: list[Mapping[str, Any] | None] = []
-        reasons: dict[str, Counter[str]] = {name: Counter() for name in plan.metrics}
-        failed = 0
-        for pair in data.pairs:
-            record = outcome.records.get((data.name, entry.name, pair.name))
-            rows.append(record.scores[convention] if record else None)
-            failed += record is None
-            for name, reason in (rows[-1] or {"reasons": {}})["reasons"].items():
-                if name in reasons:
-                    reasons[name][reason] += 1
-        board.values[entry.name] = {name: column(rows, name) for name in plan.metrics}
+        found = columns.scores(data.name, entry.name, convention)
+        board.values[entry.name] = {name: found.values[name] for name in plan.metrics}
         board.summaries[entry.name] = {
-            name: statistics.summarize(values, plan.seed, weights(rows, name))
+            name: statistics.summarize(values, plan.seed, found.weights.get(name))
             for name, values in board.values[entry.name].items()
         }
-        board.failed[entry.name], board.reasons[entry.name] = failed, reasons
+        board.reasons[entry.name] = {name: found.reasons[name] for name in plan.metrics}
+        board.failed[entry.name] = found.failed
     _describe(board, plan)
     board.quotes = quotes_for(data, convention, plan.metrics)
     return board
@@ -189,7 +209,7 @@ def _describe(board: Leaderboard, plan: Plan) -> None:
         goodness = np.stack([sign * board.values[method][name] for method in names], axis=1)
         board.by_metric[name] = statistics.friedman(names, goodness)
         worst_last = np.where(np.isnan(goodness), -np.inf, goodness)
-        ranks.append([statistics.tied_ranks(-row) for row in worst_last])
+        ranks.append(statistics.ranks_within(worst_last))
         board.best[name] = _order(board, means, name, sign)
         board.tests[name] = _against_best(board, name)
     board.image_rank = statistics.friedman(names, -np.mean(np.array(ranks), axis=0))
@@ -213,13 +233,9 @@ def _against_best(board: Leaderboard, name: str) -> dict[str, SignedRank]:
     }
 
 
-def _cost(outcome: Outcome, name: str) -> Cost:
-    records = [
-        record for (_, method, _), record in outcome.records.items() if method == name and record.wall > 0
-    ]
-    if not records:
+def _cost(columns: CostColumns) -> Cost:
+    if not columns.wall.size:
         return Cost(0, *[math.nan] * 5)
-    wall, cpu = (float(np.median([getattr(each, what) for each in records])) for what in ("wall", "cpu"))
-    size = float(np.median([each.height * each.width / 1e6 for each in records]))
-    peak = max(each.peak for each in records) or math.nan
-    return Cost(len(records), wall, cpu, max(each.wall for each in records), peak, size)
+    wall, cpu, size = (float(np.median(each)) for each in (columns.wall, columns.cpu, columns.megapixels))
+    peak = float(columns.peak.max()) or math.nan
+    return Cost(columns.wall.size, wall, cpu, float(columns.wall.max()), peak, size)

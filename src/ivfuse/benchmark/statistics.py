@@ -1,6 +1,6 @@
 """Statistics of paired measurements: dispersion, confidence intervals, ranks and nonparametric tests.
 
-Meant for up to thousands of images and dozens of methods; needs NumPy only.
+Meant for up to millions of images and dozens of methods; needs NumPy only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ Values = NDArray[np.float64]
 
 EXACT_UP_TO = 50  # pairs up to which the signed-rank distribution is exact; above, normal approximation
 RESAMPLES = 2000
+GROUPS = 20_000  # more values are resampled in so many random groups
+_DRAWN_AT_ONCE = 10_000_000  # random numbers in memory
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def bootstrap_mean(
         values: finite values, one per image.
         seed: seed of the random generator.
         level: confidence level.
-        weights: positive weights, one per value; equal by default.
+        weights: positive weights, one per value; equal by default. More than 20,000 values are resampled in
+            20,000 random groups.
 
     Returns:
         The bounds; NaN for fewer than two values.
@@ -123,13 +126,31 @@ def bootstrap_mean(
     if values.size < 2:
         return math.nan, math.nan
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, values.size, size=(RESAMPLES, values.size))
+    weights = None if weights is None else np.asarray(weights, np.float64)
+    if values.size > GROUPS:
+        values, weights = _grouped(values, weights, rng)
+    means = np.empty(RESAMPLES)
+    rows = max(1, _DRAWN_AT_ONCE // values.size)
+    for start in range(0, RESAMPLES, rows):
+        drawn = rng.integers(0, values.size, size=(min(rows, RESAMPLES - start), values.size))
+        if weights is None:
+            means[start : start + rows] = values[drawn].mean(axis=1)
+        else:
+            part = (values * weights)[drawn].sum(axis=1) / weights[drawn].sum(axis=1)
+            means[start : start + rows] = part
     tail = 50 * (1 - level)
-    means = values[drawn].mean(axis=1)
-    if weights is not None:
-        means = (values * weights)[drawn].sum(axis=1) / weights[drawn].sum(axis=1)
     low, high = np.percentile(means, (tail, 100 - tail))
     return float(low), float(high)
+
+
+def _grouped(values: Values, weights: Values | None, rng: np.random.Generator) -> tuple[Values, Values]:
+    """Replace values by the means of random groups, which have the same distribution of their mean."""
+    order = rng.permutation(values.size)
+    starts = np.linspace(0, values.size, GROUPS, endpoint=False).astype(np.int64)
+    given = np.ones(values.size) if weights is None else weights
+    sums = np.add.reduceat((values * given)[order], starts)
+    totals = np.add.reduceat(given[order], starts)
+    return sums / totals, totals
 
 
 def wilcoxon(first: Sequence[float] | Values, second: Sequence[float] | Values) -> SignedRank:
@@ -178,6 +199,19 @@ def tied_ranks(values: Values) -> Values:
     return ranks
 
 
+def ranks_within(goodness: Values) -> Values:
+    """Rank the methods within each block, 1 for the greatest value; ties get their average rank.
+
+    Args:
+        goodness: (blocks, methods), without NaN.
+    """
+    ranks = np.empty(goodness.shape)
+    for method in range(goodness.shape[1]):
+        own = goodness[:, method : method + 1]
+        ranks[:, method] = (goodness > own).sum(axis=1) + ((goodness == own).sum(axis=1) + 1) / 2
+    return ranks
+
+
 def friedman(names: Sequence[str], goodness: Values) -> Friedman:
     """Test whether methods differ over blocks, such as images.
 
@@ -192,7 +226,7 @@ def friedman(names: Sequence[str], goodness: Values) -> Friedman:
     if not blocks or methods < 2:
         return Friedman(dict.fromkeys(names, 1.0 if blocks else math.nan), blocks, 0.0, 1.0, math.nan)
     worst_last = np.where(np.isnan(goodness), -np.inf, goodness)
-    ranks = np.stack([tied_ranks(-row) for row in worst_last])
+    ranks = ranks_within(worst_last)
     total = float((ranks**2).sum()) - blocks * methods * (methods + 1) ** 2 / 4
     between = float(((ranks.sum(axis=0) - blocks * (methods + 1) / 2) ** 2).sum())
     statistic = (methods - 1) * between / total if total > 0 else 0.0

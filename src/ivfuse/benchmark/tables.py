@@ -68,7 +68,7 @@ def as_json(results: Results) -> dict[str, Any]:
             {
                 "name": data.name,
                 "root": relative(data.root, plan.out),
-                "pairs": len(data.pairs),
+                "pairs": next(board.total for board in results.leaderboards if board.data == data.name),
                 "layout": data.layout,
                 "recognized": data.recognized,
             }
@@ -102,7 +102,7 @@ def markdown(results: Results) -> str:
             [f"{quote.row.method} (quoted)", *_quoted(board, quote), "", "", ""]
             for quote in _comparable_quotes(board)
         ]
-        lines = [f"### {board.data}: {len(board.pairs)} pairs, convention {board.convention}", ""]
+        lines = [f"### {board.data}: {board.total} pairs, convention {board.convention}", ""]
         lines += _md_table(rows)
         lines += ["", "Mean ± sd over images; **best**, *second*; † values on fewer images (count)."]
         lines += _sources(board)
@@ -127,7 +127,7 @@ def latex(results: Results) -> str:
             for name in board.best
         ]
         lines = [
-            f"% {board.data}: {len(board.pairs)} pairs, convention {board.convention}; mean and sd",
+            f"% {board.data}: {board.total} pairs, convention {board.convention}; mean and sd",
             f"\\begin{{tabular}}{{l{'r' * (len(heads) + 1)}}}",
             r"\toprule",
             " & ".join(["Method", *heads, "Rank"]) + r" \\",
@@ -212,7 +212,7 @@ def _cells(board: Leaderboard, marks: dict[tuple[int, str], str], escape: bool =
             if math.isfinite(spread.sd):
                 sign = "$\\pm$" if escape else "±"
                 text += f" {sign} {format_value(spread.sd, 3)}"
-            if spread.count < len(board.pairs):
+            if spread.count < board.total:
                 text += f"$^\\dagger_{{{spread.count}}}$" if escape else f" †({spread.count})"
             row.append(text)
         image = board.image_rank.ranks.get(method, math.nan)
@@ -276,8 +276,8 @@ def _summary_rows(results: Results) -> Iterable[list[Any]]:
                     *(board.data, board.convention, method, name),
                     *map(_cell, (spread.mean, spread.sd, spread.low, spread.high)),
                     spread.count,
-                    len(board.pairs) - board.failed[method] - spread.count,
-                    *(board.failed[method], len(board.pairs), _cell(board.mean_rank[method])),
+                    board.total - board.failed[method] - spread.count,
+                    *(board.failed[method], board.total, _cell(board.mean_rank[method])),
                     *(_cell(board.image_rank.ranks.get(method, math.nan)), "measured"),
                 ]
         for quote in _comparable_quotes(board):

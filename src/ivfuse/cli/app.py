@@ -29,6 +29,7 @@ VERBS = {
     "eval": "ivfuse.cli.evaluate:evaluate",
     "benchmark": "ivfuse.cli.benchmark:benchmark",
     "panel": "ivfuse.cli.panel:panel",
+    "manifest": "ivfuse.cli.manifest:manifest",
     "degrade": "ivfuse.cli.degrade:degrade",
     "datasets": "ivfuse.cli.datasets:datasets",
     "info": "ivfuse.cli.info:info",

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ivfuse.cli import benchmark_tasks, reading, sources
+from ivfuse.cli import benchmark_tasks, cluster_options, reading, sources
 
 
 def benchmark(
     data: Annotated[
-        list[Path],
+        list[str],
         typer.Option("--data", metavar="DIR", help="Folder of pairs; may be given several times."),
     ],
     *,
@@ -84,6 +84,9 @@ def benchmark(
     predicted: benchmark_tasks.Predicted = None,
     json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
+    cluster: cluster_options.Cluster = None,
+    max_failures: cluster_options.MaxFailures = None,
+    shard: cluster_options.Shard = 256,
 ) -> None:
     """Compare methods on your pairs: fuse, time, score, rank, and write tables and a report.
 
@@ -99,7 +102,19 @@ def benchmark(
       ivfuse benchmark --data roads/ --degrade none --degrade haze:3 --degrade rain:3 -o report
       ivfuse benchmark --data roads/ --labels boxes.json --detector yolov8n.onnx -o report
       ivfuse benchmark --data TNO/ --fused CDDFuse=results/cddfuse --convention cddfuse -o report
+      ivfuse benchmark --data s3://bucket/pairs.parquet --methods swift,laplacian --cluster auto -o report
     """
+    if cluster is not None:
+        from ivfuse.cli import benchmark_cluster
+
+        given = {"fused": fused, "degrade": degrade, "labels": labels, "detector": detector}
+        given |= {"label_maps": label_maps, "segmenter": segmenter, "predicted": predicted}
+        cluster_options.refuse({**given, "export_detection": export_detection})
+        choices = cluster_options.ClusterChoices(cluster, max_failures, jobs, shard, threads, json, quiet)
+        asked = benchmark_cluster.Asked(methods, metrics, tuple(convention or ()), ir_window, seed)
+        raise typer.Exit(benchmark_cluster.run(data, out, asked, choices))
+    cluster_options.needs_cluster(*data)
+
     from ivfuse.benchmark.plan import make_plan
     from ivfuse.benchmark.report.page import write_page
     from ivfuse.benchmark.results import collect
@@ -115,7 +130,7 @@ def benchmark(
     )
     reading.limit_pixels(max_pixels)
     plan = make_plan(
-        data,
+        [Path(each) for each in data],
         out,
         methods,
         fused or (),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ivfuse.cli import reading, sources
+from ivfuse.cli import cluster_options, reading, sources
 from ivfuse.cli.flags import flag_of
 from ivfuse.errors import InputError, UsageError
 
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    fused: Annotated[Path, typer.Argument(metavar="FUSED", help="Fused file or folder.")],
-    ir: Annotated[
-        Path,
-        typer.Argument(metavar="IR", help="Thermal file or folder; or one folder that holds both sources."),
+    fused: Annotated[
+        str,
+        typer.Argument(
+            metavar="FUSED", help="Fused file or folder; with --cluster also the folder of a run."
+        ),
     ],
-    vi: Annotated[Path | None, typer.Argument(metavar="VI", help="Visible file or folder.")] = None,
+    ir: Annotated[
+        str | None,
+        typer.Argument(metavar="IR", help="Thermal file or folder; or one folder that holds both sources."),
+    ] = None,
+    vi: Annotated[str | None, typer.Argument(metavar="VI", help="Visible file or folder.")] = None,
     *,
     metrics: Annotated[
         str | None,
@@ -51,6 +56,19 @@ def evaluate(
     max_pixels: reading.MaxPixels = None,
     json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks.")] = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="OUT",
+            help="With --cluster: folder for the rows of scores, in Parquet.",
+            rich_help_panel=cluster_options.PANEL,
+        ),
+    ] = None,
+    cluster: cluster_options.Cluster = None,
+    max_failures: cluster_options.MaxFailures = None,
+    shard: cluster_options.Shard = 256,
 ) -> None:
     """Score a fused image, or all of a folder, and print the means.
 
@@ -65,16 +83,57 @@ def evaluate(
       ivfuse eval fused/ ir/ vi/ --convention cddfuse --csv scores.csv
       ivfuse eval fused/ flights/ --recursive
       ivfuse eval fused/ recordings/ --metrics EN,VIF,Qabf --json
+      ivfuse eval s3://bucket/fused/run-0123456789ab -o s3://bucket/scores --cluster auto
     """
+    names = _names(metrics)
+    reading.limit_pixels(max_pixels)
+    if cluster is not None:
+        cluster_options.refuse({"csv": csv, "images": images})
+        choices = cluster_options.ClusterChoices(cluster, max_failures, jobs, shard, None, json, quiet)
+        _on_cluster(fused, ir, vi, out, choices, tuple(names), convention, ir_window)
+    cluster_options.needs_cluster(fused, ir, vi)
+    if ir is None or out is not None:
+        raise UsageError("eval: give FUSED and IR, and --out only together with --cluster")
+    _here(
+        Path(fused),
+        Path(ir),
+        None if vi is None else Path(vi),
+        names,
+        convention,
+        csv,
+        images,
+        ir_window,
+        jobs,
+        recursive,
+        allow_damaged,
+        json,
+        quiet,
+    )
+
+
+def _here(
+    fused: Path,
+    ir: Path,
+    vi: Path | None,
+    names: list[str],
+    convention: str,
+    csv: Path | None,
+    images: bool,
+    ir_window: tuple[float, float] | None,
+    jobs: int | None,
+    recursive: bool,
+    allow_damaged: bool,
+    json: bool,
+    quiet: bool,
+) -> NoReturn:
+    """Score files or folders on this machine."""
     one = _is_one(fused, ir, vi)
     _check_csv(csv)
-    reading.limit_pixels(max_pixels)
 
     from ivfuse.cli import eval_report, fuse_report
     from ivfuse.metrics import get_convention
     from ivfuse.metrics.folder import score_files
 
-    names = _names(metrics)
     get_convention(convention)
     triples = _trios(fused, ir, vi, one, recursive)
     with fuse_report.progress(len(triples.triples), shown=not (one or quiet or json)) as tell:
@@ -93,6 +152,31 @@ def evaluate(
         report.write_csv(csv)
     eval_report.say(report, one=one, images=images, json=json, quiet=quiet)
     raise typer.Exit(1 if report.failed else 0)
+
+
+def _on_cluster(
+    fused: str,
+    ir: str | None,
+    vi: str | None,
+    out: str | None,
+    choices: cluster_options.ClusterChoices,
+    names: tuple[str, ...],
+    convention: str,
+    ir_window: tuple[float, float] | None,
+) -> NoReturn:
+    """Score fused images on a cluster and print the reduction of their rows."""
+    from ivfuse.cli import cluster_report, cluster_runs
+    from ivfuse.cli.extras import clustering
+
+    with clustering():
+        from ivfuse.cluster.work_score import ScoreWork
+
+    if out is None:
+        raise UsageError(field="out", found="nothing", expected="a folder for the rows of scores")
+    work = ScoreWork(names, convention, ir_window)
+    plan, summary = cluster_runs.score(fused, ir, vi, out, work, choices)
+    cluster_report.print_scores(plan, summary, work, choices)
+    raise typer.Exit(1 if summary.failed else 0)
 
 
 def _is_one(fused: Path, ir: Path, vi: Path | None) -> bool:

@@ -23,6 +23,13 @@ def serving() -> Iterator[None]:
 
 
 @contextmanager
+def clustering() -> Iterator[None]:
+    """Wrap imports of ``ivfuse.cluster``."""
+    with _extra("a run on a cluster", "cluster"):
+        yield
+
+
+@contextmanager
 def _extra(feature: str, extra: str) -> Iterator[None]:
     try:
         yield

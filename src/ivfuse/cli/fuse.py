@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ivfuse.cli import align_options, method_options, reading, sources, thermal
+from ivfuse.cli import align_options, cluster_options, method_options, reading, sources, thermal
 from ivfuse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ SMALL = 4_000_000  # bytes of a pair's files
 
 def fuse(
     ir: Annotated[
-        Path,
+        str,
         typer.Argument(
             metavar="IR",
             help="Thermal file, frame (flir.seq#12) or folder; or one folder that holds both.",
         ),
     ],
     vi: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             metavar="VI", help="Visible file or folder; none for a radiometric JPEG with a photo."
         ),
@@ -86,6 +86,11 @@ def fuse(
     points: align_options.Points = None,
     crop: align_options.Crop = False,
     recursive: sources.Recursive = False,
+    cluster: cluster_options.Cluster = None,
+    max_failures: cluster_options.MaxFailures = None,
+    actors: cluster_options.Actors = None,
+    shard: cluster_options.Shard = 256,
+    tar: cluster_options.Tar = False,
 ) -> None:
     """Fuse a pair of files, or all pairs of a folder.
 
@@ -105,6 +110,7 @@ def fuse(
       ivfuse fuse ir16/ vi/ -o fused/ --scale 0.01K --window 10C..45C
       ivfuse fuse ir/ vi/ -o fused/ --rig rig.json --crop
       ivfuse fuse drive.mcap:/thermal/image_raw drive.mcap:/rgb/image_raw -o fused/
+      ivfuse fuse pairs.parquet -o s3://bucket/fused --cluster auto --tar
     """
     thermal.use_dji_sdk(dji_sdk)
     thermal_options = thermal.options(
@@ -117,8 +123,21 @@ def fuse(
     render = thermal.render_options(colormap, highlight, colorbar)
     method_options.check(method, weights, runtime, precision)
     reading.limit_pixels(max_pixels)
-    ir, vi, calibrated, broken = sources.without_bags(ir, vi, quiet=quiet)
-    one = sources.is_one_pair(ir, vi)
+    shown: dict[str, Any] = {"gray": gray, "strength": strength, "ir_gamma": ir_gamma, "render": render}
+    shown |= {"tile": tile, "full_size": full_size}
+    shown |= {"thermal": thermal_options, "allow_damaged": allow_damaged}
+    align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
+    if cluster is not None:
+        cluster_options.refuse({"temperature": temperature, "overwrite": overwrite})
+        chosen = method_options.for_cluster(method, weights, runtime, precision)
+        image_of = {"suffix": "." + format_.lower().lstrip("."), "depth": bits, "strip": strip}
+        run = cluster_options.ClusterChoices(cluster, max_failures, actors, shard, threads, json, quiet)
+        _on_cluster(ir, vi, out, {**chosen, **align, **shown}, run, image_of, max_pixels, tar, recursive)
+    cluster_options.needs_cluster(ir, vi, out)
+    source = sources.without_bags(Path(ir), None if vi is None else Path(vi), quiet=quiet)
+    paths = source.ir, source.vi
+    align["rig"] = align["rig"] or source.calibrated
+    one = sources.is_one_pair(*paths)
 
     from ivfuse.cli import fuse_report
     from ivfuse.fusion.batch import fuse_pairs
@@ -126,24 +145,43 @@ def fuse(
     from ivfuse.fusion.pipeline import Fuser
 
     plain = one and not weights and runtime == precision == "auto"
-    if plain and _is_small(ir, vi) and _is_learned(method):
+    if plain and _is_small(*paths) and _is_learned(method):
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
     image = _target(out, format_, bits, one, strip)
     extra: list[Output] = [] if temperature is None else [TemperatureRaster(temperature, strip)]
     choices = method_options.choices(method, weights, runtime, precision, threads)
-    align: dict[str, Any] = {"rig": align_options.rig(rig, register, points) or calibrated, "crop": crop}
-    pairing = sources.pairs_of(ir, vi, out, recursive=recursive)
+    pairing = sources.pairs_of(*paths, out, recursive=recursive)
     names = [pair.name for pair in pairing.pairs]
     written = [each.path_for(name, len(names)) for each in [image, *extra] for name in names]
     pairing = sources.without_outputs(pairing, written)
-    settled = thermal.with_shared_window(thermal_options, pairing.pairs)
-    shown: dict[str, Any] = {"gray": gray, "strength": strength, "ir_gamma": ir_gamma, "render": render}
-    sizes: dict[str, Any] = {"tile": tile, "full_size": full_size}
-    fuser = Fuser(**choices, **align, **shown, **sizes, thermal=settled, allow_damaged=allow_damaged)
+    shown["thermal"] = thermal.with_shared_window(thermal_options, pairing.pairs)
+    fuser = Fuser(**choices, **align, **shown)
     with fuse_report.progress(len(pairing.pairs), shown=not (one or quiet or json)) as tell:
         summary = fuse_pairs(fuser, pairing.pairs, image, overwrite=overwrite, on_progress=tell, extra=extra)
     fuse_report.say(fuser.method.info.name, pairing, summary, one=one, json=json, quiet=quiet)
-    raise typer.Exit(130 if summary.stopped else 1 if summary.failed or broken else 0)
+    raise typer.Exit(130 if summary.stopped else 1 if summary.failed or source.broken else 0)
+
+
+def _on_cluster(
+    ir: str,
+    vi: str | None,
+    out: str,
+    options: dict[str, Any],
+    choices: cluster_options.ClusterChoices,
+    image: dict[str, Any],
+    max_pixels: float | None,
+    tar: bool,
+    recursive: bool,
+) -> NoReturn:
+    """Fuse all pairs of a source on a cluster."""
+    from ivfuse.cli import cluster_runs
+    from ivfuse.fusion.options import FuseOptions
+
+    image["max_pixels"] = None if max_pixels is None else round(max_pixels * 1e6)
+    fused = cluster_runs.fuse(
+        ir, vi, out, FuseOptions(**options), choices, image=image, tar=tar, recursive=recursive
+    )
+    raise typer.Exit(fused)
 
 
 def _is_small(ir: Path, vi: Path | None) -> bool:

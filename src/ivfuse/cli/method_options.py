@@ -67,6 +67,18 @@ def choices(
     return {"method": weights or method, "runtime": runtime, "precision": precision, "threads": threads}
 
 
+def for_cluster(method: str | None, weights: Path | None, runtime: str, precision: str) -> dict[str, Any]:
+    """What the workers of a cluster are told of the method.
+
+    Raises:
+        UsageError: if the weights are those of a training, which need PyTorch.
+    """
+    if weights and not _is_graph(weights):
+        raise UsageError(f"--weights {weights}: a cluster runs .onnx files only; `ivfuse export` makes them")
+    name = str(weights.absolute()) if weights else method
+    return {"method": name, "runtime": runtime, "precision": precision}
+
+
 def _is_graph(weights: Path) -> bool:
     return weights.suffix.lower() == ".onnx"
 

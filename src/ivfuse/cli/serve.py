@@ -44,6 +44,9 @@ def serve(
             metavar="S", help="Seconds that a request may wait, and again that it may be processed."
         ),
     ] = 60,
+    reuse_port: Annotated[
+        bool, typer.Option("--reuse-port", help="Let further servers listen at the same port (Linux).")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Serve a web page and an HTTP API that fuse images.
@@ -74,6 +77,7 @@ def serve(
         max_pixels=round(max_pixels * MP),
         max_memory=round(max_memory * GB),
         timeout=timeout,
+        reuse_port=reuse_port,
     )
     if not settings.loopback and settings.token is None:
         typer.echo(

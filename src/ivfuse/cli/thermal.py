@@ -181,7 +181,7 @@ def with_shared_window(options: ThermalOptions, pairs: Sequence[FilePair]) -> Th
     from dataclasses import replace
 
     from ivfuse.thermal.read import read_raw
-    from ivfuse.thermal.tone_mapping import shared_window
+    from ivfuse.thermal.shared_window import shared_window
 
     def images() -> Iterator[tuple[NDArray[Any], bool]]:
         for path in dict.fromkeys(pair.ir for pair in pairs):

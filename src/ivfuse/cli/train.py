@@ -33,11 +33,13 @@ def train(
     Examples:
       ivfuse train recipes/crossfuse-cam/cpu.yaml --data data -o runs/cam
       ivfuse train recipes/crossfuse-cam/paper.yaml --data data -o runs/paper --accelerator cuda --devices 4
+      torchrun --nproc-per-node 4 -m ivfuse train recipes/crossfuse-cam/paper.yaml --data data -o runs/paper
       ivfuse train recipes/maefuse/paper.yaml --data data -o runs/mae --encoder-weights mae_vit_large.pth
     """
     from ivfuse.cli.extras import training
 
     with training():
+        from ivfuse.training.launch import is_leader
         from ivfuse.training.recipe import load_recipe
         from ivfuse.training.trainer import train as run
 
@@ -45,4 +47,5 @@ def train(
     if encoder_weights is not None:
         content = content.model_copy(update={"encoder_weights": str(encoder_weights)})
     weights = run(content, data, out, accelerator=accelerator, devices=devices)
-    echo(str(weights))
+    if is_leader():
+        echo(str(weights))

@@ -12,12 +12,14 @@ from typing import Literal
 
 from ivfuse.errors import Spell, in_python, reason_of
 from ivfuse.image.arrays import Pixels
+from ivfuse.image.color import luma, resize_to
 from ivfuse.image.decode import allowing_damage
 from ivfuse.image.pairing import FileTriple
 from ivfuse.image.read import read_visible
 from ivfuse.metrics.conventions import get_convention
 from ivfuse.metrics.evaluate import Scores, score_many, to_levels
 from ivfuse.metrics.registry import expand_names, get_metric
+from ivfuse.metrics.triple import Levels
 from ivfuse.runtime.processes import Reply, ask_all, available_cpus
 from ivfuse.thermal.formats.registry import is_plain
 from ivfuse.thermal.read import ThermalOptions, read_thermal
@@ -150,6 +152,15 @@ def read_infrared(path: Path, window: Window | None = None) -> Pixels:
         if image.depth == 8:
             return image.pixels
     return read_thermal(path, ThermalOptions() if window is None else ThermalOptions(window)).pixels
+
+
+def read_sources(ir: Path, vi: Path, ir_window: Window | None = None) -> tuple[Levels, Levels]:
+    """Read thermal and visible image in 8 bits, on the visible grid as in the fusion."""
+    visible = to_levels(read_visible(vi).pixels, vi.name)
+    pixels = read_infrared(ir, ir_window)
+    if pixels.shape[:2] != visible.shape[:2]:
+        pixels = resize_to(luma(pixels), *visible.shape[:2])
+    return to_levels(pixels, ir.name), visible
 
 
 def means(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, float]:

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 import stat
 import time
 import zlib
@@ -48,7 +49,7 @@ def part_of(path: Path) -> Path:
 
 
 def remove_stale_parts(folder: Path) -> None:
-    """Remove the temporary files that killed processes left in a folder.
+    """Remove the temporary files and folders that killed processes left in a folder.
 
     Removed are those of processes of this machine that are gone, and those of other machines after a day.
     Other files, and what cannot be removed, stay.
@@ -58,7 +59,10 @@ def remove_stale_parts(folder: Path) -> None:
             owner = _PART.fullmatch(entry.name)
             if owner and _is_stale(entry, owner["machine"], int(owner["process"])):
                 with suppress(OSError):
-                    os.unlink(entry.path)
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path)
+                    else:
+                        os.unlink(entry.path)
 
 
 @lru_cache(maxsize=256)  # the first time that this process writes into the folder
@@ -68,7 +72,7 @@ def _remove_stale_parts_once(folder: Path) -> None:
 
 def _is_stale(entry: os.DirEntry[str], machine: str, process: int) -> bool:
     with suppress(OSError):
-        if not entry.is_file(follow_symlinks=False):
+        if entry.is_symlink():
             return False
         if machine == _machine() and os.name == "posix":
             return not _is_running(process)

@@ -29,7 +29,12 @@ def listen(settings: Settings) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host.strip("[]"), settings.port), family=family, backlog=512)
+        return socket.create_server(
+            (settings.host.strip("[]"), settings.port),
+            family=family,
+            backlog=512,
+            reuse_port=settings.reuse_port,
+        )
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot listen at {settings.host} port {settings.port}: {reason}") from error

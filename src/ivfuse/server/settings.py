@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -31,6 +32,8 @@ class Settings:
         max_memory: memory that a worker may take for one request, in bytes; enforced on Linux.
         timeout: seconds that a request may wait for a worker, and again that the worker may take.
         client_timeout: seconds without a byte from a client after which its request is abandoned.
+        reuse_port: whether further servers may listen at the same port (Linux); the system
+            divides connections among them.
     """
 
     host: str = "127.0.0.1"
@@ -44,6 +47,7 @@ class Settings:
     max_memory: int = 6 * GB
     timeout: float = 60.0
     client_timeout: float = 10.0
+    reuse_port: bool = False
 
     def __post_init__(self) -> None:
         """Reject invalid settings.
@@ -51,6 +55,8 @@ class Settings:
         Raises:
             UsageError: naming the field.
         """
+        if self.reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+            raise UsageError(field="reuse_port", expected="a system that has it, such as Linux")
         for field in ("workers", "queue"):
             if getattr(self, field) < 0:
                 raise UsageError(field=field, found=getattr(self, field), expected="0 or more")

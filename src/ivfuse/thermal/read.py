@@ -105,6 +105,7 @@ class Thermal:
         metadata: EXIF and XMP of the file.
         equivalent_focal_length: focal length in mm that gives the same diagonal field of view on 35 mm film;
             ``None`` if it is not known for certain.
+        window: the counts, or temperatures in degC, that became black and white; ``None`` for none.
     """
 
     pixels: Gray
@@ -117,6 +118,7 @@ class Thermal:
     colored: bool = False
     metadata: Metadata = NO_METADATA
     equivalent_focal_length: float | None = None
+    window: Window | None = None
 
     def temperatures(self) -> NDArray[np.float32]:
         """Return the temperatures, (H, W) float32 in degC.
@@ -266,10 +268,11 @@ def _mapped(raw: RawThermal, options: ThermalOptions, name: str) -> Thermal:
     celsius = raw.values if raw.degrees else options.celsius(raw.values)
     if celsius is None:
         mapped = to_gray(raw.values, options.rule, name, degrees=False)
-        return Thermal(mapped.gray, notes=(mapped.note,))
+        return Thermal(mapped.gray, notes=(mapped.note,), window=(mapped.low, mapped.high))
     mapped = to_gray(celsius, options.rule, name, degrees=True)
     ends = (mapped.low, mapped.high) if mapped.even and mapped.low < mapped.high else None
-    return Thermal(mapped.gray, celsius, (mapped.note,), ends=ends)
+    window = (mapped.low, mapped.high)
+    return Thermal(mapped.gray, celsius, (mapped.note,), ends=ends, window=window)
 
 
 def _mapped_where_valid(

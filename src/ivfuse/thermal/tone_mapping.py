@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,7 +22,6 @@ Kind = Literal["percentile", "plateau", "range", "shared"]
 _BINS = 4096  # bins of the equalized histogram
 _PLATEAU = 4.0  # limit of a bin, as a multiple of the mean of the non-empty bins
 _PEDESTAL = 0.1  # fraction of the output range that is mapped linearly, so that empty bins keep a slope
-_SAMPLES = 2048  # number of quantiles that represent one image in a shared window
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,8 @@ class WindowRule:
 
     Attributes:
         kind: ``percentile`` (1st to 99th of each image), ``plateau`` (equalization with limited bins),
-            ``range`` (fixed), or ``shared`` (1st to 99th over all images of a run; :func:`shared_window`
-            converts it to a range).
+            ``range`` (fixed), or ``shared`` (1st to 99th over all images of a run; see
+            :mod:`ivfuse.thermal.shared_window`).
         span: the range if ``kind`` is ``range``.
     """
 
@@ -184,35 +182,6 @@ def _percentiles(values: NDArray[Any]) -> Window:
     ceil = np.searchsorted(below, np.ceil(ranks), side="right")
     low, high = floor + (ceil - floor) * (ranks % 1)
     return float(low), float(high)
-
-
-def shared_window(images: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
-    """Compute one window for many images from percentiles over all of them, with equal weight per image.
-
-    Args:
-        images: for each image, its values and whether they are in degC.
-
-    Raises:
-        InputError: if there are no images, or some are in degrees and others in counts.
-    """
-    samples, units = [], set()
-    for values, degrees in images:
-        sample = np.quantile(values, np.linspace(0, 1, _SAMPLES))
-        if np.isfinite(sample).all():
-            samples.append(sample)
-            units.add(degrees)
-    if not samples:
-        raise InputError(
-            "shared: found no thermal image that can be read", field="window", expected="one or more"
-        )
-    if len(units) > 1:
-        raise InputError(
-            "shared: found files with temperatures and files with counts", field="window", hint="give {scale}"
-        )
-    low, high = np.percentile(np.concatenate(samples), PERCENTILES)
-    if not low < high:
-        low, high = float(low), math.nextafter(float(low), math.inf) + 1
-    return WindowRule("range", Span(float(low), float(high), units.pop()))
 
 
 def _plateau(values: NDArray[Any], degrees: bool) -> Mapped:

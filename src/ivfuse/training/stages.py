@@ -170,6 +170,7 @@ class StageLoss:
         seed: tuple[int, int],
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         teacher: nn.Module | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         """Look the losses up.
 
@@ -180,12 +181,14 @@ class StageLoss:
                 always in float32. (Fabric casts ``forward`` by itself, but other methods only where it wraps
                 the network.)
             teacher: the network of ``stage.teacher``, in eval mode.
+            share: rank and number of the processes that share a batch; rank r of n has images r, r + n, ...
 
         Raises:
             UnknownNameError, UsageError: a loss or an option of it that is not known; a teacher without a
                 loss that follows it, or such a loss without a teacher.
         """
         self.stage, self.seed, self.autocast, self.teacher = stage, seed, autocast, teacher
+        self.share = share
         if bool(stage.teacher) != any(term.name in TEACHER_LOSSES for term in stage.loss):
             raise UsageError(f"stage {stage.name}: a teacher and the loss imitation go together")
         if stage.see is None and any(term.name in SEEING_LOSSES for term in stage.loss):
@@ -244,10 +247,14 @@ class StageLoss:
     def _masked(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """One image of each pair (a photograph is paired with itself), and noise to choose patches by."""
         rng = np.random.default_rng((*self.seed, step, MASKS))
-        warm = torch.from_numpy(rng.random((len(ir), 1, 1, 1)) < 0.5).to(ir.device)
+        rank, world = (
+            self.share
+        )  # drawn for the whole batch, so that processes do not repeat each other's masks
+        own = slice(rank, None, world)
+        warm = torch.from_numpy(rng.random((world * len(ir), 1, 1, 1))[own] < 0.5).to(ir.device)
         patches = (ir.shape[-2] // net.patch) * (ir.shape[-1] // net.patch)
-        noise = torch.from_numpy(rng.random((len(ir), patches), dtype=np.float32)).to(ir.device)
-        return torch.where(warm, ir, vi), noise
+        noise = rng.random((world * len(ir), patches), dtype=np.float32)[own]
+        return torch.where(warm, ir, vi), torch.from_numpy(noise).to(ir.device)
 
     def _fuse(
         self, net: Any, found: Any, ir: Tensor, vi: Tensor, step: int, views: Views | None

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ivfuse.errors import InputError, OutputError, UsageError
 from ivfuse.runtime.files import write_atomic
 from ivfuse.training.checkpoint import load_fusing, load_state, save_model, save_state
+from ivfuse.training.launch import launch
 from ivfuse.training.log import Log
 from ivfuse.training.mae_weights import read_encoder
 from ivfuse.training.matching import MatchLoss, MatchSampler
@@ -103,7 +104,8 @@ def train(
         recipe: what to do.
         data: the root of the data sets that the recipe names.
         out: the run's folder; a run of another recipe in it is an error.
-        accelerator, devices: as Lightning Fabric takes them (``cpu``, ``cuda``, ``auto``).
+        accelerator, devices: as Lightning Fabric takes them (``cpu``, ``cuda``, ``auto``). Under ``torchrun``
+            the processes that it started share each batch, on one machine or several.
         stop_after: leave after so many steps of this call, as a kill would (for tests and trials).
 
     Returns:
@@ -118,23 +120,27 @@ def train(
     check_recipe(recipe)
     for teacher in {stage.teacher for stage in recipe.stages if stage.teacher}:
         load_fusing(Path(teacher))  # found missing or wrong now, not hours later
-    encoder = _encoder_weights(recipe, out)
-    _claim(out, recipe)
-    fabric = Fabric(accelerator=accelerator, devices=devices, precision=recipe.precision)
-    if devices > 1:
-        fabric.launch()
+    fabric = launch(accelerator, devices, recipe.precision)
     _check_batches(recipe, fabric.world_size)
+    leader = fabric.global_rank == 0
+    encoder: dict[str, Tensor] = {}
+    state = _State()
+    if leader:  # the only process that reads and writes the folder
+        encoder = _encoder_weights(recipe, out)
+        _claim(out, recipe)
+        state = _restore(out / "last.ckpt")
+    if fabric.world_size > 1:
+        encoder, state = fabric.broadcast((encoder, state))
     seed_everything(recipe.seed, verbose=False)
     net = build_net(recipe.method, recipe.variant, **recipe.net)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-    state = _restore(out / "last.ckpt")
     if state.weights:
         net.load_state_dict(state.weights)
     elif encoder:
         net.get_submodule("encoder").load_state_dict(encoder)
-    leader = fabric.global_rank == 0
     with Log(out, (state.stage, state.step), active=leader) as log:
-        log.say(f"{recipe.method} ({recipe.variant}) on {fabric.device}, {recipe.precision}")
+        several = f" and {fabric.world_size - 1} more processes" if fabric.world_size > 1 else ""
+        log.say(f"{recipe.method} ({recipe.variant}) on {fabric.device}{several}, {recipe.precision}")
         validator = Validator(data, recipe.data) if recipe.data.val and leader else None
         sets = load_training(data, recipe.data)
         photos = load_photos(data, recipe.data) if _photos_needed(recipe, state) else []
@@ -147,6 +153,7 @@ def train(
     about = {"method": recipe.method, "variant": recipe.variant, "net": recipe.net}
     if leader:
         save_model(out / "model.safetensors", net.state_dict(), about | {"recipe": recipe.model_dump()})
+    fabric.barrier()
     return out / "model.safetensors"
 
 
@@ -162,7 +169,7 @@ def _run_stage(run: _Run, index: int, state: _State, left: int | None) -> int | 
         state.stage, state.step = index, step + 1
         last = state.step == stage.recipe.steps
         if state.step % LOG_EVERY == 0 or last:
-            run.log.step(index, stage.recipe, state.step, rate, loss, parts)
+            run.log.step(index, stage.recipe, state.step, rate, *_over_processes(run.fabric, loss, parts))
         end_of_epoch = state.step % stage.recipe.steps_per_epoch == 0 or last
         if end_of_epoch:
             _end_epoch(run, stage, state)
@@ -178,6 +185,7 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
     """Freeze, make the optimizer, and take up what an interrupted run left."""
     recipe = run.recipe.stages[index]
     seed = (run.recipe.seed, index)
+    share = (run.fabric.global_rank, run.fabric.world_size)
     parts = set_learning(run.net, recipe.learn)
     optimizer = make_optimizer(parts, recipe.optimizer)
     wrapped, steered = run.fabric.setup(run.net, optimizer)
@@ -202,7 +210,7 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
             augment=recipe.augment,
             device=run.fabric.device,
         )
-        loss = SeeLoss(StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe)))
+        loss = SeeLoss(StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe), share))
     elif recipe.match:
         sampler = MatchSampler(sets, recipe.match, seed, recipe.augment)
         loss = MatchLoss(recipe.match)
@@ -215,7 +223,7 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
             augment=recipe.augment,
             resize=recipe.resize,
         )
-        loss = StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe))
+        loss = StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe), share)
     return _Stage(index, recipe, parts, wrapped, optimizer, steered, average, loss, sampler)
 
 
@@ -248,6 +256,17 @@ def _step(run: _Run, stage: _Stage, step: int) -> tuple[float, Tensor, dict[str,
     return rate, loss, parts
 
 
+def _over_processes(
+    fabric: Fabric, loss: Tensor, parts: dict[str, Tensor]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The means of a loss and its parts over all processes, which have equal shares of the batch."""
+    if fabric.world_size == 1:
+        return loss, parts
+    total = fabric.all_reduce(torch.stack([loss.detach(), *(part.detach() for part in parts.values())]))
+    assert isinstance(total, Tensor)
+    return total[0], dict(zip(parts, total[1:], strict=True))
+
+
 def _end_epoch(run: _Run, stage: _Stage, state: _State) -> None:
     """Validate, write samples, keep the best."""
     recipe = stage.recipe
@@ -273,9 +292,11 @@ def _end_stage(run: _Run, stage: _Stage, state: _State) -> None:
     if stage.average:
         run.net.load_state_dict(stage.average.values)
     if stage.recipe.keep == "best" and stage.recipe.task == "fuse":
-        best = run.fabric.broadcast(state.best)  # only the leading process has validated
-        if best is not None:
-            run.net.load_state_dict(load_state(run.out / "best.ckpt")["weights"])
+        best = None  # only the leading process has validated
+        if run.fabric.global_rank == 0 and state.best is not None:
+            best = load_state(run.out / "best.ckpt")["weights"]
+        if (best := run.fabric.broadcast(best)) is not None:
+            run.net.load_state_dict(best)
 
 
 def _save(run: _Run, state: _State, stage: _Stage | None) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ivfuse.benchmark.jobs import read_sources
 from ivfuse.image.read import read_visible
 from ivfuse.metrics import get_convention
 from ivfuse.metrics.evaluate import to_levels
+from ivfuse.metrics.folder import read_sources
 from ivfuse.metrics.targets import Target, TargetContrast, find_targets, measure_targets
 from ivfuse.metrics.triple import Levels
 from ivfuse.thermal.tone_mapping import Window

@@ -123,7 +123,7 @@ def _clear(board: Leaderboard, first: str) -> str:
     alike = [name for name in board.methods if name != first and abs(ranks[name] - ranks[first]) <= reach]
     behind = [name for name in alike if ranks[name] >= ranks[first]]
     ahead = [name for name in ranks if ranks[first] - ranks[name] > reach]
-    where = f"On {escape(board.data)} ({_count(len(board.pairs), 'pair')})"
+    where = f"On {escape(board.data)} ({_count(board.total, 'pair')})"
     if ahead:
         return f"{where}, image by image, {_names(ahead)} ranked clearly better than {escape(first)}."
     if alike:
@@ -179,7 +179,7 @@ def _board(board: Leaderboard, results: Results, index: dict[str, int]) -> str:
     )
     radar = "Means from the worst method (inner ring) to the best (outer ring); it shows order, not size."
     return (
-        f"<section><h2>{escape(title)}</h2><p>{_count(len(board.pairs), 'pair')}. {escape(recognized)}.</p>"
+        f"<section><h2>{escape(title)}</h2><p>{_count(board.total, 'pair')}. {escape(recognized)}.</p>"
         f"{_values(board, index)}{_quotes(board)}"
         f"<div class='plots two'>{_figure(plots.critical(test, index), ranks)}"
         f"{_figure(plots.radar(board, index), radar)}</div>"
@@ -217,7 +217,7 @@ def _value(board: Leaderboard, method: str, name: str) -> str:
         mean = f"<b class=first>{mean}</b>" if order[0] == method else f"<i class=second>{mean}</i>"
     test = board.tests[name].get(method)
     alike = " ≈" if test and test.p >= _ALIKE else ""
-    fewer = f" †{spread.count}" if spread.count < len(board.pairs) else ""
+    fewer = f" †{spread.count}" if spread.count < board.total else ""
     hints = [f"95 % of the mean: {format_value(spread.low)} to {format_value(spread.high)}"]
     hints += [f"p {test.p:.3g} against {order[0]}"] if test else []
     hints += [f"{times} without a value: {reason}" for reason, times in board.reasons[method][name].items()]

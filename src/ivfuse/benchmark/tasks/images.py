@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.benchmark.datasets import DataSet
-from ivfuse.benchmark.jobs import read_sources
 from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.store import Store
 from ivfuse.errors import InputError
 from ivfuse.image.pairing import FilePair
 from ivfuse.image.read import read_visible
 from ivfuse.metrics.evaluate import to_levels
+from ivfuse.metrics.folder import read_sources
 from ivfuse.thermal.tone_mapping import Window
 
 INFRARED, VISIBLE = "infrared", "visible"  # rows of tables beside the methods

@@ -1,0 +1,65 @@
+"""Statistics over the rows of a cluster's workers are those of a run on one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pyarrow", reason="needs the extra cluster")
+pytest.importorskip("fsspec", reason="needs the extra cluster")
+
+from ivfuse.benchmark.parquet import ParquetColumns
+from ivfuse.benchmark.plan import make_plan as plan_here
+from ivfuse.benchmark.results import collect, reduce
+from ivfuse.benchmark.run import run
+from ivfuse.benchmark.statistics import GROUPS, bootstrap_mean, ranks_within, tied_ranks
+from ivfuse.cluster.plan import make_plan
+from ivfuse.cluster.run import carry_out
+from ivfuse.cluster.sources import open_source
+from ivfuse.cluster.work_compare import CompareWork
+
+
+@pytest.mark.slow
+def test_ranks_means_and_failures_are_those_of_one_machine(
+    tmp_path: Path, make_pair: Callable[..., tuple[Path, Path]]
+) -> None:
+    for number in range(4):
+        make_pair(*(tmp_path / "src" / kind / f"{number}.png" for kind in ("ir", "vi")), seed=number)
+    (tmp_path / "src" / "ir" / "2.png").write_bytes(b"nothing")
+    plan = plan_here([tmp_path / "src"], tmp_path / "report", "average,maximum", (), "EN,SSIM")
+    here = collect(plan, run(plan, 1))
+    metrics = tuple((name, tuple(plan.measured(name))) for name in plan.conventions)
+    work = CompareWork((("average", "average"), ("maximum", "maximum")), metrics)
+    done = make_plan(work, open_source(str(tmp_path / "src")), str(tmp_path / "out"), 3)
+    assert carry_out(done).failed == 1
+    columns = ParquetColumns({"src": done.folder.rows()}, dict(metrics))
+    found = reduce(plan, columns, columns.problems())
+    assert found.leaderboards[0].summaries == here.leaderboards[0].summaries
+    assert found.leaderboards[0].image_rank == here.leaderboards[0].image_rank
+    assert (found.overall, found.failed, found.pairs) == (here.overall, here.failed, here.pairs)
+    assert {(each.method, each.pair) for each in found.problems} == {("average", "2"), ("maximum", "2")}
+    few = reduce(replace(plan, sets=plan.sets), columns, (), {"src": [1, 3]})
+    assert few.leaderboards[0].summaries == here.leaderboards[0].summaries
+    values = here.leaderboards[0].values["average"]["EN"]
+    assert np.array_equal(few.leaderboards[0].values["average"]["EN"], values[[1, 3]])
+
+
+def test_ranks_of_many_blocks_are_those_of_each() -> None:
+    table = np.random.default_rng(0).integers(0, 4, (50, 6)).astype(float)
+    assert np.array_equal(ranks_within(table), np.stack([tied_ranks(-row) for row in table]))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_interval_of_many_values_is_that_of_the_normal_distribution(weighted: bool) -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(5, 2, 3 * GROUPS + 17)
+    weights = rng.integers(1, 4, values.size).astype(float) if weighted else None
+    low, high = bootstrap_mean(values, weights=weights)
+    share = np.full(values.size, 1 / values.size) if weights is None else weights / weights.sum()
+    mean, error = float(values @ share), 2 * float(np.sqrt((share**2).sum()))
+    # 2000 resamples know the bounds to about 5 % of the standard error of the mean
+    assert (low, high) == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.15 * error)
