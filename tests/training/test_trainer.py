@@ -354,3 +354,28 @@ def test_a_score_is_the_mean_rank_among_the_rivals(data: Path) -> None:
     assert 1.5 < average.rank < 5
     worst = validator(Flat(), torch.device("cpu"))
     assert average.rank < worst.rank <= 5
+
+
+def test_a_stage_can_leave_a_mixture_of_its_first_and_last_weights(
+    train: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = often()
+    content["stages"] = content["stages"][:1]
+    begun = build_net(content["method"], content["variant"], **content["net"])
+    seen: list[dict[str, Any]] = []
+    original = trainer._begin_stage
+
+    def begin(run: Any, index: int, state: Any) -> Any:
+        seen.append({name: value.clone() for name, value in run.net.state_dict().items()})
+        return original(run, index, state)
+
+    monkeypatch.setattr(trainer, "_begin_stage", begin)
+    trained, _ = read_model(train(content, "whole"))
+    content["stages"][0] = content["stages"][0] | {"mix": 0.25}
+    train(content, "mixed", stop_after=3)
+    mixed, _ = read_model(train(content, "mixed"))
+    assert trained.keys() == begun.state_dict().keys()
+    for name, value in trained.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(mixed[name], 0.75 * seen[0][name] + 0.25 * value)
+    assert any(not torch.equal(mixed[name], trained[name]) for name in trained)

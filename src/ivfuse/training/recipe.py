@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -215,6 +215,9 @@ class Match(_Strict):
     unrelated: float = 0.1
 
 
+Weather = Literal["haze", "rain", "snow", "dark", "glare", "grain"]
+
+
 class See(_Strict):
     """Crops with their warm targets, some seen through weather: batches of a stage that learns to see.
 
@@ -223,13 +226,16 @@ class See(_Strict):
         streets: so many synthetic streets are learned from too.
         streets_weight: as of a training set.
         weather: the share of pairs that is seen through each: haze, rain, snow, dark, glare, grain.
+        knowable: the share of the clean level that is asked for in a kind of weather, where it is not the
+            usual one: 0 asks for the level that is seen, 1 for that of the clean image.
         thermal: the chance of each fault of the thermal: blur, less contrast, noise, stripes.
     """
 
     sides: list[int] = [192, 320, 480]
     streets: int = Field(default=0, ge=0)
     streets_weight: float = Field(default=0.1, gt=0)
-    weather: dict[Literal["haze", "rain", "snow", "dark", "glare", "grain"], float] = {}
+    weather: dict[Weather, float] = {}
+    knowable: dict[Weather, Annotated[float, Field(ge=0, le=1)]] = {}
     thermal: float = Field(default=0.0, ge=0, le=1)
 
     @model_validator(mode="after")
@@ -254,6 +260,8 @@ class StageRecipe(_Strict):
         see: fuse: draw crops with targets and weather, which the losses of seeing are about.
         teacher: fuse: a file of weights whose network the loss ``imitation`` follows.
         deep_only: reconstruct: the share of steps in which only the deep features may be used.
+        mix: share of the trained weights in what the stage leaves; the rest are those that it began with.
+            Their mean often does better than either (Wortsman et al., CVPR 2022).
         keep: ``best`` goes on with (and ships) the epoch of the best validation score, ``last`` the last.
     """
 
@@ -278,6 +286,7 @@ class StageRecipe(_Strict):
     optimizer: Optimizer = Optimizer()
     augment: Augment = Augment()
     ema: float = Field(default=0.0, ge=0, lt=1)
+    mix: float = Field(default=1.0, gt=0, le=1)
     keep: Literal["best", "last"] = "last"
 
     @model_validator(mode="after")

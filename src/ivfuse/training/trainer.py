@@ -58,6 +58,7 @@ class _State:
     weights: dict[str, Tensor] = field(default_factory=dict)
     average: dict[str, Tensor] | None = None
     optimizer: dict[str, Any] | None = None
+    begun: dict[str, Tensor] | None = None  # weights at the stage's beginning, if it mixes them in
 
 
 @dataclass
@@ -176,7 +177,8 @@ def _run_stage(run: _Run, index: int, state: _State, left: int | None) -> int | 
         if (end_of_epoch or state.step % run.recipe.save_every == 0) and not last:
             _save(run, state, stage)
     _end_stage(run, stage, state)
-    state.stage, state.step, state.best, state.optimizer, state.average = index + 1, 0, None, None, None
+    state.stage, state.step, state.best = index + 1, 0, None
+    state.optimizer = state.average = state.begun = None
     _save(run, state, None)
     return left
 
@@ -193,6 +195,8 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
         if hasattr(run.net, method):
             wrapped.mark_forward_method(method)
     average = Average(run.net, recipe.ema) if recipe.ema else None
+    if recipe.mix < 1 and state.begun is None:
+        state.begun = {name: value.clone() for name, value in run.net.state_dict().items()}
     if state.optimizer is not None:
         optimizer.load_state_dict(state.optimizer)
         if average and state.average:
@@ -297,6 +301,16 @@ def _end_stage(run: _Run, stage: _Stage, state: _State) -> None:
             best = load_state(run.out / "best.ckpt")["weights"]
         if (best := run.fabric.broadcast(best)) is not None:
             run.net.load_state_dict(best)
+    if state.begun is not None:
+        run.net.load_state_dict(_mixed(state.begun, run.net.state_dict(), stage.recipe.mix))
+
+
+def _mixed(begun: dict[str, Tensor], trained: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+    """``share`` of the trained weights and the rest of the others; counters are the trained ones."""
+    return {
+        name: torch.lerp(begun[name].to(value), value, share) if value.is_floating_point() else value
+        for name, value in trained.items()
+    }
 
 
 def _save(run: _Run, state: _State, stage: _Stage | None) -> None:
@@ -310,6 +324,7 @@ def _save(run: _Run, state: _State, stage: _Stage | None) -> None:
         "weights": run.net.state_dict(),
         "average": stage.average.values if stage and stage.average else None,
         "optimizer": stage.optimizer.state_dict() if stage else None,
+        "begun": state.begun,
     }
     save_state(run.out / "last.ckpt", content)
 
@@ -318,6 +333,7 @@ def _restore(path: Path) -> _State:
     if not path.exists():
         return _State()
     content = load_state(path)
+    content.setdefault("begun", None)  # states of older versions lack it
     expected = {f.name for f in fields(_State)}
     if content.keys() != expected:
         raise InputError(

@@ -147,7 +147,7 @@ class ViewSampler:
             where = torch.from_numpy(np.flatnonzero(kinds == number)).to(self.device)
             if len(where):
                 seen[where] = VISIBLE_FAULTS[name](vi[where], height[where], dice)
-                goal[where] = _asked_for(vi[where], seen[where], KNOWABLE[name])
+                goal[where] = _asked_for(vi[where], seen[where], (KNOWABLE | self.how.knowable)[name])
         return seen, goal
 
 
