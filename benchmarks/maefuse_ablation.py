@@ -61,7 +61,7 @@ def base_recipe(content: dict[str, Any], seed: int) -> Recipe:
 def variant(content: dict[str, Any], name: str, steps: int, seed: int) -> Recipe:
     """The recipe of configuration ``name``: the base's stages and ``steps`` more."""
     out = json.loads(base_recipe(content, seed).model_dump_json())
-    model = next(s for s in reversed(content["stages"]) if s["task"] == "fuse")
+    model = next(s for s in reversed(content["stages"]) if s["task"] == "fuse" and not s.get("see"))
     if name.endswith("-plain"):
         out["net"]["residual"] = False
     if name == "infrared":
