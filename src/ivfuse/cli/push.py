@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,9 +62,9 @@ def push(
     if repository is None and out is None:
         raise UsageError("nothing to do: expected REPO to upload to, or --out FOLDER to write")
     if repository is not None:
-        from ivfuse.fusion.hub import parse_reference
+        from ivfuse.fusion.hub import check_repository
 
-        parse_reference(f"hf://{repository}")  # before the work
+        check_repository(repository)  # before the work
     if source.is_dir():
         if out or license_ or datasets or metrics or card:
             raise UsageError(
@@ -76,23 +76,22 @@ def push(
         raise UsageError(field="license", expected="the license of the weights, such as apache-2.0")
     with tempfile.TemporaryDirectory(prefix="ivfuse-push-") as temporary:
         folder = out or Path(temporary)
-        _save(source, folder, license_, datasets or [], metrics or [], card)
+        text = "" if card is None else _read_card(card)
+        about = {"license": license_, "datasets": datasets or (), "metrics": metrics or (), "text": text}
+        _save(source, folder, about | ({"repository": repository} if repository else {}))
         if out:
             echo(f"{folder}: config.json, model.safetensors, model.onnx, README.md")
         if repository:
             _upload(folder, repository, private)
 
 
-def _save(
-    weights: Path, folder: Path, license_: str, datasets: list[str], metrics: list[str], card: Path | None
-) -> None:
+def _save(weights: Path, folder: Path, about: dict[str, Any]) -> None:
     from ivfuse.cli.extras import training
 
     with training():
         from ivfuse.training.hub import CardFacts, save_pretrained
 
-    text = _read_card(card) if card else ""
-    save_pretrained(weights, folder, CardFacts(license_, tuple(datasets), tuple(metrics), text))
+    save_pretrained(weights, folder, CardFacts(**about))
 
 
 def _read_card(path: Path) -> str:

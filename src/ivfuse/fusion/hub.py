@@ -1,4 +1,4 @@
-"""Models of the Hugging Face Hub: ``hf://owner/name[@revision]``, fetched once, verified, used from the cache.
+"""Models of the Hugging Face Hub, ``hf://owner/name[@revision]``: fetched once, verified, then cached.
 
 ``huggingface_hub`` (the extra ``hub``) is imported when a model is fetched or uploaded, and not before.
 """
@@ -76,12 +76,21 @@ def parse_reference(text: str) -> HubReference:
         UsageError: if it has another form.
     """
     repository, at, revision = text.removeprefix(PREFIX).partition("@")
-    safe = _REPOSITORY.fullmatch(repository) and "--" not in repository and ".." not in repository
-    if not (is_reference(text) and safe and (not at or _REVISION.fullmatch(revision))):
-        raise UsageError(
-            field="method", found=repr(text), expected="hf://owner/name or hf://owner/name@revision"
-        )
+    whole = _is_repository(repository) and (not at or _REVISION.fullmatch(revision))
+    if not (is_reference(text) and whole):
+        expected = "hf://owner/name or hf://owner/name@revision"
+        raise UsageError(field="method", found=repr(text), expected=expected)
     return HubReference(repository, revision or None)
+
+
+def check_repository(repository: str) -> None:
+    """Check the name of a repository.
+
+    Raises:
+        UsageError: if it is not ``owner/name``.
+    """
+    if not _is_repository(repository):
+        raise UsageError(field="repository", found=repr(repository), expected="owner/name")
 
 
 def find_model(text: str) -> HubModel:
@@ -136,11 +145,8 @@ def upload_model(folder: Path, repository: str, *, private: bool = False) -> str
         MissingExtraError: if huggingface_hub is not installed.
         OutputError: if the Hub refuses the upload or cannot be reached.
     """
-    reference = parse_reference(PREFIX + repository.removeprefix(PREFIX))
-    if reference.revision:
-        raise UsageError(
-            field="repository", found=repr(repository), expected="owner/name, without a revision"
-        )
+    check_repository(repository)
+    reference = HubReference(repository)
     read_folder(folder)
     with _explaining(reference, "cannot be written", OutputError):
         import huggingface_hub as hub
@@ -155,17 +161,21 @@ def upload_model(folder: Path, repository: str, *, private: bool = False) -> str
     return str(replace(reference, revision=str(done.oid)))
 
 
+def _is_repository(text: str) -> bool:
+    return bool(_REPOSITORY.fullmatch(text)) and "--" not in text and ".." not in text
+
+
 def _download(reference: HubReference, file: str, size: int, *, exact: bool = False) -> Path:
     """Fetch a file whose size is at most, or exactly, ``size`` bytes, as told before it is downloaded."""
     with _explaining(reference, f"cannot fetch {file}", InputError):
         import huggingface_hub as hub
 
-        where = {"repo_id": reference.repository, "filename": file, "revision": reference.revision}
-        told = hub.hf_hub_download(**where, library_name="ivfuse", dry_run=True).file_size
+        place, revision = (reference.repository, file), reference.revision
+        told = hub.hf_hub_download(*place, revision=revision, dry_run=True).file_size
         if told is None or told > size or (exact and told != size):
             most = "" if exact else "at most "
             raise InputError(f"{reference}: {file} has {told} bytes, expected {most}{size}")
-        return Path(hub.hf_hub_download(**where, library_name="ivfuse"))
+        return Path(hub.hf_hub_download(*place, revision=revision, library_name="ivfuse"))
 
 
 @contextmanager

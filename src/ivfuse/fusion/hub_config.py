@@ -21,8 +21,12 @@ MAX_FILE = 2**31  # bytes; a graph of protobuf cannot be larger
 MAX_TEXT = 300  # characters of a name or summary
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_RANGES = {"size": (1, MAX_FILE), "parameters": (0, 10**12), "align": (1, 1024), "reach": (0, 4096)} | {
-    "tile": (32, 16384)
+_RANGES = {
+    "size": (1, MAX_FILE),
+    "parameters": (0, 10**12),
+    "align": (1, 1024),
+    "reach": (0, 4096),
+    "tile": (32, 16384),
 }
 
 
@@ -120,8 +124,8 @@ def _table(path: Path, content: Mapping[str, Any], key: str, file: str) -> dict[
         where = f"{path}: {key}.{name[:MAX_TEXT]}"
         if not isinstance(value, str | int) or (isinstance(value, str) and len(value) > MAX_TEXT):
             raise InputError(f"{where}: found {_short(value)}, expected a number or a short text")
-        low, high = _RANGES.get(name, (None, None))
-        if low is not None and not (type(value) is int and low <= value <= high):
+        low, high = _RANGES.get(name, (0, 0))
+        if name in _RANGES and not (type(value) is int and low <= value <= high):
             raise InputError(f"{where}: found {_short(value)}, expected a whole number, {low} to {high}")
     for name, fits, expected in (
         ("file", table.get("file") == file, repr(file)),

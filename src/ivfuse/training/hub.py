@@ -1,4 +1,4 @@
-"""Networks as models of the Hugging Face Hub: ``save_pretrained`` writes the folder, ``from_pretrained`` reads it."""
+"""Networks as models of the Hugging Face Hub: ``save_pretrained`` writes one, ``from_pretrained`` reads it."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ from ivfuse.training.checkpoint import load_fusing
 from ivfuse.training.export import Exported, export_onnx
 
 TAGS = ("ivfuse", "image-fusion", "infrared", "thermal", "onnx")
-# Identifiers of the Hub; any other license is `other` with a name. Source: huggingface.co/docs/hub/repositories-licenses
-_LICENSES = ("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "unknown") + tuple(
-    f"cc-by{kind}-4.0" for kind in ("", "-sa", "-nc", "-nc-sa", "-nc-nd", "-nd")
+# Identifiers of the Hub; any other license is `other` with a name.
+# Source: huggingface.co/docs/hub/repositories-licenses
+_LICENSES = (
+    *("apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "unknown"),
+    *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "cc-by-nd-4.0"),
 )
 
 
@@ -46,12 +48,14 @@ class CardFacts:
         datasets: names of the data sets of the training, those of the Hub as ``owner/name``.
         metrics: names of the metrics that the card reports.
         text: the card as Markdown without metadata; empty for a short one that is written here.
+        repository: where the model will be published, for the example of the short card.
     """
 
     license: str
     datasets: Sequence[str] = ()
     metrics: Sequence[str] = ()
     text: str = ""
+    repository: str = "OWNER/NAME"
 
     def __post_init__(self) -> None:
         """Validate the facts."""
@@ -104,7 +108,7 @@ def from_pretrained(source: str | os.PathLike[str]) -> tuple[nn.Module, ModelCon
         source: ``hf://owner/name[@revision]``, or a folder.
 
     Returns:
-        The network in eval mode, ``forward(ir, vi)`` on (B, 1, H, W) float32 in [0, 1], and its configuration.
+        The network in eval mode, whose inputs are (B, 1, H, W) float32 in [0, 1], and its configuration.
 
     Raises:
         UsageError: if the reference has another form.
@@ -149,7 +153,7 @@ def _graph_facts(done: Exported, facts: CardFacts) -> dict[str, str | int | bool
 
 def _card(done: Exported, graph: dict[str, str | int | bool], facts: CardFacts) -> str:
     """The model card: metadata in YAML between two lines, then the text."""
-    text = facts.text.strip() or _CARD.format(method=done.method, **graph)
+    text = facts.text.strip() or _CARD.format(method=done.method, repository=facts.repository, **graph)
     return f"---\n{_metadata(facts)}---\n\n{text}\n"
 
 
@@ -172,12 +176,12 @@ def _metadata(facts: CardFacts) -> str:
 
 _CARD = """# {method}
 
-Infrared and visible image fusion with [ivfuse](https://pypi.org/project/ivfuse/): {summary}.
+Infrared and visible image fusion with ivfuse: {summary}.
 
 ```python
 import ivfuse
 
-fuser = ivfuse.Fuser("hf://OWNER/NAME")  # this repository; pip install 'ivfuse[hub]'
+fuser = ivfuse.Fuser("hf://{repository}")  # pip install 'ivfuse[hub]'
 fuser.fuse_files("thermal.png", "visible.jpg", "fused.png")
 ```
 
@@ -186,8 +190,9 @@ fuser.fuse_files("thermal.png", "visible.jpg", "fused.png")
 | network | `{method}`, variant `{variant}`, {parameters:,} parameters for inference |
 | paper | {paper} |
 | license of the weights | {license} |
-| `model.onnx` | inputs `ir` and `vi`, float32 (B, 1, H, W) in [0, 1] of any size; output `fused`; SHA-256 `{sha256}` |
-| `model.safetensors` | for PyTorch: `ivfuse.training.hub.from_pretrained`, `ivfuse fuse --weights`, further training |
+| `model.onnx` | inputs `ir` and `vi`, float32 (B, 1, H, W) in [0, 1] of any size; output `fused` |
+| SHA-256 | `{sha256}` |
+| `model.safetensors` | for PyTorch: `ivfuse.training.hub.from_pretrained`, `ivfuse fuse --weights` |
 
 Both images must be registered, and the thermal white-hot: bright pixels are interpreted as warm.
 """
