@@ -11,6 +11,7 @@ from typing import Any
 
 from ivfuse.benchmark.datasets import DataSet, open_sets
 from ivfuse.errors import InputError, UsageError
+from ivfuse.fusion.hub import find_model, is_reference
 from ivfuse.fusion.manifest import load_manifest
 from ivfuse.fusion.registry import list_methods, method_info
 from ivfuse.image.pairing import match_fused
@@ -30,7 +31,7 @@ class Entry:
         version: version of the method; empty for external results.
         external: data set -> pair -> fused file, for results of another program; else ``None``.
         unmatched: data set -> remarks on missing, unmatched or ambiguous external files.
-        method: what the Fuser is given, where that is not the name: the path of an ``.onnx`` file.
+        method: what the Fuser is given, where that is not the name: an ``.onnx`` file or a model of the Hub.
     """
 
     name: str
@@ -154,8 +155,8 @@ def plan_of(
 
 
 def method_entries(text: str) -> list[Entry]:
-    """The methods that a text names: as :func:`method_names`, or ``.onnx`` files, which are named by their
-    stems.
+    """The methods that a text names: as :func:`method_names`, ``.onnx`` files, which are named by their
+    stems, or models of the Hub, named by their repositories.
 
     Raises:
         InputError: if a file is missing.
@@ -163,7 +164,11 @@ def method_entries(text: str) -> list[Entry]:
     """
     entries = []
     for part in (part.strip() for part in text.split(",")):
-        if part.lower().endswith(".onnx"):
+        if is_reference(part):
+            model = find_model(part)
+            info, digest = model.config.entry.info, model.config.entry.sha256
+            entries.append(Entry(info.name, digest, method=str(model.reference)))
+        elif part.lower().endswith(".onnx"):
             graph = Path(part)
             if not graph.is_file():
                 raise InputError(f"{graph}: no such file, expected an ONNX graph")

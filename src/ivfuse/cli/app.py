@@ -42,6 +42,7 @@ VERBS = {
     "train": "ivfuse.cli.train:train",
     "export": "ivfuse.cli.export:export",
     "convert": "ivfuse.cli.convert:convert",
+    "push": "ivfuse.cli.push:push",
 }
 
 WRONG_USE = (UsageError, UnknownNameError, MissingExtraError)

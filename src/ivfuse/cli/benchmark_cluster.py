@@ -17,7 +17,7 @@ from ivfuse.cli.extras import clustering
 
 if TYPE_CHECKING:
     from ivfuse.benchmark.datasets import DataSet
-    from ivfuse.benchmark.plan import Plan
+    from ivfuse.benchmark.plan import Entry, Plan
     from ivfuse.cluster.plan import RunPlan
     from ivfuse.cluster.work_compare import CompareWork
     from ivfuse.image.pairing import FilePair
@@ -88,14 +88,20 @@ def _carry_out(
     return plans
 
 
+def _for_workers(entry: Entry) -> str:
+    """The method as any machine opens it: a name, a model of the Hub, or the full path of a graph."""
+    from ivfuse.fusion.hub import is_reference
+
+    if entry.method is None or is_reference(entry.method):
+        return entry.method or entry.name
+    return str(Path(entry.method).absolute())
+
+
 def _work(plan: Plan, pairs: int) -> CompareWork:
     from ivfuse.cluster.work_compare import CompareWork
 
     return CompareWork(
-        tuple(
-            (entry.name, str(Path(entry.method).absolute()) if entry.method else entry.name)
-            for entry in plan.entries
-        ),
+        tuple((entry.name, _for_workers(entry)) for entry in plan.entries),
         tuple((name, tuple(plan.measured(name))) for name in plan.conventions),
         plan.ir_window,
         min(1.0, SAMPLE / max(1, pairs)),

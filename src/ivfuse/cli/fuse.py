@@ -143,9 +143,10 @@ def fuse(
     from ivfuse.fusion.batch import fuse_pairs
     from ivfuse.fusion.outputs import TemperatureRaster
     from ivfuse.fusion.pipeline import Fuser
+    from ivfuse.fusion.registry import is_learned
 
     plain = one and not weights and runtime == precision == "auto"
-    if plain and _is_small(*paths) and _is_learned(method):
+    if plain and _is_small(*paths) and is_learned(method):
         runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
     image = _target(out, format_, bits, one, strip)
     extra: list[Output] = [] if temperature is None else [TemperatureRaster(temperature, strip)]
@@ -187,14 +188,6 @@ def _on_cluster(
 def _is_small(ir: Path, vi: Path | None) -> bool:
     """Whether a pair takes less time than a runtime to start: some two megapixels, told by the files."""
     return sum(path.stat().st_size for path in (ir, vi) if path and path.is_file()) <= SMALL
-
-
-def _is_learned(method: str | None) -> bool:
-    from ivfuse.fusion.registry import default_method, method_info
-
-    return (method or "").lower().endswith(".onnx") or method_info(
-        method or default_method()
-    ).kind == "learned"
 
 
 def _target(out: str, format_: str, bits: int, one: bool, strip: bool) -> FusedImage:

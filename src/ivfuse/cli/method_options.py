@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 MethodName = Annotated[
     str | None,
-    typer.Option(help="A method of `ivfuse methods`, which marks the default; or an .onnx file."),
+    typer.Option(
+        help="A method of `ivfuse methods`, which marks the default; an .onnx file; or hf://owner/name."
+    ),
 ]
 Weights = Annotated[
     Path | None,
@@ -75,7 +77,11 @@ def for_cluster(method: str | None, weights: Path | None, runtime: str, precisio
     """
     if weights and not _is_graph(weights):
         raise UsageError(f"--weights {weights}: a cluster runs .onnx files only; `ivfuse export` makes them")
+    from ivfuse.fusion.hub import find_model, is_reference
+
     name = str(weights.absolute()) if weights else method
+    if is_reference(name):  # pinned, so that all workers run the same commit
+        name = str(find_model(str(name)).reference)
     return {"method": name, "runtime": runtime, "precision": precision}
 
 

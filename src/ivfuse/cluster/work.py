@@ -16,6 +16,7 @@ import pyarrow as pa
 
 import ivfuse
 from ivfuse.cluster.pairs import PairRow
+from ivfuse.fusion.hub import find_model, is_reference
 from ivfuse.fusion.manifest import load_manifest
 from ivfuse.fusion.registry import default_method, method_info
 
@@ -101,6 +102,9 @@ def method_version(method: str | os.PathLike[str] | None) -> tuple[str, str]:
         UnknownNameError: if there is no such method.
         InputError: if a graph cannot be read.
     """
+    if is_reference(method):
+        model = find_model(str(method))
+        return str(model.reference), model.config.entry.sha256[:16]
     if method is not None and Path(method).suffix.lower() == ".onnx":
         from ivfuse.cluster.locations import read_bytes
 

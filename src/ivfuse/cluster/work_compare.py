@@ -19,7 +19,7 @@ from ivfuse.errors import reason_of
 from ivfuse.fusion.outputs import FusedImage
 from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.pipeline import Fuser
-from ivfuse.fusion.registry import method_info
+from ivfuse.fusion.registry import is_learned
 from ivfuse.image.arrays import to_levels
 from ivfuse.metrics import Scorer, get_convention
 from ivfuse.metrics.folder import read_sources
@@ -70,8 +70,7 @@ class CompareWork:
     def fuser(self, method: str, threads: int) -> Fuser:
         """The pipeline of one method."""
         thermal = ThermalOptions() if self.ir_window is None else ThermalOptions(self.ir_window)
-        learned = method.lower().endswith(".onnx") or method_info(method).kind == "learned"
-        return Fuser(method, thermal=thermal, threads=threads if learned else None)
+        return Fuser(method, thermal=thermal, threads=threads if is_learned(method) else None)
 
     def session(self, threads: int) -> CompareSession:
         """See :class:`ivfuse.cluster.work.Work`."""

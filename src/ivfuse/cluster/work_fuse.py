@@ -88,10 +88,9 @@ class FuseWork:
         raise UsageError("a cluster needs the name or the .onnx file of a method, which its workers can open")
 
     def _learned(self) -> bool:
-        from ivfuse.fusion.registry import default_method, method_info
+        from ivfuse.fusion.registry import is_learned
 
-        name = self._method() or default_method()
-        return name.lower().endswith(".onnx") or method_info(name).kind == "learned"
+        return is_learned(self._method())
 
 
 class FuseSession:

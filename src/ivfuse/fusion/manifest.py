@@ -147,7 +147,7 @@ def _parse_manifest(text: str, path: Path) -> Manifest:
     entries, default = table.pop("models", {}), table.pop("default", None)
     if not isinstance(entries, dict):
         raise InputError(f"{path}: found models = {entries!r}, expected a table per model")
-    models = {name: _entry(name, facts, path) for name, facts in entries.items()}
+    models = {name: parse_entry(name, facts, path) for name, facts in entries.items()}
     if table:
         raise InputError(f"{path}: unknown key {sorted(table)[0]!r}; expected 'default' and 'models'")
     if default is not None and default not in list(models):
@@ -155,8 +155,17 @@ def _parse_manifest(text: str, path: Path) -> Manifest:
     return Manifest(default, models)
 
 
-def _entry(name: str, facts: Any, path: Path) -> ModelEntry:
-    """Validate one table of the manifest and convert it to an entry."""
+def parse_entry(name: str, facts: Any, path: Path) -> ModelEntry:
+    """Validate one table of facts and convert it to an entry.
+
+    Args:
+        name: name of the method.
+        facts: keys and values, as described at the top of ``weights/manifest.toml``.
+        path: the file that contains them.
+
+    Raises:
+        InputError: if a key is unknown or missing, or a value has another type.
+    """
     where = f"{path}: models.{name}"
     if not isinstance(facts, dict):
         raise InputError(f"{where}: found {facts!r}, expected a table of facts")
@@ -222,7 +231,7 @@ def update_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     _parse_manifest(text, path)
     merged = {**tomllib.loads(text).get("models", {}).get(name, {}), **facts}
-    _entry(name, merged, path)
+    parse_entry(name, merged, path)
     lines = [f"[models.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in merged.items())]
     table = re.compile(rf"^\[models\.{re.escape(name)}\]\n(?:(?!\[|\n\[).*\n?)*", re.MULTILINE)
     block = "\n".join(lines) + "\n"

@@ -26,7 +26,8 @@ class FuseOptions:
 
     Attributes:
         method: a name of ``list_methods()``, an ``.onnx`` file with inputs ``ir`` and ``vi`` and output
-            ``fused``, a method object, or ``None`` for the default method.
+            ``fused``, ``hf://owner/name[@revision]`` for a model of the Hugging Face Hub, a method object, or
+            ``None`` for the default method.
         method_options: keyword arguments of a classical method.
         runtime: runtime of a learned method: ``auto`` (OpenVINO if it is installed), ``openvino`` or
             ``onnxruntime``.

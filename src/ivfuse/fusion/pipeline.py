@@ -86,8 +86,8 @@ class Fuser:
         """Create the method and store the options.
 
         Args:
-            method: a name of ``list_methods()``, an ``.onnx`` file, a method object, or ``None`` for the
-                default method.
+            method: a name of ``list_methods()``, an ``.onnx`` file, ``hf://owner/name[@revision]`` for a
+                model of the Hugging Face Hub, a method object, or ``None`` for the default method.
             options: all options.
             choices: individual fields of :class:`FuseOptions`, which replace those of ``options``.
 
@@ -95,6 +95,7 @@ class Fuser:
             UnknownNameError: if there is no such method or option.
             UsageError: if an option is out of range or not supported by the method.
             InputError: if the weights of the method or the file of the rig are missing or damaged.
+            MissingExtraError: if a model of the Hub is given and huggingface_hub is not installed.
         """
         if method is not None:
             choices["method"] = method

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ivfuse.errors import UnknownNameError, UsageError
+from ivfuse.fusion.hub import find_model, is_reference
+from ivfuse.fusion.hub_config import GRAPH
 from ivfuse.fusion.manifest import Manifest, load_manifest
 from ivfuse.fusion.method import CLASSICAL, ClassicalFunction, ClassicalMethod, Method, MethodInfo
 from ivfuse.runtime.onnx import Precision, Runtime
@@ -54,8 +56,8 @@ def create_method(
     """Create a method.
 
     Args:
-        method: one of :func:`list_methods`, an ``.onnx`` file, or ``None`` for the default method; a method
-            object is returned unchanged.
+        method: one of :func:`list_methods`, an ``.onnx`` file, ``hf://owner/name[@revision]`` for a model of
+            the Hugging Face Hub, or ``None`` for the default method; a method object is returned unchanged.
         method_options: keyword arguments of the function of a classical method.
         runtime: runtime of a learned method: ``auto``, ``openvino`` or ``onnxruntime``.
         precision: compute precision of a learned method: ``auto``, ``fp32`` or ``bf16``.
@@ -64,13 +66,18 @@ def create_method(
     Raises:
         UnknownNameError: if there is no such method.
         UsageError: if the method does not support an option.
-        InputError: if the weights are missing or differ from those of the manifest.
+        InputError: if the weights are missing, cannot be fetched, or differ from those of the manifest.
+        MissingExtraError: if a model of the Hub is given and huggingface_hub is not installed.
     """
     options = dict(method_options or {})
     if method is not None and not isinstance(method, str | os.PathLike):
         if options or threads is not None or runtime != "auto" or precision != "auto":
             raise UsageError("options of the method cannot be given together with a method object")
         return method
+    if is_reference(method):
+        model = find_model(str(method))
+        _check_options(str(method), options, [])
+        return _onnx(model.config.entry.info, model.fetch(GRAPH), runtime, precision, threads)
     if method is not None and Path(method).suffix.lower() == ".onnx":
         _check_options(Path(method).name, options, [])
         return _onnx(file_info(Path(method)), Path(method), runtime, precision, threads)
@@ -85,6 +92,16 @@ def create_method(
         raise UsageError(f"the method {name!r} is classical and does not support runtime and precision")
     _check_options(name, options, list(inspect.signature(function).parameters)[2:])
     return ClassicalMethod(info, function, options)
+
+
+def is_learned(method: str | None) -> bool:
+    """Whether a method, as given to :func:`create_method`, is a graph; nothing is fetched or opened.
+
+    Raises:
+        UnknownNameError: if there is no such method.
+    """
+    name = method or default_method()
+    return is_reference(name) or name.lower().endswith(".onnx") or method_info(name).kind == "learned"
 
 
 def file_info(path: Path) -> MethodInfo:
