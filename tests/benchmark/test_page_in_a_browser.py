@@ -52,7 +52,7 @@ const read = () => {
 };
 let tries = 0;
 const timer = setInterval(() => {
-  if (!ready(document.querySelector(".card")) && ++tries < 100) return;
+  if (!ready(document.querySelector(".card")) && ++tries < 1000) return;
   clearInterval(timer);
   try { read(); } catch (error) { errors.push(String(error)); }
   tell();
@@ -72,7 +72,7 @@ def used(done: Done, folder: Path, script: str, width: int = 500) -> Any:
         f"--user-data-dir={folder / 'profile'}",
         "--host-resolver-rules=MAP * ~NOTFOUND",
         f"--window-size={width},900",
-        "--virtual-time-budget=15000",
+        "--virtual-time-budget=120000",
         "--dump-dom",
         (folder / "page.html").as_uri(),
     ]
@@ -129,7 +129,7 @@ const tell = () => say(JSON.stringify({
 }));
 let tries = 0;
 const timer = setInterval(() => {
-  if (!document.querySelector(".card .strip svg") && ++tries < 100) return;
+  if (!document.querySelector(".card .strip svg") && ++tries < 1000) return;
   clearInterval(timer);
   try { tell(); } catch (error) { say(JSON.stringify(String(error))); }
 }, 100);

@@ -333,9 +333,8 @@ def _restore(path: Path) -> _State:
     if not path.exists():
         return _State()
     content = load_state(path)
-    content.setdefault("begun", None)  # states of older versions lack it
     expected = {f.name for f in fields(_State)}
-    if content.keys() != expected:
+    if content.keys() | {"begun"} != expected:  # states of older versions lack this one
         raise InputError(
             f"{path}: holds {', '.join(sorted(content))}, expected {', '.join(sorted(expected))}"
         )
