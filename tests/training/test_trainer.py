@@ -224,7 +224,7 @@ def test_a_run_of_an_older_version_goes_on(train: Make, smoke: dict[str, Any], t
 def test_a_state_that_is_none_is_named(train: Make, smoke: dict[str, Any], tmp_path: Path) -> None:
     train(brief(smoke), stop_after=1)
     torch.save({"weights": {}, "epoch": 3}, tmp_path / "run" / "last.ckpt")
-    with pytest.raises(InputError, match=r"last\.ckpt: holds epoch, weights, expected average, best"):
+    with pytest.raises(InputError, match=r"last\.ckpt: holds epoch, weights, expected average, begun, best"):
         train(brief(smoke))
 
 
