@@ -13,7 +13,7 @@ from datetime import datetime
 
 from ivfuse.image.directories import BadFileError, layout_of
 
-MAKE, MODEL, SOFTWARE, DATE_TIME, DESCRIPTION = 271, 272, 305, 306, 270
+MAKE, MODEL, SOFTWARE, DATE_TIME = 271, 272, 305, 306
 EXIF_DIRECTORY, GPS_DIRECTORY, MAKER_NOTE, XMP = 34665, 34853, 37500, 700
 FOCAL_LENGTH, EQUIVALENT, DIGITAL_ZOOM = 37386, 41989, 41988
 TAKEN, _OFFSET_TAKEN = 36867, 36881
@@ -21,9 +21,6 @@ TAKEN, _OFFSET_TAKEN = 36867, 36881
 CAMERA_TAGS = frozenset({MAKE, MODEL, SOFTWARE, 42033, 42036, 50708})  # serial number and lens among them
 TIME_TAGS = frozenset({DATE_TIME, TAKEN, 36868, 36880, 36881, 36882, 37520, 37521, 37522})
 LENS_TAGS = frozenset({33437, FOCAL_LENGTH, DIGITAL_ZOOM, EQUIVALENT, 42034})
-CAPTURE_TAGS = (
-    CAMERA_TAGS | TIME_TAGS | LENS_TAGS | {DESCRIPTION, 315, 33432}
-)  # 315: artist, 33432: copyright
 MAX_BLOCK = 65_500  # bytes of EXIF or XMP; what a segment of a JPEG file can hold
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes per value
@@ -169,13 +166,6 @@ def completed(block: bytes | None, source: bytes | None, *, lens: bool) -> bytes
     out = bytearray(block or _EMPTY)
     more = select(offered, tags, position=not has_position(have))
     return bytes(out) if extend(out, more) and len(out) <= MAX_BLOCK else block
-
-
-def capture_of(file: bytes) -> bytes | None:
-    """Collect position, time, camera, lens and texts of a block or a TIFF file into a block of their own."""
-    out = bytearray(_EMPTY)
-    more = select(read_exif(file), CAPTURE_TAGS, position=True)
-    return bytes(out) if extend(out, more) and len(out) <= MAX_BLOCK else None
 
 
 def capture_block(
