@@ -1,4 +1,4 @@
-"""Networks as models of the Hugging Face Hub: ``save_pretrained`` writes one, ``from_pretrained`` reads it."""
+"""Networks as models of the Hugging Face Hub: ``save_pretrained`` and ``from_pretrained``."""
 
 from __future__ import annotations
 
