@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ivfuse.errors import InputError, MissingExtraError, UsageError
+from ivfuse.benchmark.plan import method_entries
+from ivfuse.errors import InputError, MissingExtraError, UnknownNameError, UsageError
 from ivfuse.fusion.hub import find_model, parse_reference, upload_model
 from ivfuse.fusion.hub_config import FileFacts, read_config, write_config
 from ivfuse.fusion.manifest import load_manifest
 from ivfuse.fusion.pipeline import Fuser
-from ivfuse.fusion.registry import is_learned
+from ivfuse.fusion.registry import is_learned, method_info
 
 Images = Callable[..., np.ndarray]
 STORED = FileFacts("0" * 64, 8)
@@ -177,4 +178,18 @@ def test_a_folder_is_verified_before_it_is_uploaded(fake_hub: Any, tmp_path: Pat
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=r"model.safetensors: the weights have SHA-256"):
         upload_model(tmp_path, "me/night")
+    assert not fake_hub.requests
+
+
+def test_a_benchmark_runs_the_commit_that_it_found(fake_hub: Any) -> None:
+    commit = fake_hub.commit("me/night", published())
+    (entry,) = method_entries("hf://me/night")
+    assert (entry.name, entry.method) == ("night", f"hf://me/night@{commit}")
+    assert entry.version == load_manifest().models["swift"].sha256
+
+
+def test_names_of_methods_alone_never_fetch(fake_hub: Any) -> None:
+    """The server looks methods up so: no visitor makes it download."""
+    with pytest.raises(UnknownNameError):
+        method_info("hf://me/night")
     assert not fake_hub.requests
