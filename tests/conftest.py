@@ -139,3 +139,18 @@ def _module(file: Path) -> Any:
     sys.modules[file.stem] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def fake_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A Hub on 127.0.0.1, ``tests/fake_hub.py``, with an empty cache and a valid token."""
+    constants = pytest.importorskip("huggingface_hub.constants", reason="the extra hub is not installed")
+    hub = _module(Path(__file__).resolve().parent / "fake_hub.py").FakeHub()
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_TOKEN", "good")
+    yield hub
+    hub.close()

@@ -12,7 +12,18 @@ import pytest
 
 import ivfuse
 
-HEAVY = ("torch", "onnxruntime", "openvino", "scipy", "rich", "lightning_fabric", "ray", "pyarrow", "fsspec")
+HEAVY = (
+    "torch",
+    "onnxruntime",
+    "openvino",
+    "scipy",
+    "rich",
+    "lightning_fabric",
+    "ray",
+    "pyarrow",
+    "fsspec",
+    "huggingface_hub",
+)
 
 
 def modules_after(code: str) -> set[str]:

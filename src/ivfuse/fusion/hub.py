@@ -169,9 +169,21 @@ def _download(reference: HubReference, file: str, size: int, *, exact: bool = Fa
     """Fetch a file whose size is at most, or exactly, ``size`` bytes, as told before it is downloaded."""
     with _explaining(reference, f"cannot fetch {file}", InputError):
         import huggingface_hub as hub
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
         place, revision = (reference.repository, file), reference.revision
-        told = hub.hf_hub_download(*place, revision=revision, dry_run=True).file_size
+        cached = hub.try_to_load_from_cache(*place, revision=revision)
+        if isinstance(cached, str) and Path(cached).parent.name == revision:  # a commit never changes
+            return Path(cached)
+        try:
+            told = hub.get_hf_file_metadata(hub.hf_hub_url(*place, revision=revision)).size
+        except Exception as error:  # the classes of its HTTP client differ between releases
+            try:
+                return Path(hub.hf_hub_download(*place, revision=revision, local_files_only=True))
+            except LocalEntryNotFoundError:
+                if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
+                    raise error from None
+                raise
         if told is None or told > size or (exact and told != size):
             most = "" if exact else "at most "
             raise InputError(f"{reference}: {file} has {told} bytes, expected {most}{size}")
@@ -208,6 +220,8 @@ def _reason(error: Exception, reference: HubReference) -> str | None:
         return f"not in the cache, and {'HF_HUB_OFFLINE is set' if offline else 'the Hub cannot be reached'}"
     if isinstance(error, errors.EntryNotFoundError):
         return "a file is missing; expected a model that `ivfuse push` has published"
+    if isinstance(error, errors.HfHubHTTPError) and error.response.status_code in (401, 403):
+        return "the Hub refuses access; log in with `hf auth login`, or set HF_TOKEN to a valid token"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Networks as models of the Hugging Face Hub, written by ``save_pretrained``, read by ``from_pretrained``."""
+"""Networks as models of the Hugging Face Hub: ``save_pretrained`` and ``from_pretrained``."""
 
 from __future__ import annotations
 
