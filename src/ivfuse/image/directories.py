@@ -63,8 +63,59 @@ _USED_TAGS = DECODER_TAGS | {
 }  # fmt: skip
 
 
+# Of EXIF, which has the fields of a classic TIFF file with further tags.
+EXIF_DIRECTORY, GPS_DIRECTORY, XMP = 34665, 34853, 700
+FIELD_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes, by type
+FIELD_WORDS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes that swap
+MAX_EXIF_ENTRIES = 512
+
+
 class BadFileError(Exception):
     """A file that cannot be decoded; the message is a short description of what was found."""
+
+
+@dataclass(frozen=True)
+class StoredField:
+    """A field of a classic directory: tag, type and number of its values, and where it lies.
+
+    Attributes:
+        tag: the tag.
+        kind: TIFF type of the values, 1 to 12.
+        count: number of values.
+        at: position of the values.
+        place: position of the entry itself.
+    """
+
+    tag: int
+    kind: int
+    count: int
+    at: int
+    place: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the values."""
+        return FIELD_SIZES[self.kind] * self.count
+
+
+def stored_fields(data: bytes | bytearray | memoryview, order: str, at: int) -> Iterator[StoredField]:
+    """The fields of a classic directory whose type is known and whose values lie within the data.
+
+    Args:
+        data: an EXIF block or a TIFF file.
+        order: byte order as in ``struct``.
+        at: position of the directory.
+
+    Raises:
+        struct.error: where the directory leaves the data.
+    """
+    (count,) = struct.unpack_from(order + "H", data, at)
+    for place in range(at + 2, at + 2 + 12 * min(count, MAX_EXIF_ENTRIES), 12):
+        tag, kind, number, where = struct.unpack_from(order + "HHII", data, place)
+        size = FIELD_SIZES.get(kind, 0) * number
+        start = place + 8 if size <= 4 else where
+        if size > 0 and start + size <= len(data):
+            yield StoredField(tag, kind, number, start, place)
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import struct
 
-from ivfuse.image.exif_tiff import XMP, with_fields
+from ivfuse.image.directories import EXIF_DIRECTORY, MAX_EXIF_ENTRIES, ORIENTATION, XMP
+from ivfuse.image.exif_tiff import with_fields
 from ivfuse.image.formats import JPEG, PNG, TIFF, ImageFormat
 from ivfuse.image.metadata import EXIF_MARK, PNG_XMP_MARK, XMP_MARK, Metadata
 from ivfuse.image.png import chunk
 
-_ORIENTATION, _EXIF_DIRECTORY, _COLOR_SPACE = 274, 34665, 40961
+_COLOR_SPACE = 40961
 _WIDTHS, _HEIGHTS = (256, 40962), (257, 40963)
 _SHORT, _LONG = 3, 4
-_MAX_ENTRIES = 512
 _XMP_NUMBERS = rb"((?:tiff|exif):%s(?:=[\"']|>))\d+"
 
 
@@ -30,7 +30,7 @@ def adapted(metadata: Metadata, width: int, height: int) -> Metadata:
     Returns:
         EXIF and XMP; EXIF whose directory is damaged is dropped.
     """
-    values = {_ORIENTATION: 1, _COLOR_SPACE: 1}
+    values = {ORIENTATION: 1, _COLOR_SPACE: 1}
     values |= dict.fromkeys(_WIDTHS, width) | dict.fromkeys(_HEIGHTS, height)
     exif = metadata.exif
     if exif is not None:
@@ -67,9 +67,9 @@ def _patch(out: bytearray, order: str, at: int, values: dict[int, int]) -> int:
     """Replace single numbers of a directory; returns the position of the EXIF directory, 0 if none."""
     (count,) = struct.unpack_from(order + "H", out, at)
     exif_at = 0
-    for entry in range(at + 2, at + 2 + 12 * min(count, _MAX_ENTRIES), 12):
+    for entry in range(at + 2, at + 2 + 12 * min(count, MAX_EXIF_ENTRIES), 12):
         tag, kind, length, value = struct.unpack_from(order + "HHII", out, entry)
-        if tag == _EXIF_DIRECTORY:
+        if tag == EXIF_DIRECTORY:
             exif_at = value
         if tag in values and length == 1 and kind in (_SHORT, _LONG):
             code = "Hxx" if kind == _SHORT and values[tag] < 65536 else "I"

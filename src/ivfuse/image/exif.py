@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from ivfuse.image.directories import BadFileError, layout_of
+from ivfuse.image.directories import (
+    EXIF_DIRECTORY,
+    FIELD_WORDS,
+    GPS_DIRECTORY,
+    MAX_EXIF_ENTRIES,
+    BadFileError,
+    layout_of,
+    stored_fields,
+)
 
 MAKE, MODEL, SOFTWARE, DATE_TIME, DESCRIPTION = 271, 272, 305, 306, 270
-EXIF_DIRECTORY, GPS_DIRECTORY, MAKER_NOTE, XMP = 34665, 34853, 37500, 700
 FOCAL_LENGTH, EQUIVALENT, DIGITAL_ZOOM = 37386, 41989, 41988
 TAKEN, _OFFSET_TAKEN = 36867, 36881
 
@@ -23,10 +31,8 @@ TIME_TAGS = frozenset({DATE_TIME, TAKEN, 36868, 36880, 36881, 36882, 37520, 3752
 LENS_TAGS = frozenset({33437, FOCAL_LENGTH, DIGITAL_ZOOM, EQUIVALENT, 42034})
 MAX_BLOCK = 65_500  # bytes of EXIF or XMP; what a segment of a JPEG file can hold
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes per value
-_WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes that the byte order applies to
+_MAKER_NOTE = 37500
 _POINTERS = (3, 4)  # types of offsets
-_MAX_ENTRIES = 512
 _MAX_VALUE = 16_384  # bytes
 _EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"  # a block with one directory without entries
 
@@ -111,23 +117,16 @@ def read_exif(block: bytes | None) -> Exif:
 
 def _entries(block: bytes, order: str, at: int) -> Iterator[tuple[int, Entry]]:
     """The entries of one directory that lie inside the block."""
-    if at + 2 > len(block):
-        return
-    (count,) = struct.unpack_from(order + "H", block, at)
-    for entry in range(at + 2, at + 2 + 12 * min(count, _MAX_ENTRIES), 12):
-        if entry + 12 > len(block):
-            return
-        tag, kind, length, where = struct.unpack_from(order + "HHII", block, entry)
-        size = _SIZES.get(kind, 0) * length
-        where = where if size > 4 else entry + 8
-        if 0 < size <= _MAX_VALUE and where + size <= len(block):
-            content = _swapped(kind, block[where : where + size], order)
-            yield tag, Entry(kind, length, content)
+    with suppress(struct.error):
+        for each in stored_fields(block, order, at):
+            if each.size <= _MAX_VALUE:
+                content = _swapped(each.kind, block[each.at : each.at + each.size], order)
+                yield each.tag, Entry(each.kind, each.count, content)
 
 
 def _swapped(kind: int, content: bytes, order: str) -> bytes:
     """Values converted from a byte order to little-endian, or back."""
-    step = _WORDS.get(kind, 1)
+    step = FIELD_WORDS.get(kind, 1)
     if order == "<" or step == 1:
         return bytes(content)
     return b"".join(content[at : at + step][::-1] for at in range(0, len(content), step))
@@ -254,7 +253,7 @@ def _rows(block: bytearray, order: str, at: int) -> dict[int, bytes]:
     """The entries of a directory as stored."""
     (count,) = struct.unpack_from(order + "H", block, at)
     rows: dict[int, bytes] = {}
-    for entry in range(at + 2, at + 2 + 12 * min(count, _MAX_ENTRIES), 12):
+    for entry in range(at + 2, at + 2 + 12 * min(count, MAX_EXIF_ENTRIES), 12):
         row = bytes(block[entry : entry + 12])
         rows.setdefault(struct.unpack(order + "HHII", row)[0], row)
     return rows
@@ -264,7 +263,7 @@ def _append(block: bytearray, order: str, rows: dict[int, bytes], entries: dict[
     """Append a directory of stored rows and new entries; returns its offset."""
     rows = dict(rows)
     for tag, entry in entries.items():
-        if tag in rows or tag in (EXIF_DIRECTORY, GPS_DIRECTORY, MAKER_NOTE):
+        if tag in rows or tag in (EXIF_DIRECTORY, GPS_DIRECTORY, _MAKER_NOTE):
             continue
         content = _swapped(entry.kind, entry.content, order)
         head = struct.pack(order + "HHI", tag, entry.kind, entry.count)

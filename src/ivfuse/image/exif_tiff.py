@@ -7,36 +7,50 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-XMP, GDAL_NODATA = 700, 42113
-_EXIF, _GPS, _INTEROP = 34665, 34853, 40965  # tags that point to directories
-_POINTERS = (_EXIF, _GPS, _INTEROP)
-_STRIP_OFFSETS, _MAKE, _MODEL, _DATE = 273, 271, 272, 306
-_TELLING = {_MAKE, _MODEL, _DATE, _EXIF, _GPS}  # others, such as the description, many programs write
+from ivfuse.image.directories import (
+    EXIF_DIRECTORY,
+    FIELD_SIZES,
+    FIELD_WORDS,
+    GDAL_NODATA,
+    GPS_DIRECTORY,
+    STRIP_OFFSETS,
+    StoredField,
+    stored_fields,
+)
+
+_INTEROP = 40965
+_POINTERS = (EXIF_DIRECTORY, GPS_DIRECTORY, _INTEROP)  # tags that point to directories
+_MAKE, _MODEL, _DATE = 271, 272, 306
+_TELLING = {
+    _MAKE,
+    _MODEL,
+    _DATE,
+    EXIF_DIRECTORY,
+    GPS_DIRECTORY,
+}  # others, such as the description, many programs write
 # Description, camera, orientation, resolution, software, date, artist, rating, copyright, texts of Windows.
-_KEPT = {270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 18246, 33432, _EXIF, _GPS, *range(40091, 40096)}
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes, by field type
-_UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes that swap
+_KEPT = {
+    270,
+    271,
+    272,
+    274,
+    282,
+    283,
+    296,
+    305,
+    306,
+    315,
+    18246,
+    33432,
+    EXIF_DIRECTORY,
+    GPS_DIRECTORY,
+    *range(40091, 40096),
+}
 _BYTE, _ASCII, _LONG = 1, 2, 4
-_MAX_ENTRIES = 512
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A tag with the type and number of its values, their position, and that of the entry itself."""
-
-    tag: int
-    kind: int
-    count: int
-    at: int
-    place: int
-
-    @property
-    def size(self) -> int:
-        return _SIZES[self.kind] * self.count
 
 
 def exif_of_tiff(data: bytes, most: int) -> bytes | None:
@@ -85,12 +99,12 @@ def with_fields(tiff: memoryview, exif: bytes | None, fields: Mapping[int, bytes
         if each.tag in _KEPT:
             rows[each.tag] = bytes(head[each.place : each.place + 12])
     for tag, value in fields.items():
-        entry = _Entry(tag, _ASCII if tag == GDAL_NODATA else _BYTE, len(value), 0, 0)
+        entry = StoredField(tag, _ASCII if tag == GDAL_NODATA else _BYTE, len(value), 0, 0)
         rows[tag] = _row("<", entry, value, tail, end)
     for each in _directory(tiff, "<", _first(tiff, "<")):
         value = bytes(tiff[each.at : each.at + each.size])
-        if each.tag == _STRIP_OFFSETS:
-            moved = np.frombuffer(value, f"<u{_SIZES[each.kind]}").astype("<u4") + np.uint32(len(head))
+        if each.tag == STRIP_OFFSETS:
+            moved = np.frombuffer(value, f"<u{FIELD_SIZES[each.kind]}").astype("<u4") + np.uint32(len(head))
             rows[each.tag] = _row("<", replace(each, kind=_LONG), moved.tobytes(), tail, end)
         else:
             rows[each.tag] = _row("<", each, value, tail, end)
@@ -108,24 +122,19 @@ def _first(data: bytes | bytearray | memoryview, order: str) -> int:
     return int(struct.unpack_from(order + "I", data, 4)[0])
 
 
-def _directory(data: bytes | bytearray | memoryview, order: str, at: int) -> list[_Entry]:
-    """The entries of a directory whose values lie within the data, one for each tag; none if it does not."""
-    found: dict[int, _Entry] = {}
+def _directory(data: bytes | bytearray | memoryview, order: str, at: int) -> list[StoredField]:
+    """The fields of a directory, one for each tag; none if the directory is damaged."""
+    found: dict[int, StoredField] = {}
     try:
-        (count,) = struct.unpack_from(order + "H", data, at)
-        for place in range(at + 2, at + 2 + 12 * min(count, _MAX_ENTRIES), 12):
-            tag, kind, number, where = struct.unpack_from(order + "HHII", data, place)
-            size = _SIZES.get(kind, 0) * number
-            start = place + 8 if size <= 4 else where
-            damaged = tag in _POINTERS and (kind, number) != (_LONG, 1)
-            if size > 0 and start + size <= len(data) and not damaged:
-                found.setdefault(tag, _Entry(tag, kind, number, start, place))
+        for each in stored_fields(data, order, at):
+            if each.tag not in _POINTERS or (each.kind, each.count) == (_LONG, 1):
+                found.setdefault(each.tag, each)
     except struct.error:
         return []
     return list(found.values())
 
 
-def _row(order: str, entry: _Entry, value: bytes, out: bytearray, end: int = 0) -> bytes:
+def _row(order: str, entry: StoredField, value: bytes, out: bytearray, end: int = 0) -> bytes:
     """An entry with another value; more than 4 bytes are appended to ``out``, which begins at ``end``."""
     head = struct.pack(order + "HHI", entry.tag, entry.kind, entry.count)
     if len(value) <= 4:
@@ -135,7 +144,7 @@ def _row(order: str, entry: _Entry, value: bytes, out: bytearray, end: int = 0) 
     return head + where
 
 
-def _copy(out: bytearray, data: bytes, order: str, entries: list[_Entry], most: int) -> None:
+def _copy(out: bytearray, data: bytes, order: str, entries: list[StoredField], most: int) -> None:
     """Append a directory with its values and the directories that it points to; stops beyond ``most``."""
     start = len(out)
     out += struct.pack(order + "H", len(entries)) + bytes(12 * len(entries) + 4)
@@ -152,8 +161,8 @@ def _copy(out: bytearray, data: bytes, order: str, entries: list[_Entry], most: 
         struct.pack_into("12s", out, start + 2 + 12 * number, _row(order, each, value, out))
 
 
-def _nested(outer: _Entry, inner: _Entry) -> bool:
-    return (outer.tag, inner.tag) == (_EXIF, _INTEROP)
+def _nested(outer: StoredField, inner: StoredField) -> bool:
+    return (outer.tag, inner.tag) == (EXIF_DIRECTORY, _INTEROP)
 
 
 def _little_endian(exif: bytes) -> bytearray:
@@ -175,7 +184,7 @@ def _little_endian(exif: bytes) -> bytearray:
             struct.pack_into("<HHI", out, each.place, each.tag, each.kind, each.count)
             if each.size > 4:
                 struct.pack_into("<I", out, each.place + 8, each.at)
-            unit = _UNITS[each.kind]
+            unit = FIELD_WORDS[each.kind]
             values = np.frombuffer(exif, f">u{unit}", each.size // unit, each.at)
             out[each.at : each.at + each.size] = values.astype(f"<u{unit}").tobytes()
             if each.tag in _POINTERS:

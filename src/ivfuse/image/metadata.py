@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ivfuse.image.directories import ICC_PROFILE, MAX_EXIF_ENTRIES, XMP
 from ivfuse.image.exif import MAX_BLOCK
 from ivfuse.image.exif_tiff import exif_of_tiff
 from ivfuse.image.png import chunks
@@ -18,7 +19,7 @@ MAX_PROFILE = 4 << 20  # bytes
 EXIF_MARK, XMP_MARK, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 PNG_XMP_MARK = b"XML:com.adobe.xmp\0"
 _TIFF_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1}  # bytes per value by field type
-_TIFF_XMP, _TIFF_ICC, _TIFF_MAX_VALUE = 700, 34675, 281
+_TIFF_MAX_VALUE = 281
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,9 @@ def _tiff(data: bytes) -> Metadata:
     (at,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, at)
     found: dict[int, bytes] = {}
-    for entry in range(at + 2, at + 2 + 12 * min(count, 512), 12):
+    for entry in range(at + 2, at + 2 + 12 * min(count, MAX_EXIF_ENTRIES), 12):
         tag, kind, length, where = struct.unpack_from(order + "HHII", data, entry)
-        if tag not in (_TIFF_XMP, _TIFF_ICC, _TIFF_MAX_VALUE) or kind not in _TIFF_SIZES:
+        if tag not in (XMP, ICC_PROFILE, _TIFF_MAX_VALUE) or kind not in _TIFF_SIZES:
             continue
         size = _TIFF_SIZES[kind] * length
         where = where if size > 4 else entry + 8
@@ -139,4 +140,4 @@ def _tiff(data: bytes) -> Metadata:
     values = found.get(_TIFF_MAX_VALUE, b"")
     most = max(struct.unpack(f"{order}{len(values) // 2}H", values[: len(values) // 2 * 2]), default=0)
     bits = int(most).bit_length() if most & (most + 1) == 0 else 0  # only 2^n - 1 is believed
-    return Metadata(found.get(_TIFF_ICC), bits, exif_of_tiff(data, MAX_BLOCK), found.get(_TIFF_XMP))
+    return Metadata(found.get(ICC_PROFILE), bits, exif_of_tiff(data, MAX_BLOCK), found.get(XMP))

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import OutputError, UsageError
+from ivfuse.image.directories import GDAL_NODATA, XMP
 from ivfuse.image.embed import adapted
-from ivfuse.image.exif_tiff import GDAL_NODATA, XMP, with_fields
+from ivfuse.image.exif_tiff import with_fields
 from ivfuse.image.formats import TIFF
 from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.runtime.files import write_atomic
