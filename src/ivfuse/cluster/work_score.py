@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,3 @@ class ScoreSession:
 
     def finish(self, folder: Path) -> None:
         """Nothing is left to write."""
-
-
-def reasons_of(cells: Mapping[str, Any], convention: str) -> dict[str, str]:
-    """Why metrics of a row have no value."""
-    return dict(json.loads(cells.get(f"{convention}/reasons") or "{}"))

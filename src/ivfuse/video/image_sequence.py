@@ -83,9 +83,9 @@ class ImageSequenceSource:
         self._images = images
         self._modality = modality
         first = images[0][1]
-        planes, degrees = _read_planes(first, modality)
+        planes, raw = _read_planes(first, modality)
         height, width = planes[0].shape
-        notes = read_raw(first).notes if modality == "ir" else ()
+        degrees, notes = (False, ()) if raw is None else (raw.degrees, raw.notes)
         self.info = SourceInfo(name, width, height, rate, images[-1][0] + 1, degrees=degrees, notes=notes)
         self.stats = SourceStats()
 
@@ -118,12 +118,12 @@ class ImageSequenceSource:
         return planes
 
 
-def _read_planes(path: Path, modality: Modality) -> tuple[tuple[Plane, ...], bool]:
-    """Read thermal values, or 8-bit planes of the visible; and whether the values are temperatures."""
+def _read_planes(path: Path, modality: Modality) -> tuple[tuple[Plane, ...], RawThermal | None]:
+    """Read 8-bit planes of the visible, or thermal values and the image that they are of."""
     if modality == "vi":
-        return _read_visible(path), False
+        return _read_visible(path), None
     raw = read_raw(path)
-    return (thermal_values(raw, str(path)),), raw.degrees
+    return (thermal_values(raw, str(path)),), raw
 
 
 def thermal_values(raw: RawThermal, name: str) -> Plane:
