@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ivfuse.cli import benchmark_tasks, cluster_options, reading, sources
+from ivfuse.cli import benchmark_tasks, cluster_options, method_options, reading, sources
 
 
 def benchmark(
@@ -17,12 +17,7 @@ def benchmark(
     ],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="REPORT", help="Folder of the report.")],
-    methods: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES", help="Names or .onnx files with commas between, all, or none (with --fused)."
-        ),
-    ] = "all",
+    methods: method_options.MethodNames = "all",
     fused: Annotated[
         list[str] | None,
         typer.Option(

@@ -24,6 +24,12 @@ Weights = Annotated[
         metavar="FILE", help="Weights of a training: model.safetensors, run by PyTorch, or an .onnx file."
     ),
 ]
+MethodNames = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES", help="Names or .onnx files with commas between, all, or none (with --fused)."
+    ),
+]
 Gray = Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of color.")]
 Strength = Annotated[
     float, typer.Option(min=0, max=1, help="0 shows the visible, 1 the full fusion.", show_default=True)

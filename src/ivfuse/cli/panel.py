@@ -15,12 +15,7 @@ def panel(
     data: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of pairs.")],
     *,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="A .png, .pdf or .svg file.")],
-    methods: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES", help="Names or .onnx files with commas between, all, or none (with --fused)."
-        ),
-    ] = "swift,average",
+    methods: method_options.MethodNames = "swift,average",
     fused: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=DIR", help="Fused images of another program; may be given several times."),
