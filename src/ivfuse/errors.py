@@ -175,3 +175,13 @@ def reason_of(error: Exception, spell: Spell = in_python) -> str:
         return error.render(spell)
     text = _one_line(str(error))
     return f"unexpected {type(error).__name__}: {text}" if text else f"unexpected {type(error).__name__}"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, for errors of other libraries; its kind if it has none."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def fault_of(error: BaseException) -> str:
+    """What went wrong, in one line: of a system call without its number and file name."""
+    return str(getattr(error, "strerror", None) or first_line(error))

@@ -11,12 +11,11 @@ from ivfuse.cluster.locations import (
     Member,
     absolute,
     filesystem,
-    first_line,
     is_url,
     open_binary,
     reading,
 )
-from ivfuse.errors import InputError
+from ivfuse.errors import InputError, fault_of
 from ivfuse.image.formats import SUFFIXES
 from ivfuse.image.modality import IR, VI
 from ivfuse.image.pairing import Pairing, natural_key, pair_files, pair_mixed_files
@@ -136,7 +135,7 @@ def members_of(archive: str) -> list[Member]:
                         raise InputError(f"{archive}: truncated in {name}")
                     found.append(Member(archive, info.offset_data, info.size, name))
         except tarfile.TarError as error:
-            raise InputError(f"{archive}: not a tar archive: {first_line(error)}") from error
+            raise InputError(f"{archive}: not a tar archive: {fault_of(error)}") from error
     return found
 
 

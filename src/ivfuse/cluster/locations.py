@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import fsspec
 
-from ivfuse.errors import InputError, IvfuseError, OutputError
+from ivfuse.errors import InputError, IvfuseError, OutputError, fault_of
 from ivfuse.runtime.files import check_regular, write_atomic
 
 MAX_FILE = 2**30  # bytes of one image file that are fetched
@@ -101,10 +101,10 @@ def filesystem(location: str) -> tuple[Any, str]:
     try:
         fs, path = fsspec.core.url_to_fs(location)
     except ImportError as error:
-        raise InputError(f"{location}: cannot be opened: {first_line(error)}") from error
+        raise InputError(f"{location}: cannot be opened: {fault_of(error)}") from error
     except Exception as error:  # each file system has errors of its own
         expected = f"a path or a URL of a file system that fsspec knows, such as {', '.join(_SHOWN)}"
-        raise InputError(f"{location}: {first_line(error)}", expected=expected) from error
+        raise InputError(f"{location}: {fault_of(error)}", expected=expected) from error
     return fs, path
 
 
@@ -125,7 +125,7 @@ def reading(location: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputError(f"{location}: no such file or folder") from error
     except Exception as error:  # credentials, permissions, networks: each file system has errors of its own
-        raise InputError(f"{location}: cannot be read: {first_line(error)}") from error
+        raise InputError(f"{location}: cannot be read: {fault_of(error)}") from error
 
 
 def exists(location: str) -> bool:
@@ -280,10 +280,4 @@ def writing(location: str) -> Iterator[None]:
     except IvfuseError:
         raise
     except Exception as error:  # as in reading
-        raise OutputError(f"{location}: cannot be written: {first_line(error)}") from error
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its kind if it has none."""
-    text = getattr(error, "strerror", None) or str(error)
-    return next((line.strip() for line in str(text).splitlines() if line.strip()), type(error).__name__)
+        raise OutputError(f"{location}: cannot be written: {fault_of(error)}") from error

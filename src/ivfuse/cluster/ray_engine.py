@@ -19,9 +19,8 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from ivfuse.cluster.locations import first_line
 from ivfuse.cluster.shard import Job, ShardReport, ShardWorker
-from ivfuse.errors import IvfuseError, OutputError, UsageError
+from ivfuse.errors import IvfuseError, OutputError, UsageError, fault_of
 from ivfuse.runtime.processes import available_cpus
 
 LOCAL = "local"
@@ -169,7 +168,7 @@ def _start(folder: str, actors: int | None, threads: int | None) -> None:
                 _temp_dir=folder,
             )
     except Exception as error:  # Ray raises errors of many kinds
-        raise IvfuseError(f"Ray could not be started on this machine: {first_line(error)}") from error
+        raise IvfuseError(f"Ray could not be started on this machine: {fault_of(error)}") from error
 
 
 def _join(address: str) -> None:
@@ -179,7 +178,7 @@ def _join(address: str) -> None:
         with _silent():
             ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception as error:  # as above
-        raise IvfuseError(f"{address}: cannot connect to this Ray cluster: {first_line(error)}") from error
+        raise IvfuseError(f"{address}: cannot connect to this Ray cluster: {fault_of(error)}") from error
 
 
 @contextmanager
@@ -211,7 +210,7 @@ def _check_reachable(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH).close()
     except OSError as error:
-        reason = first_line(error)
+        reason = fault_of(error)
         raise IvfuseError(f"{address}: no Ray cluster answers at this address: {reason}") from error
 
 

@@ -24,7 +24,6 @@ import pyarrow.parquet as pq
 from ivfuse.cluster.locations import (
     Member,
     filesystem,
-    first_line,
     join,
     list_names,
     local_path,
@@ -37,7 +36,7 @@ from ivfuse.cluster.locations import (
 )
 from ivfuse.cluster.pairs import PairRow, to_rows
 from ivfuse.cluster.sources import ROWS, RUN_FILE
-from ivfuse.errors import InputError
+from ivfuse.errors import InputError, fault_of
 from ivfuse.runtime.files import make_folder, part_of, remove_stale_parts
 
 FILES = "files"  # folder of the images of the shards, or of their tar archives
@@ -96,7 +95,7 @@ class RunFolder:
         try:
             return RunFacts(**json.loads(read_bytes(where, 2**24)))
         except (ValueError, TypeError) as error:
-            raise InputError(f"{where}: damaged: {first_line(error)}", hint="delete the folder") from error
+            raise InputError(f"{where}: damaged: {fault_of(error)}", hint="delete the folder") from error
 
     def publish(self, facts: RunFacts, parts: Path) -> None:
         """Write the plan and then the facts, unless the run is known already.
@@ -131,7 +130,7 @@ class RunFolder:
             try:
                 return to_rows(pq.ParquetFile(file).read_row_group(group))
             except (pa.ArrowException, OSError, IndexError) as error:
-                raise InputError(f"{where}: damaged plan: {first_line(error)}") from error
+                raise InputError(f"{where}: damaged plan: {fault_of(error)}") from error
 
     def files_of(self, number: int, tar: bool) -> str:
         """The location of the images of a shard: a folder or an archive."""

@@ -16,7 +16,6 @@ from ivfuse.cluster.folders import pair_listing, pair_shards
 from ivfuse.cluster.locations import (
     absolute,
     exists,
-    first_line,
     is_folder,
     join,
     list_files,
@@ -28,7 +27,7 @@ from ivfuse.cluster.locations import (
     write_whole,
 )
 from ivfuse.cluster.pairs import COLUMNS, REQUIRED, PairRow, UniqueIds, check_row, first_twice, to_table
-from ivfuse.errors import InputError, UsageError
+from ivfuse.errors import InputError, UsageError, fault_of
 from ivfuse.image.pairing import Pairing, pair_folder, pair_folders
 from ivfuse.image.pairing_tree import pair_tree
 from ivfuse.thermal.formats.registry import holds_photo
@@ -180,7 +179,7 @@ def _parquet_rows(location: str, base: str, needed: tuple[str, ...]) -> Iterator
         try:
             table = pq.ParquetFile(file)
         except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{location}: not a Parquet file: {first_line(error)}") from error
+            raise InputError(f"{location}: not a Parquet file: {fault_of(error)}") from error
         _check_columns(location, table.schema_arrow.names, needed)
         for name in COLUMNS:
             kind = table.schema_arrow.field(name).type if name in table.schema_arrow.names else pa.string()
@@ -201,7 +200,7 @@ def _checked_batches(
                 if cells.get("status", "done") == "done":
                     yield check_row(cells, f"{location}: row {number}", base, needed)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{location}: damaged after row {number}: {first_line(error)}") from error
+        raise InputError(f"{location}: damaged after row {number}: {fault_of(error)}") from error
 
 
 def _csv_rows(location: str, base: str, needed: tuple[str, ...]) -> Iterator[PairRow]:

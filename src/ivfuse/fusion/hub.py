@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ivfuse.errors import InputError, IvfuseError, MissingExtraError, OutputError, UsageError
+from ivfuse.errors import InputError, IvfuseError, MissingExtraError, OutputError, UsageError, first_line
 from ivfuse.fusion.hub_config import CARD, CONFIG, GRAPH, MAX_CONFIG, WEIGHTS, ModelConfig, read_config
 from ivfuse.fusion.manifest import verify
 
@@ -201,7 +201,7 @@ def _explaining(reference: HubReference, failure: str, kind: type[IvfuseError]) 
         raise MissingExtraError(f"{PREFIX}, models of the Hub,", "hub") from error
     except Exception as error:  # its HTTP client has classes of its own, which differ between releases
         raise kind(
-            f"{reference}: {_reason(error, reference) or f'{failure}: {_first_line(error)}'}"
+            f"{reference}: {_reason(error, reference) or f'{failure}: {first_line(error)}'}"
         ) from error
 
 
@@ -223,7 +223,3 @@ def _reason(error: Exception, reference: HubReference) -> str | None:
     if isinstance(error, errors.HfHubHTTPError) and error.response.status_code in (401, 403):
         return "the Hub refuses access; log in with `hf auth login`, or set HF_TOKEN to a valid token"
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

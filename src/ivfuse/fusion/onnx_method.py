@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ivfuse.errors import InputError, IvfuseError, ShapeError, UsageError
+from ivfuse.errors import InputError, IvfuseError, ShapeError, UsageError, first_line
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.image.arrays import Gray
 from ivfuse.image.tiling import FuseGray
@@ -113,7 +113,7 @@ class OnnxMethod:
         try:
             fused = graph.run(inputs, _OUTPUT)
         except Exception as error:  # each runtime has its own exception classes
-            raise IvfuseError(f"{self.path}: {self.runtime} failed: {_first_line(error)}") from error
+            raise IvfuseError(f"{self.path}: {self.runtime} failed: {first_line(error)}") from error
         if fused.shape != inputs["ir"].shape:
             raise IvfuseError(f"{self.path}: the graph returned {fused.shape}, expected {inputs['ir'].shape}")
         if not np.isfinite(fused).all():
@@ -132,7 +132,7 @@ class OnnxMethod:
                     graph = open_graph(self.path, self.runtime, self.precision, self.threads)
                 except Exception as error:  # as above
                     raise IvfuseError(
-                        f"{self.path}: {self.runtime} cannot load the graph: {_first_line(error)}"
+                        f"{self.path}: {self.runtime} cannot load the graph: {first_line(error)}"
                     ) from error
                 _check_ports(self.path, graph)
                 self._graph = graph
@@ -151,8 +151,3 @@ def _check_ports(path: Path, graph: Graph) -> None:
             f"{path}: the graph has inputs {sorted(graph.inputs)} and outputs {sorted(graph.outputs)}, "
             f"expected {sorted(_INPUTS)} and {[_OUTPUT]}"
         )
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
-from ivfuse.errors import InputError, OutputError
+from ivfuse.errors import InputError, OutputError, fault_of
 
 _PART = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-[0-9a-f]{8}\.part", re.DOTALL)
 _DAY = 86_400.0  # seconds
@@ -132,7 +132,7 @@ def replacing(path: Path, errors: tuple[type[Exception], ...] = ()) -> Iterator[
         yield part
         os.replace(part, path)
     except (OSError, *errors) as error:  # type: ignore[misc]  # a tuple of exception classes
-        reason = getattr(error, "strerror", None) or _first_line(error)
+        reason = fault_of(error)
         raise OutputError(f"{path}: cannot be written: {reason}") from error
     finally:
         part.unlink(missing_ok=True)
@@ -176,7 +176,3 @@ def refuse_input_as_output(out: Path, *inputs: Path) -> None:
     for path in inputs:
         if out.resolve() == path.resolve():
             raise OutputError(f"{out}: the output is one of the inputs; choose another name")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ivfuse.errors import InputError, IvfuseError
+from ivfuse.errors import InputError, IvfuseError, first_line
 from ivfuse.runtime.files import check_regular, replacing
 from ivfuse.training.nets import build_net, outputs_of
 
@@ -81,7 +81,7 @@ def load_state(path: Path) -> dict[str, Any]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{path}: not a training state of ivfuse: {_first_line(error)}") from None
+        raise InputError(f"{path}: not a training state of ivfuse: {first_line(error)}") from None
     if not isinstance(state, dict) or not isinstance(state.get("weights"), dict):
         raise InputError(f"{path}: not a training state of ivfuse: it contains no weights")
     return state
@@ -120,7 +120,7 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             about = json.loads((file.metadata() or {}).get("ivfuse", "null"))
             weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError, TypeError, RecursionError, RuntimeError) as error:
-        raise InputError(f"{path}: not a safetensors file: {_first_line(error)}") from None
+        raise InputError(f"{path}: not a safetensors file: {first_line(error)}") from None
     if not isinstance(about, dict) or "method" not in about:
         raise InputError(f"{path}: these weights were not written by ivfuse; convert them first")
     _check_about(path, about)
@@ -187,7 +187,7 @@ def _build(path: Path, about: Mapping[str, Any]) -> nn.Module:
         raise
     except Exception as error:  # layers reject impossible sizes, each in its own way
         raise InputError(
-            f"{path}: metadata net: no network has these options: {_first_line(error)}"
+            f"{path}: metadata net: no network has these options: {first_line(error)}"
         ) from error
 
 
@@ -201,7 +201,3 @@ def load_fusing(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     if "fused" not in outputs_of(net):
         raise InputError(f"{path}: found weights of {about['method']}, expected those of a fusion network")
     return net, about
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
