@@ -143,9 +143,14 @@ class FrameFuser:
                 out = concatenate_frames([gray_frame(vi, shown), vi, out])
         return out
 
+    @property
+    def placer(self) -> Aligner:
+        """What places the thermal on the visible."""
+        return self.aligner or self.fuser.aligner
+
     def shape_for(self, ir: Frame, vi: Frame) -> Shape:
         """Height and width at which a pair is fused: those of the visible frame, or smaller ones."""
-        aligner, full = self.aligner or self.fuser.aligner, (vi.height, vi.width)
+        aligner, full = self.placer, (vi.height, vi.width)
         sizes = (ir.width, ir.height), (vi.width, vi.height)
         covered = 1.0 if aligner.stretches else aligner.warp(*sizes).covered_fraction
         return self.fuser.reduced_shape(full, (ir.height, ir.width), covered) or full
@@ -155,7 +160,7 @@ class FrameFuser:
         previous = self._previous
         if previous and ir is previous.ir and previous.thermal.shape == shape:
             return previous.thermal, previous.coverage
-        return (self.aligner or self.fuser.aligner).align_frame(self.gain.apply(ir), *shape)
+        return self.placer.align_frame(self.gain.apply(ir), *shape)
 
     def _fuse_luma(self, thermal: Gray, vi: Frame, coverage: Gray | None, shape: Shape) -> NDArray[np.uint8]:
         """The fused luma in the size and the levels of the visible frame."""
@@ -369,10 +374,8 @@ class _VideoRun:
         ir, vi = self._ir.info, self._vi.info
         notes += [f"thermal: {note}" for note in ir.notes] + [f"visible: {note}" for note in vi.notes]
         notes += self._fuser.notes
-        if self._fuser.aligner is not None:
-            return notes
-        if not self._fuser.fuser.aligner.stretches:
-            notes.append("thermal aligned by the rig")
+        if not self._fuser.placer.stretches:
+            notes += [] if self._fuser.aligner else ["thermal aligned by the rig"]
         elif (ir.width, ir.height) != (vi.width, vi.height):
             notes.append(f"thermal resampled from {ir.width}x{ir.height} to {vi.width}x{vi.height}")
             notes += doubts_about_sizes((ir.width, ir.height), (vi.width, vi.height))
