@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse import Fuser
-from ivfuse.benchmark.panel import Box, Panel, PanelRow, target_boxes, write_panel
-from ivfuse.image.arrays import to_levels
+from ivfuse.benchmark.panel import Box, Panel, PanelRow, color_levels, target_boxes, write_panel
 from ivfuse.synthetic.degrade import degrade
 from ivfuse.synthetic.street import street_scene
 from ivfuse.training.alignment import Options, align, measure_target
@@ -31,11 +30,6 @@ Bytes = NDArray[np.uint8]
 METHODS = ("average", "guided-filter", "crossfuse-cam", "crossfuse-topk", "maefuse", "swift")
 SEED = 3
 SIZE = (480, 640)
-
-
-def color(image: NDArray[np.float32]) -> Bytes:
-    levels = to_levels(image, 8)
-    return levels if levels.ndim == 3 else np.repeat(levels[..., np.newaxis], 3, 2)
 
 
 def pairs() -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
@@ -52,8 +46,12 @@ def methods_panel() -> Panel:
     rows = []
     boxes: tuple[Box, ...] = ()
     for name, ir, vi in pairs():
-        boxes = boxes if name in ("haze", "over-exposed") and boxes else target_boxes(color(ir), color(vi))
-        images = tuple(color(image) for image in (ir, vi, *(fuser.fuse(ir, vi) for fuser in fusers)))
+        boxes = (
+            boxes
+            if name in ("haze", "over-exposed") and boxes
+            else target_boxes(color_levels(ir), color_levels(vi))
+        )
+        images = tuple(color_levels(image) for image in (ir, vi, *(fuser.fuse(ir, vi) for fuser in fusers)))
         rows.append(PanelRow(name, images, boxes))
     return Panel(("infrared", "visible", *METHODS), tuple(rows))
 
@@ -64,7 +62,7 @@ def gamma_panel() -> Panel:
     rows = []
     for name, ir, vi in list(pairs())[:2]:
         fused = [Fuser("maefuse", ir_gamma=gamma).fuse(ir, vi) for gamma in gammas]
-        rows.append(PanelRow(name, tuple(color(image) for image in (ir, vi, *fused))))
+        rows.append(PanelRow(name, tuple(color_levels(image) for image in (ir, vi, *fused))))
     return Panel(("infrared", "visible", *(f"gamma {gamma:g}" for gamma in gammas)), tuple(rows))
 
 
@@ -78,7 +76,7 @@ def distributions() -> Bytes:
     def scenes(seeds: range, sensor: Callable[[Bytes], Bytes]) -> Iterator[Scene]:
         for seed in seeds:
             scene = street_scene(240, 320, seed=seed, time="day")
-            yield Scene(str(seed), color(scene.ir)[..., 0], sensor(color(scene.vi)))
+            yield Scene(str(seed), color_levels(scene.ir)[..., 0], sensor(color_levels(scene.vi)))
 
     options = Options(k=None, patch=64, stride=64)
     target = measure_target(scenes(range(8), lambda vi: vi), options)

@@ -189,12 +189,12 @@ def _row_images(
     """The sources as they are fused, then the methods' images."""
     reader = next(iter(fusers.values()), None) or Fuser("average")
     sources = reader.read(pair.ir, pair.vi)
-    yield _levels(sources.thermal.pixels)
-    yield _levels(sources.visible.pixels)
+    yield color_levels(sources.thermal.pixels)
+    yield color_levels(sources.visible.pixels)
     shape = sources.visible.pixels.shape[:2]
     for entry in entries:
         if entry.external is None:
-            yield _levels(fusers[entry.name].fuse_pair(sources))
+            yield color_levels(fusers[entry.name].fuse_pair(sources))
             continue
         path = entry.external[data].get(pair.name)
         if path is None:
@@ -205,10 +205,11 @@ def _row_images(
             raise InputError(
                 f"{path}: {width}x{height}", expected=f"{shape[1]}x{shape[0]}, as the visible image"
             )
-        yield _levels(image)
+        yield color_levels(image)
 
 
-def _levels(pixels: NDArray[Any]) -> Levels:
+def color_levels(pixels: NDArray[Any]) -> Levels:
+    """(H, W) or (H, W, 3) float32 in [0, 1] as (H, W, 3) uint8."""
     levels: Levels = to_levels(pixels, 8)
     return levels if levels.ndim == 3 else np.repeat(levels[..., np.newaxis], 3, axis=2)
 
@@ -220,9 +221,8 @@ def target_boxes(ir: Levels, vi: Levels) -> tuple[Box, ...]:
     infrared, visible = (255 * luma(to_float(image)).astype(np.float64) for image in (ir, vi))
     scored = []
     for target in find_targets(infrared).targets:
-        rows = slice(target.top, target.top + target.mask.shape[0])
-        crop = visible[rows, target.left : target.left + target.mask.shape[1]]
-        scored.append((target.rise - abs(crop[target.mask].mean() - crop[target.ring].mean()), target.box))
+        inside, around = target.pixels(visible)
+        scored.append((target.rise - abs(inside.mean() - around.mean()), target.box))
     chosen: list[Box] = []
     for _, (left, top, wide, tall) in sorted(scored, reverse=True):
         size = min(max(side, round(1.3 * max(wide, tall))), height, width)
