@@ -89,7 +89,7 @@ def main() -> None:
         for name, panel in (("panel", methods_panel()), ("gamma", gamma_panel())):
             drawn = Path(folder) / f"{name}.png"
             write_panel(panel, drawn, width=11 if name == "panel" else 8, dpi=150, names=True)
-            cv2.imwrite(str(out / f"{name}.jpg"), cv2.imread(str(drawn)), [cv2.IMWRITE_JPEG_QUALITY, 85])
+            cv2.imwrite(str(out / f"{name}.jpg"), cv2.imread(str(drawn)), [cv2.IMWRITE_JPEG_QUALITY, 88])
     cv2.imwrite(str(out / "channel-distributions.png"), distributions()[..., ::-1])
 
 
