@@ -46,11 +46,8 @@ def methods_panel() -> Panel:
     rows = []
     boxes: tuple[Box, ...] = ()
     for name, ir, vi in pairs():
-        boxes = (
-            boxes
-            if name in ("haze", "over-exposed") and boxes
-            else target_boxes(color_levels(ir), color_levels(vi))
-        )
+        if name in ("day", "night"):  # the other rows show the targets of the row before
+            boxes = target_boxes(color_levels(ir), color_levels(vi))
         images = tuple(color_levels(image) for image in (ir, vi, *(fuser.fuse(ir, vi) for fuser in fusers)))
         rows.append(PanelRow(name, images, boxes))
     return Panel(("infrared", "visible", *METHODS), tuple(rows))
