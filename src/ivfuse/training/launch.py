@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 
 from ivfuse.errors import UsageError
@@ -24,7 +26,7 @@ def launch(accelerator: str, devices: int, precision: Any) -> Fabric:
     if not under_torchrun():
         fabric = Fabric(accelerator=accelerator, devices=devices, precision=precision)
         if devices > 1:
-            fabric.launch()
+            _join(fabric)
         return fabric
     local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
     if devices not in (1, local):
@@ -35,8 +37,22 @@ def launch(accelerator: str, devices: int, precision: Any) -> Fabric:
     fabric = Fabric(
         accelerator=accelerator, devices=local, num_nodes=world // local, strategy="ddp", precision=precision
     )
-    fabric.launch()
+    _join(fabric)
     return fabric
+
+
+def _join(fabric: Fabric) -> None:
+    """Start or join the processes, and leave them in order when this one ends.
+
+    Fabric does so for NCCL alone; threads of gloo that outlive the interpreter abort the process.
+    """
+    fabric.launch()
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def under_torchrun() -> bool:
