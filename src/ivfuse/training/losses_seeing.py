@@ -224,7 +224,7 @@ def _sampled(x: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
     places = (starts[..., None] + (sizes[..., None] * steps).long()).clamp(max=flat.shape[1] - 1)
     pixels = order.gather(1, places.flatten(1))
     values = x.flatten(2).gather(2, pixels[:, None].expand(-1, x.shape[1], -1))
-    return values.unflatten(2, places.shape[1:]), sizes
+    return values.reshape(*values.shape[:2], *places.shape[1:]), sizes
 
 
 def _masks(regions: Tensor) -> Tensor:
