@@ -176,6 +176,8 @@ def test_a_manifest_offers_the_graph_in_8_bits_until_the_weights_change(
     exact = Fuser("small").fuse(pairs[0].ir, pairs[0].vi)
     quick = Fuser("small", precision="int8").fuse(pairs[0].ir, pairs[0].vi)
     assert 0 < np.abs(exact - quick).mean() <= quantize.TOLERANCE
+    with pytest.raises(UsageError, match="expected a name"):
+        Fuser(exported.path, precision="int8")
     update_entry(folder / "manifest.toml", "small", {"sha256": "0" * 64})
     with pytest.raises(UsageError, match="found int8 with the method 'small', expected fp32 or bf16"):
         Fuser("small", precision="int8")

@@ -75,6 +75,12 @@ def create_method(
         if options or threads is not None or runtime != "auto" or precision != "auto":
             raise UsageError("options of the method cannot be given together with a method object")
         return method
+    if precision == "int8" and (is_reference(method) or str(method).lower().endswith(".onnx")):
+        raise UsageError(
+            field="precision",
+            found=f"int8 with {method}",
+            expected="a name; as a file give its graph in int8",
+        )
     if is_reference(method):
         model = find_model(str(method))
         _check_options(str(method), options, [])
