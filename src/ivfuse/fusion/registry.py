@@ -79,7 +79,7 @@ def create_method(
         raise UsageError(
             field="precision",
             found=f"int8 with {method}",
-            expected="a name; as a file give its graph in int8",
+            expected="a name, or the graph in int8",
         )
     if is_reference(method):
         model = find_model(str(method))
