@@ -31,7 +31,7 @@ bench: .venv/installed-dev
 
 # Warnings are errors: a link into the project that leads nowhere, a page that no menu has, a docstring that cannot be read.
 docs: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -E -a -b html docs docs/_build/html
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

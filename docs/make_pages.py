@@ -70,7 +70,7 @@ def notebooks() -> None:
         notebook = nbformat.read(file, as_version=4)
         page = FOLDER / "notebooks" / f"{file.stem}.md"
         page.parent.mkdir(parents=True, exist_ok=True)
-        note = f"{{download}}`This page is a notebook <../../notebooks/{file.name}>`"
+        note = f"[This page is a notebook](/notebooks/{file.name})"
         if file.stem == TRAINING and not _has_torch():
             note += ", shown without outputs: PyTorch is not installed here"
         else:
