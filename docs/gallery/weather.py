@@ -1,8 +1,8 @@
 """# Weather
 
-Haze, snow and rain over the visible image of a street by day, and the fused image. The synthetic thermal camera
-sees through them; a real one sees through smoke and thin haze, and less through dense fog. `ivfuse benchmark
---degrade haze:3` measures methods on your own pairs.
+Haze, snow and rain over the visible image of a street by day, and the fused image. The synthetic thermal
+camera sees through them; a real one sees through smoke and thin haze, and less through dense fog.
+`ivfuse benchmark --degrade haze:3` measures methods on your own pairs.
 """
 
 from ivfuse import Fuser
