@@ -184,23 +184,24 @@ def apart(fused: Tensor, views: Views, *, auc: float = 0.88, part: float = 0.5, 
     """Hinges on whether warm targets can be told from their rings: on the AUC itself, and on the rise.
 
     Unlike the distance in deviations that :func:`targets` asks for, the AUC does not mind a few lamps or lit
-    windows in the ring, so nothing is gained by dimming them. What the visible shows as a dark shape before
-    something bright, such as a trunk before the sky, is seen as it is: it may stay dark.
+    windows in the ring, so nothing is gained by dimming them. What the visible, as it is seen, shows as a dark
+    shape before something bright, such as a trunk before the sky, may stay dark.
 
     Args:
         fused, views: see above.
         auc: the share of pairs of a pixel inside and one of the ring whose inner one should be brighter.
         part, rise: of the second hinge, see :func:`targets`.
     """
-    values, counts = _sampled(torch.cat((fused, views.clean_ir, views.clean_vi), 1), views.regions)
+    stack = torch.cat((fused, views.clean_ir, views.clean_vi, views.vi), 1)
+    values, counts = _sampled(stack, views.regions)
     there = ((counts[:, :MOST] >= 8) & (counts[:, MOST:] >= 20)).float()
     warm, ring = values[:, :, :MOST], values[:, :, MOST:]
-    brighter, _, vi_brighter = _soft_auc(warm, ring).unbind(1)
-    fused_rise, ir_rise, vi_rise = (warm.mean(3) - ring.mean(3)).unbind(1)
-    around = ring[:, 2].mean(2)
-    aim = part * torch.minimum(ir_rise, torch.maximum(1 - around, vi_rise.abs()))
+    brighter, _, clean_brighter, seen_brighter = _soft_auc(warm, ring).unbind(1)
+    fused_rise, ir_rise, vi_rise, _ = (warm.mean(3) - ring.mean(3)).unbind(1)
+    aim = part * torch.minimum(ir_rise, torch.maximum(1 - ring[:, 2].mean(2), vi_rise.abs()))
     hinge = F.relu(auc - brighter) / auc + rise * F.relu(aim - fused_rise) / (aim.clamp(min=0) + 0.04)
-    shape = ((around - 0.55) / 0.2).clamp(0, 1) * ((0.35 - vi_brighter) / 0.2).clamp(0, 1)
+    dark = torch.maximum(clean_brighter, seen_brighter)
+    shape = ((ring[:, 3].mean(2) - 0.55) / 0.2).clamp(0, 1) * ((0.35 - dark) / 0.2).clamp(0, 1)
     hinge = hinge + shape * (F.relu(auc - 1 + brighter) / auc - hinge)
     loss: Tensor = (hinge * there).sum() / there.sum().clamp(min=1)
     return loss
