@@ -1,10 +1,12 @@
-# make demo: fuse a synthetic scene; make test: all tests; make test-quick: all but the slow ones; make lint: format, types, layers; make bench: measurements.
+# make demo: fuse a synthetic scene; make test: all tests; make test-quick: all but the slow ones; make test-oldest: with the
+# oldest releases of dependencies; make lint: format, types, layers; make bench: measurements; make dist: sdist and wheel in
+# dist/, checked; make smoke: the wheel in a fresh environment.
 # Everything is installed into .venv, once for each state of pyproject.toml. PYTHON chooses the interpreter.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-quick lint format bench clean
+.PHONY: demo test test-quick test-oldest lint format bench dist smoke clean
 
 demo: .venv/installed
 	$(BIN)/ivfuse demo -o demo
@@ -14,6 +16,12 @@ test: .venv/installed-dev
 
 test-quick: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not slow"
+
+# PyTorch and Ray have no wheels of CPUs alone or are large: what needs them is tested with the newest releases.
+test-oldest:
+	uv venv --quiet --clear --python 3.11 build/oldest
+	uv pip install --quiet --python build/oldest --resolution lowest-direct --editable ".[test]"
+	OMP_NUM_THREADS=1 build/oldest/bin/pytest -n 2 -m "not slow"
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -27,6 +35,17 @@ format: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/run_all.py
+
+dist: .venv/installed-dev
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python .ci/check_dist.py dist
+
+smoke: dist
+	$(PYTHON) -m venv --clear build/smoke
+	build/smoke/bin/pip install --quiet --disable-pip-version-check dist/*.whl
+	build/smoke/bin/python .ci/smoke.py
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
