@@ -50,7 +50,8 @@ def _plain(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(value) or "none"
     if isinstance(value, dict):
-        there = [f"{name} {found}" for name, found in value.items() if found is not None]
-        missing = [name for name, found in value.items() if found is None]
-        return "; ".join(filter(None, (", ".join(there), missing and f"not installed: {', '.join(missing)}")))
+        parts = [", ".join(f"{name} {found}" for name, found in value.items() if found is not None)]
+        if missing := [name for name, found in value.items() if found is None]:
+            parts.append(f"not installed: {', '.join(missing)}")
+        return "; ".join(filter(None, parts))
     return str(value)
