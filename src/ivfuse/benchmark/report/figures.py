@@ -183,7 +183,7 @@ def _radar(board: Leaderboard, colors: dict[str, str]) -> Figure:
         polar.fill(angles, scores, color=colors[name], alpha=0.05)
     polar.spines["polar"].set_visible(False)
     polar.grid(linewidth=0.3)
-    polar.legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=3, frameon=False, fontsize=7)
+    polar.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False, fontsize=7)
     return figure
 
 
@@ -204,18 +204,18 @@ def _critical(board: Leaderboard, colors: dict[str, str]) -> Figure:
         axes.plot([1, min(count, 1 + test.difference)], [-1.9, -1.9], color="black", linewidth=1.5)
         axes.text(1, -2.1, f"CD {test.difference:.2f}", ha="left", va="bottom")
     for level, (first, last) in enumerate(groups):
-        y = 0.3 + 0.35 * level
+        height = 0.3 + 0.35 * level
         ends = [test.ranks[order[first]] - 0.03, test.ranks[order[last]] + 0.03]
-        axes.plot(ends, [y, y], color="black", linewidth=2.2, solid_capstyle="round")
-    margin = 0.12 * (count - 1)
+        axes.plot(ends, [height, height], color="black", linewidth=2.2, solid_capstyle="round")
+    margin = 0.06 * (count - 1)
     for place, name in enumerate(order):
         left = place < half
-        y = depth + (place if left else len(order) - 1 - place)
+        y = depth + float(place if left else len(order) - 1 - place)
         edge = 1 - margin if left else count + margin
         rank = test.ranks[name]
-        axes.plot([rank, rank, edge], [0, y, y], color=colors[name], linewidth=0.8)
+        axes.plot([rank, rank, edge], [0.0, y, y], color=colors[name], linewidth=0.8)
         side = "right" if left else "left"
         axes.text(edge, y, f" {name} {rank:.2f} ", ha=side, va="center", color=colors[name])
-    axes.set(ylim=(half + depth, -2.8), xlim=(1 - margin, count + margin))
+    axes.set(ylim=(half + depth, -2.8), xlim=(1 - 0.55 * count, count + 0.55 * count))
     axes.set_axis_off()
     return figure
