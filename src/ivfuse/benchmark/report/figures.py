@@ -197,9 +197,9 @@ def _critical(board: Leaderboard, colors: dict[str, str]) -> Figure:
     figure, axes = _axes(0.45 + _ROW * 0.8 * (half + depth))
     count = max(2, len(order))
     axes.plot([1, count], [0, 0], color="black", linewidth=0.8)
-    for rank in range(1, count + 1):
-        axes.plot([rank, rank], [0, -0.25], color="black", linewidth=0.8)
-        axes.text(rank, -0.4, str(rank), ha="center", va="bottom")
+    for tick in range(1, count + 1):
+        axes.plot([tick, tick], [0, -0.25], color="black", linewidth=0.8)
+        axes.text(tick, -0.4, str(tick), ha="center", va="bottom")
     if math.isfinite(test.difference):
         axes.plot([1, min(count, 1 + test.difference)], [-1.9, -1.9], color="black", linewidth=1.5)
         axes.text(1, -2.1, f"CD {test.difference:.2f}", ha="left", va="bottom")
@@ -210,7 +210,7 @@ def _critical(board: Leaderboard, colors: dict[str, str]) -> Figure:
     margin = 0.06 * (count - 1)
     for place, name in enumerate(order):
         left = place < half
-        y = depth + float(place if left else len(order) - 1 - place)
+        y = depth + (place if left else len(order) - 1 - place)
         edge = 1 - margin if left else count + margin
         rank = test.ranks[name]
         axes.plot([rank, rank, edge], [0.0, y, y], color=colors[name], linewidth=0.8)
