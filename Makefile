@@ -27,7 +27,7 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/basedpyright --project examples/typed
+	$(BIN)/basedpyright --project examples/typed --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 format: .venv/installed-dev
