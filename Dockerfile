@@ -1,11 +1,14 @@
 # The web page and its API; --target worker is the image of a Ray cluster's head and workers (docs/cluster.md).
-#   docker build -t ivfuse .
+#   docker build -t ivfuse --build-arg VERSION=0.1.0 .
 #   docker run --rm -p 8000:8000 -e IVFUSE_TOKEN=secret --read-only --tmpfs /tmp --cap-drop ALL ivfuse
 
 FROM python:3.12-slim AS build
 WORKDIR /build
 COPY pyproject.toml README.md LICENSE ./
 COPY src ./src
+# The version is that of Git's tag, which is not copied.
+ARG VERSION=0.0.0
+ENV SETUPTOOLS_SCM_PRETEND_VERSION_FOR_IVFUSE=$VERSION
 RUN python -m venv /opt/ivfuse && /opt/ivfuse/bin/pip install --no-cache-dir --no-compile '.[serve]'
 
 FROM build AS build-worker

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ivfuse.benchmark.datasets import DataSet, open_sets
+from ivfuse.benchmark.degraded import degraded_sets
+from ivfuse.benchmark.protocol import Protocol, protocol_of, sets_of
 from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.hub import find_model, is_reference
 from ivfuse.fusion.manifest import load_manifest
@@ -55,6 +57,7 @@ class Plan:
         threads: CPU threads of a method; ``None`` leaves them to its runtime.
         seed: seed of the bootstrap.
         seeing: measures of targets and naturalness, under the first convention; they are not ranked.
+        protocol: what is measured of what; ``None`` for a run on a cluster, where no one reads all sources.
     """
 
     sets: tuple[DataSet, ...]
@@ -66,6 +69,7 @@ class Plan:
     threads: int | None = None
     seed: int = 0
     seeing: tuple[str, ...] = SEEING
+    protocol: Protocol | None = None
 
     def measured(self, convention: str) -> list[str]:
         """All metrics that are computed under a convention, ranked or not."""
@@ -110,17 +114,60 @@ def make_plan(
         UnknownNameError: no such method, metric or convention.
         UsageError: if there is no method, or two have the same name.
     """
+    _check_out(out)
+    sets = open_sets(roots, recursive=recursive, leave_out=out)
+    return _plan(sets, out, methods, fused, metrics, conventions, degrade, settings)
+
+
+def plan_by_protocol(
+    protocol: Protocol,
+    roots: Sequence[Path],
+    out: Path,
+    methods: str = "all",
+    fused: Sequence[str] = (),
+    **settings: Any,
+) -> Plan:
+    """Validate the settings of a benchmark of which a protocol says what is measured.
+
+    Args:
+        protocol: as read; that of the plan names the program that measures now.
+        roots: a folder for each set of the protocol, in its order.
+        out, methods, fused: as for :func:`make_plan`.
+        settings: further fields of :class:`Plan` that the protocol does not state.
+
+    Raises:
+        InputError: a source is missing or has another content, or a folder cannot be used.
+        UnknownNameError: no such method, metric or convention.
+        UsageError: if there is no method, or two have the same name.
+    """
+    _check_out(out)
+    settings |= {"seed": protocol.seed, "ir_window": protocol.ir_window}
+    names = ",".join(protocol.metrics)
+    sets = sets_of(protocol, roots)
+    return _plan(sets, out, methods, fused, names, protocol.conventions, protocol.degradations, settings)
+
+
+def _check_out(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(field="out", found=f"the file {out}", expected="a folder for the report")
-    sets = tuple(open_sets(roots, recursive=recursive, leave_out=out))
-    if degrade:
-        from ivfuse.benchmark.degraded import degraded_sets
 
-        window, seed = settings.get("ir_window"), settings.get("seed", 0)
-        sets = tuple(degraded_sets(sets, degrade, out, seed, window))
-    entries = method_entries(methods)
-    entries += [external_entry(text, sets) for text in fused]
-    return plan_of(sets, entries, out, metrics, conventions, **settings)
+
+def _plan(
+    clean: Sequence[DataSet],
+    out: Path,
+    methods: str,
+    fused: Sequence[str],
+    metrics: str | None,
+    conventions: Sequence[str],
+    degrade: Sequence[str],
+    settings: dict[str, Any],
+) -> Plan:
+    """The plan of the sets, each under each degradation, with their protocol."""
+    seed, window = settings.get("seed", 0), settings.get("ir_window")
+    sets = degraded_sets(clean, degrade, out, seed, window) if degrade else clean
+    entries = [*method_entries(methods), *(external_entry(text, sets) for text in fused)]
+    plan = plan_of(sets, entries, out, metrics, conventions, **settings)
+    return replace(plan, protocol=protocol_of(clean, plan.metrics, plan.conventions, degrade, seed, window))
 
 
 def plan_of(
@@ -240,12 +287,3 @@ def external_entry(text: str, sets: Sequence[DataSet]) -> Entry:
     if not any(external.values()):
         raise InputError(f"{root}: no fused image of any pair, expected files with the pairs' names")
     return Entry(name, "", external, unmatched)
-
-
-def digest(*parts: bytes | str) -> str:
-    """SHA-256 of several parts, each preceded by its length."""
-    total = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        total.update(len(data).to_bytes(8, "big") + data)
-    return total.hexdigest()

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from ivfuse.benchmark.datasets import DataSet
+from ivfuse.benchmark.digests import digest, file_digest, metrics_version
 from ivfuse.benchmark.jobs import FuseJob, ScoreJob, Setup
-from ivfuse.benchmark.plan import Entry, Plan, digest
-from ivfuse.benchmark.store import Record, Store, file_digest, metrics_version
+from ivfuse.benchmark.plan import Entry, Plan
+from ivfuse.benchmark.store import Record, Store
 from ivfuse.errors import InputError
 from ivfuse.image.pairing import FilePair
 from ivfuse.runtime.files import make_folder

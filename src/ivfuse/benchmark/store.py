@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ivfuse.benchmark.plan import digest
-from ivfuse.errors import InputError
 from ivfuse.runtime.files import write_atomic
 
 FORMAT = 1  # of the records; those of another format are ignored
@@ -73,24 +70,3 @@ class Store:
 
     def _path(self, data: str, method: str, pair: str) -> Path:
         return self.out / "records" / data / method / f"{pair}.json"
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file.
-
-    Raises:
-        InputError: if it cannot be read.
-    """
-    try:
-        return digest(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path.name}: cannot be read: {error.strerror or error}") from error
-
-
-@cache
-def metrics_version() -> str:
-    """Digest of the source code of the metrics: scores of other versions are not reused."""
-    import ivfuse.metrics
-
-    folder = Path(ivfuse.metrics.__file__).parent
-    return digest(*(part for path in sorted(folder.glob("*.py")) for part in (path.name, path.read_bytes())))

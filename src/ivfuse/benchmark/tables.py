@@ -43,10 +43,10 @@ def write_tables(results: Results, folder: Path) -> list[Path]:
         OutputError: if a file cannot be written; each is written atomically.
     """
     texts = {
-        "images.csv": _csv(_image_rows(results)),
-        "summary.csv": _csv(_summary_rows(results)),
-        "tests.csv": _csv(_test_rows(results)),
-        "seeing.csv": _csv(_seeing_rows(results)),
+        "images.csv": _csv(_with_protocol(results, _image_rows(results))),
+        "summary.csv": _csv(_with_protocol(results, _summary_rows(results))),
+        "tests.csv": _csv(_with_protocol(results, _test_rows(results))),
+        "seeing.csv": _csv(_with_protocol(results, _seeing_rows(results))),
         "results.json": json.dumps(as_json(results), indent=1, allow_nan=False) + "\n",
         "tables.md": markdown(results),
         "tables.tex": latex(results),
@@ -63,6 +63,7 @@ def as_json(results: Results) -> dict[str, Any]:
         "ivfuse": ivfuse.__version__,
         "metrics": {name: {"higher_is_better": get_metric(name).higher_is_better} for name in plan.metrics},
         "conventions": list(plan.conventions),
+        "protocol": plan.protocol and plan.protocol.hash,
         "threads": plan.threads,
         "sets": [
             {
@@ -105,10 +106,11 @@ def markdown(results: Results) -> str:
         lines = [f"### {board.data}: {board.total} pairs, convention {board.convention}", ""]
         lines += _md_table(rows)
         lines += ["", "Mean ± sd over images; **best**, *second*; † values on fewer images (count)."]
-        lines += _sources(board)
+        lines += [*_sources(board), *_protocol_lines(results)]
         parts.append("\n".join(lines))
     parts += [part for table in results.seeing for part in _seeing_parts(results, table)]
-    parts.append("\n".join(["### Cost per image", "", *_md_table(_cost_rows(results))]))
+    costs = ["### Cost per image", "", *_md_table(_cost_rows(results)), *_protocol_lines(results)]
+    parts.append("\n".join(costs))
     if results.problems:
         head = f"### {len(results.problems)} images without scores"
         problems = [f"- {x.data}, {x.method}, {x.pair}: {x.reason}" for x in results.problems]
@@ -128,6 +130,7 @@ def latex(results: Results) -> str:
         ]
         lines = [
             f"% {board.data}: {board.total} pairs, convention {board.convention}; mean and sd",
+            *(f"% {line}" for line in _protocol_lines(results) if line),
             f"\\begin{{tabular}}{{l{'r' * (len(heads) + 1)}}}",
             r"\toprule",
             " & ".join(["Method", *heads, "Rank"]) + r" \\",
@@ -325,7 +328,8 @@ def _seeing_parts(results: Results, table: SeeingTable) -> Iterable[str]:
         if table.family(family):
             rows = _md_table(seeing_cells(table, family, results.methods))
             counts = f"Over {seeing_counts(table, family)}."
-            yield "\n".join([f"### {table.data}: {family}", "", *rows, "", counts])
+            lines = [f"### {table.data}: {family}", "", *rows, "", counts]
+            yield "\n".join([*lines, *_protocol_lines(results)])
 
 
 def _seeing_json(results: Results, table: SeeingTable) -> dict[str, Any]:
@@ -349,6 +353,19 @@ def _seeing_rows(results: Results) -> Iterable[list[Any]]:
             for name, spread in table.summaries[method].items():
                 cells = map(_cell, (spread.mean, spread.low, spread.high))
                 yield [table.data, method, name, *cells, spread.count, spread.items or ""]
+
+
+def _protocol_lines(results: Results) -> list[str]:
+    """What stands under a table, after an empty line; nothing where there is no protocol."""
+    protocol = results.plan.protocol
+    return [] if protocol is None else ["", f"{protocol.line}."]
+
+
+def _with_protocol(results: Results, rows: Iterable[list[Any]]) -> Iterable[list[Any]]:
+    """Rows with a last column, the hash of the protocol."""
+    protocol = results.plan.protocol
+    for number, row in enumerate(rows):
+        yield [*row, ("" if protocol is None else protocol.hash) if number else "protocol"]
 
 
 def _csv(rows: Iterable[list[Any]]) -> str:

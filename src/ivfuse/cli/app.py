@@ -43,6 +43,7 @@ VERBS = {
     "export": "ivfuse.cli.export:export",
     "convert": "ivfuse.cli.convert:convert",
     "push": "ivfuse.cli.push:push",
+    "report": "ivfuse.cli.report:report",
 }
 
 WRONG_USE = (UsageError, UnknownNameError, MissingExtraError)

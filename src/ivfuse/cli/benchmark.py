@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ivfuse.cli import benchmark_tasks, cluster_options, method_options, reading, sources
+from ivfuse.cli import (
+    benchmark_protocol,
+    benchmark_tasks,
+    cluster_options,
+    method_options,
+    reading,
+    sources,
+)
 
 
 def benchmark(
@@ -60,8 +67,16 @@ def benchmark(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes for scoring; else all processors.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap intervals and degradations.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the bootstrap intervals and degradations; else 0.")
+    ] = None,
     recursive: sources.Recursive = False,
+    protocol: benchmark_protocol.ProtocolFile = None,
+    save_protocol: benchmark_protocol.SaveProtocol = None,
+    plots: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the plots of the report as PDF and SVG files (Matplotlib)."),
+    ] = None,
     max_pixels: reading.MaxPixels = None,
     labels: benchmark_tasks.LabelFiles = None,
     detector: benchmark_tasks.DetectorFile = None,
@@ -97,6 +112,8 @@ def benchmark(
       ivfuse benchmark --data roads/ --degrade none --degrade haze:3 --degrade rain:3 -o report
       ivfuse benchmark --data roads/ --labels boxes.json --detector yolov8n.onnx -o report
       ivfuse benchmark --data TNO/ --fused CDDFuse=results/cddfuse --convention cddfuse -o report
+      ivfuse benchmark --data TNO/ --save-protocol tno.toml --plots figures -o report
+      ivfuse benchmark --protocol tno.toml --data downloads/TNO/ -o report
       ivfuse benchmark --data s3://bucket/pairs.parquet --methods swift,laplacian --cluster auto -o report
     """
     if cluster is not None:
@@ -104,13 +121,13 @@ def benchmark(
 
         given = {"fused": fused, "degrade": degrade, "labels": labels, "detector": detector}
         given |= {"label_maps": label_maps, "segmenter": segmenter, "predicted": predicted}
+        given |= {"protocol": protocol, "save_protocol": save_protocol, "plots": plots}
         cluster_options.refuse({**given, "export_detection": export_detection})
         choices = cluster_options.ClusterChoices(cluster, max_failures, jobs, shard, threads, json, quiet)
-        asked = benchmark_cluster.Asked(methods, metrics, tuple(convention or ()), ir_window, seed)
+        asked = benchmark_cluster.Asked(methods, metrics, tuple(convention or ()), ir_window, seed or 0)
         raise typer.Exit(benchmark_cluster.run(data, out, asked, choices))
     cluster_options.needs_cluster(*data)
 
-    from ivfuse.benchmark.plan import make_plan
     from ivfuse.benchmark.report.page import write_page
     from ivfuse.benchmark.results import collect
     from ivfuse.benchmark.run import run
@@ -118,26 +135,28 @@ def benchmark(
     from ivfuse.cli import benchmark_report
     from ivfuse.runtime.processes import available_cpus
 
+    if plots is not None:
+        from ivfuse.benchmark.report.figures import check_matplotlib
+
+        check_matplotlib()
+    reading.limit_pixels(max_pixels)
+    stated: dict[str, Any] = {
+        "metrics": metrics,
+        "convention": convention,
+        "degrade": degrade,
+        "ir_window": ir_window,
+    }
+    stated |= {"seed": seed, "recursive": recursive}
+    read = benchmark_protocol.read(protocol, stated)
     tasks = benchmark_tasks.tasks(
         *(labels, detector, detector_format, detector_names, detector_size, class_map, classes, ignore_below),
         *(export_detection, label_maps, label_set, segmenter, segmenter_scale, predicted),
-        copies=max(1, len(degrade or ())),
+        copies=max(1, len(read.degradations if read else degrade or ())),
     )
-    reading.limit_pixels(max_pixels)
-    plan = make_plan(
-        [Path(each) for each in data],
-        out,
-        methods,
-        fused or (),
-        metrics,
-        convention or (),
-        degrade or (),
-        recursive=recursive,
-        ir_window=ir_window,
-        threads=threads,
-        seed=seed,
-    )
+    roots = [Path(each) for each in data]
+    plan = benchmark_protocol.make_plan(read, roots, out, methods, fused or (), stated, threads)
     tasks.check(plan)
+    benchmark_protocol.save(plan, save_protocol)
     steps = plan.tasks + tasks.count(plan)
     try:
         with benchmark_report.progress(steps, shown=not (quiet or json)) as tell:
@@ -149,5 +168,9 @@ def benchmark(
     results = collect(plan, outcome)
     write_tables(results, out / "tables")
     write_page(results, out / "index.html", jobs or available_cpus(), sections=done.sections)
+    if plots is not None:
+        from ivfuse.benchmark.report.figures import write_figures
+
+        write_figures(results, plots)
     benchmark_report.print_results(results, outcome, done.tables, json=json, quiet=quiet)
     raise typer.Exit(1 if results.problems or done.problems else 0)

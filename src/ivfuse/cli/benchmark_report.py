@@ -122,4 +122,6 @@ def _table(results: Results) -> list[str]:
         share = "-" if math.isnan(lost) else f"{100 * lost:.1f} %"
         rows.append((name, f"{results.overall[name]:.2f}", wall, cpu, peak, missing, share))
     counts = f"{results.pairs} pairs, sets: {sets}, metrics: {metrics}"
-    return [f"{counts}, convention {results.plan.conventions[0]}", *format_table(rows, "lr")]
+    lines = [f"{counts}, convention {results.plan.conventions[0]}", *format_table(rows, "lr")]
+    protocol = results.plan.protocol
+    return lines if protocol is None else [*lines, protocol.line]

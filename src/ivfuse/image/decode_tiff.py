@@ -46,6 +46,7 @@ from ivfuse.image.tiff import (
 
 _LOSSLESS = (1, 5, 8, 32773, 32946)  # compressions that every build of OpenCV and Pillow decodes
 _PILLOW = (*_LOSSLESS, 2, 3, 4, 7)
+_OPENCV_5 = (np.dtype("u4"), np.dtype("u8"), np.dtype("i8"))  # types that older releases do not have
 _EXACT = 2**53  # the largest integer up to which float64 is exact
 
 
@@ -152,6 +153,8 @@ def _by_opencv(header: TiffHeader, data: bytes) -> NDArray[Any] | None:
     """Decode with OpenCV; ``None`` if this version of it returns another type."""
     import cv2
 
+    if _dtype(header) in _OPENCV_5 and not hasattr(cv2, "CV_32U"):
+        return None
     try:
         with quiet_opencv():
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

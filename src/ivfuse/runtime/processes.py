@@ -25,7 +25,7 @@ _NO_MEMORY = re.compile(
     r"bad.?alloc|insufficient memory|failed to allocate|cannot allocate memory|can't start new thread",
     re.IGNORECASE,
 )
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def available_cpus() -> int:
@@ -35,7 +35,7 @@ def available_cpus() -> int:
 
 def thread_environment(threads: int) -> dict[str, str]:
     """Return environment variables that limit the threads of linear algebra libraries in a new process."""
-    return dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    return dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
 def prepare_worker(threads: int | None) -> None:

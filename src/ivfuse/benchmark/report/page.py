@@ -88,7 +88,7 @@ def _summary(results: Results, index: dict[str, int]) -> str:
     )
     return (
         f"<section id=summary><h2>Summary</h2><ul class=lead>{items}</ul>{_problems(results)}"
-        f"{_table(heads, rows, index)}{note}{speed}</section>"
+        f"{_table(heads, rows, index)}{_protocol(results)}{note}{speed}</section>"
     )
 
 
@@ -180,7 +180,7 @@ def _board(board: Leaderboard, results: Results, index: dict[str, int]) -> str:
     radar = "Means from the worst method (inner ring) to the best (outer ring); it shows order, not size."
     return (
         f"<section><h2>{escape(title)}</h2><p>{_count(board.total, 'pair')}. {escape(recognized)}.</p>"
-        f"{_values(board, index)}{_quotes(board)}"
+        f"{_values(board, index)}{_protocol(results)}{_quotes(board)}"
         f"<div class='plots two'>{_figure(plots.critical(test, index), ranks)}"
         f"{_figure(plots.radar(board, index), radar)}</div>"
         f"<details open><summary>Values per image, metric by metric</summary>"
@@ -232,7 +232,7 @@ def _seeing(table: SeeingTable, results: Results, index: dict[str, int]) -> str:
         if not heads:
             continue
         cells = [(method, [escape(cell) for cell in row]) for method, *row in rows]
-        parts.append(_table(["method", *heads], cells, index))
+        parts.append(_table(["method", *heads], cells, index) + _protocol(results))
         parts.append(f"<p class=note>Over {escape(seeing_counts(table, family))}.</p>")
     note = (
         "Targets are found in the infrared alone. Lost: not to be told from their surroundings in the fused"
@@ -282,6 +282,12 @@ def _about(results: Results) -> str:
         f"<p class=note>ivfuse {escape(ivfuse.__version__)}; {threads}; bootstrap seed {plan.seed}.</p>"
         "</section>"
     )
+
+
+def _protocol(results: Results) -> str:
+    """The line under a table by which two reports can be compared."""
+    protocol = results.plan.protocol
+    return "" if protocol is None else f"<p class='note protocol'>{escape(protocol.line)}.</p>"
 
 
 def _legend(index: dict[str, int]) -> str:

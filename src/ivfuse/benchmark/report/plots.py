@@ -172,7 +172,7 @@ def radar(board: Leaderboard, index: dict[str, int]) -> str:
         anchor = "middle" if abs(x - center_x) < 20 else "start" if x > center_x else "end"
         parts += [svg.line(*point(axis, 0), *point(axis, 1), "grid"), svg.text(x, y + 4, name, anchor)]
     for name in board.methods:
-        corners = [point(axis, _score(board, metric, name)) for axis, metric in enumerate(metrics)]
+        corners = [point(axis, radar_score(board, metric, name)) for axis, metric in enumerate(metrics)]
         shape = _polygon(corners, "shape", svg.tooltip(name))
         parts.append(svg.element("g", shape, class_=svg.series(index[name])))
     return svg.image(
@@ -184,7 +184,7 @@ def radar(board: Leaderboard, index: dict[str, int]) -> str:
     )
 
 
-def _score(board: Leaderboard, metric: str, name: str) -> float:
+def radar_score(board: Leaderboard, metric: str, name: str) -> float:
     """Mean of a method, scaled: 0 for the worst method, or without a value, to 1 for the best."""
     means = {each: board.summaries[each][metric].mean for each in board.best[metric]}
     if name not in means:
@@ -218,7 +218,7 @@ def critical(test: Friedman, index: dict[str, int]) -> str:
         parts += [svg.text(x_of(rank), top - 9, str(rank), "middle")]
     end = min(right, x_of(1 + test.difference)) if math.isfinite(test.difference) else left
     parts += [svg.line(left, 18, end, 18, "mean"), svg.text(left, 12, f"CD {test.difference:.2f}")]
-    groups = _indistinct([test.ranks[name] for name in order], test.difference)
+    groups = indistinct([test.ranks[name] for name in order], test.difference)
     for level, (first, last) in enumerate(groups):
         y = top + 9 + 6 * level
         x1, x2 = x_of(test.ranks[order[first]]) - 3, x_of(test.ranks[order[last]]) + 3
@@ -236,7 +236,7 @@ def critical(test: Friedman, index: dict[str, int]) -> str:
     return svg.image(_WIDTH, height, parts, "Critical difference diagram of the mean ranks", "critical")
 
 
-def _indistinct(ranks: Sequence[float], difference: float) -> list[tuple[int, int]]:
+def indistinct(ranks: Sequence[float], difference: float) -> list[tuple[int, int]]:
     """Maximal runs of two or more methods, best first, whose ranks are within the critical difference."""
     runs: list[tuple[int, int]] = []
     for first in range(len(ranks)):
