@@ -184,8 +184,8 @@ def apart(fused: Tensor, views: Views, *, auc: float = 0.88, part: float = 0.5, 
     """Hinges on whether warm targets can be told from their rings: on the AUC itself, and on the rise.
 
     Unlike the distance in deviations that :func:`targets` asks for, the AUC does not mind a few lamps or lit
-    windows in the ring, so nothing is gained by dimming them. What the visible, as it is seen, shows as a dark
-    shape before something bright, such as a trunk before the sky, may stay dark.
+    windows in the ring, so nothing is gained by dimming them. What the visible, as it is seen, shows as a
+    dark shape before something bright, such as a trunk before the sky, may stay dark.
 
     Args:
         fused, views: see above.
