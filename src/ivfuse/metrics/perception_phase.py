@@ -106,17 +106,6 @@ def _threshold(both: Gray, finest: Gray) -> float:
     return rayleigh * (math.sqrt(math.pi / 2) + NOISE_DEVIATIONS * math.sqrt(2 - math.pi / 2)) / NOISE_EXCESS
 
 
-def _inverse(spectrum: Spectrum, into: Spectrum) -> None:
-    """Put the transposed inverse DFT into an array; spoils the spectrum.
-
-    Both passes run along rows, and the image stays transposed until all orientations are added up: passes
-    along columns and transposing back would take twice the time.
-    """
-    _invert_rows(spectrum)
-    np.copyto(into, spectrum.T)
-    _invert_rows(into)
-
-
 def _invert_rows(values: Spectrum) -> None:
     """Replace each row by its inverse DFT; OpenCV is fast for products of 2, 3 and 5."""
     height, width = values.shape
@@ -136,68 +125,76 @@ def _median(values: Gray) -> float:
     return upper if flat.size % 2 else (upper + float(flat[:middle].max())) / 2
 
 
-def _oriented(
-    spectrum: Spectrum, bank: _Bank, orientation: int, responses: Spectrum, product: Spectrum
-) -> Iterator[tuple[slice, Gray, Gray]]:
-    """Yield bands of rows with weighted energy above the noise and summed amplitudes of one orientation.
+@shared
+def _workspace(sources: Sources) -> tuple[Spectrum, Gray]:
+    """Return memory that all orientations of all images reuse: touching new pages costs as much as the DFTs.
 
-    Args:
-        spectrum: (H, W), of the image.
-        bank: the filters.
-        orientation: which of them.
-        responses: (scales, W, H), memory that is reused: fresh pages would cost as much as a transform.
-        product: (H, W), likewise.
+    It has the size of the responses, (scales, H, W), and of four transposed maps, (4, W, H).
     """
-    for radial, response in zip(bank.radial, responses, strict=True):
-        np.multiply(spectrum, bank.angular[orientation], out=product)
-        product *= radial
-        _inverse(product, response)
-    finest = responses[0]
-    power = finest.real * finest.real
-    power += finest.imag * finest.imag
+    height, width = sources.ir.shape
+    return np.empty((SCALES, height, width), np.complex128), np.empty((4, width, height))
+
+
+def _oriented(spectrum: Spectrum, sources: Sources, orientation: int) -> Iterator[tuple[slice, Gray, Gray]]:
+    """Yield bands of weighted energy above the noise and summed amplitudes of one orientation.
+
+    All is transposed, so that both passes of the inverse DFT run along rows: passes along columns and
+    transposing back would take twice the time. Bands keep each pass and what goes with it in the cache.
+    """
+    bank, (responses, maps) = _bank(sources), _workspace(sources)
+    for rows in bands(len(spectrum), rows=16):
+        weighted = spectrum[rows] * bank.angular[orientation][rows]
+        for radial, response in zip(bank.radial, responses, strict=True):
+            np.multiply(weighted, radial[rows], out=response[rows])
+            _invert_rows(response[rows])
+    energy, total, spread, power = maps
+    for rows in bands(len(power), rows=16):
+        part = np.ascontiguousarray(responses[:, :, rows].transpose(0, 2, 1))
+        _invert_rows(part.reshape(-1, part.shape[2]))
+        energy[rows], total[rows], spread[rows], power[rows] = _energy(part)
     noise = bank.noise[orientation] * math.sqrt(_median(power) / math.log(2))
-    for rows in bands(finest.shape[0], rows=8):
-        yield rows, *_energy(responses[:, rows], noise)
+    for rows in bands(len(power), rows=16):
+        part_energy = energy[rows]
+        part_energy -= noise
+        np.maximum(part_energy, 0, out=part_energy)
+        part_energy /= spread[rows]
+        yield rows, part_energy, total[rows]
 
 
-def _energy(responses: Spectrum, noise: float) -> tuple[Gray, Gray]:
-    """Return weighted energy and summed amplitudes of some rows, given the responses of all scales."""
-    even, odd = responses.real.copy(), responses.imag.copy()
-    planes = len(even), -1
-    amplitude = cv2.magnitude(even.reshape(planes), odd.reshape(planes)).reshape(even.shape)
-    mean_even, mean_odd = even.sum(axis=0), odd.sum(axis=0)
-    energy = mean_even * mean_even
-    energy += mean_odd * mean_odd
+def _energy(responses: Spectrum) -> tuple[Gray, Gray, Gray, Gray]:
+    """Return four maps of some rows, given the responses of all scales.
+
+    They are the energy, the summed amplitudes, what to divide the energy by where few scales respond, and
+    the power of the finest response.
+    """
+    amplitude = np.abs(responses)
+    together = responses.sum(axis=0)
+    energy = together.real * together.real
+    energy += together.imag * together.imag
     length = np.sqrt(energy)
     length += LEAST
-    even *= mean_odd
-    odd *= mean_even
-    even -= odd
-    energy -= np.abs(even, out=even).sum(axis=0)
+    responses *= np.conj(together, out=together)
+    energy -= np.abs(responses.imag).sum(axis=0)
     energy /= length
-    energy -= noise
-    np.maximum(energy, 0, out=energy)
     total = amplitude.sum(axis=0)
-    width = amplitude.max(axis=0)
-    width += LEAST
-    np.divide(total, width, out=width)
-    width *= -WIDTH_GAIN / SCALES
-    width += WIDTH_GAIN * WIDTH_CUT
-    cv2.exp(width, width)
-    width += 1
-    energy /= width
-    return energy, total
+    spread = amplitude.max(axis=0)
+    spread += LEAST
+    np.divide(total, spread, out=spread)
+    spread *= -WIDTH_GAIN / SCALES
+    spread += WIDTH_GAIN * WIDTH_CUT
+    cv2.exp(spread, spread)
+    spread += 1
+    return energy, total, spread, amplitude[0] * amplitude[0]
 
 
 @shared
-def _features(image: CachedImage, bank: _Bank) -> tuple[Gray, Gray, Gray]:
+def _features(image: CachedImage, sources: Sources) -> tuple[Gray, Gray, Gray]:
     """Return phase congruency and its greatest and least moment over orientations (edges and corners)."""
     spectrum = np.fft.fft2(image.values)
     energies, amplitudes, xx, yy, xy = (np.zeros(image.shape[::-1]) for _ in range(5))
-    responses, product = np.empty((SCALES, *energies.shape), np.complex128), np.empty_like(spectrum)
     for orientation in range(ORIENTATIONS):
         angle = orientation * math.pi / ORIENTATIONS
-        for rows, energy, amplitude in _oriented(spectrum, bank, orientation, responses, product):
+        for rows, energy, amplitude in _oriented(spectrum, sources, orientation):
             energies[rows] += energy
             amplitudes[rows] += amplitude
             energy /= np.maximum(amplitude, np.finfo(np.float64).tiny, out=amplitude)
@@ -226,9 +223,9 @@ def _likeness(sources: Sequence[Gray], masks: Sequence[Gray], fused: Gray) -> fl
     """
     window = gaussian(11, 1.5)
     reach = window.size // 2
-    sources = [source * mask for source, mask in zip(sources, masks, strict=True)]
     *framed, three = (
-        cv2.copyMakeBorder(values, *(reach,) * 4, cv2.BORDER_CONSTANT) for values in (*sources, fused)
+        np.pad(values, reach)
+        for values in (*(source * mask for source, mask in zip(sources, masks, strict=True)), fused)
     )
     total = 0.0
     for rows in bands(three.shape[0], window.size):
@@ -236,7 +233,7 @@ def _likeness(sources: Sequence[Gray], masks: Sequence[Gray], fused: Gray) -> fl
         mean = filter_valid(part, window)
         variance = filter_valid(part * part, window) - mean * mean
         inner = slice(rows.start, rows.stop - 2 * reach)
-        best: Gray | None = None
+        best = np.full_like(mean, -np.inf)
         for values, mask in zip(framed, masks, strict=True):
             source = values[rows]
             mean_source = filter_valid(source, window)
@@ -252,8 +249,8 @@ def _likeness(sources: Sequence[Gray], masks: Sequence[Gray], fused: Gray) -> fl
             spread += STEADY
             found /= spread
             found *= mask[inner]
-            best = found if best is None else np.maximum(best, found, out=best)
-        total += float(np.sum(best))
+            np.maximum(best, found, out=best)
+        total += float(best.sum())
     return total
 
 
@@ -270,8 +267,7 @@ def qp(triple: Triple) -> float:
     Phase congruency after Kovesi (Videre 1(3), 1999) with the settings of Z. Liu's program: 4 scales, 6
     orientations, finest wavelength 3, features above 0.1. Other settings give other numbers.
     """
-    bank = _bank(triple.sources)
-    first, second, fused = (_features(image, bank) for image in triple.images)
+    first, second, fused = (_features(image, triple.sources) for image in triple.images)
     stronger = first[0] > second[0]
     masks = [np.asarray(congruency > FEATURE, np.float64) for congruency in (first[0], second[0])]
     masks.append(np.maximum(*masks))
