@@ -17,7 +17,7 @@ from ivfuse.metrics.filters import (
 )
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
-from ivfuse.metrics.triple import Gray, Triple
+from ivfuse.metrics.triple import CachedImage, Gray, Triple, shared
 
 VIF_WINDOWS = (17, 9, 5, 3)
 VIF_NOISE = 2.0
@@ -25,10 +25,18 @@ VIF_LEAST_VARIANCE = 1e-10  # below it a window counts as flat
 VIF_LEAST_SIDE = 41  # the smallest side at which the fourth scale still holds one whole window
 
 
-def shrink(image: Plane, window: Gray) -> Gray:
-    """Filter with whole windows and keep every second row and column; bands start at even rows."""
-    small = [filter_valid(image[rows], window)[::2, ::2] for rows in bands(image.shape[0], len(window))]
-    return np.vstack(small)
+@shared
+def vif_plane(image: CachedImage, scale: int) -> Plane:
+    """Return the image at one of VIF's four scales, 0 being the finest.
+
+    Each is filtered with whole windows, of which every second row and column is kept.
+    """
+    if scale == 0:
+        return image.levels
+    size = VIF_WINDOWS[scale]
+    finer, window = vif_plane(image, scale - 1), gaussian(size, size / 5)
+    # bands start at even rows
+    return np.vstack([filter_valid(finer[rows], window)[::2, ::2] for rows in bands(finer.shape[0], size)])
 
 
 def _information(variance: Gray) -> float:
@@ -70,12 +78,10 @@ def vifp(triple: Triple) -> tuple[float, float]:
         raise Undefined(f"VIF needs sides of {VIF_LEAST_SIDE} pixels, the image is {triple.fused.size}")
     if triple.ir.constant or triple.vi.constant:
         raise Undefined("VIF: a source is constant and holds no information")
-    planes: list[Plane] = [triple.ir.levels, triple.vi.levels, triple.fused.levels]
     kept, there = [0.0, 0.0], [0.0, 0.0]
     for number, size in enumerate(VIF_WINDOWS):
         window = gaussian(size, size / 5)
-        if number:
-            planes = [shrink(plane, window) for plane in planes]
+        planes = [vif_plane(image, number) for image in triple.images]
         for rows in bands(planes[0].shape[0], size):
             *sources, fused = (plane[rows] for plane in planes)
             mean = local_mean(fused, window)

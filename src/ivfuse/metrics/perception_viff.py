@@ -15,7 +15,7 @@ from ivfuse.metrics.filters import (
     local_variance,
 )
 from ivfuse.metrics.metric import Undefined
-from ivfuse.metrics.perception import VIF_LEAST_SIDE, VIF_LEAST_VARIANCE, VIF_WINDOWS, shrink
+from ivfuse.metrics.perception import VIF_LEAST_SIDE, VIF_LEAST_VARIANCE, VIF_WINDOWS, vif_plane
 from ivfuse.metrics.registry import metric
 from ivfuse.metrics.triple import Gray, Triple
 
@@ -74,12 +74,9 @@ def viff(triple: Triple) -> float:
     """
     if min(triple.fused.shape) < VIF_LEAST_SIDE:
         raise Undefined(f"VIFF needs sides of {VIF_LEAST_SIDE} pixels, the image is {triple.fused.size}")
-    planes: list[Plane] = [triple.ir.levels, triple.vi.levels, triple.fused.levels]
     result = 0.0
     for number, (size, weight) in enumerate(zip(VIF_WINDOWS, SCALE_WEIGHTS, strict=True)):
-        window = gaussian(size, size / 5)
-        if number:
-            planes = [shrink(plane, window) for plane in planes]
         if weight:
-            result += weight * _scale(planes, window)
+            planes = [vif_plane(image, number) for image in triple.images]
+            result += weight * _scale(planes, gaussian(size, size / 5))
     return result
