@@ -141,20 +141,44 @@ def test_losses_are_finite_and_can_be_differentiated(name: str) -> None:
     assert torch.isfinite(fused.grad).all()
 
 
-def test_a_target_counts_by_its_contrast_whether_it_rises_or_its_ring_is_darkened() -> None:
+@pytest.mark.parametrize("name", ["targets", "apart"])
+def test_a_target_counts_by_its_contrast_whether_it_rises_or_its_ring_is_darkened(name: str) -> None:
     views = scene(day=0.8)
-    lost = float(SEEING_LOSSES["targets"](views.vi, views))
+    lost = float(SEEING_LOSSES[name](views.vi, views))
     raised, darkened = views.vi.clone(), views.vi.clone()
     raised[views.regions == 1] = 1.0
     darkened[views.regions == RING + 1] = 0.6
     for image in (raised, darkened):
-        assert float(SEEING_LOSSES["targets"](image, views)) < lost / 4
+        assert float(SEEING_LOSSES[name](image, views)) < lost / 4
+
+
+def test_a_lamp_in_the_ring_does_not_make_a_target_harder_to_tell_apart() -> None:
+    views = scene(day=0.3)
+    image = views.vi.clone()
+    image[views.regions == 1] = 0.7
+    lamp = image.clone()
+    ring = (views.regions == RING + 1).nonzero()
+    lamp[tuple(ring[: len(ring) // 12].T)] = 1.0
+    apart: Callable[..., Tensor] = SEEING_LOSSES["apart"]
+    targets: Callable[..., Tensor] = SEEING_LOSSES["targets"]
+    assert float(apart(lamp, views)) < 0.01
+    assert float(targets(image, views, apart=3.0)) < 0.01 < 0.1 < float(targets(lamp, views, apart=3.0))
+
+
+def test_a_dark_shape_before_something_bright_may_stay_dark_where_the_visible_shows_it() -> None:
+    views = scene(day=0.9)
+    shape = views.vi.clone()
+    shape[views.regions == 1] = 0.2
+    seen = Views(views.ir, shape, views.clean_ir, shape, views.regions)
+    hidden = Views(views.ir, views.vi, views.clean_ir, shape, views.regions)  # fog before it
+    assert float(SEEING_LOSSES["apart"](shape, seen)) < 0.05 < float(SEEING_LOSSES["apart"](shape, hidden))
 
 
 def test_without_targets_that_loss_is_nothing() -> None:
     views = scene()
     none = Views(views.ir, views.vi, views.ir, views.vi, torch.zeros_like(views.regions))
     assert float(SEEING_LOSSES["targets"](views.vi, none)) == 0
+    assert float(SEEING_LOSSES["apart"](views.vi, none)) == 0
 
 
 def test_by_day_the_level_is_the_visibles_and_by_night_it_has_something_of_the_thermal() -> None:
@@ -165,6 +189,14 @@ def test_by_day_the_level_is_the_visibles_and_by_night_it_has_something_of_the_t
     assert float(tones(warm, night)) < float(tones(night.vi, night))
     moved = day.vi + 0.3 * (day.ir - day.ir.mean()).clamp(min=0)
     assert float(tones(moved, day, warm=0.6)) < float(tones(day.vi, day, warm=0.6))
+
+
+def test_beside_something_warm_the_sky_need_not_be_dark() -> None:
+    picture: Callable[..., Tensor] = SEEING_LOSSES["picture"]
+    day = scene(day=0.8)
+    views = Views(day.ir, day.vi, day.clean_ir, day.clean_vi, day.regions * 0)
+    raised = day.vi + 0.15 * (day.ir > 0.5)
+    assert float(picture(raised, views, fringe=0.0)) < float(picture(raised, views, fringe=1.0))
 
 
 def test_the_picture_has_the_detail_of_either_source() -> None:
