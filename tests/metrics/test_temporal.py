@@ -107,3 +107,8 @@ def test_frames_that_do_not_fit_are_refused(shape: tuple[int, ...], kind: type, 
     other = np.zeros((3, 32, 32), kind) if shape[1] == 40 else np.zeros(shape, kind)
     with pytest.raises(ShapeError, match=reason):
         temporal_consistency(np.zeros(shape, kind), other, other)
+
+
+def test_a_view_has_the_scores_of_its_copy(sources: tuple[Video, Video]) -> None:
+    views = [each[:, 8:72, 8:96] for each in (*sources, pan(2, STEADY))]
+    assert temporal_consistency(*views) == temporal_consistency(*(each.copy() for each in views))

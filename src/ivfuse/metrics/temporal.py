@@ -96,7 +96,7 @@ class TemporalScorer:
         Raises:
             ShapeError: if the shapes differ from each other or from those before, or are too small.
         """
-        frames = [np.asarray(each) for each in (ir, vi, *fused)]
+        frames = [np.ascontiguousarray(each) for each in (ir, vi, *fused)]
         _check(frames, self._frames, 2 + len(self._sums))
         previous, self._frames = self._frames, frames
         if not previous:
