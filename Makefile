@@ -1,10 +1,11 @@
 # make demo: fuse a synthetic scene; make test: all tests; make test-quick: all but the slow ones; make lint: format, types, layers; make bench: measurements.
+# make docs: the site, in docs/_build/html.
 # Everything is installed into .venv, once for each state of pyproject.toml. PYTHON chooses the interpreter.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-quick lint format bench clean
+.PHONY: demo test test-quick lint format bench docs clean
 
 demo: .venv/installed
 	$(BIN)/ivfuse demo -o demo
@@ -28,6 +29,10 @@ format: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/run_all.py
 
+# Warnings are errors: a link into the project that leads nowhere, a page that no menu has, a docstring that cannot be read.
+docs: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -E -a -b html docs docs/_build/html
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -42,5 +47,5 @@ bench: .venv/installed-dev
 	touch $@ .venv/installed
 
 clean:
-	rm -rf .venv build dist demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist demo docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,9 +2,9 @@
 
     python benchmarks/figures.py docs/images
 
-`panel.jpg` shows sources and trained methods by day, by night, in haze and over-exposed, `gamma.jpg` maefuse
-with a brightened thermal, `channel-distributions.png` another sensor's levels before and after the channel
-alignment of crossfuse-topk.
+`hero.jpg` is the first image of the README: a street by night, fused. `panel.jpg` shows sources and trained
+methods by day, by night, in haze and over-exposed, `gamma.jpg` maefuse with a brightened thermal,
+`channel-distributions.png` another sensor's levels before and after the channel alignment of crossfuse-topk.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
 from ivfuse import Fuser
 from ivfuse.benchmark.panel import Box, Panel, PanelRow, color_levels, target_boxes, write_panel
@@ -53,6 +54,24 @@ def methods_panel() -> Panel:
     return Panel(("infrared", "visible", *METHODS), tuple(rows))
 
 
+def hero() -> Bytes:
+    """The fused image, large, beside its sources, (720, 1448, 3) RGB."""
+    scene = street_scene(720, 960, seed=SEED, time="night")
+    fused = color_levels(Fuser("swift").fuse(scene.ir, scene.vi))
+    sources = [
+        cv2.resize(color_levels(x), (480, 356), interpolation=cv2.INTER_AREA) for x in (scene.ir, scene.vi)
+    ]
+    dark = np.full((720, 480, 3), 16, np.uint8)
+    left = np.vstack([sources[0], dark[:8], sources[1]])
+    picture = Image.fromarray(np.hstack([left, dark[:, :8], fused]))
+    draw = ImageDraw.Draw(picture)
+    font = ImageFont.load_default(22)
+    for text, x, y in (("thermal", 0, 0), ("visible", 0, 364), ("fused", 488, 0)):
+        draw.rectangle((x, y, x + 20 + draw.textlength(text, font), y + 36), (16, 16, 16))
+        draw.text((x + 10, y + 18), text, (245, 245, 245), font, anchor="lm")
+    return np.asarray(picture)
+
+
 def gamma_panel() -> Panel:
     """Figure 10 of the paper of maefuse."""
     gammas = (1.0, 0.7, 0.5)
@@ -87,6 +106,7 @@ def main() -> None:
             drawn = Path(folder) / f"{name}.png"
             write_panel(panel, drawn, width=11 if name == "panel" else 8, dpi=150, names=True)
             cv2.imwrite(str(out / f"{name}.jpg"), cv2.imread(str(drawn)), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    cv2.imwrite(str(out / "hero.jpg"), hero()[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     cv2.imwrite(str(out / "channel-distributions.png"), distributions()[..., ::-1])
 
 

@@ -1,8 +1,9 @@
-"""Write ``docs/reference/``: every verb with its options, and every public name, from the code itself.
+"""Write ``docs/reference/command-line.md``: every verb with its options, from the code itself.
 
     python docs/make_reference.py
 
-A test compares the files with what the code says.
+A test compares the file with what the code says. For Python's names the site's build reads docstrings, as
+``docs/reference/python.md`` lists them.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from typing import Any
 
 import typer.main
 
-import ivfuse
 from ivfuse.cli.app import VERBS, build
 
-FOLDER = Path(__file__).parent / "reference"
+PAGE = Path(__file__).parent / "reference" / "command-line.md"
 NOTE = "<!-- Written by docs/make_reference.py; do not edit. -->\n"
 
 
@@ -32,60 +32,7 @@ def command_line() -> str:
     for verb in VERBS:
         (command,) = typer.main.get_command(build(verb)).commands.values()  # type: ignore[attr-defined]
         lines += [f"## ivfuse {verb}\n", _prose(command.help or ""), *_table(command)]
-    return "\n".join(lines)
-
-
-def python() -> str:
-    """The page of all public names."""
-    lines = ["# Python\n", NOTE, "`dir(ivfuse)` shows these names; nothing is imported before it is used.\n"]
-    for name in ivfuse.__all__:
-        value = getattr(ivfuse, name)
-        if name == "__version__":
-            lines += ["## `ivfuse.__version__`\n", "The installed version, a string.\n"]
-            continue
-        lines += [f"## `ivfuse.{name}`\n"]
-        if inspect.ismodule(value):
-            functions = ", ".join(f"`{each}`" for each in value.function_names())
-            lines += [_doc(value), f"Functions: {functions}.\n"]
-            continue
-        lines += [f"```python\n{name}{_signature(value)}\n```\n", _doc(value)]
-        if inspect.isclass(value) and not issubclass(value, Exception):
-            lines += _methods(value)
-    return "\n".join(lines)
-
-
-def _methods(kind: type) -> list[str]:
-    lines = []
-    for name, member in vars(kind).items():
-        if not name.startswith("_") and callable(member) and inspect.getdoc(member):
-            lines += [f"### `{kind.__name__}.{name}{_signature(member)}`\n", _doc(member)]
-    init = vars(kind).get("__init__")
-    if init is not None and (doc := inspect.getdoc(init)) and "Args:" in doc:
-        lines.insert(0, f"```text\n{doc}\n```\n")
-    return lines
-
-
-def _signature(value: Any) -> str:
-    """Parameters with their defaults; the types stand in the text."""
-    try:
-        parameters = inspect.signature(value).parameters.values()
-    except ValueError:
-        return "(...)"
-    shown = []
-    for each in parameters:
-        if each.name == "self":
-            continue
-        if each.kind is each.KEYWORD_ONLY and not any(x.startswith("*") for x in shown):
-            shown.append("*")
-        stars = {each.VAR_POSITIONAL: "*", each.VAR_KEYWORD: "**"}.get(each.kind, "")
-        plain = isinstance(each.default, str | int | float | tuple | None.__class__)
-        default = "" if each.default is each.empty else f"={each.default!r}" if plain else "=..."
-        shown.append(f"{stars}{each.name}{default}")
-    return f"({', '.join(shown)})"
-
-
-def _doc(value: Any) -> str:
-    return f"```text\n{inspect.getdoc(value) or ''}\n```\n"
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _prose(text: str) -> str:
@@ -116,9 +63,5 @@ def _metavar(param: Any) -> str:
     return f" `{param.metavar}`" if param.metavar else ""
 
 
-PAGES = {"command-line.md": command_line, "python.md": python}
-
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    for name, page in PAGES.items():
-        (FOLDER / name).write_text(page().rstrip() + "\n", encoding="utf-8")
+    PAGE.write_text(command_line(), encoding="utf-8")

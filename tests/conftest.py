@@ -88,6 +88,12 @@ def load_program() -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="session")
+def load_file() -> Callable[[Path], Any]:
+    """Import a file by its path."""
+    return _module
+
+
+@pytest.fixture(scope="session")
 def flir() -> Any:
     """The module that writes radiometric JPEG files, ``tests/synthetic_flir.py``."""
     return _module(Path(__file__).resolve().parent / "synthetic_flir.py")

@@ -1,15 +1,25 @@
-"""The documents: links inside the project lead somewhere."""
+"""The documents: links inside the project lead somewhere, and examples with results give these."""
 
 from __future__ import annotations
 
+import doctest
+import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import ivfuse
+from ivfuse.registration.warp import Warper
+
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BUILT = {"_build", "generated"}  # written by the site's build, which checks links itself
+PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if not BUILT & set(page.parts)]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
+PUBLIC = [getattr(ivfuse, name) for name in ivfuse.__all__ if name not in ("__version__", "metrics")]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+EXAMPLE = re.compile(r"```pycon\n(.*?)```", re.DOTALL)
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
 
@@ -29,3 +39,30 @@ def test_every_link_inside_the_project_leads_somewhere(document: Path) -> None:
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+def test_no_page_is_missing_in_the_menu() -> None:
+    menu = (ROOT / "docs" / "index.md").read_text("utf-8")
+    for page in PAGES:
+        name = page.relative_to(ROOT / "docs").with_suffix("").as_posix()
+        assert name == "index" or re.search(rf"^(.+<{name}>|{name})$", menu, re.MULTILINE), name
+
+
+def test_examples_of_the_pages_give_what_they_show() -> None:
+    blocks = [block for page in PAGES for block in EXAMPLE.findall(page.read_text("utf-8"))]
+    assert blocks
+    for number, block in enumerate(blocks):
+        check(block, f"block {number}", {})
+
+
+@pytest.mark.parametrize("value", [*PUBLIC, Warper], ids=lambda value: value.__name__)
+def test_examples_of_docstrings_give_what_they_show(value: Any) -> None:
+    check(inspect.getdoc(value) or "", value.__name__, vars(inspect.getmodule(value)).copy())
+
+
+def check(text: str, name: str, names: dict[str, Any]) -> None:
+    """Run the examples of a text."""
+    test = doctest.DocTestParser().get_doctest(text, names, name, None, 0)
+    said: list[str] = []
+    doctest.DocTestRunner().run(test, out=said.append)
+    assert not said, "".join(said)

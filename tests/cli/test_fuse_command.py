@@ -154,6 +154,15 @@ def test_the_format_of_a_folder_can_be_chosen(ivfuse_cli: Cli, folders: Path, tm
     assert (tmp_path / "x" / "a.jpg").read_bytes()[:2] == b"\xff\xd8"
 
 
+def test_a_format_that_the_named_file_does_not_have_is_refused(
+    ivfuse_cli: Cli, pair: tuple[Path, Path], tmp_path: Path
+) -> None:
+    said = ivfuse_cli("fuse", *pair, "-o", tmp_path / "f.png", "--method", "average", "--format", "tiff")
+    assert said.code == 2
+    assert "--format: found tiff, with an output named" in said.err
+    assert not (tmp_path / "f.png").exists()
+
+
 def test_the_thermal_window_is_taken(ivfuse_cli: Cli, tmp_path: Path) -> None:
     counts = np.tile(np.linspace(7000, 8000, 64), (48, 1)).astype(np.uint16)
     cv2.imwrite(str(tmp_path / "t.png"), counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -141,6 +142,16 @@ def test_broken_pairs_are_rows_with_a_reason_and_no_more_than_allowed(folder: Pa
         carry_out(plan(folder, tmp_path / "other"), max_failures=1)
     with pytest.raises(TooManyFailures):  # those of finished shards count as well
         carry_out(plan(folder, tmp_path / "out"), max_failures=1)
+
+
+def test_reasons_in_a_store_name_the_source_and_no_copy(store: str, folder: Path, tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    (folder / "vi" / "1.png").write_bytes(b"nothing")
+    memory.put(str(folder), "/ivfuse-test/src", recursive=True)
+    run = plan(f"{store}/src", tmp_path / "out")
+    carry_out(run)
+    [reason] = [row["reason"] for row in rows(run) if row["status"] == "failed"]
+    assert re.match(r"memory://\S*/src/vi/1\.png: not an image", reason)
 
 
 def test_a_pair_that_ends_its_process_fails_alone(

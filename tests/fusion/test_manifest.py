@@ -37,6 +37,7 @@ def test_the_shipped_manifest_is_well_formed_and_its_files_are_whole() -> None:
     for entry in manifest.models.values():
         path = entry.path()
         assert path.stat().st_size == entry.size
+        assert entry.int8 is None or entry.path(int8=True).is_file()
         assert not entry.card or entry.card_text()
     assert default_method() in list_methods()
 
@@ -55,6 +56,7 @@ def test_the_facts_of_an_entry_reach_the_method_info(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (ENTRY + "color = 1\n", "unknown key 'color'"),
+        (ENTRY + 'int8 = "net.int8.onnx"\n', "expected both int8 and int8_sha256, or neither"),
         (ENTRY.replace('paper = "p"\n', ""), "missing paper"),
         (ENTRY.replace("size = 1", 'size = "1"'), "expected a value of type int"),
         (ENTRY.replace("size = 1", "size = true"), "expected a value of type int"),

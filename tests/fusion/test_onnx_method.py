@@ -127,7 +127,7 @@ def test_onnxruntime_does_not_promise_bfloat16(max_graph: Path) -> None:
 
 @pytest.mark.parametrize(
     "choice",
-    [{"runtime": "tensorrt"}, {"precision": "int8"}, {"threads": 0}],
+    [{"runtime": "tensorrt"}, {"precision": "fp8"}, {"threads": 0}],
     ids=lambda choice: next(iter(choice)),
 )
 def test_an_unknown_choice_is_refused_by_name(max_graph: Path, choice: dict[str, object]) -> None:

@@ -13,12 +13,13 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
-from ivfuse.errors import InputError, IvfuseError  # noqa: E402
+from ivfuse.errors import InputError, IvfuseError, UsageError  # noqa: E402
 from ivfuse.fusion.manifest import add_method, read_manifest, update_entry  # noqa: E402
 from ivfuse.fusion.method import MethodInfo  # noqa: E402
 from ivfuse.fusion.onnx_method import OnnxMethod  # noqa: E402
 from ivfuse.fusion.pipeline import Fuser  # noqa: E402
-from ivfuse.training import export  # noqa: E402
+from ivfuse.image.pairing import FilePair, pair_folder  # noqa: E402
+from ivfuse.training import export, quantize  # noqa: E402
 from ivfuse.training.checkpoint import save_model  # noqa: E402
 from ivfuse.training.torch_method import load_torch_method  # noqa: E402
 
@@ -132,3 +133,51 @@ OTHER = (
     'file = "other.onnx"\nsha256 = "' + "0" * 64 + '"\nsize = 1\nsummary = "other"\npaper = "none"\n'
     'parameters = 1\nvariant = "fixed"\nlicense = "MIT"\nversion = "1"\n'
 )
+
+
+def pairs_in(folder: Path, make_pair: Callable[..., tuple[Path, Path]]) -> list[FilePair]:
+    """Three pairs of texture."""
+    for number in range(3):
+        paths = [folder / kind / f"{number}.png" for kind in ("ir", "vi")]
+        make_pair(*paths, size=(64, 96), seed=number)
+    return list(pair_folder(folder).pairs)
+
+
+def test_in_8_bits_the_image_is_nearly_the_same(
+    exported: export.Exported, tmp_path: Path, make_pair: Callable[..., tuple[Path, Path]]
+) -> None:
+    pairs = pairs_in(tmp_path / "pairs", make_pair)
+    rounded = export.export_int8(exported, pairs)
+    assert rounded.path.name == "small.int8.onnx"
+    assert rounded.path.stat().st_size < exported.path.stat().st_size
+    assert rounded.facts["int8_sha256"] == hashlib.sha256(rounded.path.read_bytes()).hexdigest()
+    exact, quick = (Fuser(path).fuse(pairs[0].ir, pairs[0].vi) for path in (exported.path, rounded.path))
+    assert 0 < np.abs(exact - quick).mean() <= quantize.TOLERANCE
+    operators = {node.op_type for node in onnx.load(str(rounded.path)).graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= operators
+
+
+def test_without_pairs_nothing_is_calibrated(exported: export.Exported) -> None:
+    with pytest.raises(IvfuseError, match="found no pairs to calibrate by"):
+        export.export_int8(exported, [])
+
+
+def test_a_manifest_offers_the_graph_in_8_bits_until_the_weights_change(
+    exported: export.Exported,
+    tmp_path: Path,
+    make_pair: Callable[..., tuple[Path, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = exported.path.parent
+    monkeypatch.setenv("IVFUSE_WEIGHTS", str(folder))
+    pairs = pairs_in(tmp_path / "pairs", make_pair)
+    facts = {**exported.facts, **export.export_int8(exported, pairs).facts}
+    add_method(folder / "manifest.toml", "small", facts, "a small network")
+    exact = Fuser("small").fuse(pairs[0].ir, pairs[0].vi)
+    quick = Fuser("small", precision="int8").fuse(pairs[0].ir, pairs[0].vi)
+    assert 0 < np.abs(exact - quick).mean() <= quantize.TOLERANCE
+    with pytest.raises(UsageError, match="expected a name"):
+        Fuser(exported.path, precision="int8")
+    update_entry(folder / "manifest.toml", "small", {"sha256": "0" * 64})
+    with pytest.raises(UsageError, match="found int8 with the method 'small', expected fp32 or bf16"):
+        Fuser("small", precision="int8")

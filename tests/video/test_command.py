@@ -55,6 +55,18 @@ def test_a_lossless_output_equals_the_images_fused_one_by_one(
     assert os.listdir(out.parent) == ["fused.mkv"]
 
 
+def test_info_tells_the_streams_of_a_video(clips: Clips, tmp_path: Path, ivfuse_cli: Cli) -> None:
+    said = ivfuse_cli("info", clips[1])
+    assert said.code == 0
+    assert "video, ffv1, 96x64" in said.out
+    assert "audio, aac" in said.out
+    told = json.loads(ivfuse_cli("info", clips[0], "--json").out)
+    assert [each["width"] for each in told["streams"]] == [96]
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"nothing")
+    assert "broken.mp4: cannot be opened" in ivfuse_cli("info", broken).err
+
+
 @pytest.mark.parametrize(("name", "codecs"), [("f.mp4", {"h264", "mpeg4"}), ("f.mkv", {"h264", "mpeg4"})])
 def test_the_output_keeps_audio_rate_and_length(
     name: str, codecs: set[str], clips: Clips, tmp_path: Path, ivfuse_cli: Cli

@@ -37,7 +37,7 @@ def bench(
         str, typer.Option(help="Runtime of learned methods: auto, openvino or onnxruntime.")
     ] = "auto",
     precision: Annotated[
-        str, typer.Option(help="Precision of learned methods: auto, fp32 or bf16.")
+        str, typer.Option(help="Precision of learned methods: auto, fp32, bf16 or int8 (swift).")
     ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

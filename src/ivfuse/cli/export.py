@@ -22,6 +22,13 @@ def export(
     name: Annotated[
         str | None, typer.Option(help="Of the method in the manifest; else the graph's stem.")
     ] = None,
+    int8: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PAIRS",
+            help="Write NAME.int8.onnx besides, in 8-bit integers, calibrated by the pairs of this folder.",
+        ),
+    ] = None,
 ) -> None:
     """Write an ONNX graph for any batch and image size, checked against torch.
 
@@ -32,16 +39,24 @@ def export(
     Examples:
       ivfuse export runs/cam/model.safetensors -o crossfuse-cam.onnx
       ivfuse export runs/cam/model.safetensors -o own/my-net.onnx --manifest own/manifest.toml
+      ivfuse export runs/swift/model.safetensors -o swift.onnx --int8 data/roadscene/train
     """
     from ivfuse.cli.extras import training
 
     with training():
-        from ivfuse.training.export import export_onnx
+        from ivfuse.training.export import export_int8, export_onnx
 
     done = export_onnx(weights, out)
     echo(f"{done.path}: {done.facts['size']:,} bytes, {done.facts['parameters']:,} parameters")
     echo(f"largest difference to torch: {done.difference:.1e}")
     echo(f"sha256: {done.facts['sha256']}")
+    if int8 is not None:
+        from ivfuse.image.pairing import pair_folder
+
+        rounded = export_int8(done, pair_folder(int8).pairs)
+        echo(f"{rounded.path}: {rounded.path.stat().st_size:,} bytes")
+        echo(f"difference of 8 bits, on average: {255 * rounded.difference:.2f} levels of 255")
+        done.facts.update(rounded.facts)
     if manifest is not None:
         from ivfuse.fusion.manifest import add_method
 

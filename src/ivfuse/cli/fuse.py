@@ -39,8 +39,11 @@ def fuse(
     ir_gamma: method_options.IrGamma = 1.0,
     bits: Annotated[int, typer.Option(help="Bits per channel of the output: 8 or 16.")] = 8,
     format_: Annotated[
-        str, typer.Option("--format", help="Format of outputs in a folder: png, tiff, jpg, webp, bmp.")
-    ] = "png",
+        str | None,
+        typer.Option(
+            "--format", help="Format of outputs in a folder: png (the default), tiff, jpg, webp, bmp."
+        ),
+    ] = None,
     ir_window: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -130,7 +133,7 @@ def fuse(
     if cluster is not None:
         cluster_options.refuse({"temperature": temperature, "overwrite": overwrite})
         chosen = method_options.for_cluster(method, weights, runtime, precision)
-        image_of = {"suffix": "." + format_.lower().lstrip("."), "depth": bits, "strip": strip}
+        image_of = {"suffix": _suffix(format_), "depth": bits, "strip": strip}
         run = cluster_options.ClusterChoices(cluster, max_failures, actors, shard, threads, json, quiet)
         _on_cluster(ir, vi, out, {**chosen, **align, **shown}, run, image_of, max_pixels, tar, recursive)
     cluster_options.needs_cluster(ir, vi, out)
@@ -190,7 +193,11 @@ def _is_small(ir: Path, vi: Path | None) -> bool:
     return sum(path.stat().st_size for path in (ir, vi) if path and path.is_file()) <= SMALL
 
 
-def _target(out: str, format_: str, bits: int, one: bool, strip: bool) -> FusedImage:
+def _suffix(format_: str | None) -> str:
+    return "." + (format_ or "png").lower().lstrip(".")
+
+
+def _target(out: str, format_: str | None, bits: int, one: bool, strip: bool) -> FusedImage:
     """Where the fused images go: a file, or a folder for files of a format."""
     from ivfuse.fusion.outputs import FusedImage
     from ivfuse.image.formats import SUFFIXES
@@ -198,5 +205,11 @@ def _target(out: str, format_: str, bits: int, one: bool, strip: bool) -> FusedI
     if not one and Path(out).suffix.lower() in SUFFIXES and not sources.names_folder(out):
         raise UsageError(field="out", found=f"the name of a file, {out}", expected="a folder for many pairs")
     if not one or sources.names_folder(out):
-        return FusedImage(Path(out), "." + format_.lower().lstrip("."), bits, strip)
+        return FusedImage(Path(out), _suffix(format_), bits, strip)
+    if format_ is not None and _suffix(format_) != Path(out).suffix.lower():
+        raise UsageError(
+            field="format",
+            found=f"{format_}, with an output named {out}",
+            expected="the suffix of the output alone",
+        )
     return FusedImage(Path(out), depth=bits, strip=strip)

@@ -1,4 +1,4 @@
-"""``ivfuse info``: what a thermal file holds."""
+"""``ivfuse info``: what a thermal file, a bag or a video holds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def info(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="A file of a thermal camera, a frame of a recording like flir.seq#12, any image, or a bag.",
+            help="A thermal camera's file, a frame of a recording like flir.seq#12, an image, video or bag.",
         ),
     ],
     *,
@@ -56,7 +56,8 @@ def info(
 ) -> None:
     """Print what a thermal file holds: camera, time, place, counts, temperatures, conditions and photo.
 
-    Of a ROS bag or MCAP file, print its topics, and which are the thermal and the visible.
+    Of a ROS bag or MCAP file, print its topics, and which are the thermal and the visible; of a video, its
+    streams.
     With --temperature the raster of temperatures is written as the sensor has it, without a visible image.
 
     \b
@@ -67,6 +68,7 @@ def info(
       ivfuse info flir.seq
       ivfuse info counts.png --scale 0.01K
       ivfuse info drive.mcap
+      ivfuse info thermal.mp4
     """
     from ivfuse.image.decode import allowing_damage
     from ivfuse.runtime.files import refuse_input_as_output
@@ -75,6 +77,9 @@ def info(
     bag = find_bag(str(file))
     if bag is not None:
         _print_bag(bag.path, json=json)
+        return
+    if _is_video(file):
+        _print_video(file, json=json)
         return
     from ivfuse.thermal.inspect import describe_file, write_parts
 
@@ -103,6 +108,35 @@ def _print_bag(path: Path, *, json: bool) -> None:
         typer.echo(json_module.dumps(facts, indent=2))
     else:
         echo_lines(bag_info.lines(facts))
+
+
+def _is_video(path: Path) -> bool:
+    from ivfuse.video.describe import SUFFIXES
+
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _print_video(path: Path, *, json: bool) -> None:
+    from ivfuse.video.describe import describe_video
+
+    facts = describe_video(path)
+    if json:
+        typer.echo(json_module.dumps(facts, indent=2))
+        return
+    streams = facts.pop("streams")
+    seconds = facts.pop("seconds")
+    facts["duration"] = seconds
+    echo_lines([*_lines(facts), *(_stream_line(number, each) for number, each in enumerate(streams))])
+
+
+def _stream_line(number: int, stream: dict[str, Any]) -> str:
+    parts = [stream["type"], stream["codec"] or "of an unknown codec"]
+    if stream.get("width"):
+        parts.append(f"{stream['width']}x{stream['height']}")
+    parts += [stream["pixels"]] if stream.get("pixels") else []
+    parts += [f"{stream['rate']:.6g} frames per second"] if stream.get("rate") else []
+    parts += [f"{stream['frames']} frames"] if stream.get("frames") else []
+    return f"{f'stream {number}:':<16} {', '.join(parts)}"
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:

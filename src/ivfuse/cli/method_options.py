@@ -51,7 +51,7 @@ FullSize = Annotated[
     ),
 ]
 RuntimeName = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
-PrecisionName = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+PrecisionName = Annotated[str, typer.Option(help="auto, fp32, bf16 or int8 (swift).")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; else all.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
@@ -66,12 +66,25 @@ def check(method: str | None, weights: Path | None, runtime: str, precision: str
 
 
 def choices(
-    method: str | None, weights: Path | None, runtime: str, precision: str, threads: int | None
+    method: str | None,
+    weights: Path | None,
+    runtime: str,
+    precision: str,
+    threads: int | None,
+    *,
+    quick: bool = False,
 ) -> dict[str, Any]:
-    """What the Fuser is told of the method; limits the threads of this process as well."""
+    """What the Fuser is told of the method; limits the threads of this process as well.
+
+    ``quick`` resolves the precision ``auto`` for speed, see :func:`ivfuse.fusion.registry.quick_precision`.
+    """
     _limit_threads(threads)
     if weights and not _is_graph(weights):
         return {"method": _torch_method(weights, threads)}
+    if quick and precision == "auto" and not weights:
+        from ivfuse.fusion.registry import quick_precision
+
+        precision = quick_precision(method)
     return {"method": weights or method, "runtime": runtime, "precision": precision, "threads": threads}
 
 

@@ -101,7 +101,7 @@ def video(
     if out is None or not find_output(out):
         require_av()
     fuser = Fuser(
-        **method_options.choices(method, weights, runtime, precision, threads),
+        **method_options.choices(method, weights, runtime, precision, threads, quick=True),
         rig=align_options.rig(rig, None, points),
         strength=strength,
         ir_gamma=ir_gamma,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import pyarrow as pa
 from ivfuse.cluster.pairs import PairRow
 from ivfuse.cluster.run_folder import RunFolder
 from ivfuse.cluster.work import COMMON, Session, Work, code_version
-from ivfuse.errors import reason_of
+from ivfuse.errors import InputError, reason_of
 from ivfuse.runtime.processes import Worker
 
 CAREFUL_AFTER = 2  # attempts that ended with their process; then each pair is tried in a process of its own
@@ -150,8 +151,19 @@ def _read(session: Session, pair: PairRow, copies: Path) -> tuple[Any, float]:
     folder = Path(mkdtemp(dir=copies))
     try:
         return session.read(pair, folder), started
+    except Exception as error:
+        if str(folder) not in (reason := reason_of(error)):
+            raise
+        raise InputError(_named_by_source(reason, folder, pair)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _named_by_source(reason: str, folder: Path, pair: PairRow) -> str:
+    """The reason with the locations of the pair instead of the paths of copies, which are gone by then."""
+    locations = asdict(pair)
+    copy = re.compile(rf"{re.escape(str(folder))}/(\w+)(\.\w+)?")
+    return copy.sub(lambda found: str(locations.get(found[1], found[0])), reason)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ivfuse.errors import InputError
+from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.runtime.files import write_atomic
 
@@ -33,7 +33,15 @@ _NEEDED: dict[str, type] = {
     "license": str,
     "version": str,
 }
-_OPTIONAL: dict[str, type] = {"card": str, "align": int, "reach": int, "tile": int, "reducible": bool}
+_OPTIONAL: dict[str, type] = {
+    "card": str,
+    "align": int,
+    "reach": int,
+    "tile": int,
+    "reducible": bool,
+    "int8": str,
+    "int8_sha256": str,
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class ModelEntry:
         license: license of the weights.
         card: file name of the model card (Markdown), or ``None``.
         home: folder of the manifest that contains the entry.
+        int8: file name and digest of the same graph in 8-bit integers; ``None`` if there is none.
     """
 
     info: MethodInfo
@@ -59,21 +68,35 @@ class ModelEntry:
     license: str
     card: str | None
     home: Path
+    int8: tuple[str, str] | None = None
 
-    def path(self) -> Path:
+    def path(self, *, int8: bool = False) -> Path:
         """Find and verify the graph file.
+
+        Args:
+            int8: the graph in 8-bit integers.
 
         Raises:
             InputError: if the file is in none of the folders, or its digest differs from the manifest.
+            UsageError: if there is no graph in 8-bit integers.
         """
-        path = self._find(self.file)
+        file, sha256 = self.file, self.sha256
+        if int8:
+            if self.int8 is None:
+                raise UsageError(
+                    field="precision",
+                    found=f"int8 with the method {self.info.name!r}",
+                    expected="fp32 or bf16",
+                )
+            file, sha256 = self.int8
+        path = self._find(file)
         if path is None:
             folders = ", ".join(str(folder) for folder in self._folders())
             raise InputError(
-                f"weights {self.file} of the method {self.info.name!r} not found in {folders}; "
+                f"weights {file} of the method {self.info.name!r} not found in {folders}; "
                 f"put the file there or set {ENVIRONMENT} to its folder"
             )
-        verify(path, self.sha256)
+        verify(path, sha256)
         return path
 
     def card_text(self) -> str:
@@ -177,6 +200,8 @@ def parse_entry(name: str, facts: Any, path: Path) -> ModelEntry:
             raise InputError(f"{where}: {key} = {value!r}, expected a value of type {kind.__name__}")
     if missing := [key for key in _NEEDED if key not in facts]:
         raise InputError(f"{where}: missing {', '.join(missing)}")
+    if ("int8" in facts) != ("int8_sha256" in facts):
+        raise InputError(f"{where}: expected both int8 and int8_sha256, or neither")
     info = MethodInfo(
         name=name,
         kind="learned",
@@ -198,6 +223,7 @@ def parse_entry(name: str, facts: Any, path: Path) -> ModelEntry:
         license=facts["license"],
         card=facts.get("card"),
         home=path.parent,
+        int8=(facts["int8"], facts["int8_sha256"].lower()) if "int8" in facts else None,
     )
 
 
@@ -222,7 +248,8 @@ def update_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
     Args:
         path: the manifest; created if it does not exist.
         name: name of the method.
-        facts: keys and values of the entry; other keys of an existing entry are kept.
+        facts: keys and values of the entry; other keys of an existing entry are kept, but for those of a
+            graph in 8-bit integers, which is one of the graph before.
 
     Raises:
         InputError: if the manifest cannot be read, or the entry would be malformed.
@@ -230,7 +257,10 @@ def update_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
     """
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     _parse_manifest(text, path)
-    merged = {**tomllib.loads(text).get("models", {}).get(name, {}), **facts}
+    before = tomllib.loads(text).get("models", {}).get(name, {})
+    if facts.get("sha256", before.get("sha256")) != before.get("sha256"):
+        before = {key: value for key, value in before.items() if not key.startswith("int8")}
+    merged = {**before, **facts}
     parse_entry(name, merged, path)
     lines = [f"[models.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in merged.items())]
     table = re.compile(rf"^\[models\.{re.escape(name)}\]\n(?:(?!\[|\n\[).*\n?)*", re.MULTILINE)

@@ -45,8 +45,8 @@ class OnnxMethod:
             info: properties of the method.
             path: the ONNX file.
             runtime: the runtime; ``auto`` selects OpenVINO if it is installed.
-            precision: compute precision; ``auto`` selects bfloat16 in OpenVINO on processors with native
-                bfloat16 instructions and float32 otherwise.
+            precision: compute precision; ``auto`` selects bfloat16 in OpenVINO on processors that are faster
+                with it and float32 otherwise; ``int8`` if ``path`` is a graph in 8-bit integers.
             threads: number of CPU threads; ``None`` lets the runtime choose.
 
         Raises:

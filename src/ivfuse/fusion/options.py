@@ -31,7 +31,7 @@ class FuseOptions:
         method_options: keyword arguments of a classical method.
         runtime: runtime of a learned method: ``auto`` (OpenVINO if it is installed), ``openvino`` or
             ``onnxruntime``.
-        precision: compute precision of a learned method: ``auto``, ``fp32`` or ``bf16``.
+        precision: compute precision of a learned method: ``auto``, ``fp32``, ``bf16`` or ``int8``.
         threads: number of CPU threads of a learned method; ``None`` lets the runtime choose.
         gray: whether to return the fused luma instead of color.
         thermal: options for reading thermal images: window, scale, conditions.

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import MissingExtraError, UsageError
+from ivfuse.runtime.processor import bf16_is_faster
 
 MAX_THREADS = 1024  # of a runtime, which creates them at once
 
 Runtime = Literal["auto", "openvino", "onnxruntime"]
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "int8"]  # int8: another file, chosen by the manifest of weights
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
@@ -71,8 +72,8 @@ def open_graph(
     Args:
         path: the ONNX file.
         runtime: the runtime to use.
-        precision: compute precision of OpenVINO; ``auto`` selects bfloat16 on processors with native bfloat16
-            instructions and float32 on all others.
+        precision: compute precision of OpenVINO; ``auto`` selects bfloat16 on processors that are faster with
+            it and float32 on all others.
         threads: number of CPU threads; ``None`` lets the runtime choose.
 
     Raises:
@@ -147,7 +148,9 @@ def _open_openvino(path: Path, precision: Precision, threads: int | None) -> Gra
 
 
 def _computes_bf16(core: Any, precision: Precision) -> bool:
-    """Whether to compute in bfloat16: on request, or if the processor has bfloat16 instructions."""
+    """Whether to compute in bfloat16: on request, or if the processor can, and is not slower with it."""
     if precision == "auto":
-        return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return bf16_is_faster() is not False and "BF16" in core.get_property(
+            "CPU", "OPTIMIZATION_CAPABILITIES"
+        )
     return precision == "bf16"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import torch
 from torch import nn
 
 from ivfuse.errors import IvfuseError
+from ivfuse.image.pairing import FilePair
 from ivfuse.runtime.files import replacing
 from ivfuse.training.checkpoint import load_model
 from ivfuse.training.nets import outputs_of, takes_level
+from ivfuse.training.quantize import quantize
 
 SIZES = ((1, 1, 1), (1, 7, 13), (2, 64, 48), (1, 131, 97), (1, 240, 320))  # batch, height, width
 TOLERANCE = 1e-4
@@ -72,6 +75,27 @@ def export_onnx(weights: Path, out: Path) -> Exported:
         "align": int(getattr(net, "align", 1)),
     }
     return Exported(out, str(about["method"]), facts, difference)
+
+
+def export_int8(exported: Exported, pairs: Sequence[FilePair]) -> Exported:
+    """Write the graph in 8-bit integers beside it, as ``NAME.int8.onnx``; see :func:`quantize`.
+
+    Args:
+        exported: the graph in float32.
+        pairs: to calibrate by.
+
+    Returns:
+        File and digest as ``int8`` and ``int8_sha256``, and the mean difference.
+
+    Raises:
+        InputError: if an image cannot be read.
+        IvfuseError: if there are no pairs, or the image would change too much.
+    """
+    out = exported.path.with_suffix(".int8.onnx")
+    difference = quantize(exported.path, pairs, out)
+    digest = hashlib.sha256(out.read_bytes()).hexdigest()
+    facts: dict[str, str | int] = {"int8": out.name, "int8_sha256": digest}
+    return Exported(out, exported.method, facts, difference)
 
 
 def live_parameters(net: nn.Module) -> int:

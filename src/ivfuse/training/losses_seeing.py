@@ -22,6 +22,11 @@ BANDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # sigmas, in pixels: a band lies betwee
 
 NOISE = 0.006  # deviation of a thermal band that is nothing but noise
 SHARP = 4.0  # exponent of loudness: how clearly the louder source wins
+# Of what the thermal darkens in a band: wide ones put a shadow round what is warm.
+FRINGE = (1.0, 1.0, 0.6, 0.3, 0.1)
+FINE = 3  # bands that ``crisp`` is about
+SAMPLES = 64  # pixels of a target, and of its ring, that are compared
+SOFT = 0.05  # a difference of levels that counts as one, roughly
 
 
 def _register(function: SeeingLoss) -> SeeingLoss:
@@ -40,6 +45,8 @@ def picture(
     base: float = 0.5,
     gain: float = 1.12,
     prefer: float = 1.15,
+    crisp: float = 1.0,
+    fringe: float = 1.0,
     slopes: float = 0.5,
     near_targets: float = 0.4,
 ) -> Tensor:
@@ -52,12 +59,17 @@ def picture(
         fused, views: see above.
         warm, cold, night, base: of the level, see :func:`tones`.
         gain, prefer: of the detail, see :func:`detail`.
+        crisp: a factor of its three finest bands besides.
+        fringe: how much of the shadow that the thermal's wide bands lay round what is warm is asked for: from
+            1, all of it, to 0, the little that does no harm to a clear sky beside a warm roof.
         slopes: weight of the L1 between the slopes of both images.
         near_targets: weight of pixels in and around warm targets, about which :func:`targets` knows more.
     """
     with torch.no_grad():
         level = _level(views.clean_ir, views.clean_vi, BANDS[-1], warm, cold, night, base)
-        goal = (level + _stronger(views.clean_ir, views.clean_vi, gain, prefer).sum(0)).clamp(0, 1)
+        stronger = _stronger(views.clean_ir, views.clean_vi, gain, prefer, fringe)
+        stronger[:FINE] *= crisp
+        goal = (level + stronger.sum(0)).clamp(0, 1)
         weight = 1 - (1 - near_targets) * (views.regions > 0).float()
     off = fused - goal
     across, down = off[..., 1:] - off[..., :-1], off[..., 1:, :] - off[..., :-1, :]
@@ -116,7 +128,7 @@ def detail(fused: Tensor, views: Views, *, gain: float = 1.0, prefer: float = 1.
     return len(goal) * (bands(fused) - goal).abs().mean()
 
 
-def _stronger(ir: Tensor, vi: Tensor, gain: float, prefer: float) -> Tensor:
+def _stronger(ir: Tensor, vi: Tensor, gain: float, prefer: float, fringe: float = 1.0) -> Tensor:
     """The bands of the source that is louder near by, (5, B, 1, H, W)."""
     sources = bands(torch.cat((ir, vi), 1))
     loud = blurred_by(sources.square(), tuple(1.5 * sigma + 1 for sigma in BANDS[1:])).clamp(min=0).sqrt()
@@ -124,7 +136,9 @@ def _stronger(ir: Tensor, vi: Tensor, gain: float, prefer: float) -> Tensor:
     visible = (prefer * F.relu(loud[:, :, 1:] - NOISE / 3)) ** SHARP
     share = (thermal + 1e-12) / (thermal + visible + 2e-12)
     ir, vi = sources[:, :, :1], sources[:, :, 1:]
-    return gain * (vi + share * (ir - vi))
+    change = ir - vi
+    darker = fringe + (1 - fringe) * torch.tensor(FRINGE, device=ir.device).view(-1, 1, 1, 1, 1)
+    return gain * (vi + share * torch.where(change < 0, darker * change, change))
 
 
 @_register
@@ -163,6 +177,54 @@ def targets(
     hinge = hinge + rise * F.relu(aim - fused_rise) / (aim.clamp(min=0) + 0.04)
     loss: Tensor = (hinge * there).sum() / there.sum().clamp(min=1)
     return loss
+
+
+@_register
+def apart(fused: Tensor, views: Views, *, auc: float = 0.88, part: float = 0.5, rise: float = 0.5) -> Tensor:
+    """Hinges on whether warm targets can be told from their rings: on the AUC itself, and on the rise.
+
+    Unlike the distance in deviations that :func:`targets` asks for, the AUC does not mind a few lamps or lit
+    windows in the ring, so nothing is gained by dimming them. What the visible shows as a dark shape before
+    something bright, such as a trunk before the sky, is seen as it is: it may stay dark.
+
+    Args:
+        fused, views: see above.
+        auc: the share of pairs of a pixel inside and one of the ring whose inner one should be brighter.
+        part, rise: of the second hinge, see :func:`targets`.
+    """
+    values, counts = _sampled(torch.cat((fused, views.clean_ir, views.clean_vi), 1), views.regions)
+    there = ((counts[:, :MOST] >= 8) & (counts[:, MOST:] >= 20)).float()
+    warm, ring = values[:, :, :MOST], values[:, :, MOST:]
+    brighter, _, vi_brighter = _soft_auc(warm, ring).unbind(1)
+    fused_rise, ir_rise, vi_rise = (warm.mean(3) - ring.mean(3)).unbind(1)
+    around = ring[:, 2].mean(2)
+    aim = part * torch.minimum(ir_rise, torch.maximum(1 - around, vi_rise.abs()))
+    hinge = F.relu(auc - brighter) / auc + rise * F.relu(aim - fused_rise) / (aim.clamp(min=0) + 0.04)
+    shape = ((around - 0.55) / 0.2).clamp(0, 1) * ((0.35 - vi_brighter) / 0.2).clamp(0, 1)
+    hinge = hinge + shape * (F.relu(auc - 1 + brighter) / auc - hinge)
+    loss: Tensor = (hinge * there).sum() / there.sum().clamp(min=1)
+    return loss
+
+
+def _soft_auc(warm: Tensor, ring: Tensor) -> Tensor:
+    """(..., SAMPLES) each -> the share of their pairs in which the first is brighter, smoothly counted."""
+    return torch.sigmoid((warm[..., :, None] - ring[..., None, :]) / SOFT).mean((-2, -1))
+
+
+def _sampled(x: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels spread evenly over targets and rings, (B, C, 2 * MOST, SAMPLES), and their sizes."""
+    flat = regions.flatten(1).long()
+    order = torch.argsort(flat, dim=1, stable=True)
+    sizes = torch.zeros(len(flat), 256, dtype=torch.long, device=flat.device)
+    sizes.scatter_add_(1, flat, torch.ones_like(flat))
+    starts = sizes.cumsum(1) - sizes
+    numbers = _numbers(flat.device).flatten().long()
+    sizes, starts = sizes[:, numbers], starts[:, numbers]
+    steps = (torch.arange(SAMPLES, device=flat.device) + 0.5) / SAMPLES
+    places = (starts[..., None] + (sizes[..., None] * steps).long()).clamp(max=flat.shape[1] - 1)
+    pixels = order.gather(1, places.flatten(1))
+    values = x.flatten(2).gather(2, pixels[:, None].expand(-1, x.shape[1], -1))
+    return values.reshape(*values.shape[:2], *places.shape[1:]), sizes
 
 
 def _masks(regions: Tensor) -> Tensor:
