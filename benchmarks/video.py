@@ -36,7 +36,7 @@ from ivfuse.video.writer import EncoderOptions, VideoFileWriter
 
 RATE = Fraction(25)
 THERMAL = (640, 512)
-PARTS = ("place", "luma", "method", "carry up", "recolor", "encode")
+PARTS = ("place", "luma", "method", "smooth", "carry up", "recolor", "encode")
 Size = tuple[int, int]
 
 

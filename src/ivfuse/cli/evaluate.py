@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ivfuse.cli import cluster_options, reading, sources
+from ivfuse.cli import cluster_options, eval_video, reading, sources
 from ivfuse.cli.flags import flag_of
 from ivfuse.errors import InputError, UsageError
 
@@ -66,11 +67,13 @@ def evaluate(
             rich_help_panel=cluster_options.PANEL,
         ),
     ] = None,
+    video: eval_video.Video = False,
+    offset: eval_video.Offset = None,
     cluster: cluster_options.Cluster = None,
     max_failures: cluster_options.MaxFailures = None,
     shard: cluster_options.Shard = 256,
 ) -> None:
-    """Score a fused image, or all of a folder, and print the means.
+    """Score a fused image, or all of a folder, and print the means; or score fused videos.
 
     Pairs are found as `ivfuse fuse` finds them, their fused images by the same names. Papers compute a
     metric of one name in several ways: choose a convention to compare with their tables; `ivfuse metrics`
@@ -83,10 +86,28 @@ def evaluate(
       ivfuse eval fused/ ir/ vi/ --convention cddfuse --csv scores.csv
       ivfuse eval fused/ flights/ --recursive
       ivfuse eval fused/ recordings/ --metrics EN,VIF,Qabf --json
+      ivfuse eval --video fused.mp4 thermal.mp4 visible.mp4
       ivfuse eval s3://bucket/fused/run-0123456789ab -o s3://bucket/scores --cluster auto
     """
     names = _names(metrics)
     reading.limit_pixels(max_pixels)
+    if video:
+        eval_video.check_options(
+            {
+                "metrics": metrics,
+                "convention": convention,
+                "images": images,
+                "ir_window": ir_window,
+                "jobs": jobs,
+                "recursive": recursive,
+                "allow_damaged": allow_damaged,
+                "out": out,
+                "cluster": cluster,
+            }
+        )
+        _videos(fused, ir, vi, offset, csv, json, quiet)
+    if offset is not None:
+        raise UsageError(field="offset", expected="{video} as well, since images have no times")
     if cluster is not None:
         cluster_options.refuse({"csv": csv, "images": images})
         choices = cluster_options.ClusterChoices(cluster, max_failures, jobs, shard, None, json, quiet)
@@ -108,6 +129,26 @@ def evaluate(
         allow_damaged,
         json,
         quiet,
+    )
+
+
+def _videos(
+    fused: str,
+    ir: str | None,
+    vi: str | None,
+    offset: float | None,
+    csv: Path | None,
+    json: bool,
+    quiet: bool,
+) -> NoReturn:
+    """Score videos on this machine."""
+    if ir is None or vi is None:
+        raise UsageError("eval --video: give FUSED, IR and VI")
+    if offset is not None and not math.isfinite(offset):
+        raise UsageError(field="offset", found=f"{offset:g}", expected="seconds")
+    _check_csv(csv)
+    raise typer.Exit(
+        eval_video.evaluate(fused, ir, vi, offset=offset or 0.0, csv=csv, json=json, quiet=quiet)
     )
 
 

@@ -42,6 +42,7 @@ def video(
     strength: method_options.Strength = 1.0,
     ir_gamma: method_options.IrGamma = 1.0,
     side_by_side: options.SideBySide = False,
+    smooth: options.Smooth = True,
     offset: options.Offset = "0",
     window: options.Window = None,
     ir_window: options.IrWindow = None,
@@ -94,6 +95,7 @@ def video(
     from ivfuse.video.bags.writer import find_output
     from ivfuse.video.fuse import FrameFuser
     from ivfuse.video.open import open_pair, require_av
+    from ivfuse.video.smoothing import TemporalSmoother
     from ivfuse.video.writer import EncoderOptions
 
     if out is None or not find_output(out):
@@ -115,7 +117,9 @@ def video(
         shift = _resolve_offset(offset, sources, reopen)
         gain = _gain(span, sources[0].info)
         writer = None if out is None else _open_writer(out, (ir, vi), sources[1], encoding, overwrite)
-        frame_fuser = FrameFuser(fuser, gain, gray, side_by_side, *_calibrated(fuser, sources))
+        placement = _calibrated(fuser, sources)
+        smoother = TemporalSmoother() if smooth else None
+        frame_fuser = FrameFuser(fuser, gain, gray, side_by_side, *placement, smoother)
         page = _preview(port, quiet) if preview else nullcontext(_ignore)
         return _run(frame_fuser, sources, writer, shift, duration, page, json=json, quiet=quiet)
 

@@ -38,6 +38,13 @@ Out = Annotated[
 SideBySide = Annotated[
     bool, typer.Option("--side-by-side", help="Write thermal, visible and fused next to each other.")
 ]
+Smooth = Annotated[
+    bool,
+    typer.Option(
+        "--smooth/--no-smooth",
+        help="Smooth the fused brightness over time where nothing moves, against flicker.",
+    ),
+]
 Offset = Annotated[
     str,
     typer.Option(

@@ -36,6 +36,7 @@ from ivfuse.video.frame import (
     shrink_luma,
 )
 from ivfuse.video.queues import FrameQueue, NoItem, StoppedError, WorkerThread
+from ivfuse.video.smoothing import TemporalSmoother
 from ivfuse.video.source import FrameSource, SourceStats
 from ivfuse.video.sync import FramePairer, PairingCounts
 from ivfuse.video.writer import FrameWriter
@@ -47,7 +48,7 @@ OnFrame = Callable[[Frame], object]
 
 _QUEUE_CAPACITY = 4  # frames between two threads
 _LIVE_QUEUE_CAPACITY = 8  # the same for live sources, whose frames arrive unevenly
-_PARTS = ("place", "luma", "method", "carry up", "recolor")
+_PARTS = ("place", "luma", "method", "smooth", "carry up", "recolor")
 _FRAME_TIMEOUT = 0.5  # seconds to wait for a live thermal frame before the previous one is used again
 
 
@@ -111,8 +112,10 @@ class FrameFuser:
         side_by_side: write thermal, visible and fused next to each other.
         aligner: places the thermal on the visible; ``None`` for that of ``fuser``.
         notes: remarks for the user on how the thermal is placed.
+        smoother: smooths the fused brightness over time; ``None`` to fuse each frame by itself.
         cpu: processor time of each part so far, in seconds: placing the thermal, converting luma, the method,
-            carrying its result up to the visible's size and levels, and scaling the chroma.
+            smoothing over time, carrying the result up to the visible's size and levels, and scaling the
+            chroma.
     """
 
     fuser: Fuser
@@ -121,6 +124,7 @@ class FrameFuser:
     side_by_side: bool = False
     aligner: Aligner | None = None
     notes: tuple[str, ...] = ()
+    smoother: TemporalSmoother | None = field(default_factory=TemporalSmoother)
     cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0.0))
     _previous: _FusedPair | None = None
 
@@ -169,6 +173,11 @@ class FrameFuser:
             luma = shrink_luma(vi, *shape) if reduced else decode_luma(vi)
         with self._timed("method"):
             fused = self.fuser.fuse_covered(thermal, luma, coverage)
+        if self.smoother is not None:
+            with self._timed("smooth"):
+                strength = np.float32(self.fuser.options.strength)
+                weight = strength if coverage is None else coverage * strength
+                fused = self.smoother.apply(fused, thermal, luma, vi.time, weight=weight)
         with self._timed("carry up"):
             if reduced:
                 return carry_up_luma(vi, fit_gains(fused, luma, thermal, both=False))
