@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from ivfuse.cli.cleanup import releasing
 from ivfuse.cli.flags import flag_of
+from ivfuse.cli.parameters import PlainFirst
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, UsageError
 
@@ -67,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def build(verb: str | None = None) -> typer.Typer:
     """The application with one verb, or with all of them if ``verb`` is not the name of one."""
     app = typer.Typer(
+        cls=_Group,
         add_completion=verb not in VERBS,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -80,7 +82,11 @@ def build(verb: str | None = None) -> typer.Typer:
     return app
 
 
-class _Verb(TyperCommand):
+class _Group(PlainFirst, TyperGroup):
+    """The command with its verbs."""
+
+
+class _Verb(PlainFirst, TyperCommand):
     """A verb whose help shows options of one ``rich_help_panel`` under its name."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

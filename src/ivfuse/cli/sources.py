@@ -57,11 +57,12 @@ def without_bags(ir: Path, vi: Path | None, *, most: int | None = None, quiet: b
         UsageError: if one source is a bag and the other is not, or a topic is missing.
     """
     from ivfuse.video.bags.location import find_bag
-    from ivfuse.video.bags.propose import explain_topics
 
     bags = [find_bag(str(path)) for path in (ir, vi) if path is not None]
     if not any(bags):
         return Inputs(ir, vi)
+    from ivfuse.video.bags.propose import explain_topics
+
     for bag in bags:
         if bag is not None and not bag.topic:
             explain_topics(bag.path)
