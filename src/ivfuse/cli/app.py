@@ -46,6 +46,7 @@ VERBS = {
     "push": "ivfuse.cli.push:push",
 }
 
+_VERSION = "--version"
 WRONG_USE = (UsageError, UnknownNameError, MissingExtraError)
 
 
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def build(verb: str | None = None) -> typer.Typer:
-    """The application with one verb, or with all of them if ``verb`` is not the name of one."""
+    """The application with one verb, with none to print the version, or with all if ``verb`` is not one."""
     app = typer.Typer(
         cls=_Group,
         add_completion=verb not in VERBS,
@@ -76,7 +77,8 @@ def build(verb: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_ivfuse)
-    for name in [verb] if verb in VERBS else VERBS:
+    verbs = () if verb == _VERSION else (verb,) if verb in VERBS else VERBS
+    for name in verbs:
         module, function = VERBS[name].split(":")
         app.command(name, cls=_Verb)(_guarded(getattr(import_module(module), function)))
     return app
@@ -114,7 +116,7 @@ def _print_version(wanted: bool) -> None:
 def _ivfuse(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+        typer.Option(_VERSION, callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Infrared and visible image fusion.

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -69,6 +68,8 @@ def without_bags(ir: Path, vi: Path | None, *, most: int | None = None, quiet: b
     if vi is None or not all(bags):
         expected = "two topics, as in drive.mcap:/thermal/image_raw drive.mcap:/rgb/image_raw"
         raise UsageError(f"{ir if bags[0] else vi} is a bag", expected=expected)
+    from tempfile import TemporaryDirectory
+
     from ivfuse.video.bags.calibration import registration_of_sources
     from ivfuse.video.open import open_pair
     from ivfuse.video.pair_files import write_pairs

@@ -11,11 +11,11 @@ from ivfuse.errors import UnknownNameError, UsageError
 from ivfuse.fusion.method import Method
 from ivfuse.runtime.onnx import Precision, Runtime
 from ivfuse.thermal.read import DEFAULT, ThermalOptions
-from ivfuse.thermal.render import RenderOptions
 
 if TYPE_CHECKING:
     from ivfuse.registration.control_points import Correspondences
     from ivfuse.registration.transform import Registration
+    from ivfuse.thermal.render import RenderOptions
 
 MIN_GAMMA, MAX_GAMMA = 0.1, 10.0
 

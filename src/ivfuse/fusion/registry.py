@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ivfuse.errors import UnknownNameError, UsageError
-from ivfuse.fusion.hub import find_model, is_reference
-from ivfuse.fusion.hub_config import GRAPH
 from ivfuse.fusion.manifest import Manifest, load_manifest
 from ivfuse.fusion.method import CLASSICAL, ClassicalFunction, ClassicalMethod, Method, MethodInfo
 from ivfuse.runtime.onnx import Precision, Runtime
@@ -74,7 +72,10 @@ def create_method(
         if options or threads is not None or runtime != "auto" or precision != "auto":
             raise UsageError("options of the method cannot be given together with a method object")
         return method
-    if is_reference(method):
+    if _is_of_hub(method):
+        from ivfuse.fusion.hub import find_model
+        from ivfuse.fusion.hub_config import GRAPH
+
         model = find_model(str(method))
         _check_options(str(method), options, [])
         return _onnx(model.config.entry.info, model.fetch(GRAPH), runtime, precision, threads)
@@ -101,7 +102,15 @@ def is_learned(method: str | None) -> bool:
         UnknownNameError: if there is no such method.
     """
     name = method or default_method()
-    return is_reference(name) or name.lower().endswith(".onnx") or method_info(name).kind == "learned"
+    return _is_of_hub(name) or name.lower().endswith(".onnx") or method_info(name).kind == "learned"
+
+
+def _is_of_hub(method: object) -> bool:
+    if not isinstance(method, str) or ":" not in method:
+        return False  # without an import of the Hub's module
+    from ivfuse.fusion.hub import is_reference
+
+    return is_reference(method)
 
 
 def file_info(path: Path) -> MethodInfo:
