@@ -27,7 +27,7 @@ HEAVY = (
 
 
 def modules_after(code: str, *, whole: bool = False) -> set[str]:
-    """Modules that a fresh interpreter has after ``code``: the top-level ones, or all by their whole names."""
+    """Modules that a fresh interpreter has after ``code``: the top-level ones, or all with whole names."""
     ask = f"{code}\nimport sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()

@@ -17,6 +17,7 @@ from ivfuse.fusion.registry import list_methods, method_info
 from ivfuse.image.pairing import match_fused
 from ivfuse.image.pairing_tree import match_fused_tree
 from ivfuse.metrics import DEFAULT_METRICS, SEEING, expand_names, get_convention
+from ivfuse.runtime.devices import Device
 from ivfuse.thermal.tone_mapping import Window
 
 _NAME = re.compile(r"\w[\w.+ -]*")
@@ -53,6 +54,7 @@ class Plan:
         out: folder of the report.
         ir_window: thermal values that become black and white.
         threads: CPU threads of a method; ``None`` leaves them to its runtime.
+        device: device of learned methods; ``auto`` as in :class:`ivfuse.fusion.options.FuseOptions`.
         seed: seed of the bootstrap.
         seeing: measures of targets and naturalness, under the first convention; they are not ranked.
     """
@@ -64,6 +66,7 @@ class Plan:
     out: Path
     ir_window: Window | None = None
     threads: int | None = None
+    device: Device = "auto"
     seed: int = 0
     seeing: tuple[str, ...] = SEEING
 

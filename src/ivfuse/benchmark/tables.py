@@ -64,6 +64,7 @@ def as_json(results: Results) -> dict[str, Any]:
         "metrics": {name: {"higher_is_better": get_metric(name).higher_is_better} for name in plan.metrics},
         "conventions": list(plan.conventions),
         "threads": plan.threads,
+        "device": plan.device,
         "sets": [
             {
                 "name": data.name,

@@ -57,6 +57,7 @@ def benchmark(
         int | None,
         typer.Option(min=1, max=1024, help="CPU threads of a method; else as its runtime takes them."),
     ] = None,
+    device: method_options.DeviceName = "auto",
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes for scoring; else all processors.")
     ] = None,
@@ -102,8 +103,18 @@ def benchmark(
     if cluster is not None:
         from ivfuse.cli import benchmark_cluster
 
-        given = {"fused": fused, "degrade": degrade, "labels": labels, "detector": detector}
-        given |= {"label_maps": label_maps, "segmenter": segmenter, "predicted": predicted}
+        given: dict[str, object] = {
+            "fused": fused,
+            "degrade": degrade,
+            "labels": labels,
+            "detector": detector,
+        }
+        given |= {
+            "device": None if device == "auto" else device,
+            "label_maps": label_maps,
+            "segmenter": segmenter,
+            "predicted": predicted,
+        }
         cluster_options.refuse({**given, "export_detection": export_detection})
         choices = cluster_options.ClusterChoices(cluster, max_failures, jobs, shard, threads, json, quiet)
         asked = benchmark_cluster.Asked(methods, metrics, tuple(convention or ()), ir_window, seed)
@@ -135,6 +146,7 @@ def benchmark(
         recursive=recursive,
         ir_window=ir_window,
         threads=threads,
+        device=device,
         seed=seed,
     )
     tasks.check(plan)

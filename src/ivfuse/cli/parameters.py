@@ -1,7 +1,7 @@
 """Values of the command line that need no conversion, taken without pydantic.
 
-Typer converts each value with pydantic, defaults included, whose import alone takes longer than the fusion of a
-small pair. Values that are plainly valid are taken here; Typer converts the others and words all errors.
+Typer converts each value with pydantic, defaults included, whose import alone takes longer than the fusion of
+a small pair. Values that are plainly valid are taken here; Typer converts the others and words all errors.
 """
 
 from __future__ import annotations

@@ -105,6 +105,7 @@ class Fuser:
             runtime=self.options.runtime,
             precision=self.options.precision,
             threads=self.options.threads,
+            device=self.options.device,
         )
         self.aligner = Aligner(self.options.rig, self.options.crop)
 

@@ -7,12 +7,12 @@ import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ivfuse.errors import UnknownNameError, UsageError
 from ivfuse.fusion.manifest import Manifest, load_manifest
 from ivfuse.fusion.method import CLASSICAL, ClassicalFunction, ClassicalMethod, Method, MethodInfo
-from ivfuse.runtime.onnx import Precision, Runtime
+from ivfuse.runtime.devices import Device, Precision, Runtime
 
 WITHOUT_WEIGHTS = "guided-filter"  # the default method if the manifest has no learned method
 
@@ -50,6 +50,7 @@ def create_method(
     runtime: Runtime = "auto",
     precision: Precision = "auto",
     threads: int | None = None,
+    device: Device = "auto",
 ) -> Method:
     """Create a method.
 
@@ -60,6 +61,8 @@ def create_method(
         runtime: runtime of a learned method: ``auto``, ``openvino`` or ``onnxruntime``.
         precision: compute precision of a learned method: ``auto``, ``fp32`` or ``bf16``.
         threads: number of CPU threads of a learned method; ``None`` lets the runtime choose.
+        device: device of a learned method: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino-gpu``,
+            ``coreml`` or ``directml``.
 
     Raises:
         UnknownNameError: if there is no such method.
@@ -68,8 +71,9 @@ def create_method(
         MissingExtraError: if a model of the Hub is given and huggingface_hub is not installed.
     """
     options = dict(method_options or {})
+    how = _Run(runtime, precision, threads, device)
     if method is not None and not isinstance(method, str | os.PathLike):
-        if options or threads is not None or runtime != "auto" or precision != "auto":
+        if options or threads is not None or how.is_chosen or device != "auto":
             raise UsageError("options of the method cannot be given together with a method object")
         return method
     if _is_of_hub(method):
@@ -78,19 +82,21 @@ def create_method(
 
         model = find_model(str(method))
         _check_options(str(method), options, [])
-        return _onnx(model.config.entry.info, model.fetch(GRAPH), runtime, precision, threads)
+        return _onnx(model.config.entry.info, model.fetch(GRAPH), how)
     if method is not None and Path(method).suffix.lower() == ".onnx":
         _check_options(Path(method).name, options, [])
-        return _onnx(file_info(Path(method)), Path(method), runtime, precision, threads)
+        return _onnx(file_info(Path(method)), Path(method), how)
     manifest = load_manifest()
     name = os.fspath(method) if method else manifest.default or WITHOUT_WEIGHTS
     entry = manifest.models.get(name)
     if entry is not None:
         _check_options(name, options, [])
-        return _onnx(entry.info, entry.path(), runtime, precision, threads)
+        return _onnx(entry.info, entry.path(), how)
     info, function = _find_classical(name, manifest)
-    if runtime != "auto" or precision != "auto":
-        raise UsageError(f"the method {name!r} is classical and does not support runtime and precision")
+    if how.is_chosen or device not in ("auto", "cpu"):
+        raise UsageError(
+            f"the method {name!r} is classical: it runs on the CPU, without runtime and precision"
+        )
     _check_options(name, options, list(inspect.signature(function).parameters)[2:])
     return ClassicalMethod(info, function, options)
 
@@ -119,12 +125,24 @@ def file_info(path: Path) -> MethodInfo:
     return MethodInfo(path.stem, "learned", summary, "unknown", reach=None, version=str(_modified(path)))
 
 
-def _onnx(
-    info: MethodInfo, path: Path, runtime: Runtime, precision: Precision, threads: int | None
-) -> Method:
+class _Run(NamedTuple):
+    """How a graph is run."""
+
+    runtime: Runtime
+    precision: Precision
+    threads: int | None
+    device: Device
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether a runtime or precision was asked for."""
+        return self.runtime != "auto" or self.precision != "auto"
+
+
+def _onnx(info: MethodInfo, path: Path, how: _Run) -> Method:
     from ivfuse.fusion.onnx_method import OnnxMethod
 
-    return OnnxMethod(info, path, runtime=runtime, precision=precision, threads=threads)
+    return OnnxMethod(info, path, **how._asdict())
 
 
 def _modified(path: Path) -> int:
