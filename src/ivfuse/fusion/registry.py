@@ -95,7 +95,7 @@ def create_method(
     info, function = _find_classical(name, manifest)
     if how.is_chosen or device not in ("auto", "cpu"):
         raise UsageError(
-            f"the method {name!r} is classical: it runs on the CPU, without runtime and precision"
+            f"the method {name!r} is classical and does not support runtime, precision and device"
         )
     _check_options(name, options, list(inspect.signature(function).parameters)[2:])
     return ClassicalMethod(info, function, options)
