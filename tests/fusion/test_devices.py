@@ -343,6 +343,8 @@ def test_bench_lists_devices_and_times_learned_methods_on_each(
         ["fuse", "IR", "VI", "-o", "OUT"],
         ["bench"],
         ["serve"],
+        ["benchmark", "--data", "FOLDER", "-o", "OUT"],
+        ["video", "IR", "VI", "-o", "OUT"],
     ],
 )
 def test_verbs_refuse_a_missing_device_in_one_line(
@@ -353,7 +355,7 @@ def test_verbs_refuse_a_missing_device_in_one_line(
     verb: list[str],
 ) -> None:
     ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
-    words = {"IR": str(ir), "VI": str(vi), "OUT": str(tmp_path / "out.png")}
+    words = {"IR": str(ir), "VI": str(vi), "OUT": str(tmp_path / "out.png"), "FOLDER": str(tmp_path)}
     said = ivfuse_cli(*(words.get(word, word) for word in verb), "--device", "cuda")
     assert said.code == 2
     assert said.err.count("\n") == 1

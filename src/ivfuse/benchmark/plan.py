@@ -17,7 +17,7 @@ from ivfuse.fusion.registry import list_methods, method_info
 from ivfuse.image.pairing import match_fused
 from ivfuse.image.pairing_tree import match_fused_tree
 from ivfuse.metrics import DEFAULT_METRICS, SEEING, expand_names, get_convention
-from ivfuse.runtime.devices import Device
+from ivfuse.runtime.devices import Device, choose
 from ivfuse.thermal.tone_mapping import Window
 
 _NAME = re.compile(r"\w[\w.+ -]*")
@@ -112,7 +112,9 @@ def make_plan(
         InputError: a folder cannot be used.
         UnknownNameError: no such method, metric or convention.
         UsageError: if there is no method, or two have the same name.
+        IvfuseError: if the machine does not have the device.
     """
+    choose("auto", "auto", settings.get("device", "auto"))
     if out.exists() and not out.is_dir():
         raise UsageError(field="out", found=f"the file {out}", expected="a folder for the report")
     sets = tuple(open_sets(roots, recursive=recursive, leave_out=out))
