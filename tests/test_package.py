@@ -26,11 +26,12 @@ HEAVY = (
 )
 
 
-def modules_after(code: str) -> set[str]:
-    """Top-level modules that a fresh interpreter has after ``code``."""
-    ask = f"{code}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+def modules_after(code: str, *, whole: bool = False) -> set[str]:
+    """Modules that a fresh interpreter has after ``code``: the top-level ones, or all with whole names."""
+    ask = f"{code}\nimport sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines()[-1].split())
+    loaded = done.stdout.splitlines()[-1].split()
+    return set(loaded) if whole else {name.split(".")[0] for name in loaded}
 
 
 def test_an_import_loads_nothing_heavy() -> None:
@@ -59,6 +60,38 @@ def test_fusing_classically_loads_neither_torch_nor_a_runtime(
     assert (tmp_path / "out.png").is_file()
     assert "cv2" in loaded
     assert not loaded & set(HEAVY)
+
+
+def test_fusing_a_pair_loads_only_what_it_needs(
+    tmp_path: Path, make_pair: Callable[..., tuple[Path, Path]]
+) -> None:
+    ir, vi = make_pair(tmp_path / "ir.png", tmp_path / "vi.png")
+    options = ["--strength", "0.9", "--threads", "1", "--ir-window", "0", "200.5", "--tile", "512"]
+    arguments = ["fuse", str(ir), str(vi), "-o", str(tmp_path / "out.png"), *options]
+    loaded = modules_after(
+        "from ivfuse.cli.app import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit as end: assert not end.code",
+        whole=True,
+    )
+    assert (tmp_path / "out.png").is_file()
+    assert "onnxruntime" in loaded
+    assert not {name.split(".")[0] for name in loaded} & (
+        {*HEAVY, "pydantic", "click", "PIL", "simplejpeg", "av", "yaml"} - {"onnxruntime"}
+    )
+    assert (
+        not {"ivfuse.cli.video", "ivfuse.video.source", "ivfuse.fusion.hub", "ivfuse.image.decode_tiff"}
+        & loaded
+    )
+    formats = {name for name in loaded if name.startswith("ivfuse.thermal.formats.")}
+    assert not {name for name in formats if "flir" in name or "dji" in name}
+
+
+def test_the_version_is_printed_without_a_verb() -> None:
+    loaded = modules_after(
+        "from ivfuse.cli.app import main\ntry: main(['--version'])\nexcept SystemExit: pass", whole=True
+    )
+    assert not {"numpy", "pydantic", "ivfuse.cli.fuse"} & loaded
 
 
 def test_fusing_with_the_default_method_loads_no_torch(

@@ -13,7 +13,7 @@ from ivfuse.errors import InputError, IvfuseError, MissingExtraError, ShapeError
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.fusion.onnx_method import OnnxMethod
 from ivfuse.fusion.pipeline import Fuser
-from ivfuse.runtime import onnx
+from ivfuse.runtime import devices, onnx
 
 INFO = MethodInfo("larger", "learned", "the larger value", "none")
 RUNTIMES = [
@@ -138,7 +138,7 @@ def test_an_unknown_choice_is_refused_by_name(max_graph: Path, choice: dict[str,
 def test_openvino_asked_for_but_not_installed_names_the_extra(
     max_graph: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx, "find_spec", lambda name: None)
+    monkeypatch.setattr(devices, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"\[fast\]"):
         OnnxMethod(INFO, max_graph, runtime="openvino")
     assert OnnxMethod(INFO, max_graph, runtime="auto").runtime == "onnxruntime"

@@ -13,11 +13,13 @@ import numpy as np
 from ivfuse.errors import reason_of
 from ivfuse.fusion.outputs import FusedImage
 from ivfuse.fusion.pipeline import Fuser
+from ivfuse.fusion.registry import is_learned
 from ivfuse.image.read import read_visible
 from ivfuse.metrics import Scorer, get_convention
 from ivfuse.metrics.evaluate import to_levels
 from ivfuse.metrics.folder import read_sources
 from ivfuse.metrics.triple import Levels
+from ivfuse.runtime.devices import Device
 from ivfuse.thermal.read import ThermalOptions
 from ivfuse.thermal.tone_mapping import Window
 
@@ -29,6 +31,7 @@ class Setup:
     method: str
     ir_window: Window | None = None
     threads: int | None = None
+    device: Device = "auto"
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class ScoreJob:
 def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
     """Build the function that fuses pairs with one method and measures its cost."""
     thermal = ThermalOptions() if setup.ir_window is None else ThermalOptions(setup.ir_window)
-    fuser = Fuser(setup.method, thermal=thermal, threads=setup.threads)
+    device = setup.device if is_learned(setup.method) else "auto"
+    fuser = Fuser(setup.method, thermal=thermal, threads=setup.threads, device=device)
     warm = False
 
     def fuse(job: FuseJob) -> Fused:

@@ -34,7 +34,7 @@ class Cell:
         runs: how often, at most.
         seconds: after which no further run begins.
         threads: CPU threads; ``None`` leaves them to the runtime.
-        runtime, precision: of a learned method.
+        runtime, precision, device: of a learned method.
     """
 
     method: str
@@ -45,6 +45,7 @@ class Cell:
     threads: int | None = None
     runtime: str = "auto"
     precision: str = "auto"
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _measured(job: _Job) -> Latency:
     from ivfuse.fusion.pipeline import Fuser
 
     cell = job.cell
-    choices = {"runtime": cell.runtime, "precision": cell.precision}
+    choices = {"runtime": cell.runtime, "precision": cell.precision, "device": cell.device}
     fuser = Fuser(cell.method, threads=cell.threads, **choices)  # type: ignore[arg-type]  # checked by the method
     with np.load(job.scenes) as scenes:
         pairs = [(scenes[f"ir{i}"], scenes[f"vi{i}"]) for i in range(2)]

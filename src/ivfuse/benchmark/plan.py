@@ -19,6 +19,7 @@ from ivfuse.fusion.registry import list_methods, method_info
 from ivfuse.image.pairing import match_fused
 from ivfuse.image.pairing_tree import match_fused_tree
 from ivfuse.metrics import DEFAULT_METRICS, SEEING, expand_names, get_convention
+from ivfuse.runtime.devices import Device, choose
 from ivfuse.thermal.tone_mapping import Window
 
 _NAME = re.compile(r"\w[\w.+ -]*")
@@ -55,6 +56,7 @@ class Plan:
         out: folder of the report.
         ir_window: thermal values that become black and white.
         threads: CPU threads of a method; ``None`` leaves them to its runtime.
+        device: device of learned methods; ``auto`` as in :class:`ivfuse.fusion.options.FuseOptions`.
         seed: seed of the bootstrap.
         seeing: measures of targets and naturalness, under the first convention; they are not ranked.
         protocol: what is measured of what; ``None`` for a run on a cluster, where no one reads all sources.
@@ -67,6 +69,7 @@ class Plan:
     out: Path
     ir_window: Window | None = None
     threads: int | None = None
+    device: Device = "auto"
     seed: int = 0
     seeing: tuple[str, ...] = SEEING
     protocol: Protocol | None = None
@@ -113,7 +116,9 @@ def make_plan(
         InputError: a folder cannot be used.
         UnknownNameError: no such method, metric or convention.
         UsageError: if there is no method, or two have the same name.
+        IvfuseError: if the machine does not have the device.
     """
+    choose("auto", "auto", settings.get("device", "auto"))
     _check_out(out)
     sets = open_sets(roots, recursive=recursive, leave_out=out)
     return _plan(sets, out, methods, fused, metrics, conventions, degrade, settings)
@@ -139,7 +144,9 @@ def plan_by_protocol(
         InputError: a source is missing or has another content, or a folder cannot be used.
         UnknownNameError: no such method, metric or convention.
         UsageError: if there is no method, or two have the same name.
+        IvfuseError: if the machine does not have the device.
     """
+    choose("auto", "auto", settings.get("device", "auto"))
     _check_out(out)
     settings |= {"seed": protocol.seed, "ir_window": protocol.ir_window}
     names = ",".join(protocol.metrics)

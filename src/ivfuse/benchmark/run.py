@@ -125,9 +125,11 @@ class _Run:
 
     @contextmanager
     def _workers(self, own: list[Entry]) -> Iterator[dict[str, Worker]]:
-        window, threads = self.plan.ir_window, self.plan.threads
+        window, threads, device = self.plan.ir_window, self.plan.threads, self.plan.device
         workers = {
-            entry.name: Worker(_FUSE, Setup(entry.method or entry.name, window, threads), threads or None)
+            entry.name: Worker(
+                _FUSE, Setup(entry.method or entry.name, window, threads, device), threads or None
+            )
             for entry in own
         }
         try:
@@ -237,8 +239,9 @@ class _Run:
         return self.digests[key]
 
     def _settings(self, timed: bool = False) -> str:
-        """Settings that results depend on; times also depend on the number of threads."""
-        return json.dumps([self.plan.ir_window, *([self.plan.threads] if timed else [])])
+        """Settings that results depend on; times also depend on threads and device."""
+        device = [] if self.plan.device == "auto" else [self.plan.device]
+        return json.dumps([self.plan.ir_window, *([self.plan.threads, *device] if timed else [])])
 
     def _fail(self, key: tuple[str, str, str], kind: Any, reason: str) -> None:
         self.outcome.problems.append(Problem(*key, kind, reason))

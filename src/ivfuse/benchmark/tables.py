@@ -65,6 +65,7 @@ def as_json(results: Results) -> dict[str, Any]:
         "conventions": list(plan.conventions),
         "protocol": plan.protocol and plan.protocol.hash,
         "threads": plan.threads,
+        "device": plan.device,
         "sets": [
             {
                 "name": data.name,

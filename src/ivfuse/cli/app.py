@@ -14,10 +14,11 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from ivfuse.cli.cleanup import releasing
 from ivfuse.cli.flags import flag_of
+from ivfuse.cli.parameters import PlainFirst
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, MissingExtraError, UnknownNameError, UsageError
 
@@ -46,6 +47,7 @@ VERBS = {
     "report": "ivfuse.cli.report:report",
 }
 
+_VERSION = "--version"
 WRONG_USE = (UsageError, UnknownNameError, MissingExtraError)
 
 
@@ -66,8 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def build(verb: str | None = None) -> typer.Typer:
-    """The application with one verb, or with all of them if ``verb`` is not the name of one."""
+    """The application with one verb, with none to print the version, or with all if ``verb`` is not one."""
     app = typer.Typer(
+        cls=_Group,
         add_completion=verb not in VERBS,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -75,13 +78,18 @@ def build(verb: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_ivfuse)
-    for name in [verb] if verb in VERBS else VERBS:
+    verbs = () if verb == _VERSION else (verb,) if verb in VERBS else VERBS
+    for name in verbs:
         module, function = VERBS[name].split(":")
         app.command(name, cls=_Verb)(_guarded(getattr(import_module(module), function)))
     return app
 
 
-class _Verb(TyperCommand):
+class _Group(PlainFirst, TyperGroup):
+    """The command with its verbs."""
+
+
+class _Verb(PlainFirst, TyperCommand):
     """A verb whose help shows options of one ``rich_help_panel`` under its name."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -109,7 +117,7 @@ def _print_version(wanted: bool) -> None:
 def _ivfuse(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+        typer.Option(_VERSION, callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Infrared and visible image fusion.

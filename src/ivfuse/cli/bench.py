@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_module
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,24 +40,35 @@ def bench(
     precision: Annotated[
         str, typer.Option(help="Precision of learned methods: auto, fp32, bf16 or int8 (swift).")
     ] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Devices of learned methods, separated by commas; or all that this machine has.",
+        ),
+    ] = "all",
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure the latency and peak memory of each method for each image size on this machine.
 
     A run fuses a pair of 8-bit arrays into a color image; reading and writing files is not included. Each
-    method and size runs in a process of its own, on synthetic scenes, after three warm-up runs.
+    method, size and device runs in a process of its own, on synthetic scenes, after three warm-up runs.
     Exit code: 0 done, 1 a method failed (it is listed), 2 wrong use.
 
     \b
     Examples:
       ivfuse bench
       ivfuse bench --methods laplacian,crossfuse-cam --sizes 640x480,1920x1080
+      ivfuse bench --methods swift --device cpu,cuda
       ivfuse bench --threads 1 --json
     """
-    from ivfuse.benchmark.latency import measure
+    from ivfuse.benchmark.latency import Cell, measure
     from ivfuse.cli.progress import bar
+    from ivfuse.runtime.devices import available_devices, describe_runtimes
 
-    cells = _cells(methods, _sizes(sizes), runs, seconds, threads, runtime, precision)
+    asked = Cell("", 0, 0, runs, seconds, threads, runtime, precision)
+    devices = _devices(device, runtime, precision)
+    cells = _cells(methods, _sizes(sizes), devices, asked)
     results: list[Latency] = []
     if sys.stderr.isatty() and not json:
         with bar(len(cells)) as advance:
@@ -68,6 +80,7 @@ def bench(
     if json:
         typer.echo(json_module.dumps([_as_json(result) for result in results], indent=2))
     else:
+        echo(f"devices of this machine: {', '.join(available_devices())} ({describe_runtimes()})")
         echo_lines(_table(results))
     for latency in results:
         if latency.failure:
@@ -75,17 +88,8 @@ def bench(
     raise typer.Exit(1 if any(result.failure for result in results) else 0)
 
 
-def _cells(
-    methods: str,
-    sizes: list[Size],
-    runs: int,
-    seconds: float,
-    threads: int | None,
-    runtime: str,
-    precision: str,
-) -> list[Cell]:
-    """Every method at every size."""
-    from ivfuse.benchmark.latency import Cell
+def _cells(methods: str, sizes: list[Size], devices: list[str], asked: Cell) -> list[Cell]:
+    """Every method at every size, learned methods on every device, with the settings of ``asked``."""
     from ivfuse.benchmark.plan import method_names
     from ivfuse.fusion.registry import method_info
 
@@ -94,9 +98,34 @@ def _cells(
         raise UsageError(field="methods", found=repr(methods), expected="names or all")
     cells = []
     for name in names:
-        settings = (runtime, precision) if method_info(name).kind == "learned" else ("auto", "auto")
-        cells += [Cell(name, width, height, runs, seconds, threads, *settings) for width, height in sizes]
+        learned = method_info(name).kind == "learned"
+        base = asked if learned else replace(asked, runtime="auto", precision="auto")
+        cells += [
+            replace(base, method=name, width=width, height=height, device=device)
+            for device in (devices if learned else ["cpu"])
+            for width, height in sizes
+        ]
     return cells
+
+
+def _devices(names: str, runtime: str, precision: str) -> list[str]:
+    """The devices to measure.
+
+    Raises:
+        UsageError, MissingExtraError, IvfuseError: if one is unknown, missing or does not go with the rest.
+    """
+    from ivfuse.runtime.devices import ACCELERATORS, available_devices, choose
+
+    if names == "all":
+        return [
+            name
+            for name in available_devices()
+            if name == "cpu" or (precision != "bf16" and runtime in ("auto", ACCELERATORS[name].runtime))
+        ]
+    found = [name for name in re.split(r"[,\s]+", names.strip()) if name]
+    if not found:
+        raise UsageError(field="device", found=repr(names), expected="names or all")
+    return list(dict.fromkeys(choose(runtime, precision, name).device for name in found))  # type: ignore[arg-type]
 
 
 def _sizes(text: str) -> list[Size]:
@@ -112,22 +141,23 @@ def _sizes(text: str) -> list[Size]:
 
 
 def _label(latency: Latency) -> str:
-    return f"{latency.cell.method} {latency.cell.width}x{latency.cell.height}"
+    cell = latency.cell
+    return f"{cell.method} {cell.width}x{cell.height}" + (f" {cell.device}" if cell.device != "cpu" else "")
 
 
 def _table(results: list[Latency]) -> list[str]:
     """One row per method and size."""
     rows: list[tuple[str, ...]] = [
-        ("method", "size", "p50 ms", "p95 ms", "p99 ms", "CPU ms", "peak MiB", "runs")
+        ("method", "device", "size", "p50 ms", "p95 ms", "p99 ms", "CPU ms", "peak MiB", "runs")
     ]
     for each in results:
         size = f"{each.cell.width}x{each.cell.height}"
         if each.failure:
-            rows.append((each.cell.method, size, *["-"] * 6))
+            rows.append((each.cell.method, each.cell.device, size, *["-"] * 6))
             continue
         times = (f"{value:.1f}" for value in (each.p50, each.p95, each.p99, each.cpu))
-        rows.append((each.cell.method, size, *times, f"{each.peak:.0f}", str(each.runs)))
-    return format_table(rows, "llr")
+        rows.append((each.cell.method, each.cell.device, size, *times, f"{each.peak:.0f}", str(each.runs)))
+    return format_table(rows, "lllr")
 
 
 def _as_json(latency: Latency) -> dict[str, object]:
@@ -135,6 +165,7 @@ def _as_json(latency: Latency) -> dict[str, object]:
         "method": latency.cell.method,
         "width": latency.cell.width,
         "height": latency.cell.height,
+        "device": latency.cell.device,
     }
     if latency.failure:
         return {**values, "failure": latency.failure}

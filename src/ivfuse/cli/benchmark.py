@@ -64,6 +64,7 @@ def benchmark(
         int | None,
         typer.Option(min=1, max=1024, help="CPU threads of a method; else as its runtime takes them."),
     ] = None,
+    device: method_options.DeviceName = "auto",
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Processes for scoring; else all processors.")
     ] = None,
@@ -119,9 +120,15 @@ def benchmark(
     if cluster is not None:
         from ivfuse.cli import benchmark_cluster
 
-        given = {"fused": fused, "degrade": degrade, "labels": labels, "detector": detector}
+        given: dict[str, object] = {
+            "fused": fused,
+            "degrade": degrade,
+            "labels": labels,
+            "detector": detector,
+        }
         given |= {"label_maps": label_maps, "segmenter": segmenter, "predicted": predicted}
         given |= {"protocol": protocol, "save_protocol": save_protocol, "plots": plots}
+        given |= {"device": None if device == "auto" else device}
         cluster_options.refuse({**given, "export_detection": export_detection})
         choices = cluster_options.ClusterChoices(cluster, max_failures, jobs, shard, threads, json, quiet)
         asked = benchmark_cluster.Asked(methods, metrics, tuple(convention or ()), ir_window, seed or 0)
@@ -154,7 +161,7 @@ def benchmark(
         copies=max(1, len(read.degradations if read else degrade or ())),
     )
     roots = [Path(each) for each in data]
-    plan = benchmark_protocol.make_plan(read, roots, out, methods, fused or (), stated, threads)
+    plan = benchmark_protocol.make_plan(read, roots, out, methods, fused or (), stated, threads, device)
     tasks.check(plan)
     benchmark_protocol.save(plan, save_protocol)
     steps = plan.tasks + tasks.count(plan)

@@ -60,12 +60,13 @@ def make_plan(
     fused: Sequence[str],
     stated: Mapping[str, Any],
     threads: int | None,
+    device: str,
 ) -> Plan:
     """The plan by a protocol, or by the options that it would state; see :func:`read`."""
     from ivfuse.benchmark import plan
 
     if protocol is not None:
-        made = plan.plan_by_protocol(protocol, roots, out, methods, fused, threads=threads)
+        made = plan.plan_by_protocol(protocol, roots, out, methods, fused, threads=threads, device=device)
         _tell_program(protocol, made)
         return made
     return plan.make_plan(
@@ -79,6 +80,7 @@ def make_plan(
         recursive=stated["recursive"],
         ir_window=stated["ir_window"],
         threads=threads,
+        device=device,
         seed=stated["seed"] or 0,
     )
 

@@ -59,6 +59,7 @@ def fuse(
         ),
     ] = "auto",
     precision: method_options.PrecisionName = "auto",
+    device: method_options.DeviceName = "auto",
     threads: method_options.Threads = None,
     tile: Annotated[
         int | None, typer.Option(help="Largest side fused in one piece, in pixels; else the method's own.")
@@ -132,7 +133,7 @@ def fuse(
     align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
     if cluster is not None:
         cluster_options.refuse({"temperature": temperature, "overwrite": overwrite})
-        chosen = method_options.for_cluster(method, weights, runtime, precision)
+        chosen = method_options.for_cluster(method, weights, runtime, precision, device)
         image_of = {"suffix": _suffix(format_), "depth": bits, "strip": strip}
         run = cluster_options.ClusterChoices(cluster, max_failures, actors, shard, threads, json, quiet)
         _on_cluster(ir, vi, out, {**chosen, **align, **shown}, run, image_of, max_pixels, tar, recursive)
@@ -148,12 +149,12 @@ def fuse(
     from ivfuse.fusion.pipeline import Fuser
     from ivfuse.fusion.registry import is_learned
 
-    plain = one and not weights and runtime == precision == "auto"
+    plain = one and not weights and runtime == precision == "auto" and device in ("auto", "cpu")
     if plain and _is_small(*paths) and is_learned(method):
-        runtime = "onnxruntime"  # done before OpenVINO, which is faster per pair, has started
+        runtime, device = "onnxruntime", "cpu"  # done before OpenVINO or a GPU, faster per pair, has started
     image = _target(out, format_, bits, one, strip)
     extra: list[Output] = [] if temperature is None else [TemperatureRaster(temperature, strip)]
-    choices = method_options.choices(method, weights, runtime, precision, threads)
+    choices = method_options.choices(method, weights, runtime, precision, threads, device)
     pairing = sources.pairs_of(*paths, out, recursive=recursive)
     names = [pair.name for pair in pairing.pairs]
     written = [each.path_for(name, len(names)) for each in [image, *extra] for name in names]

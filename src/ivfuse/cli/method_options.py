@@ -51,6 +51,13 @@ FullSize = Annotated[
     ),
 ]
 RuntimeName = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]
+DeviceName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="auto (an NVIDIA GPU if usable, else cpu), cpu, cuda, tensorrt, openvino-gpu, coreml, directml.",
+    ),
+]
 PrecisionName = Annotated[str, typer.Option(help="auto, fp32, bf16 or int8 (swift).")]
 Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; else all.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
@@ -71,6 +78,7 @@ def choices(
     runtime: str,
     precision: str,
     threads: int | None,
+    device: str = "auto",
     *,
     quick: bool = False,
 ) -> dict[str, Any]:
@@ -80,15 +88,18 @@ def choices(
     """
     _limit_threads(threads)
     if weights and not _is_graph(weights):
-        return {"method": _torch_method(weights, threads)}
+        return {"method": _torch_method(weights, threads, device)}
     if quick and precision == "auto" and not weights:
         from ivfuse.fusion.registry import quick_precision
 
-        precision = quick_precision(method)
-    return {"method": weights or method, "runtime": runtime, "precision": precision, "threads": threads}
+        precision = quick_precision(method, device)  # type: ignore[arg-type]  # it checks the name
+    run = {"runtime": runtime, "precision": precision, "threads": threads, "device": device}
+    return {"method": weights or method, **run}
 
 
-def for_cluster(method: str | None, weights: Path | None, runtime: str, precision: str) -> dict[str, Any]:
+def for_cluster(
+    method: str | None, weights: Path | None, runtime: str, precision: str, device: str = "auto"
+) -> dict[str, Any]:
     """What the workers of a cluster are told of the method.
 
     Raises:
@@ -101,14 +112,14 @@ def for_cluster(method: str | None, weights: Path | None, runtime: str, precisio
     name = str(weights.absolute()) if weights else method
     if is_reference(name):  # pinned, so that all workers run the same commit
         name = str(find_model(str(name)).reference)
-    return {"method": name, "runtime": runtime, "precision": precision}
+    return {"method": name, "runtime": runtime, "precision": precision, "device": device}
 
 
 def _is_graph(weights: Path) -> bool:
     return weights.suffix.lower() == ".onnx"
 
 
-def _torch_method(weights: Path, threads: int | None) -> Method:
+def _torch_method(weights: Path, threads: int | None, device: str) -> Method:
     """A network of a training, without the detour of an export."""
     from ivfuse.cli.extras import training
 
@@ -118,7 +129,13 @@ def _torch_method(weights: Path, threads: int | None) -> Method:
         from ivfuse.training.torch_method import load_torch_method
     if threads is not None:
         torch.set_num_threads(threads)
-    return load_torch_method(weights)
+    known = ("auto", "cpu", "cuda") if torch.cuda.is_available() else ("auto", "cpu")
+    if device not in known:
+        expected = f"{' or '.join(known)} here for weights that PyTorch runs"
+        raise UsageError(
+            field="device", found=device, expected=expected, hint="`ivfuse export` makes a graph"
+        )
+    return load_torch_method(weights, None if device == "auto" else device)
 
 
 def _limit_threads(threads: int | None) -> None:

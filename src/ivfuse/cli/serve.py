@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ivfuse.cli import method_options
+
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
@@ -47,6 +49,7 @@ def serve(
     reuse_port: Annotated[
         bool, typer.Option("--reuse-port", help="Let further servers listen at the same port (Linux).")
     ] = False,
+    device: method_options.DeviceName = "auto",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Serve a web page and an HTTP API that fuse images.
@@ -78,6 +81,7 @@ def serve(
         max_memory=round(max_memory * GB),
         timeout=timeout,
         reuse_port=reuse_port,
+        device=device,  # type: ignore[arg-type]  # checked by the settings
     )
     if not settings.loopback and settings.token is None:
         typer.echo(

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -57,17 +56,20 @@ def without_bags(ir: Path, vi: Path | None, *, most: int | None = None, quiet: b
         UsageError: if one source is a bag and the other is not, or a topic is missing.
     """
     from ivfuse.video.bags.location import find_bag
-    from ivfuse.video.bags.propose import explain_topics
 
     bags = [find_bag(str(path)) for path in (ir, vi) if path is not None]
     if not any(bags):
         return Inputs(ir, vi)
+    from ivfuse.video.bags.propose import explain_topics
+
     for bag in bags:
         if bag is not None and not bag.topic:
             explain_topics(bag.path)
     if vi is None or not all(bags):
         expected = "two topics, as in drive.mcap:/thermal/image_raw drive.mcap:/rgb/image_raw"
         raise UsageError(f"{ir if bags[0] else vi} is a bag", expected=expected)
+    from tempfile import TemporaryDirectory
+
     from ivfuse.video.bags.calibration import registration_of_sources
     from ivfuse.video.open import open_pair
     from ivfuse.video.pair_files import write_pairs

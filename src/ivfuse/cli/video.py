@@ -58,6 +58,7 @@ def video(
     port: options.Port = 8765,
     runtime: method_options.RuntimeName = "auto",
     precision: method_options.PrecisionName = "auto",
+    device: method_options.DeviceName = "auto",
     threads: method_options.Threads = None,
     full_size: method_options.FullSize = False,
     json: method_options.Json = False,
@@ -101,7 +102,7 @@ def video(
     if out is None or not find_output(out):
         require_av()
     fuser = Fuser(
-        **method_options.choices(method, weights, runtime, precision, threads, quick=True),
+        **method_options.choices(method, weights, runtime, precision, threads, device, quick=True),
         rig=align_options.rig(rig, None, points),
         strength=strength,
         ir_gamma=ir_gamma,

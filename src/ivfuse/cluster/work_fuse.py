@@ -146,7 +146,7 @@ class FuseSession:
         key = (pair.rig, pair.window)
         if key not in self._fusers:
             changes: dict[str, Any] = {"method": self.fuser.method, "method_options": {}, "threads": None}
-            changes |= {"runtime": "auto", "precision": "auto"}
+            changes |= {"runtime": "auto", "precision": "auto", "device": "auto"}
             if pair.rig:
                 changes["rig"] = load_rig(fetch(pair.rig, folder, "rig"))
             if pair.window:

@@ -1,4 +1,4 @@
-"""Learned methods: ONNX graphs run by OpenVINO or ONNX Runtime on the CPU.
+"""Learned methods: ONNX graphs run by OpenVINO or ONNX Runtime on the CPU or an accelerator.
 
 The runtime is imported and the graph compiled for the first pair, so that creating a method is fast.
 """
@@ -15,7 +15,8 @@ from ivfuse.errors import InputError, IvfuseError, ShapeError, UsageError, first
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.image.arrays import Gray
 from ivfuse.image.tiling import FuseGray
-from ivfuse.runtime.onnx import MAX_THREADS, Graph, Precision, Runtime, choose_runtime, open_graph
+from ivfuse.runtime.devices import Device, Precision, Runtime, choose
+from ivfuse.runtime.onnx import MAX_THREADS, Graph, open_graph
 
 _INPUTS = {"ir", "vi"}
 _LEVEL = "level"
@@ -38,30 +39,40 @@ class OnnxMethod:
         runtime: Runtime = "auto",
         precision: Precision = "auto",
         threads: int | None = None,
+        device: Device = "auto",
     ) -> None:
         """Store the settings; the graph is loaded for the first pair.
 
         Args:
             info: properties of the method.
             path: the ONNX file.
-            runtime: the runtime; ``auto`` selects OpenVINO if it is installed.
+            runtime: the runtime; ``auto`` selects that of the device, on the CPU OpenVINO if it is installed.
             precision: compute precision; ``auto`` selects bfloat16 in OpenVINO on processors that are faster
                 with it and float32 otherwise; ``int8`` if ``path`` is a graph in 8-bit integers.
             threads: number of CPU threads; ``None`` lets the runtime choose.
+            device: the device; ``auto`` selects an NVIDIA GPU that ONNX Runtime can use, else the CPU.
 
         Raises:
-            UsageError: if the runtime does not support the precision, or ``threads`` is not 1 to 1024.
-            MissingExtraError: if OpenVINO is requested but not installed.
+            UsageError: if the runtime does not support the precision or device, or the threads are not
+                1 to 1024.
+            MissingExtraError: if packages for the requested runtime or device are missing.
+            IvfuseError: if the machine does not have the requested device.
         """
         if threads is not None and not 1 <= threads <= MAX_THREADS:
             raise UsageError(field="threads", found=threads, expected=f"1 to {MAX_THREADS}")
         self.info = info
         self.path = Path(path)
-        self.runtime = choose_runtime(runtime, precision)
+        self.choice = choose(runtime, precision, device)
+        self._or_cpu = device == "auto" and self.choice.device != "cpu"
         self.precision = precision
         self.threads = threads
         self._graph: Graph | None = None
         self._lock = threading.Lock()
+
+    @property
+    def runtime(self) -> str:
+        """The runtime: ``openvino`` or ``onnxruntime``."""
+        return self.choice.runtime
 
     def __getstate__(self) -> dict[str, Any]:
         """State for pickling, without the compiled graph, which another process compiles again."""
@@ -113,7 +124,7 @@ class OnnxMethod:
         try:
             fused = graph.run(inputs, _OUTPUT)
         except Exception as error:  # each runtime has its own exception classes
-            raise IvfuseError(f"{self.path}: {self.runtime} failed: {first_line(error)}") from error
+            raise IvfuseError(f"{self.path}: {self.choice.runtime} failed: {first_line(error)}") from error
         if fused.shape != inputs["ir"].shape:
             raise IvfuseError(f"{self.path}: the graph returned {fused.shape}, expected {inputs['ir'].shape}")
         if not np.isfinite(fused).all():
@@ -129,14 +140,25 @@ class OnnxMethod:
                 if not self.path.is_file():
                     raise InputError(f"{self.path}: no such file, expected an ONNX graph")
                 try:
-                    graph = open_graph(self.path, self.runtime, self.precision, self.threads)
-                except Exception as error:  # as above
-                    raise IvfuseError(
-                        f"{self.path}: {self.runtime} cannot load the graph: {first_line(error)}"
-                    ) from error
+                    graph = self._open_chosen()
+                except IvfuseError:
+                    if not self._or_cpu:
+                        raise
+                    self.choice = choose("auto", self.precision, "cpu")
+                    graph = self._open_chosen()
                 _check_ports(self.path, graph)
                 self._graph = graph
             return self._graph
+
+    def _open_chosen(self) -> Graph:
+        try:
+            return open_graph(self.path, self.choice, self.precision, self.threads)
+        except IvfuseError:
+            raise
+        except Exception as error:  # as above
+            raise IvfuseError(
+                f"{self.path}: {self.choice.runtime} cannot load the graph: {first_line(error)}"
+            ) from error
 
 
 def _mean(planes: Gray) -> Gray:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ivfuse.errors import UnknownNameError, UsageError
 from ivfuse.fusion.method import Method
-from ivfuse.runtime.onnx import Precision, Runtime
+from ivfuse.runtime.devices import Device, Precision, Runtime
 from ivfuse.thermal.read import DEFAULT, ThermalOptions
-from ivfuse.thermal.render import RenderOptions
 
 if TYPE_CHECKING:
     from ivfuse.registration.control_points import Correspondences
     from ivfuse.registration.transform import Registration
+    from ivfuse.thermal.render import RenderOptions
 
 MIN_GAMMA, MAX_GAMMA = 0.1, 10.0
 
@@ -33,6 +33,8 @@ class FuseOptions:
             ``onnxruntime``.
         precision: compute precision of a learned method: ``auto``, ``fp32``, ``bf16`` or ``int8``.
         threads: number of CPU threads of a learned method; ``None`` lets the runtime choose.
+        device: device of a learned method: ``auto`` (an NVIDIA GPU that ONNX Runtime can use, else the CPU),
+            ``cpu``, ``cuda``, ``tensorrt``, ``openvino-gpu``, ``coreml`` or ``directml``.
         gray: whether to return the fused luma instead of color.
         thermal: options for reading thermal images: window, scale, conditions.
         render: a colormap or highlighted temperatures; ``None`` keeps the colors of the visible image.
@@ -61,6 +63,7 @@ class FuseOptions:
     runtime: Runtime = "auto"
     precision: Precision = "auto"
     threads: int | None = None
+    device: Device = "auto"
     gray: bool = False
     thermal: ThermalOptions = DEFAULT
     render: RenderOptions | None = None

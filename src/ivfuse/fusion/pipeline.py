@@ -35,7 +35,6 @@ from ivfuse.image.tiling import run_tiled
 from ivfuse.runtime.files import refuse_input_as_output
 from ivfuse.thermal.formats.registry import is_plain
 from ivfuse.thermal.read import Thermal, ThermalOptions, read_camera_file, read_thermal
-from ivfuse.thermal.render import note_on_highlight, render
 
 Source = str | os.PathLike[str] | NDArray[Any] | Any  # a path, an array or a PIL image
 MARGIN = 64  # overlap of tiles in pixels for methods with unbounded reach
@@ -106,6 +105,7 @@ class Fuser:
             runtime=self.options.runtime,
             precision=self.options.precision,
             threads=self.options.threads,
+            device=self.options.device,
         )
         self.aligner = Aligner(self.options.rig, self.options.crop)
 
@@ -181,8 +181,11 @@ class Fuser:
             pair = read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches)
         pair = self.aligner.align(pair)
         notes = pair.notes
-        if note := note_on_highlight(self.options.render, pair.thermal):
-            notes += (note,)
+        if self.options.render is not None:
+            from ivfuse.thermal.render import note_on_highlight
+
+            note = note_on_highlight(self.options.render, pair.thermal)
+            notes += () if note is None else (note,)
         if shape := self._reduced_shape_of(pair):
             height, width = pair.visible.pixels.shape[:2]
             notes += (f"fused at {shape[1]}x{shape[0]}, carried up to {width}x{height}",)
@@ -198,6 +201,8 @@ class Fuser:
             fused = recolor(pixels, fused)
         if rendering is None:
             return fused
+        from ivfuse.thermal.render import render
+
         return render(rendering, fused, pair.thermal, pair.coverage)
 
     def reduced_shape(self, visible: Shape, thermal: Shape, covered: float = 1.0) -> Shape | None:

@@ -14,7 +14,6 @@ import numpy as np
 
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import resize_to
-from ivfuse.image.upsampling import apply_gains, fit_gains
 
 Shape = tuple[int, int]  # height and width, in pixels
 FuseCovered = Callable[[Gray, Gray, Gray | None], Gray]
@@ -55,6 +54,8 @@ def fuse_reduced(fuse: FuseCovered, ir: Gray, vi: Gray, coverage: Gray | None, s
     Returns:
         (H, W) float32 in [0, 1].
     """
+    from ivfuse.image.upsampling import apply_gains, fit_gains
+
     small_ir, small_vi = resize_to(ir, *shape), resize_to(vi, *shape)
     small_coverage = None if coverage is None else resize_to(coverage, *shape)
     small = fuse(small_ir, small_vi, small_coverage)

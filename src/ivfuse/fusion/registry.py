@@ -7,14 +7,12 @@ import os
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ivfuse.errors import UnknownNameError, UsageError
-from ivfuse.fusion.hub import find_model, is_reference
-from ivfuse.fusion.hub_config import GRAPH
 from ivfuse.fusion.manifest import Manifest, load_manifest
 from ivfuse.fusion.method import CLASSICAL, ClassicalFunction, ClassicalMethod, Method, MethodInfo
-from ivfuse.runtime.onnx import Precision, Runtime
+from ivfuse.runtime.devices import Device, Precision, Runtime, choose
 from ivfuse.runtime.processor import int8_is_faster
 
 WITHOUT_WEIGHTS = "guided-filter"  # the default method if the manifest has no learned method
@@ -53,6 +51,7 @@ def create_method(
     runtime: Runtime = "auto",
     precision: Precision = "auto",
     threads: int | None = None,
+    device: Device = "auto",
 ) -> Method:
     """Create a method.
 
@@ -63,6 +62,8 @@ def create_method(
         runtime: runtime of a learned method: ``auto``, ``openvino`` or ``onnxruntime``.
         precision: compute precision of a learned method: ``auto``, ``fp32``, ``bf16`` or ``int8``.
         threads: number of CPU threads of a learned method; ``None`` lets the runtime choose.
+        device: device of a learned method: ``auto``, ``cpu``, ``cuda``, ``tensorrt``, ``openvino-gpu``,
+            ``coreml`` or ``directml``.
 
     Raises:
         UnknownNameError: if there is no such method.
@@ -71,32 +72,36 @@ def create_method(
         MissingExtraError: if a model of the Hub is given and huggingface_hub is not installed.
     """
     options = dict(method_options or {})
+    how = _Run(runtime, precision, threads, device)
     if method is not None and not isinstance(method, str | os.PathLike):
-        if options or threads is not None or runtime != "auto" or precision != "auto":
+        if options or threads is not None or how.is_chosen or device != "auto":
             raise UsageError("options of the method cannot be given together with a method object")
         return method
-    if precision == "int8" and (is_reference(method) or str(method).lower().endswith(".onnx")):
+    if precision == "int8" and (_is_of_hub(method) or str(method).lower().endswith(".onnx")):
         raise UsageError(
-            field="precision",
-            found=f"int8 with {method}",
-            expected="a name, or the graph in int8",
+            field="precision", found=f"int8 with {method}", expected="a name, or the graph in int8"
         )
-    if is_reference(method):
+    if _is_of_hub(method):
+        from ivfuse.fusion.hub import find_model
+        from ivfuse.fusion.hub_config import GRAPH
+
         model = find_model(str(method))
         _check_options(str(method), options, [])
-        return _onnx(model.config.entry.info, model.fetch(GRAPH), runtime, precision, threads)
+        return _onnx(model.config.entry.info, model.fetch(GRAPH), how)
     if method is not None and Path(method).suffix.lower() == ".onnx":
         _check_options(Path(method).name, options, [])
-        return _onnx(file_info(Path(method)), Path(method), runtime, precision, threads)
+        return _onnx(file_info(Path(method)), Path(method), how)
     manifest = load_manifest()
     name = os.fspath(method) if method else manifest.default or WITHOUT_WEIGHTS
     entry = manifest.models.get(name)
     if entry is not None:
         _check_options(name, options, [])
-        return _onnx(entry.info, entry.path(int8=precision == "int8"), runtime, precision, threads)
+        return _onnx(entry.info, entry.path(int8=precision == "int8"), how)
     info, function = _find_classical(name, manifest)
-    if runtime != "auto" or precision != "auto":
-        raise UsageError(f"the method {name!r} is classical and does not support runtime and precision")
+    if how.is_chosen or device not in ("auto", "cpu"):
+        raise UsageError(
+            f"the method {name!r} is classical and does not support runtime, precision and device"
+        )
     _check_options(name, options, list(inspect.signature(function).parameters)[2:])
     return ClassicalMethod(info, function, options)
 
@@ -108,18 +113,32 @@ def is_learned(method: str | None) -> bool:
         UnknownNameError: if there is no such method.
     """
     name = method or default_method()
-    return is_reference(name) or name.lower().endswith(".onnx") or method_info(name).kind == "learned"
+    return _is_of_hub(name) or name.lower().endswith(".onnx") or method_info(name).kind == "learned"
 
 
-def quick_precision(method: str | None) -> Precision:
+def _is_of_hub(method: object) -> bool:
+    if not isinstance(method, str) or ":" not in method:
+        return False  # without an import of the Hub's module
+    from ivfuse.fusion.hub import is_reference
+
+    return is_reference(method)
+
+
+def quick_precision(method: str | None, device: Device = "auto") -> Precision:
     """The precision for many images of a video: ``int8`` if the method has it and this processor is faster.
 
     Args:
-        method: as in :func:`create_method`.
+        method, device: as in :func:`create_method`.
+
+    Raises:
+        UsageError: see :func:`ivfuse.runtime.devices.choose`, as for the following.
+        MissingExtraError: see there.
+        IvfuseError: see there.
     """
-    name = method or default_method()
-    entry = load_manifest().models.get(name)
-    return "int8" if entry is not None and entry.int8 and int8_is_faster() else "auto"
+    entry = load_manifest().models.get(method or default_method())
+    if entry is None or not entry.int8 or not int8_is_faster():
+        return "auto"
+    return "int8" if choose("auto", "auto", device).device == "cpu" else "auto"
 
 
 def file_info(path: Path) -> MethodInfo:
@@ -128,12 +147,24 @@ def file_info(path: Path) -> MethodInfo:
     return MethodInfo(path.stem, "learned", summary, "unknown", reach=None, version=str(_modified(path)))
 
 
-def _onnx(
-    info: MethodInfo, path: Path, runtime: Runtime, precision: Precision, threads: int | None
-) -> Method:
+class _Run(NamedTuple):
+    """How a graph is run."""
+
+    runtime: Runtime
+    precision: Precision
+    threads: int | None
+    device: Device
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether a runtime or precision was asked for."""
+        return self.runtime != "auto" or self.precision != "auto"
+
+
+def _onnx(info: MethodInfo, path: Path, how: _Run) -> Method:
     from ivfuse.fusion.onnx_method import OnnxMethod
 
-    return OnnxMethod(info, path, runtime=runtime, precision=precision, threads=threads)
+    return OnnxMethod(info, path, **how._asdict())
 
 
 def _modified(path: Path) -> int:

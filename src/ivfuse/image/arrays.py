@@ -19,11 +19,11 @@ Levels = NDArray[np.uint8]  # (H, W) or (H, W, 3)
 
 TOLERANCE = 1e-3  # floats up to this far outside [0, 1] are clipped silently: rounding and resampling errors
 
-_STRIP = 1 << 18  # number of pixels converted at a time, which avoids a second full-size copy
+_STRIP = 1 << 15  # pixels converted at a time, whose floats stay in the cache of a core
 
 
 def strips(height: int, width: int) -> list[slice]:
-    """Divide an image into slices of rows of about a quarter of a million pixels each."""
+    """Divide an image into slices of rows of about 32,768 pixels each."""
     rows = max(1, _STRIP // max(width, 1))
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
@@ -126,7 +126,7 @@ def scale_to_unit(values: NDArray[Any], low: float, high: float, *, reverse: boo
     for rows in strips(*values.shape[:2]):
         part, target = values[rows], out[rows]
         if reverse and part.ndim == 3:
-            part = part[..., ::-1]
+            part = _reversed(part)
         if whole:
             np.divide(part, np.float32(high), out=target)
         else:
@@ -148,3 +148,12 @@ def check_finite(values: NDArray[Any], name: str) -> None:
         raise InputError(
             field=name, found=f"{bad} values that are NaN or infinite", expected="finite numbers"
         )
+
+
+def _reversed(part: NDArray[Any]) -> NDArray[Any]:
+    """Reverse the order of the channels; OpenCV copies colors several times as fast as NumPy."""
+    if part.shape[2] != 3 or part.dtype not in (np.uint8, np.uint16):
+        return part[..., ::-1]
+    import cv2
+
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(part), cv2.COLOR_BGR2RGB))

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, MissingExtraError
-from ivfuse.image.decode_tiff import decode_tiff
 from ivfuse.image.decoders import pillow_array, quiet_opencv
 from ivfuse.image.formats import NAMES, sniff
 from ivfuse.image.headers import BadFileError, Header, exif_orientation, read_header
@@ -204,6 +203,8 @@ def _checked(header: Header, pixels: NDArray[Any] | None) -> NDArray[Any]:
 
 def _decode_tiff(data: bytes, upright: bool) -> Decoded:
     """Decode the full image of a TIFF file."""
+    from ivfuse.image.decode_tiff import decode_tiff
+
     header = read_tiff_header(data)
     _check_size(header.width, header.height)
     found = decode_tiff(header, data)

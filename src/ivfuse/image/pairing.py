@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivfuse.errors import InputError
-from ivfuse.image.captures import pair_by_number
 from ivfuse.image.formats import CAMERA_SUFFIXES, INPUT_SUFFIXES
 from ivfuse.image.modality import ANY, IR, VI, modality, plain_key, preferred
 
@@ -273,6 +272,8 @@ class _Matches:
     def take_by_words(self, ir: list[Path], vi: list[Path]) -> tuple[list[Path], list[Path]]:
         """Pair by names without modality words, then by number; returns the unpaired of both."""
         ir, vi = self.take(ir, vi, IR.key, VI.key)
+        from ivfuse.image.captures import pair_by_number
+
         found = pair_by_number(ir, vi, IR.key, VI.key)
         self.pairs += found.pairs
         self.unused += found.unused

@@ -94,9 +94,9 @@ def _encode_opencv(kind: ImageFormat, levels: NDArray[Any], channels: int) -> me
         gray, alpha = levels[..., 0], levels[..., 1]
         levels = np.ascontiguousarray(np.dstack((gray, gray, gray, alpha)))
     elif channels > 1:
-        for rows in strips(*levels.shape[:2]):  # swapped in place: cv2.cvtColor would need a second copy
-            part = levels[rows]
-            part[..., :3] = part[..., 2::-1].copy()
+        swap = cv2.COLOR_RGB2BGR if channels == 3 else cv2.COLOR_RGBA2BGRA
+        for rows in strips(*levels.shape[:2]):  # without a second copy of the image
+            levels[rows] = cv2.cvtColor(levels[rows], swap)
     options: list[int] = []
     if kind is JPEG:
         options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]

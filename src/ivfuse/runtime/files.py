@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import re
-import secrets
 import shutil
 import stat
 import time
@@ -45,7 +44,7 @@ def part_of(path: Path) -> Path:
     80 bytes of the name, because names are limited to 255 bytes.
     """
     name = os.fsencode(path.name)[:80].decode("utf-8", "ignore")
-    return path.with_name(f".{name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    return path.with_name(f".{name}.{_machine()}-{os.getpid()}-{os.urandom(4).hex()}.part")
 
 
 def remove_stale_parts(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Inference of ONNX graphs on the CPU with ONNX Runtime or OpenVINO.
+"""Inference of ONNX graphs with ONNX Runtime or OpenVINO, on the CPU or an accelerator.
 
 Each runtime is imported only when a graph is opened with it.
 """
@@ -8,20 +8,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import MissingExtraError, UsageError
+from ivfuse.runtime.devices import (
+    ACCELERATORS,
+    Choice,
+    Precision,
+    cache_folder,
+    check_provider,
+    prepare_provider,
+    provider_options,
+)
 from ivfuse.runtime.processor import bf16_is_faster
 
 MAX_THREADS = 1024  # of a runtime, which creates them at once
 
-Runtime = Literal["auto", "openvino", "onnxruntime"]
-Precision = Literal["auto", "fp32", "bf16", "int8"]  # int8: another file, chosen by the manifest of weights
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
@@ -41,100 +46,128 @@ class Graph:
     run: Callable[[Arrays, str], NDArray[np.float32]]
 
 
-def choose_runtime(runtime: Runtime, precision: Precision) -> Literal["openvino", "onnxruntime"]:
-    """Resolve the runtime ``auto`` without importing a runtime.
-
-    Raises:
-        UsageError: if the runtime or precision is unknown, or the runtime does not support the precision.
-        MissingExtraError: if OpenVINO is requested but not installed.
-    """
-    for field, value, known in (
-        ("runtime", runtime, get_args(Runtime)),
-        ("precision", precision, get_args(Precision)),
-    ):
-        if value not in known:
-            raise UsageError(field=field, found=repr(value), expected=f"one of {', '.join(known)}")
-    has_openvino = find_spec("openvino") is not None
-    if runtime == "openvino" and not has_openvino:
-        raise MissingExtraError("the runtime openvino", "fast")
-    if runtime == "auto":
-        runtime = "openvino" if has_openvino else "onnxruntime"
-    if runtime == "onnxruntime" and precision == "bf16":
-        raise UsageError("precision bf16 needs the runtime openvino; onnxruntime computes in fp32")
-    return runtime
-
-
-def open_graph(
-    path: Path, runtime: Literal["openvino", "onnxruntime"], precision: Precision, threads: int | None
-) -> Graph:
+def open_graph(path: Path, choice: Choice, precision: Precision, threads: int | None) -> Graph:
     """Load and compile a graph.
 
     Args:
         path: the ONNX file.
-        runtime: the runtime to use.
-        precision: compute precision of OpenVINO; ``auto`` selects bfloat16 on processors that are faster with
-            it and float32 on all others.
+        choice: runtime and device, see :func:`ivfuse.runtime.devices.choose`.
+        precision: compute precision; ``auto`` selects bfloat16 in OpenVINO on processors that are faster with
+            it, TensorFloat-32 on NVIDIA GPUs that have it, and float32 on all others.
         threads: number of CPU threads; ``None`` lets the runtime choose.
 
     Raises:
+        IvfuseError: if the device does not work.
         Exception: an exception of the runtime, if it cannot load the graph.
     """
-    if runtime == "openvino":
-        return _open_openvino(path, precision, threads)
-    session = open_session(path, threads)
+    if choice.runtime == "openvino":
+        return _open_openvino(path, choice.device, precision, threads)
+    session = open_session(path, threads, choice.device, precision)
+    inputs = frozenset(each.name for each in session.get_inputs())
+    outputs = frozenset(each.name for each in session.get_outputs())
+    if choice.device in ("cuda", "tensorrt"):
+        return Graph(inputs, outputs, bound_run(session, "cuda"))
 
     def run(arrays: Arrays, output: str) -> NDArray[np.float32]:
         return np.asarray(session.run([output], dict(arrays))[0], dtype=np.float32)
 
-    inputs = frozenset(each.name for each in session.get_inputs())
-    return Graph(inputs, frozenset(each.name for each in session.get_outputs()), run)
+    return Graph(inputs, outputs, run)
 
 
-def open_session(path: Path, threads: int | None = None) -> Any:
-    """Open an ONNX Runtime session on the CPU.
+def open_session(
+    path: Path, threads: int | None = None, device: str = "cpu", precision: Precision = "auto"
+) -> Any:
+    """Open an ONNX Runtime session.
 
     Args:
         path: the ONNX file.
         threads: number of CPU threads; ``None`` lets the runtime choose.
+        device: the device, one of ONNX Runtime.
+        precision: see :func:`open_graph`.
 
     Raises:
+        IvfuseError: if the device does not work.
         Exception: an exception of ONNX Runtime, if it cannot load the graph.
     """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 3 if device == "cpu" else 4
     # Input sizes vary, and a memory plan is kept for each size, so memory use would grow. The arena stays
     # enabled: it halves the time and does not grow.
     options.enable_mem_pattern = False
     if threads is not None:
         options.intra_op_num_threads = threads
-    return ort.InferenceSession(
+    folder = None
+    if device != "cpu":
+        prepare_provider(device)
+        if device in ("tensorrt", "coreml"):
+            folder = cache_folder("onnxruntime", ort.__version__, device, _digest(path))
+    session = ort.InferenceSession(
         str(path),
         sess_options=options,
-        providers=["CPUExecutionProvider"],
+        providers=provider_options(device, precision, folder),
         enable_fallback=0,  # it would print, and try the same provider again
     )
+    check_provider(session, device)
+    return session
 
 
-def _open_openvino(path: Path, precision: Precision, threads: int | None) -> Graph:
+def bound_run(session: Any, memory: str) -> Callable[[Arrays, str], NDArray[np.float32]]:
+    """A function as :attr:`Graph.run` whose inputs stay in buffers of the device while their shapes repeat.
+
+    Args:
+        session: a session of ONNX Runtime.
+        memory: where the buffers are: ``cuda`` or ``cpu``.
+    """
+    import onnxruntime as ort
+
+    local = threading.local()  # a thread must not overwrite the inputs of another one's run
+
+    def run(arrays: Arrays, output: str) -> NDArray[np.float32]:
+        key = (output, *((name, array.shape) for name, array in arrays.items()))
+        if getattr(local, "key", None) != key:
+            local.key, local.values, local.binding = None, {}, session.io_binding()
+            for name, array in arrays.items():
+                local.values[name] = ort.OrtValue.ortvalue_from_shape_and_type(
+                    array.shape, np.float32, memory
+                )
+                local.binding.bind_ortvalue_input(name, local.values[name])
+            local.key = key
+        for name, array in arrays.items():
+            local.values[name].update_inplace(array)
+        local.binding.clear_binding_outputs()
+        local.binding.bind_output(output, memory)
+        session.run_with_iobinding(local.binding)
+        return np.asarray(local.binding.copy_outputs_to_cpu()[0], dtype=np.float32)
+
+    return run
+
+
+def _digest(path: Path) -> str:
+    from hashlib import sha256
+
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def _open_openvino(path: Path, device: str, precision: Precision, threads: int | None) -> Graph:
     import openvino as ov
 
     core = ov.Core()
-    options: dict[str, Any] = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "bf16" if _computes_bf16(core, precision) else "f32",
-        # Every process would pin its threads to the same first cores, and leave the others idle.
-        "ENABLE_CPU_PINNING": False,
-    }
-    if threads is not None:
-        options["INFERENCE_NUM_THREADS"] = threads
+    if device == "cpu":
+        target, options = "CPU", _cpu_options(core, precision, threads)
+    else:
+        target = ACCELERATORS[device].provider
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        folder = cache_folder("openvino", ov.__version__, device, _digest(path))
+        if folder is not None:
+            options["CACHE_DIR"] = str(folder)
     model = core.read_model(str(path))
     inputs, outputs = (
         frozenset(name for port in side for name in port.get_names())
         for side in (model.inputs, model.outputs)
     )
-    compiled = core.compile_model(model, "CPU", options)
+    compiled = core.compile_model(model, target, options)
     local = threading.local()  # an infer request is not reentrant: each thread gets its own
 
     def run(arrays: Arrays, output: str) -> NDArray[np.float32]:
@@ -145,6 +178,19 @@ def _open_openvino(path: Path, precision: Precision, threads: int | None) -> Gra
         return np.array(result[compiled.output(output)], dtype=np.float32)
 
     return Graph(inputs, outputs, run)
+
+
+def _cpu_options(core: Any, precision: Precision, threads: int | None) -> dict[str, Any]:
+    """The options of OpenVINO on the CPU."""
+    options: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "bf16" if _computes_bf16(core, precision) else "f32",
+        # Every process would pin its threads to the same first cores, and leave the others idle.
+        "ENABLE_CPU_PINNING": False,
+    }
+    if threads is not None:
+        options["INFERENCE_NUM_THREADS"] = threads
+    return options
 
 
 def _computes_bf16(core: Any, precision: Precision) -> bool:

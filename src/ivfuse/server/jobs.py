@@ -19,6 +19,7 @@ from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import create_method, default_method, method_info
 from ivfuse.image.read import read_visible
 from ivfuse.image.write import write_image
+from ivfuse.runtime.devices import Device
 from ivfuse.runtime.limits import pixel_limit, set_pixel_limit
 from ivfuse.server import messages
 from ivfuse.server.facts import score_facts, thermal_range, to_levels
@@ -80,12 +81,13 @@ class JobRunner:
     Args:
         max_pixels: size limit of one image, in pixels.
         threads: threads of a learned method.
+        device: device of a learned method.
     """
 
-    def __init__(self, max_pixels: int, threads: int) -> None:
+    def __init__(self, max_pixels: int, threads: int, device: Device = "auto") -> None:
         """Apply the size limit to this process."""
         set_pixel_limit(min(max_pixels, pixel_limit()))
-        self._threads = threads
+        self._threads, self._device = threads, device
         self._methods: dict[str, Method] = {}
         self._registrations = RegistrationCache()
 
@@ -196,7 +198,8 @@ class JobRunner:
     def _create_method(self, name: str) -> Method:
         learned = method_info(name).kind == "learned"
         try:
-            return create_method(name, threads=self._threads if learned else None)
+            choices = {"threads": self._threads, "device": self._device} if learned else {}
+            return create_method(name, **choices)  # type: ignore[arg-type]
         except InputError as error:  # it names folders of the server: for the log, not for clients
             print(error, file=sys.stderr)
             raise InputError(

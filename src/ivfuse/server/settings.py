@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ivfuse.errors import UsageError
+from ivfuse.runtime.devices import Device, choose
 from ivfuse.runtime.processes import available_cpus
 
 MB = 1_000_000
@@ -34,6 +35,7 @@ class Settings:
         client_timeout: seconds without a byte from a client after which its request is abandoned.
         reuse_port: whether further servers may listen at the same port (Linux); the system
             divides connections among them.
+        device: device of learned methods, see :class:`ivfuse.fusion.options.FuseOptions`.
     """
 
     host: str = "127.0.0.1"
@@ -48,13 +50,16 @@ class Settings:
     timeout: float = 60.0
     client_timeout: float = 10.0
     reuse_port: bool = False
+    device: Device = "auto"
 
     def __post_init__(self) -> None:
         """Reject invalid settings.
 
         Raises:
             UsageError: naming the field.
+            IvfuseError: if the machine does not have the device.
         """
+        choose("auto", "auto", self.device)
         if self.reuse_port and not hasattr(socket, "SO_REUSEPORT"):
             raise UsageError(field="reuse_port", expected="a system that has it, such as Linux")
         for field in ("workers", "queue"):

@@ -39,6 +39,7 @@ class AppState:
             settings.timeout,
             {
                 "threads": settings.worker_threads,
+                "device": settings.device,
                 "max_pixels": settings.max_pixels,
                 "max_memory": settings.max_memory,
             },

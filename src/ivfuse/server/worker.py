@@ -53,7 +53,7 @@ def _job_runner(setup: dict[str, Any]) -> Any:
     """Load what the first request would otherwise wait for."""
     from ivfuse.server.jobs import JobRunner
 
-    runner = JobRunner(setup["max_pixels"], setup["threads"])
+    runner = JobRunner(setup["max_pixels"], setup["threads"], setup["device"])
     runner.warm_up()
     limit_memory(setup["max_memory"])
     return runner

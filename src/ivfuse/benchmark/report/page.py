@@ -277,9 +277,10 @@ def _about(results: Results) -> str:
     )
     links = ", ".join(f'<a href="tables/{name}">{name}</a>' for name in files)
     threads = f"{plan.threads} threads" if plan.threads else "threads left to the runtime"
+    how = f"{threads}; device {escape(plan.device)}; bootstrap seed {plan.seed}"
     return (
         f"<section><h2>How it was measured</h2><dl>{texts}</dl><p>Tables: {links}.</p>"
-        f"<p class=note>ivfuse {escape(ivfuse.__version__)}; {threads}; bootstrap seed {plan.seed}.</p>"
+        f"<p class=note>ivfuse {escape(ivfuse.__version__)}; {how}.</p>"
         "</section>"
     )
 

@@ -23,12 +23,13 @@ _MODULES = (
     "raw_frames",
 )
 PLAIN = "image"
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def thermal_formats() -> dict[str, ThermalReader]:
     """Return the registry, filled at the first use; plain images come last."""
     for name in (*_MODULES, "plain_image"):
-        import_module(f"ivfuse.thermal.formats.{name}")
+        _register(name)
     return {name: THERMAL_FORMATS[name] for name in sorted(THERMAL_FORMATS, key=lambda name: name == PLAIN)}
 
 
@@ -41,15 +42,16 @@ def format_of(path: str | os.PathLike[str]) -> ThermalReader:
     Raises:
         InputError: if the path is a device, a FIFO or a socket.
     """
-    formats = list(thermal_formats().values())
     file, number = split_number(path)
     check_regular(file)
     try:
         with file.open("rb") as stream:
-            found = next(each for each in formats if each.recognize(stream))
+            if stream.read(len(_PNG)) == _PNG:  # no camera's format; the modules of those are not imported
+                return _plain_image()
+            found = next(each for each in thermal_formats().values() if each.recognize(stream))
     except (OSError, ValueError):  # ValueError: a null character in the name
-        return formats[-1]
-    return found if number is None or isinstance(found, RecordingReader) else formats[-1]
+        return _plain_image()
+    return found if number is None or isinstance(found, RecordingReader) else _plain_image()
 
 
 def open_frames(path: str | os.PathLike[str]) -> ThermalFrames | None:
@@ -65,9 +67,18 @@ def open_frames(path: str | os.PathLike[str]) -> ThermalFrames | None:
 
 def is_plain(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a plain image instead of a thermal camera format."""
-    return format_of(path) is thermal_formats()[PLAIN]
+    return format_of(path) is _plain_image()
 
 
 def holds_photo(path: str | os.PathLike[str]) -> bool:
     """Whether a file may contain both a thermal image and a visible photo, so that it is a pair by itself."""
     return format_of(path).holds_photo(Path(path))
+
+
+def _plain_image() -> ThermalReader:
+    _register("plain_image")
+    return THERMAL_FORMATS[PLAIN]
+
+
+def _register(name: str) -> None:
+    import_module(f"ivfuse.thermal.formats.{name}")
