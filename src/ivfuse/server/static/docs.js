@@ -1,10 +1,6 @@
 // Renders the OpenAPI description of the server as a page.
 
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
+import { make } from "/static/dom.js";
 
 /** Text with `code` in backticks as code elements. */
 const prose = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", { textContent: part }) : part));
