@@ -114,11 +114,16 @@ class Page:
                 )
             time.sleep(0.05)
 
-    def key(self, key: str, code: str = "", number: int = 0) -> None:
+    def key(self, key: str, code: str = "", number: int = 0, shift: bool = False) -> None:
         """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
             self.send(
-                "Input.dispatchKeyEvent", type=kind, key=key, code=code or key, windowsVirtualKeyCode=number
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=code or key,
+                windowsVirtualKeyCode=number,
+                modifiers=8 * shift,
             )
 
     def choose(self, field: str, value: str) -> None:
