@@ -38,7 +38,7 @@ const batch = new Batch(find, { choose: (pair) => showPair(pair), fields: () => 
 function showError(error) {
   if (error.name === "AbortError") return;
   if (!(error instanceof RequestError)) console.error(error);
-  find("problem").textContent = error instanceof RequestError ? error.message[0].toUpperCase() + error.message.slice(1) : "The page encountered an unexpected error; please reload it.";
+  find("problem").textContent = error instanceof RequestError ? error.message : "The page encountered an unexpected error; please reload it.";
   find("problem").hidden = false;
 }
 
@@ -173,7 +173,9 @@ async function fuse() {
 
 /** Show no image: the pair of a batch that is displayed failed. */
 function showNothing() {
-  viewer.clear();
+  find("single").hidden = true;
+  find("notes").hidden = true;
+  setDownloads(false);
   probe.set(null);
   scores.clear();
   setStatus("This pair cannot be fused.");
@@ -182,6 +184,7 @@ function showNothing() {
 function show(result) {
   current = result;
   find("busy").hidden = true;
+  setDownloads(true);
   showImages(result);
   for (const [place, name] of [["ir", "infrared"], ["vi", "visible"]]) {
     find(`thumb-${place}`).src = result.urls[name];
@@ -246,6 +249,10 @@ async function computeScores() {
 
 // Downloads
 
+const downloads = document.querySelectorAll("[data-download]");
+
+function setDownloads(possible) { downloads.forEach((button) => { button.disabled = !possible; }); }
+
 async function download(kind) {
   if (!current) return;
   clearError();
@@ -279,7 +286,7 @@ find("sample").addEventListener("click", loadSample);
 find("swap").addEventListener("click", () => { chosen = { ir: chosen.vi, vi: chosen.ir }; showChosen().catch(showError); });
 find("compare").addEventListener("change", () => current && showImages(current));
 find("score").addEventListener("click", computeScores);
-document.querySelectorAll("[data-download]").forEach((button) => button.addEventListener("click", () => download(button.dataset.download)));
+downloads.forEach((button) => button.addEventListener("click", () => download(button.dataset.download)));
 
 onToken(() => new Promise((resolve) => {
   const dialog = find("token-dialog");

@@ -70,7 +70,9 @@ export class Batch {
     find("batch-run").hidden = Boolean(this.running);
     find("batch-run").disabled = !waiting && !failures;
     find("batch-run").textContent = done.length && waiting ? `Fuse the remaining ${waiting}` : failures && !waiting ? "Retry the failed ones" : "Fuse all";
+    find("batch-run").classList.toggle("main", waiting > 0);
     find("batch-stop").hidden = !this.running;
+    find("batch-zip").classList.toggle("main", !waiting);
     find("batch-zip").disabled = Boolean(this.running) || done.length === failures;
     find("batch-format").disabled = Boolean(this.running);
   }

@@ -40,14 +40,6 @@ export class Viewer {
     this.split.setAttribute("aria-label", `Divider between ${left.label.toLowerCase()} and ${right.label.toLowerCase()}`);
   }
 
-  /** Show no images. */
-  clear() {
-    for (const image of this.images) {
-      image.removeAttribute("src");
-      image.alt = "";
-    }
-  }
-
   divide(percent) {
     const share = Math.min(100, Math.max(0, percent));
     this.frame.style.setProperty("--split", `${share}%`);
