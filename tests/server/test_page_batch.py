@@ -124,6 +124,25 @@ def test_files_without_a_pair_are_one_sentence(page: Page, folder: Path) -> None
     page.until("document.getElementById('problem').textContent.startsWith('The batch has 1001 pairs')")
 
 
+def test_folders_are_dropped_with_what_is_in_them(page: Page, ir: bytes, vi: bytes, tmp_path: Path) -> None:
+    for name, data in (
+        ("thermal/7.png", ir),
+        ("visible/7.png", vi),
+        ("thermal/8.png", ir),
+        ("visible/8.png", vi),
+    ):
+        file = tmp_path / "drive" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+        (file.parent / ".hidden").write_bytes(b"x")
+    data = {"items": [], "files": [str(tmp_path / "drive")], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        page.send("Input.dispatchDragEvent", type=kind, x=500, y=300, data=data)
+    page.until("!document.getElementById('batch').hidden")
+    assert page.text("batch-status") == "0 of 2 pairs fused"
+    page.until("document.getElementById('name-vi').textContent === '7.png'")
+
+
 def drop(page: Page, names: list[str]) -> None:
     page.run(
         "(() => { const data = new DataTransfer();"

@@ -30,7 +30,7 @@ const viewer = new Viewer(find);
 const probe = new Probe(find, viewer);
 const scores = new Scores(find);
 const controls = new Controls(find, () => { batch.update(); scheduleFusion(); });
-const methods = new MethodGrid(find, { fusion, viewer, use: showAlone });
+const methods = new MethodGrid(find, { fusion, viewer, use: showAlone, failed: showError });
 const batch = new Batch(find, { choose: (pair) => showPair(pair), fields: () => controls.fields(), failed: showError });
 
 // Messages

@@ -7,10 +7,10 @@ const CLASSICAL_AT_FIRST = 3; // shown beside the default method, since they tak
 const SOURCES = { infrared: "Infrared", visible: "Visible" };
 
 export class MethodGrid {
-  /** `use(name)` is called with the method of a tile that was chosen. */
-  constructor(find, { fusion, viewer, use }) {
+  /** `use(name)` is called with the method of a tile that was chosen, `failed(error)` with an unexpected error. */
+  constructor(find, { fusion, viewer, use, failed }) {
     Object.assign(this, { section: find("methods"), choices: find("method-choices"), tiles: find("tiles"), fusion, viewer, use, running: null });
-    this.choices.addEventListener("change", () => this.refresh());
+    this.choices.addEventListener("change", () => this.refresh().catch(failed));
     this.tiles.addEventListener("keydown", (event) => viewer.key(event));
   }
 
