@@ -39,7 +39,8 @@ _VALUES = (
 _FIELDS = {
     "/api/fuse": (
         "window", "scale", "colormap", "highlight", "emissivity", "distance", "reflected", "humidity",
-        "method", "strength", "gray", "metrics", "format", "encoding", "bits", "previews", "unknown",
+        "method", "strength", "gray", "metrics", "format", "encoding", "bits", "previews",
+        "temperatures", "unknown",
     ),
     "/api/register": ("window", "scale", "parallax"),
     "/api/metrics": ("metrics", "convention"),

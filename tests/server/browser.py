@@ -114,12 +114,35 @@ class Page:
                 )
             time.sleep(0.05)
 
-    def key(self, key: str, code: str = "", number: int = 0) -> None:
+    def key(self, key: str, code: str = "", number: int = 0, shift: bool = False) -> None:
         """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
             self.send(
-                "Input.dispatchKeyEvent", type=kind, key=key, code=code or key, windowsVirtualKeyCode=number
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=code or key,
+                windowsVirtualKeyCode=number,
+                modifiers=8 * shift,
             )
+
+    def choose(self, field: str, value: str) -> None:
+        """Choose a value of a field, as a user does."""
+        self.run(
+            f"(() => {{ const field = document.getElementById('{field}'); field.value = '{value}';"
+            " field.dispatchEvent(new Event('input', { bubbles: true }));"
+            " field.dispatchEvent(new Event('change', { bubbles: true })); })()"
+        )
+
+    def set_files(self, field: str, *files: Path) -> None:
+        """Choose files in a file field."""
+        root = self.send("DOM.getDocument")["root"]["nodeId"]
+        node = self.send("DOM.querySelector", nodeId=root, selector=f"#{field}")["nodeId"]
+        self.send("DOM.setFileInputFiles", nodeId=node, files=[str(each) for each in files])
+
+    def text(self, field: str) -> str:
+        """The text of an element."""
+        return str(self.run(f"document.getElementById('{field}').textContent"))
 
     def image(self, file: Path, width: int = 0, height: int = 0, mobile: bool = False) -> None:
         """Save a screenshot; of the whole page if no height is given."""

@@ -68,6 +68,8 @@ def test_json_holds_image_sources_range_and_scores(
     assert decoded(base64.b64decode(said["image"])).shape == (40, 56, 3)
     assert decoded(base64.b64decode(said["infrared"])).shape == (40, 56)
     assert decoded(base64.b64decode(said["visible"])).shape == (40, 56, 3)
+    counted = said["thermal"].pop("histogram")
+    assert (len(counted), sum(counted)) == (128, 40 * 56)
     assert said["thermal"] == pytest.approx(
         {"min": 16.85, "max": 36.85, "low": 17.05, "high": 36.65, "unit": "C"}, abs=0.01
     )
@@ -83,6 +85,7 @@ def test_counts_without_a_scale_have_a_range_in_counts(
     fields = {"format": "json", "previews": "true", "method": "average", "window": window}
     thermal = server.fuse(encode(".png", counts), vi, **fields).json()["thermal"]
     low, high = {"percentile": (29_020, 30_980), "plateau": (29_000, 31_000)}.get(window, (29_500, 30_500))
+    assert sum(thermal.pop("histogram")) == 40 * 56
     assert thermal == pytest.approx(
         {"min": 29_000, "max": 31_000, "low": low, "high": high, "unit": "counts"}, abs=1
     )

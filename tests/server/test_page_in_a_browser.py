@@ -27,18 +27,11 @@ def page(server: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         page.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(page.downloads))
         page.open(server.url)
         page.until("document.querySelectorAll('#method option').length > 3")
-        choose(page, "method", "average")
+        page.choose("method", "average")
         page.run("document.getElementById('sample').click()")
         page.until(FUSED.format("average"))
         yield page
         assert page.errors() == []
-
-
-def choose(page: Page, field: str, value: str) -> None:
-    page.run(
-        f"(() => {{ const field = document.getElementById('{field}'); field.value = '{value}';"
-        " field.dispatchEvent(new Event('change', { bubbles: true })); })()"
-    )
 
 
 def split(page: Page) -> str:
@@ -92,17 +85,16 @@ def test_keys_zoom_and_show_all_again(page: Page) -> None:
 
 def test_another_method_and_color_are_shown_at_once(page: Page) -> None:
     before = page.run("document.getElementById('right').src")
-    choose(page, "method", "maximum")
+    page.choose("method", "maximum")
     page.until(FUSED.format("maximum"))
     page.run("document.querySelector('[name=color][value=iron]').click()")
     page.until("document.getElementById('busy').hidden")
     assert page.run("document.getElementById('right').src") != before
-    choose(page, "window", "range")
-    page.until("!document.getElementById('ends').hidden")
+    page.choose("window", "range")
     assert page.run("document.getElementById('low-value').textContent").endswith("°C")
     page.run("document.querySelector('[name=color][value=\"\"]').click()")
-    choose(page, "window", "percentile")
-    choose(page, "method", "average")
+    page.choose("window", "percentile")
+    page.choose("method", "average")
     page.until(FUSED.format("average"))
 
 

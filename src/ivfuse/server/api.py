@@ -59,7 +59,7 @@ async def fuse(request: Request, state: State) -> Response:
         options: dict[str, Any] = form.model_dump(by_alias=True, exclude={"format"})
         options["bits"] = int(form.bits)
         if form.format != "json":
-            options.update(encoding=form.format, metrics=[], previews=False)
+            options.update(encoding=form.format, metrics=[], previews=False, temperatures=False)
         message = {
             "job": "fuse",
             "folder": str(folder),
@@ -199,8 +199,10 @@ def _check_combination(form: FuseForm) -> None:
 
 def _fused_json(result: dict[str, Any], image: bytes, media_type: str, folder: Path) -> dict[str, Any]:
     """The body of :class:`ivfuse.server.schemas.Fused`."""
+    grid = result.get("temperatures")
     return {
         **{"thermal": None, **result},
+        "temperatures": grid and grid | {"data": _base64(folder / "temperatures")},
         "image": base64.b64encode(image).decode(),
         "media_type": media_type,
         "infrared": _base64(folder / "infrared.jpg"),

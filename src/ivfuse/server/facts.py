@@ -10,10 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.fusion.pair import Pair
+from ivfuse.thermal.radiometry import ZERO_C
 from ivfuse.thermal.read import ThermalOptions, read_raw
 from ivfuse.thermal.tone_mapping import percentile_window
 
 Levels = NDArray[np.uint8]
+
+_BINS = 128  # of the histogram of the thermal values
+_COUNTED = 1_000_000  # values from which on only a sample is counted
+_LONGEST_SIDE = 640  # of the grid of temperatures
 
 
 def to_levels(pixels: NDArray[np.float32]) -> Levels:
@@ -66,4 +71,34 @@ def thermal_range(ir: Path, options: ThermalOptions, pair: Pair) -> dict[str, An
     else:
         low, high = (0.0, 255.0) if is_8_bit else percentile_window(values)
     unit = "C" if degrees else "levels" if is_8_bit else "counts" if values.dtype.kind in "ui" else "values"
-    return {"min": lowest, "max": highest, "low": low, "high": high, "unit": unit}
+    range_ = {"min": lowest, "max": highest, "low": low, "high": high, "unit": unit}
+    return range_ | {"histogram": _histogram(values, lowest, highest)}
+
+
+def _histogram(values: NDArray[Any], lowest: float, highest: float) -> list[int]:
+    """Count the values in equally wide bins; integers get no more bins than there are of them."""
+    bins = _BINS if values.dtype.kind == "f" else min(_BINS, int(highest - lowest) + 1)
+    sample = values[:, :: 1 + values.size // _COUNTED]
+    counts: list[int] = np.histogram(sample, bins, (lowest, highest))[0].tolist()
+    return counts
+
+
+def write_temperatures(file: Path, celsius: NDArray[np.float32]) -> dict[str, int]:
+    """Write temperatures as the data of :class:`ivfuse.server.schemas.Temperatures`.
+
+    Args:
+        file: where to write them.
+        celsius: (H, W) in degC, NaN where unknown.
+
+    Returns:
+        The width and height of the grid.
+    """
+    step = max(1.0, max(celsius.shape) / _LONGEST_SIDE)
+    height, width = (max(1, int(size / step)) for size in celsius.shape)
+    rows, columns = (
+        ((np.arange(count) + 0.5) * size / count).astype(int)
+        for count, size in zip((height, width), celsius.shape, strict=True)
+    )
+    kelvin = np.nan_to_num(celsius[rows][:, columns].astype(np.float64) + ZERO_C, nan=0.0)
+    file.write_bytes(np.rint(np.clip(10 * kelvin, 0, 65535)).astype("<u2").tobytes())
+    return {"width": width, "height": height}

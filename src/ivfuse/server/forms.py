@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ivfuse.image import formats
-from ivfuse.server.messages import IMAGE_NAMES
+from ivfuse.server.messages import CAMERA_FILES, IMAGE_NAMES
 
 
 def _split(value: Any) -> Any:
@@ -79,6 +79,9 @@ class FuseForm(PairForm):
     previews: bool = Field(
         False, description="Also return both source images as they were fused, as JPEG inside JSON."
     )
+    temperatures: bool = Field(
+        False, description="Also return the temperature of each pixel, where known (JSON only)."
+    )
 
 
 class MetricsForm(_Form):
@@ -106,11 +109,12 @@ def openapi_body(model: type[BaseModel], images: Mapping[str, bool]) -> dict[str
 
 
 def _image_field_schema(name: str, required: bool) -> dict[str, str]:
-    optional = "; omit it if the infrared file is a radiometric JPEG that contains both images."
+    camera = ", or a file of a thermal camera" if name in CAMERA_FILES else ""
+    optional = "; omit it if the infrared file is that of a camera and contains both images."
     return {
         "type": "string",
         "format": "binary",
-        "description": f"The {IMAGE_NAMES[name]} image, a {formats.NAMES} file"
+        "description": f"The {IMAGE_NAMES[name]} image, a {formats.NAMES} file{camera}"
         + ("." if required else optional),
     }
 

@@ -22,7 +22,7 @@ from ivfuse.image.write import write_image
 from ivfuse.runtime.devices import Device
 from ivfuse.runtime.limits import pixel_limit, set_pixel_limit
 from ivfuse.server import messages
-from ivfuse.server.facts import score_facts, thermal_range, to_levels
+from ivfuse.server.facts import score_facts, thermal_range, to_levels, write_temperatures
 from ivfuse.server.pair_registration import NOT_REQUESTED, RegistrationCache
 from ivfuse.thermal.radiometry import overrides_of
 from ivfuse.thermal.read import ThermalOptions
@@ -58,6 +58,7 @@ class JobOptions:
     encoding: str = "png"
     bits: int = 8
     previews: bool = False
+    temperatures: bool = False
 
     def thermal_options(self) -> ThermalOptions:
         """How the thermal file is read."""
@@ -148,6 +149,8 @@ class JobRunner:
             write_image(folder / "infrared.jpg", pair.thermal.pixels)
             write_image(folder / "visible.jpg", pair.visible.pixels)
             result["thermal"] = thermal_range(ir, thermal, pair)
+        if options.temperatures and pair.thermal.celsius is not None:
+            result["temperatures"] = write_temperatures(folder / "temperatures", pair.thermal.celsius)
         sources = (
             (to_levels(pair.thermal.pixels), to_levels(pair.visible.pixels)) if options.metrics else None
         )

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from ivfuse.image import formats
 from ivfuse.server.forms import Form
-from ivfuse.server.messages import IMAGE_NAMES, TOO_SLOW
+from ivfuse.server.messages import CAMERA_FILES, IMAGE_NAMES, TOO_SLOW
 from ivfuse.server.problems import Problem, validation_message
 from ivfuse.server.settings import MB, Settings
 
@@ -56,6 +56,7 @@ async def read_form(
     form = _validate(model, texts, files, images)
     for name, file in files.items():
         await asyncio.to_thread((folder / name).write_bytes, await file.read())
+        await asyncio.to_thread(_check_format, name, folder / name)
     return form, list(files)
 
 
@@ -88,7 +89,7 @@ async def _parse(
 def _validate(
     model: type[Form], texts: dict[str, str], files: dict[str, UploadFile], images: Mapping[str, bool]
 ) -> Form:
-    """Validate the text fields and check that the files look like images."""
+    """Validate the text fields and the names of the files."""
     for name in images.keys() & texts.keys():
         raise Problem(422, f"{name}: found text, expected a file (a part of the form with a file name).")
     for name in files:
@@ -102,21 +103,24 @@ def _validate(
         form = model.model_validate({name: text for name, text in texts.items() if text})
     except ValidationError as error:
         raise Problem(422, validation_message(error.errors())) from error
-    for name, file in files.items():
-        _check_format(name, file)
     return form
 
 
-def _check_format(name: str, file: UploadFile) -> None:
-    """Reject a file whose first bytes are not those of an image."""
-    head = file.file.read(_HEAD_BYTES)
-    file.file.seek(0)
-    if not head:
-        raise Problem(
-            415, f"{IMAGE_NAMES[name]} image: found an empty file, expected a {formats.NAMES} image."
-        )
-    if formats.sniff(head) is None:
-        raise Problem(415, f"{IMAGE_NAMES[name]} image: found no image, expected a {formats.NAMES} file.")
+def _check_format(name: str, file: Path) -> None:
+    """Reject a file whose first bytes are not those of an image, or of a thermal camera's file."""
+    with file.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    if formats.sniff(head) is not None:
+        return
+    expected = f"a {formats.NAMES} file"
+    if name in CAMERA_FILES:
+        from ivfuse.thermal.formats.registry import is_plain
+
+        if head and not is_plain(file):
+            return
+        expected += ", or one of a thermal camera"
+    found = "no image" if head else "an empty file"
+    raise Problem(415, f"{IMAGE_NAMES[name]} image: found {found}, expected {expected}.")
 
 
 async def _bounded_body(request: Request, settings: Settings) -> AsyncGenerator[bytes, None]:

@@ -74,6 +74,20 @@ class ThermalRange(BaseModel):
     unit: Literal["C", "levels", "counts", "values"] = Field(
         description="degC, 8-bit levels, integer counts of the sensor, or other floating-point values."
     )
+    histogram: list[int] = Field(
+        description="Number of pixels in each of up to 128 equally wide bins from the lowest to the highest"
+        " value; of a sample of them if there are more than a million."
+    )
+
+
+class Temperatures(BaseModel):
+    """The temperatures of the fused image, thinned out to 640 pixels at most on the longest side."""
+
+    width: int = Field(description="Number of columns.")
+    height: int = Field(description="Number of rows.")
+    data: str = Field(
+        description="Rows of unsigned 16-bit integers in base64, little-endian, in 0.1 K; 0 if unknown."
+    )
 
 
 class RegistrationReply(BaseModel):
@@ -110,6 +124,7 @@ class Fused(BaseModel):
     infrared: str | None = Field(description="The infrared image as it was fused: JPEG in base64.")
     visible: str | None = Field(description="The visible image as it was fused: JPEG in base64.")
     thermal: ThermalRange | None = Field(description="Range of the thermal values, with previews only.")
+    temperatures: Temperatures | None = Field(description="Temperatures, if requested and known.")
 
 
 class Health(BaseModel):

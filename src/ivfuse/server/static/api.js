@@ -4,7 +4,9 @@ const MAX_RETRIES = 3; // while the queue is full
 const MAX_WAIT = 10; // seconds between two retries
 
 /** An error whose message is a sentence for the user. */
-export class RequestError extends Error {}
+export class RequestError extends Error {
+  constructor(message) { super(message[0].toUpperCase() + message.slice(1)); }
+}
 
 let promptForToken = async () => null;
 

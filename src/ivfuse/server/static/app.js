@@ -1,39 +1,44 @@
 // The page: takes files, sends requests and shows the results. Everything is kept in this tab only.
 
-import { RequestError, blobOf, call, formOf, onToken } from "/static/api.js";
+import { RequestError, call, formOf, onToken } from "/static/api.js";
+import { Batch, MAX_PAIRS } from "/static/batch.js";
 import { Controls } from "/static/controls.js";
-import { containsBoth, inOrder } from "/static/pairing.js";
+import { droppedFiles } from "/static/files.js";
+import { Fusion } from "/static/fusion.js";
+import { MethodGrid } from "/static/methods.js";
+import { containsBoth, inOrder, pairFiles } from "/static/pairing.js";
+import { Probe } from "/static/probe.js";
+import { save } from "/static/save.js";
 import { Scores } from "/static/scores.js";
 import { Viewer } from "/static/viewer.js";
 
 const find = (id) => document.getElementById(id);
 const FUSE_DELAY = 140; // ms without a change before a request is sent
 const SCORE_DELAY = 700; // ms without a change before scores are computed
-const CACHE_SIZE = 24; // results that are kept, to switch back at once
-const SMALL = 4e6; // pixels up to which PNG is fetched and scores are computed without being asked for
 const REGISTER_HINT = "Aligns the infrared image with the visible one if the cameras have different viewpoints.";
 const LABELS = { infrared: "Infrared", visible: "Visible", fused: "Fused" };
+const EMPTY = "Drop or choose files";
 
-const files = { ir: null, vi: null };
-const results = new Map();
-let capabilities = null;
-let single = false; // the infrared file contains both images
+let chosen = { ir: [], vi: [] }; // files by slot
 let current = null; // the displayed result
 let running = null; // AbortController of the running request
 let fuseTimer = 0;
 let scoreTimer = 0;
-let pixels = 0; // of the last result
 
+const fusion = new Fusion();
 const viewer = new Viewer(find);
+const probe = new Probe(find, viewer);
 const scores = new Scores(find);
-const controls = new Controls(find, () => scheduleFusion());
+const controls = new Controls(find, () => { batch.update(); scheduleFusion(); });
+const methods = new MethodGrid(find, { fusion, viewer, use: showAlone, failed: showError });
+const batch = new Batch(find, { choose: (pair) => showPair(pair), fields: () => controls.fields(), failed: showError });
 
 // Messages
 
 function showError(error) {
   if (error.name === "AbortError") return;
   if (!(error instanceof RequestError)) console.error(error);
-  find("problem").textContent = error instanceof RequestError ? error.message[0].toUpperCase() + error.message.slice(1) : "The page encountered an unexpected error; please reload it.";
+  find("problem").textContent = error instanceof RequestError ? error.message : "The page encountered an unexpected error; please reload it.";
   find("problem").hidden = false;
 }
 
@@ -45,36 +50,78 @@ function setStatus(text) { find("status").textContent = text; }
 
 async function addFiles(given, slot = null) {
   clearError();
-  const list = [...given].slice(0, 2);
+  const list = [...given];
   if (!list.length) return;
-  if (list.length === 2) [files.ir, files.vi] = inOrder(...list);
-  else if (slot) files[slot] = list[0];
-  else if (await containsBoth(list[0])) Object.assign(files, { ir: list[0], vi: null });
-  else files[files.ir && !files.vi ? "vi" : "ir"] = list[0];
-  await pairChanged();
+  if (slot) chosen = { ...chosen, [slot]: list };
+  else if (list.length === 1) chosen = await withOne(list[0]);
+  else if (list.length === 2 && !(await Promise.all(list.map(containsBoth))).every(Boolean)) {
+    const [ir, vi] = inOrder(...list);
+    chosen = { ir: [ir], vi: [vi] };
+  } else return showBatch(await pairFiles({ others: list }));
+  if (chosen.ir.length <= 1 && chosen.vi.length <= 1) return showChosen();
+  const found = await pairFiles(chosen);
+  return found.pairs.length || (chosen.ir.length && chosen.vi.length) ? showBatch(found) : showSlots();
 }
 
-async function pairChanged(settings = {}) {
-  single = Boolean(files.ir && !files.vi && await containsBoth(files.ir));
-  clearResults();
+/** The choice after a further file, which fills the empty slot unless it contains both images. */
+async function withOne(file) {
+  if (await containsBoth(file)) return { ir: [file], vi: [] };
+  const waits = chosen.ir.length === 1 && !chosen.vi.length;
+  return waits ? { ir: chosen.ir, vi: [file] } : { ir: [file], vi: chosen.ir.length ? [] : chosen.vi };
+}
+
+async function showChosen(settings = {}) {
+  const [ir, vi] = [chosen.ir[0] ?? null, chosen.vi[0] ?? null];
+  const single = Boolean(ir && !vi && await containsBoth(ir));
+  batch.set([]);
   controls.reset({ single, ...settings });
-  find("swap").disabled = single;
-  for (const place of ["ir", "vi"]) {
-    const file = files[place];
-    find(`name-${place}`).textContent = file ? file.name : place === "vi" && single ? "Included in the infrared file" : "Drop or choose a file";
-    find(`slot-${place}`).classList.toggle("filled", Boolean(file));
-    find(`thumb-${place}`).hidden = true;
-  }
-  if (files.ir && (files.vi || single)) scheduleFusion(0);
-  else if (files.ir || files.vi) find(files.ir ? "name-vi" : "name-ir").textContent = "Now drop or choose this image";
+  if (ir && (vi || single)) showPair({ ir, vi });
+  else showSlots();
 }
 
-function clearResults() {
+function showBatch({ pairs, rest }) {
+  if (!pairs.length) throw new RequestError(`No pair was found among ${rest.length} files; expected names like x_ir.png and x_vi.png, or equal names in folders ir and vi.`);
+  if (pairs.length > MAX_PAIRS) throw new RequestError(`The batch has ${pairs.length} pairs; this page takes up to ${MAX_PAIRS}, and ivfuse fuse any number.`);
+  batch.limit = fusion.limit;
+  batch.set(pairs, rest);
+  chosen = { ir: pairs.map(({ ir }) => ir), vi: pairs.flatMap(({ vi }) => vi ?? []) };
+  controls.reset({ single: pairs.every(({ vi }) => !vi) });
+  showPair(pairs[0]);
+}
+
+/** Show the slots while a pair is incomplete. */
+function showSlots() {
+  stop();
+  fusion.setPair(null);
+  document.body.dataset.state = "empty";
+  for (const [place, other] of [["ir", "vi"], ["vi", "ir"]]) {
+    const files = chosen[place];
+    const wanted = chosen[other].length ? `Now drop or choose ${chosen[other].length > 1 ? "these images" : "this image"}` : EMPTY;
+    nameSlot(place, files.length > 1 ? `${files.length} files` : files[0]?.name ?? wanted, files.length > 0);
+  }
+}
+
+function nameSlot(place, text, filled) {
+  find(`name-${place}`).textContent = text;
+  find(`slot-${place}`).classList.toggle("filled", filled);
+  find(`thumb-${place}`).hidden = true;
+}
+
+/** Show a pair of files; the settings are kept. */
+function showPair(pair) {
+  stop();
+  fusion.setPair(pair);
+  batch.mark(pair);
+  find("swap").disabled = !pair.vi || batch.rows.length > 0;
+  nameSlot("ir", pair.ir.name, true);
+  nameSlot("vi", pair.vi?.name ?? "Included in the infrared file", Boolean(pair.vi));
+  scheduleFusion(0);
+}
+
+function stop() {
   running?.abort();
-  for (const { urls } of results.values()) Object.values(urls).forEach(URL.revokeObjectURL);
-  results.clear();
+  methods.hide();
   current = null;
-  pixels = 0;
 }
 
 async function loadSample() {
@@ -83,9 +130,8 @@ async function loadSample() {
   find("sample").textContent = "Rendering the sample …";
   try {
     const fetchImage = async (name) => new File([await (await call(`/api/sample/night/${name}`)).blob()], `street-at-night-${name}.png`, { type: "image/png" });
-    files.ir = await fetchImage("infrared");
-    files.vi = await fetchImage("visible");
-    await pairChanged({ scale: "0.01K" });
+    chosen = { ir: [await fetchImage("infrared")], vi: [await fetchImage("visible")] };
+    await showChosen({ scale: "0.01K" });
   } catch (error) {
     showError(error);
   } finally {
@@ -99,59 +145,47 @@ async function loadSample() {
 function scheduleFusion(delay = FUSE_DELAY) {
   clearTimeout(fuseTimer);
   clearTimeout(scoreTimer);
-  if (!files.ir || !(files.vi || single)) return;
-  fuseTimer = setTimeout(fuse, delay);
+  if (fusion.pair) fuseTimer = setTimeout(fuse, delay);
 }
 
 async function fuse() {
   running?.abort();
-  const fields = controls.fields();
-  const key = JSON.stringify(fields);
-  if (results.has(key)) { show(results.get(key)); return; }
   running = new AbortController();
   const { signal } = running;
   document.body.dataset.state = "ready";
   find("busy").hidden = false;
   if (!current) setStatus("Fusing …");
   try {
-    checkSize();
-    const form = formOf({ ir: files.ir, vi: files.vi, ...fields, format: "json", encoding: pixels > SMALL ? "jpeg" : "png", previews: "true" });
-    const result = withUrls(await (await call("/api/fuse", { form, signal })).json(), fields);
-    results.set(key, result);
-    if (results.size > CACHE_SIZE) evict(results.keys().next().value);
+    const result = await fusion.fuse(controls.fields(), signal);
+    if (signal.aborted) return;
     clearError();
     show(result);
   } catch (error) {
-    if (!signal.aborted) { showError(error); if (!current) document.body.dataset.state = "empty"; }
+    if (signal.aborted) return;
+    showError(error);
+    if (current) return;
+    if (batch.rows.length) showNothing();
+    else document.body.dataset.state = "empty";
   } finally {
     if (running?.signal === signal) find("busy").hidden = true;
   }
 }
 
-function checkSize() {
-  const total = (files.ir?.size ?? 0) + (files.vi?.size ?? 0);
-  if (capabilities && total > capabilities.limits.upload_bytes) throw new RequestError(`The images are ${(total / 1e6).toFixed(1)} MB together; this server accepts up to ${(capabilities.limits.upload_bytes / 1e6).toFixed(0)} MB.`);
-}
-
-function evict(key) {
-  const old = results.get(key);
-  results.delete(key);
-  if (old !== current) Object.values(old.urls).forEach(URL.revokeObjectURL);
-}
-
-function withUrls(reply, fields) {
-  const blobs = { fused: blobOf(reply.image, reply.media_type), infrared: blobOf(reply.infrared, "image/jpeg"), visible: blobOf(reply.visible, "image/jpeg") };
-  const urls = Object.fromEntries(Object.entries(blobs).map(([name, blob]) => [name, URL.createObjectURL(blob)]));
-  const { image, infrared, visible, ...metadata } = reply;
-  return { ...metadata, fields, blobs, urls };
+/** Show no image: the pair of a batch that is displayed failed. */
+function showNothing() {
+  find("single").hidden = true;
+  find("notes").hidden = true;
+  setDownloads(false);
+  probe.set(null);
+  scores.clear();
+  setStatus("This pair cannot be fused.");
 }
 
 function show(result) {
   current = result;
-  pixels = result.width * result.height;
   find("busy").hidden = true;
-  const [left, right] = find("compare").querySelector(":checked").value.split(" ");
-  viewer.show({ url: result.urls[left], label: LABELS[left] }, { url: result.urls[right], label: LABELS[right] }, result.width, result.height);
+  setDownloads(true);
+  showImages(result);
   for (const [place, name] of [["ir", "infrared"], ["vi", "visible"]]) {
     find(`thumb-${place}`).src = result.urls[name];
     find(`thumb-${place}`).hidden = false;
@@ -165,6 +199,27 @@ function show(result) {
   scheduleScores(result);
 }
 
+/** Show two images with a divider, or the methods side by side. */
+function showImages(result) {
+  const choice = find("compare").querySelector(":checked").value;
+  const side = choice === "methods";
+  find("single").hidden = side;
+  const [left, right] = side ? ["infrared", "fused"] : choice.split(" ");
+  viewer.show({ url: result.urls[left], label: LABELS[left] }, { url: result.urls[right], label: LABELS[right] }, result.width, result.height);
+  probe.set(side ? null : fusion.temperatures(result));
+  if (side) methods.show(result).catch(showError);
+  else methods.hide();
+}
+
+/** Show one method of those side by side. */
+function showAlone(name) {
+  find("method").value = name;
+  controls.update();
+  find("compare").querySelector("input").checked = true;
+  find("compare").querySelector("input").focus();
+  scheduleFusion(0);
+}
+
 function showRegistration(registration) {
   find("register-hint").textContent = registration?.summary ?? REGISTER_HINT;
 }
@@ -174,7 +229,7 @@ function showRegistration(registration) {
 function scheduleScores(result) {
   clearTimeout(scoreTimer);
   const known = scores.has(result);
-  const onDemand = pixels > SMALL && !known;
+  const onDemand = fusion.large && !known;
   find("score").hidden = !onDemand;
   if (onDemand) scores.clear("Computing the scores of an image of this size takes a while.");
   else {
@@ -186,7 +241,7 @@ function scheduleScores(result) {
 async function computeScores() {
   find("score").hidden = true;
   try {
-    await scores.showScoresOf(current, { ir: files.ir, vi: files.vi }, running?.signal);
+    await scores.showScoresOf(current, { ir: fusion.pair.ir, vi: fusion.pair.vi }, running?.signal);
   } catch (error) {
     scores.clear(error instanceof RequestError ? error.message : "");
   }
@@ -194,21 +249,20 @@ async function computeScores() {
 
 // Downloads
 
+const downloads = document.querySelectorAll("[data-download]");
+
+function setDownloads(possible) { downloads.forEach((button) => { button.disabled = !possible; }); }
+
 async function download(kind) {
   if (!current) return;
   clearError();
-  const suffix = kind === "jpeg" ? "jpg" : "png";
   try {
     let blob = current.blobs.fused;
     if (kind !== "png" || blob.type !== "image/png") {
-      const form = formOf({ ir: files.ir, vi: files.vi, ...current.fields, format: kind === "jpeg" ? "jpeg" : "png", bits: kind === "png16" ? 16 : "" });
+      const form = formOf({ ir: fusion.pair.ir, vi: fusion.pair.vi, ...current.fields, format: kind === "jpeg" ? "jpeg" : "png", bits: kind === "png16" ? 16 : "" });
       blob = await (await call("/api/fuse", { form })).blob();
     }
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `fused.${suffix}` });
-    document.body.append(link);
-    link.click();
-    link.remove();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    save(blob, `fused.${kind === "jpeg" ? "jpg" : "png"}`);
   } catch (error) {
     showError(error);
   }
@@ -226,13 +280,13 @@ document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => {
   event.preventDefault();
   const slot = event.target.closest?.(".slot");
-  addFiles(event.dataTransfer.files, slot ? slot.id.slice(5) : null).catch(showError);
+  droppedFiles(event.dataTransfer).then((files) => addFiles(files, slot ? slot.id.slice(5) : null)).catch(showError);
 });
 find("sample").addEventListener("click", loadSample);
-find("swap").addEventListener("click", () => { [files.ir, files.vi] = [files.vi, files.ir]; pairChanged().catch(showError); });
-find("compare").addEventListener("change", () => current && show(current));
+find("swap").addEventListener("click", () => { chosen = { ir: chosen.vi, vi: chosen.ir }; showChosen().catch(showError); });
+find("compare").addEventListener("change", () => current && showImages(current));
 find("score").addEventListener("click", computeScores);
-document.querySelectorAll("[data-download]").forEach((button) => button.addEventListener("click", () => download(button.dataset.download)));
+downloads.forEach((button) => button.addEventListener("click", () => download(button.dataset.download)));
 
 onToken(() => new Promise((resolve) => {
   const dialog = find("token-dialog");
@@ -241,9 +295,11 @@ onToken(() => new Promise((resolve) => {
 }));
 
 try {
-  capabilities = await (await call("/api/methods")).json();
+  const capabilities = await (await call("/api/methods")).json();
+  fusion.limit = capabilities.limits.upload_bytes;
   controls.configure(capabilities);
   scores.configure(capabilities);
+  methods.configure(capabilities);
 } catch (error) {
   showError(error);
 }

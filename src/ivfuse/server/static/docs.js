@@ -1,15 +1,11 @@
 // Renders the OpenAPI description of the server as a page.
 
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
+import { make } from "/static/dom.js";
 
 /** Text with `code` in backticks as code elements. */
 const prose = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", { textContent: part }) : part));
 
-const table = (rows) => make("div", { className: "scroll" }, make("table", {}, ...rows.map((cells) =>
+const table = (rows) => make("div", { className: "scroll", tabIndex: 0 }, make("table", {}, ...rows.map((cells) =>
   make("tr", {}, ...cells.map((cell, index) => make(index ? "td" : "th", {}, ...[cell].flat()))))));
 
 const resolve = (api, schema) => (schema?.$ref ? api.components.schemas[schema.$ref.split("/").pop()] : schema);

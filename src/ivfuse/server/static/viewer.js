@@ -1,4 +1,4 @@
-// Compares two images with a divider between them; zoom and pan by pointer, wheel and keyboard.
+// Compares two images with a divider between them; zoom and pan by pointer, wheel and keyboard, also of other surfaces.
 
 const MAX_ZOOM = 16;
 const ZOOM_STEP = 1.5;
@@ -6,7 +6,7 @@ const PIXELATED_FROM = 3; // zoom above which pixels are drawn as squares
 
 export class Viewer {
   constructor(find) {
-    Object.assign(this, { frame: find("frame"), split: find("split"), zoomOutput: find("zoom-value"), fit: find("frame").parentElement });
+    Object.assign(this, { frame: find("frame"), views: find("views"), split: find("split"), zoomOutput: find("zoom-value"), onChange: () => {} });
     this.images = [find("left"), find("right")];
     this.tags = [find("tag-left"), find("tag-right")];
     this.pointers = new Map();
@@ -16,17 +16,22 @@ export class Viewer {
     find("zoom-out").addEventListener("click", () => this.zoomBy(1 / ZOOM_STEP));
     find("zoom-fit").addEventListener("click", () => this.reset());
     this.frame.addEventListener("keydown", (event) => this.key(event));
-    this.frame.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-    this.frame.addEventListener("dblclick", (event) => (this.zoom > 1 ? this.reset() : this.zoomBy(ZOOM_STEP * ZOOM_STEP, this.at(event))));
-    this.frame.addEventListener("pointerdown", (event) => this.down(event));
-    this.frame.addEventListener("pointermove", (event) => this.move(event));
-    for (const name of ["pointerup", "pointercancel"]) this.frame.addEventListener(name, (event) => this.up(event));
+    this.attach(this.frame);
     this.divide(50);
+  }
+
+  /** Zoom and pan by the pointer on an element that shows the whole image. */
+  attach(surface) {
+    surface.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    surface.addEventListener("dblclick", (event) => (this.zoom > 1 ? this.reset() : this.zoomBy(ZOOM_STEP * ZOOM_STEP, this.at(event))));
+    surface.addEventListener("pointerdown", (event) => this.down(event));
+    surface.addEventListener("pointermove", (event) => this.move(event));
+    for (const name of ["pointerup", "pointercancel"]) surface.addEventListener(name, (event) => this.up(event));
   }
 
   /** Show two images of the same size, each { url, label }. */
   show(left, right, width, height) {
-    this.fit.style.setProperty("--aspect", width / height);
+    this.views.style.setProperty("--aspect", width / height);
     [left, right].forEach(({ url, label }, side) => {
       if (this.images[side].src !== url) this.images[side].src = url;
       this.images[side].alt = `${label} image`;
@@ -59,16 +64,24 @@ export class Viewer {
   apply() {
     this.x = Math.min(0, Math.max(1 - this.zoom, this.x));
     this.y = Math.min(0, Math.max(1 - this.zoom, this.y));
-    for (const [name, value] of [["--zoom", this.zoom], ["--x", `${this.x * 100}%`], ["--y", `${this.y * 100}%`]]) this.frame.style.setProperty(name, value);
-    this.frame.classList.toggle("zoomed", this.zoom > 1);
-    this.frame.classList.toggle("pixelated", this.zoom >= PIXELATED_FROM);
+    for (const [name, value] of [["--zoom", this.zoom], ["--x", `${this.x * 100}%`], ["--y", `${this.y * 100}%`]]) this.views.style.setProperty(name, value);
+    this.views.classList.toggle("zoomed", this.zoom > 1);
+    this.views.classList.toggle("pixelated", this.zoom >= PIXELATED_FROM);
     this.zoomOutput.textContent = `${Math.round(this.zoom * 100)}%`;
+    this.onChange();
   }
 
+  /** The place of an event on its surface, from 0 to 1. */
   at(event) {
-    const box = this.frame.getBoundingClientRect();
+    const box = event.currentTarget.getBoundingClientRect();
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   }
+
+  /** A place of the frame as one of the image, both from 0 to 1. */
+  onImage([x, y]) { return [(x - this.x) / this.zoom, (y - this.y) / this.zoom]; }
+
+  /** A place of the image as one of the frame. */
+  onFrame([x, y]) { return [x * this.zoom + this.x, y * this.zoom + this.y]; }
 
   key(event) {
     const step = 0.1;
@@ -78,7 +91,8 @@ export class Viewer {
       ArrowUp: () => this.pan(0, step), ArrowDown: () => this.pan(0, -step),
     };
     const upDown = event.key === "ArrowUp" || event.key === "ArrowDown";
-    if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey || (upDown && this.zoom === 1)) return;
+    const probes = event.shiftKey && event.key.startsWith("Arrow");
+    if (!keys[event.key] || probes || event.ctrlKey || event.metaKey || event.altKey || (upDown && this.zoom === 1)) return;
     event.preventDefault();
     keys[event.key]();
   }
@@ -86,7 +100,7 @@ export class Viewer {
   /** Pan, or move the divider while the whole image is visible. */
   sideways(step) {
     if (this.zoom > 1) this.pan(step, 0);
-    else this.divide(Number(this.split.value) - step * 50);
+    else if (!this.frame.parentElement.hidden) this.divide(Number(this.split.value) - step * 50);
   }
 
   wheel(event) {
@@ -97,9 +111,10 @@ export class Viewer {
 
   down(event) {
     if (event.button) return;
-    this.frame.setPointerCapture(event.pointerId);
+    const surface = event.currentTarget;
+    surface.setPointerCapture(event.pointerId);
     this.pointers.set(event.pointerId, this.at(event));
-    this.dividing = this.pointers.size === 1 && (this.zoom === 1 || Boolean(event.target.closest(".divider")));
+    this.dividing = surface === this.frame && this.pointers.size === 1 && (this.zoom === 1 || Boolean(event.target.closest(".divider")));
     if (this.dividing && event.pointerType === "mouse") this.divide(this.at(event)[0] * 100);
   }
 
