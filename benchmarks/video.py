@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 
 from ivfuse.fusion.pipeline import Fuser
+from ivfuse.fusion.registry import quick_precision
 from ivfuse.synthetic.street import street_scene
 from ivfuse.video.frame import FULL, Frame
 from ivfuse.video.fuse import FrameFuser, fuse_video
@@ -119,11 +120,15 @@ def fuse(fuser: Fuser, ir: Path, vi: Path, out: Path) -> tuple[float, dict[str, 
     return (time.process_time() - cpu) / summary.frames, parts
 
 
+def fuser_of(method: str, *how: str) -> Fuser:
+    """A method in the precision of `ivfuse video`, or the one that is named; at full size if it says so."""
+    precision = next((each for each in ("fp32", "bf16", "int8") if each in how), quick_precision(method))
+    return Fuser(method, threads=1, precision=precision, full_size="full size" in how)
+
+
 def measure(ir: Path, vi: Path, methods: list[str], rounds: int, folder: Path) -> dict[str, Cost]:
     """Transcoding and the methods in turn."""
-    ways = {
-        name: Fuser(name.removesuffix(", full size"), threads=1, full_size="full" in name) for name in methods
-    }
+    ways = {name: fuser_of(*name.split(", ")) for name in methods}
     for way in ways.values():
         fuse(way, ir, vi, folder / "out.mp4")
     costs = {name: Cost() for name in ("transcode", *ways)}
@@ -150,12 +155,14 @@ def main() -> None:
     parser.add_argument("--clips", nargs=2, type=Path, metavar=("IR", "VI"))
     parser.add_argument("--sizes", default="640x480,1280x720,1920x1080,3840x2160")
     parser.add_argument("--methods", default="swift", help="names, separated by commas")
+    parser.add_argument("--precision", action="append", default=[], help="fp32, bf16 or int8 besides")
     parser.add_argument("--full-size", action="store_true", help="also at the full size of the visible")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--frames", type=int, default=24)
     args = parser.parse_args()
     cv2.setNumThreads(1)
     methods = args.methods.split(",")
+    methods += [f"{name}, {each}" for name in methods for each in args.precision]
     methods += [f"{name}, full size" for name in methods if args.full_size]
     print(f"| visible | method | speed | decode | {' | '.join(PARTS)} | rest |\n|{'---|' * (5 + len(PARTS))}")
     for text in args.sizes.split(","):
