@@ -118,8 +118,7 @@ def make_plan(
         UsageError: if there is no method, or two have the same name.
         IvfuseError: if the machine does not have the device.
     """
-    choose("auto", "auto", settings.get("device", "auto"))
-    _check_out(out)
+    _check(out, settings.get("device", "auto"))
     sets = open_sets(roots, recursive=recursive, leave_out=out)
     return _plan(sets, out, methods, fused, metrics, conventions, degrade, settings)
 
@@ -146,15 +145,15 @@ def plan_by_protocol(
         UsageError: if there is no method, or two have the same name.
         IvfuseError: if the machine does not have the device.
     """
-    choose("auto", "auto", settings.get("device", "auto"))
-    _check_out(out)
+    _check(out, settings.get("device", "auto"))
     settings |= {"seed": protocol.seed, "ir_window": protocol.ir_window}
     names = ",".join(protocol.metrics)
     sets = sets_of(protocol, roots)
     return _plan(sets, out, methods, fused, names, protocol.conventions, protocol.degradations, settings)
 
 
-def _check_out(out: Path) -> None:
+def _check(out: Path, device: Device) -> None:
+    choose("auto", "auto", device)
     if out.exists() and not out.is_dir():
         raise UsageError(field="out", found=f"the file {out}", expected="a folder for the report")
 

@@ -10,12 +10,10 @@ from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, UsageError, reason_of
 from ivfuse.image.pairing import Pairing, list_images, pair_folders
 from ivfuse.image.pairing_tree import pair_tree
+from ivfuse.video.container import SUFFIXES
 
 _RECORDINGS = (".seq", ".csq")
-VIDEO_SUFFIXES = (
-    *(".mp4", ".mkv", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".webm", ".mpg", ".wmv"),
-    *_RECORDINGS,
-)
+VIDEO_SUFFIXES = (*SUFFIXES, *_RECORDINGS)
 
 
 def pair_videos(ir: str, vi: str, out: str | None, *, recursive: bool) -> Pairing | None:

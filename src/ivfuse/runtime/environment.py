@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from ivfuse.runtime.processes import THREAD_VARIABLES, available_cpus
+from ivfuse.runtime.processor import processor_name
 
 _DEVELOPMENT = ("test", "dev")  # extras that no feature needs
 _REQUIREMENT = re.compile(r"([\w.-]+)(\[[^]]*\])?[^;]*(?:;\s*(.*))?")
@@ -35,7 +35,7 @@ def describe_environment() -> dict[str, Any]:
         "ivfuse": _version("ivfuse"),
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "system": _system(),
-        "processor": _processor(),
+        "processor": processor_name() or platform.processor() or platform.machine(),
         "cpus": available_cpus(),
         **({} if (memory := _memory()) is None else {"memory_gib": memory}),
         "packages": core,
@@ -81,16 +81,6 @@ def _system() -> str:
     number = re.match(r"[\d.]*", platform.release())
     words = [platform.system(), number[0].rstrip(".") if number else "", platform.machine()]
     return " ".join([*filter(None, words), *filter(None, (" ".join(platform.libc_ver()).strip(),))])
-
-
-def _processor() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        if found := re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE):
-            return found[1].strip()
-    except OSError:  # not Linux
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _memory() -> float | None:

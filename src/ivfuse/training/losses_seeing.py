@@ -172,9 +172,8 @@ def targets(
     fused_rise, _, ir_rise, vi_rise = (warm - ring).unbind(2)
     spread = [(part_[..., 1] - part_[..., 0].square()).clamp(min=0) for part_ in (warm, ring)]
     deviation = ((spread[0] + spread[1]) / 2 + 1e-4).sqrt()
-    aim = part * torch.minimum(ir_rise, torch.maximum(1 - ring[..., 3], vi_rise.abs()))
     hinge = F.relu(apart - fused_rise / deviation) / apart
-    hinge = hinge + rise * F.relu(aim - fused_rise) / (aim.clamp(min=0) + 0.04)
+    hinge = hinge + rise * _missing_rise(fused_rise, ir_rise, vi_rise, ring[..., 3], part)
     loss: Tensor = (hinge * there).sum() / there.sum().clamp(min=1)
     return loss
 
@@ -198,13 +197,19 @@ def apart(fused: Tensor, views: Views, *, auc: float = 0.88, part: float = 0.5, 
     warm, ring = values[:, :, :MOST], values[:, :, MOST:]
     brighter, _, clean_brighter, seen_brighter = _soft_auc(warm, ring).unbind(1)
     fused_rise, ir_rise, vi_rise, _ = (warm.mean(3) - ring.mean(3)).unbind(1)
-    aim = part * torch.minimum(ir_rise, torch.maximum(1 - ring[:, 2].mean(2), vi_rise.abs()))
-    hinge = F.relu(auc - brighter) / auc + rise * F.relu(aim - fused_rise) / (aim.clamp(min=0) + 0.04)
+    hinge = F.relu(auc - brighter) / auc
+    hinge = hinge + rise * _missing_rise(fused_rise, ir_rise, vi_rise, ring[:, 2].mean(2), part)
     dark = torch.maximum(clean_brighter, seen_brighter)
     shape = ((ring[:, 3].mean(2) - 0.55) / 0.2).clamp(0, 1) * ((0.35 - dark) / 0.2).clamp(0, 1)
     hinge = hinge + shape * (F.relu(auc - 1 + brighter) / auc - hinge)
     loss: Tensor = (hinge * there).sum() / there.sum().clamp(min=1)
     return loss
+
+
+def _missing_rise(fused: Tensor, ir: Tensor, vi: Tensor, around: Tensor, part: float) -> Tensor:
+    """How far rises stay below what can be asked for, relative to that; ``around``: the visible's ring."""
+    aim = part * torch.minimum(ir, torch.maximum(1 - around, vi.abs()))
+    return F.relu(aim - fused) / (aim.clamp(min=0) + 0.04)
 
 
 def _soft_auc(warm: Tensor, ring: Tensor) -> Tensor:

@@ -9,6 +9,19 @@ from typing import Any
 from ivfuse.errors import InputError, UsageError
 from ivfuse.video.source import Modality
 
+SUFFIXES = (
+    ".mp4",
+    ".mkv",
+    ".avi",
+    ".mov",
+    ".m4v",
+    ".ts",
+    ".mts",
+    ".m2ts",
+    ".webm",
+    ".mpg",
+    ".wmv",
+)  # in folders
 _OPEN_TIMEOUT, _READ_TIMEOUT = 10.0, 10.0  # seconds before a live source counts as dead
 _PROBE_MICROSECONDS = 1_000_000  # FFmpeg analyzes a stream for five seconds by default
 

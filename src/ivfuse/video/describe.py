@@ -5,24 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ivfuse.video.container import open_container
+from ivfuse.video.container import SUFFIXES, open_container
 from ivfuse.video.open import require_av
 
-SUFFIXES = (
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".mkv",
-    ".webm",
-    ".avi",
-    ".ts",
-    ".mts",
-    ".m2ts",
-    ".mpg",
-    ".mpeg",
-    ".wmv",
-    ".flv",
-)
+DESCRIBED = (*SUFFIXES, ".mpeg", ".flv")
 
 
 def describe_video(path: Path) -> dict[str, Any]:
