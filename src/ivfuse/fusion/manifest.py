@@ -6,10 +6,8 @@ A learned method is added as an entry of ``weights/manifest.toml``; no code refe
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.runtime.files import write_atomic
+from ivfuse.runtime.toml import parse_toml
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ENVIRONMENT = "IVFUSE_WEIGHTS"
@@ -164,7 +163,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def _parse_manifest(text: str, path: Path) -> Manifest:
     try:
-        table = tomllib.loads(text)
+        table = parse_toml(text)
     except (ValueError, RecursionError) as error:  # ValueError: also an integer of too many digits
         raise InputError(f"{path}: cannot read the manifest of weights: {error}") from error
     entries, default = table.pop("models", {}), table.pop("default", None)
@@ -255,9 +254,11 @@ def update_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
         InputError: if the manifest cannot be read, or the entry would be malformed.
         OutputError: if the manifest cannot be written.
     """
+    import json
+
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     _parse_manifest(text, path)
-    before = tomllib.loads(text).get("models", {}).get(name, {})
+    before = parse_toml(text).get("models", {}).get(name, {})
     if facts.get("sha256", before.get("sha256")) != before.get("sha256"):
         before = {key: value for key, value in before.items() if not key.startswith("int8")}
     merged = {**before, **facts}

@@ -29,7 +29,6 @@ from ivfuse.fusion.registry import create_method
 from ivfuse.image.arrays import Gray, Pixels, to_levels
 from ivfuse.image.color import luma, recolor
 from ivfuse.image.decode import allowing_damage
-from ivfuse.image.exif import completed
 from ivfuse.image.read import Visible, read_visible
 from ivfuse.image.tiling import run_tiled
 from ivfuse.runtime.files import refuse_input_as_output
@@ -359,8 +358,11 @@ def _with_capture(visible: Visible, thermal: Thermal, *, lens: bool) -> Visible:
         lens: whether both show the same field, so that the focal length of the one holds for the other.
     """
     own, offered = visible.metadata, thermal.metadata
-    exif = completed(own.exif, offered.exif, lens=lens)
-    xmp = own.xmp
+    exif, xmp = own.exif, own.xmp
+    if offered.exif is not None:
+        from ivfuse.image.exif import completed
+
+        exif = completed(exif, offered.exif, lens=lens)
     if own.exif is None and xmp is None and offered.xmp is not None:
         xmp = re.sub(_CALIBRATION, b"", offered.xmp)
     return replace(visible, metadata=replace(own, exif=exif, xmp=xmp))

@@ -20,17 +20,19 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, MissingExtraError
 from ivfuse.image.decoders import pillow_array, quiet_opencv
+from ivfuse.image.directories import UnsupportedFileError
 from ivfuse.image.formats import NAMES, sniff
 from ivfuse.image.headers import BadFileError, Header, exif_orientation, read_header
 from ivfuse.image.jpeg import DamagedError, decode_jpeg
 from ivfuse.image.metadata import NO_METADATA, Metadata, read_metadata
 from ivfuse.image.png import prepare
-from ivfuse.image.tiff import UnsupportedFileError, read_tiff_header
 from ivfuse.runtime.files import check_regular
 from ivfuse.runtime.limits import pixel_limit
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
+
+    from ivfuse.image.tiff import TiffHeader
 
 
 SIZE_HINT = "{max_pixels} sets another limit"
@@ -113,7 +115,7 @@ def upright_size(path: Path) -> tuple[int, int]:
     kind, data = load(path)
     try:
         if kind in ("PNG", "JPEG", "TIFF"):
-            header = read_tiff_header(data) if kind == "TIFF" else read_header(kind, data)
+            header = _read_header(kind, data)
             (width, height), orientation = (header.width, header.height), header.orientation
         else:
             with _open_pillow(kind, data) as image:
@@ -194,6 +196,14 @@ def _decode_png(header: Header, data: bytes) -> Decoded:
     return _upright(found.pixels, False, found.alpha, header.orientation, _pages_note(header.more))
 
 
+def _read_header(kind: str, data: bytes) -> Header | TiffHeader:
+    if kind != "TIFF":
+        return read_header(kind, data)
+    from ivfuse.image.tiff import read_tiff_header
+
+    return read_tiff_header(data)
+
+
 def _checked(header: Header, pixels: NDArray[Any] | None) -> NDArray[Any]:
     """Reject a decoded image that has not the size stated in the header."""
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
@@ -204,6 +214,7 @@ def _checked(header: Header, pixels: NDArray[Any] | None) -> NDArray[Any]:
 def _decode_tiff(data: bytes, upright: bool) -> Decoded:
     """Decode the full image of a TIFF file."""
     from ivfuse.image.decode_tiff import decode_tiff
+    from ivfuse.image.tiff import read_tiff_header
 
     header = read_tiff_header(data)
     _check_size(header.width, header.height)

@@ -25,6 +25,7 @@ from ivfuse.image.directories import (
     TILE_COUNTS,
     TILE_OFFSETS,
     BadFileError,
+    UnsupportedFileError,
     with_directory,
 )
 from ivfuse.image.tiff import (
@@ -40,7 +41,6 @@ from ivfuse.image.tiff import (
     UNSIGNED,
     YCBCR,
     TiffHeader,
-    UnsupportedFileError,
     check_blocks,
 )
 

@@ -68,10 +68,15 @@ EXIF_DIRECTORY, GPS_DIRECTORY, XMP = 34665, 34853, 700
 FIELD_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes, by type
 FIELD_WORDS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes that swap
 MAX_EXIF_ENTRIES = 512
+MAX_BLOCK = 65_500  # bytes of EXIF or XMP; what a segment of a JPEG file can hold
 
 
 class BadFileError(Exception):
     """A file that cannot be decoded; the message is a short description of what was found."""
+
+
+class UnsupportedFileError(BadFileError):
+    """A sound file of a kind that cannot be read; the message is a whole sentence."""
 
 
 @dataclass(frozen=True)

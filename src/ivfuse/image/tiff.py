@@ -33,6 +33,7 @@ from ivfuse.image.directories import (
     WIDTH,
     BadFileError,
     Directory,
+    UnsupportedFileError,
     read_directory,
     walk,
 )
@@ -57,10 +58,6 @@ _RAW_COMPRESSIONS = {32767: "Sony ARW", 34713: "Nikon NEF", 65000: "Kodak DCR", 
 _LONGEST_TILE = 1 << 16
 # Bytes of pixels per stored byte, at most; other compressions store an image of one value in a few bytes.
 _EXPANSION = {1: 1, 32773: 64, 5: 4096, 8: 1032, 32946: 1032}
-
-
-class UnsupportedFileError(BadFileError):
-    """A sound file of a kind that cannot be read; the message is a whole sentence."""
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def open_session(
     # Input sizes vary, and a memory plan is kept for each size, so memory use would grow. The arena stays
     # enabled: it halves the time and does not grow.
     options.enable_mem_pattern = False
-    # Threads that spin between runs take the cores of decoding and encoding, and make a short run twice as costly.
+    # Threads that spin between runs take the cores of decoding and encoding.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if threads is not None:
         options.intra_op_num_threads = threads

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ivfuse.errors import OutputError, UsageError
 from ivfuse.image.directories import GDAL_NODATA, XMP
 from ivfuse.image.embed import adapted
-from ivfuse.image.exif_tiff import with_fields
 from ivfuse.image.formats import TIFF
 from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.runtime.files import write_atomic
@@ -42,6 +41,8 @@ def write_celsius(path: Path, celsius: NDArray[np.float32], metadata: Metadata =
     """
     check_raster(path)
     import cv2
+
+    from ivfuse.image.exif_tiff import with_fields
 
     done, data = cv2.imencode(".tiff", np.ascontiguousarray(celsius, np.float32))
     if not done:

@@ -16,8 +16,8 @@ from ivfuse.thermal.radiometry import ZERO_C
 MAX_VALUE = 1e9  # of a bound, a factor or an offset: beyond, sums and differences lose all digits
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_VALUE = re.compile(rf"\s*({_NUMBER})\s*°?\s*([CKFckf]?)\s*")
-_SCALE = re.compile(rf"\s*({_NUMBER})\s*°?\s*([CKFckf])\s*([+-]\s*(?:\d+\.?\d*|\.\d+))?\s*")
+_VALUE = rf"\s*({_NUMBER})\s*°?\s*([CKFckf]?)\s*"
+_SCALE = rf"\s*({_NUMBER})\s*°?\s*([CKFckf])\s*([+-]\s*(?:\d+\.?\d*|\.\d+))?\s*"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span
 
 def _value(text: str, unit: str, wrong: UsageError) -> tuple[float, bool]:
     """Parse a number, converted to degC if it has a unit, and tell whether it has one."""
-    match = _VALUE.fullmatch(text)
+    match = re.fullmatch(_VALUE, text)
     if match is None:
         raise wrong
     if not abs(float(match[1])) <= MAX_VALUE:
@@ -122,7 +122,7 @@ def parse_scale(text: str) -> Scale:
     Raises:
         UsageError: if the text is not a scale.
     """
-    match = _SCALE.fullmatch(text)
+    match = re.fullmatch(_SCALE, text)
     factor = float(match[1]) if match else 0.0
     offset = float((match[3] or "0").replace(" ", "")) if match else 0.0
     if match is None or not 1e-9 <= factor <= MAX_VALUE or abs(offset) > MAX_VALUE:
