@@ -1,4 +1,4 @@
-"""TOML: plain lines are read without the standard library's parser, and nothing is read otherwise than by it."""
+"""TOML: plain lines are read without the parser of the standard library, and mean what it says they mean."""
 
 from __future__ import annotations
 
