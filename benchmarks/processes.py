@@ -5,8 +5,8 @@
 
 A fusion is what a worker of `ivfuse serve` does for a request: two PNG files in, one PNG file out. The
 numbers of processes take turns, and a ratio is that of one round, since other load on the machine changes
-between rounds. "CPU ms" is processor time per fusion, the least of the rounds: it rises where processes hinder
-one another.
+between rounds. "CPU ms" is processor time per fusion, the least of the rounds: it rises where processes
+hinder one another.
 """
 
 from __future__ import annotations
