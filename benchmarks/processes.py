@@ -12,6 +12,7 @@ hinder one another.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Fusing:
 
     def __init__(self, setup: tuple[str, str]) -> None:
         folder, runtime = setup
+        if hasattr(os, "setsid"):
+            os.setsid()  # as a worker of the server: Linux may share out the cores by sessions
         self.folder = Path(folder)
         self.fuser = Fuser(runtime=runtime, device="cpu", threads=1)
 
