@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Any
 from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.runtime.files import write_atomic
-from ivfuse.runtime.toml import parse_toml
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ENVIRONMENT = "IVFUSE_WEIGHTS"
@@ -163,7 +163,7 @@ def read_manifest(path: Path) -> Manifest:
 
 def _parse_manifest(text: str, path: Path) -> Manifest:
     try:
-        table = parse_toml(text)
+        table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError: also an integer of too many digits
         raise InputError(f"{path}: cannot read the manifest of weights: {error}") from error
     entries, default = table.pop("models", {}), table.pop("default", None)
@@ -258,7 +258,7 @@ def update_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
 
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     _parse_manifest(text, path)
-    before = parse_toml(text).get("models", {}).get(name, {})
+    before = tomllib.loads(text).get("models", {}).get(name, {})
     if facts.get("sha256", before.get("sha256")) != before.get("sha256"):
         before = {key: value for key, value in before.items() if not key.startswith("int8")}
     merged = {**before, **facts}
