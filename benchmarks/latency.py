@@ -12,6 +12,9 @@ by an amount that grows from 0 to one frame period over a run. They are fused by
     ready       the sum of both: the fused frame is handed to the preview, or to the program that shows it
     in viewer   until a viewer has received the image: conversion to RGB, JPEG, HTTP; of the images received
 
+    processor   processor time of the fusing thread, which with `--threads 1` runs the network too: what
+                fusing takes where no other program uses the cores
+
 Figures are milliseconds; frames of the first second are left out, in which libraries set up their memory.
 """
 
@@ -39,7 +42,6 @@ from video import THERMAL, Size, street
 RATE = 30
 SCENES = 30  # different frames, shown forward and backward
 BITS, CELL = 16, 16  # of the frame number that is drawn into the image for the viewer, and pixels of a bit
-STAGES = ("waiting", "fusing", "ready", "in viewer")
 
 
 class PacedSource:
@@ -77,6 +79,7 @@ class Times:
     started: dict[int, float] = field(default_factory=dict)
     ready: dict[int, float] = field(default_factory=dict)
     viewed: dict[int, float] = field(default_factory=dict)
+    processor: dict[int, float] = field(default_factory=dict)  # seconds of work
 
     def milliseconds(self) -> dict[str, np.ndarray]:
         """Of each stage, for the frames after the first second."""
@@ -87,6 +90,7 @@ class Times:
             "fusing": [self.ready[index] - self.started[index] for index in late],
             "ready": [self.ready[index] - self.available[index] for index in late],
             "in viewer": [self.viewed[index] - self.ready[index] for index in seen],
+            "processor": [self.processor[index] for index in late],
         }
         return {stage: 1000 * np.array(seconds) for stage, seconds in pairs.items()}
 
@@ -96,7 +100,11 @@ class TimedFuser(FrameFuser):
 
     def fuse(self, ir: Frame, vi: Frame) -> Frame:
         TIMES.available[vi.index], TIMES.started[vi.index] = vi.time, time.monotonic()
-        return super().fuse(ir, vi)
+        spent = time.thread_time()
+        try:
+            return super().fuse(ir, vi)
+        finally:
+            TIMES.processor[vi.index] = time.thread_time() - spent
 
 
 TIMES = Times()
@@ -144,7 +152,7 @@ def view(url: str) -> None:
 
 def run(size: Size, method: str, seconds: float, threads: int | None) -> str:
     """Fuse one size; returns rows of the table."""
-    for times in (TIMES.available, TIMES.started, TIMES.ready, TIMES.viewed):
+    for times in vars(TIMES).values():
         times.clear()
     thermal = (640, 480) if size[1] <= 480 else THERMAL
     sources = (
