@@ -82,8 +82,8 @@ def read_visible(
         as_stored: whether to ignore color profiles and to use the full range of 16 bits, as for results.
 
     Returns:
-        The image: (H, W) if gray, (H, W, 3) if color or palette, with alpha separate. The pixels of a uint8,
-        uint16 or float32 array are the array itself.
+        The image: (H, W) if gray, (H, W, 3) if color or palette, with alpha separate. A uint8, uint16 or
+        float32 array is stored as it is, not copied.
 
     Raises:
         InputError: if the file is missing, not an image, damaged or too large, or contains NaN or infinity.
