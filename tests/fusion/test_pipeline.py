@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -247,6 +248,34 @@ def test_stages_change_nothing_that_they_were_given(
     assert np.array_equal(first, fuser.fuse_pair(pair))
     assert np.array_equal(pair.thermal.pixels, before[0])
     assert np.array_equal(pair.visible.pixels, before[1])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_integers_are_the_rounded_floats(texture: Texture, dtype: type) -> None:
+    fuser = Fuser("laplacian")
+    pair = fuser.read(texture(40, 50), (255 * texture(40, 50, seed=1, channels=3)).astype(np.uint8))
+    expected = np.rint(fuser.fuse_pair(pair) * np.float32(np.iinfo(dtype).max))
+    assert np.array_equal(fuser.fuse_pair(pair, dtype=dtype), expected)
+
+
+def test_a_large_color_image_is_fused_in_little_memory_besides_the_pair() -> None:
+    class Brighter:
+        info = MethodInfo("brighter", "classical", "", "")
+
+        def fuse(self, ir: Any, vi: Any) -> Any:
+            return np.maximum(ir, vi)
+
+    fuser = Fuser(Brighter(), tile=2000)
+    pair = fuser.read(np.zeros((1000, 1500), np.uint8), np.zeros((1000, 1500, 3), np.uint8))
+    fuser.fuse_pair(pair, dtype=np.uint8)  # imports
+    tracemalloc.start()
+    try:
+        fuser.fuse_pair(pair, dtype=np.uint8)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Two lumas in float32; colors in float32 would be 12 bytes per pixel.
+    assert peak / (1000 * 1500) < 10
 
 
 @pytest.mark.parametrize("channels", [0, 3])

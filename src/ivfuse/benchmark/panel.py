@@ -191,7 +191,7 @@ def _row_images(
     sources = reader.read(pair.ir, pair.vi)
     yield color_levels(sources.thermal.pixels)
     yield color_levels(sources.visible.pixels)
-    shape = sources.visible.pixels.shape[:2]
+    shape = sources.visible.height, sources.visible.width
     for entry in entries:
         if entry.external is None:
             yield color_levels(fusers[entry.name].fuse_pair(sources))

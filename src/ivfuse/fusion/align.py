@@ -91,7 +91,7 @@ class Aligner:
         notes = (*pair.notes, _describe(warp))
         if self.crop:
             alpha = None if visible.alpha is None else np.ascontiguousarray(warp.crop_visible(visible.alpha))
-            visible = replace(visible, pixels=warp.crop_visible(visible.pixels).copy(), alpha=alpha)
+            visible = replace(visible, stored=warp.crop_visible(visible.stored).copy(), alpha=alpha)
             coverage = None
         if valid is not None:
             thermal, coverage = _without_data(thermal, warp.apply(valid.astype(np.float32)), coverage)
@@ -139,7 +139,7 @@ class Aligner:
         from ivfuse.registration.warp import Warper
 
         model = "homography" if self.model is None or self.model == "auto" else self.model
-        images = (pair.name, pair.thermal.pixels, luma(pair.visible.pixels))
+        images = (pair.name, pair.thermal.pixels, luma(pair.visible.stored))
         ratio = field_ratio(pair.thermal, pair.visible)
         return Warper(register_grays([images], model, ratio).require(pair.name), self.crop)
 

@@ -26,7 +26,7 @@ _SIDE, _GROUPS = 64, 24  # pixels and groups of equal size in which colors are c
 
 def doubts_about_order(thermal: Thermal, visible: Visible) -> tuple[str, ...]:
     """Doubt a thermal image in color beside a gray visible image; at most one note."""
-    if not thermal.colored or is_colored(visible.pixels):
+    if not thermal.colored or is_colored(visible.stored):
         return ()
     gray = "16-bit gray" if visible.depth > 8 else "gray"
     return (f"thermal: the image is in color and the visible one is {gray}; the two may be swapped",)

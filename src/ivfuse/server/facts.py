@@ -21,12 +21,6 @@ _COUNTED = 1_000_000  # values from which on only a sample is counted
 _LONGEST_SIDE = 640  # of the grid of temperatures
 
 
-def to_levels(pixels: NDArray[np.float32]) -> Levels:
-    """Round an image in [0, 1] to the levels of an 8-bit file, 0..255."""
-    levels: Levels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    return levels
-
-
 def score_facts(
     fused: Levels, ir: Levels, vi: Levels, metrics: list[str], convention: str = "default"
 ) -> dict[str, Any]:

@@ -65,7 +65,8 @@ class StreamSource:
         try:
             self._track = choose_track(self._container, self._name, modality, stream)
             self._video = self._track.stream
-            self._track.context.thread_type = "AUTO"
+            # Threads that decode one frame each hold back as many frames as there are threads.
+            self._track.context.thread_type = "SLICE" if live else "AUTO"
             self._track.context.thread_count = threads
             self.stats = SourceStats()
             self._camera = CameraFrames.of(self._track.context) if modality == "ir" else None
