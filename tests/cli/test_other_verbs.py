@@ -114,3 +114,25 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     command = f"{sys.executable} -m ivfuse methods | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", ["methods", "--help"])
+def test_output_to_a_full_disk_is_one_line(words: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ivfuse", words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "ivfuse: error: the output cannot be written: No space left on device\n"
+
+
+def test_the_explanation_of_a_metric_has_paragraphs(ivfuse_cli: Cli) -> None:
+    said = ivfuse_cli("metrics", "VIF")
+    assert said.code == 0
+    assert "\\n" not in said.out
+    assert "\n\nTwo per identical triple" in said.out

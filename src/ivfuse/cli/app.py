@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -48,6 +48,7 @@ VERBS = {
 }
 
 _VERSION = "--version"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of a disk that takes no more output
 WRONG_USE = (UsageError, UnknownNameError, MissingExtraError)
 
 
@@ -63,6 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:  # while a module was imported
         typer.echo("ivfuse: interrupted", err=True)
         sys.exit(130)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        _give_up(sys.stdout, error)
     finally:
         _flush()
 
@@ -154,9 +159,17 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 def _flush() -> None:
-    """Flush the output; a reader that has gone away (``ivfuse methods | head -1``) is no error."""
+    """Flush the output."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except OSError as error:
+            _give_up(stream, error)
+
+
+def _give_up(stream: TextIO, error: OSError) -> None:
+    """Discard what a stream does not take; a reader that has gone away (``| head -1``) is no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if not isinstance(error, BrokenPipeError):
+        typer.echo(f"ivfuse: error: the output cannot be written: {error.strerror}", err=True)
+        sys.exit(1)
