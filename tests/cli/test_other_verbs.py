@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import ivfuse
-from ivfuse.cli.app import VERBS
+from ivfuse.cli.app import SECTIONS, VERBS
 from ivfuse.cli.demo import side_by_side
 from ivfuse.fusion.registry import default_method
 
@@ -102,6 +102,14 @@ def test_the_help_lists_every_verb(ivfuse_cli: Cli) -> None:
     said = ivfuse_cli("--help")
     assert said.code == 0
     assert all(f"  {verb} " in said.out for verb in VERBS)
+
+
+def test_the_help_describes_each_verb_in_one_whole_line(ivfuse_cli: Cli) -> None:
+    lines = {line.split()[0]: line for line in ivfuse_cli("--help").out.splitlines() if line.strip()}
+    assert [verb for section in SECTIONS.values() for verb in section if verb not in VERBS] == []
+    for verb in VERBS:
+        assert lines[verb].endswith(".")
+        assert "..." not in lines[verb]
 
 
 def test_an_unknown_verb_suggests_the_nearest(ivfuse_cli: Cli) -> None:

@@ -47,6 +47,38 @@ VERBS = {
     "report": "ivfuse.cli.report:report",
 }
 
+# What the help says of each verb, in a line, by what people want to do.
+SECTIONS = {
+    "Fuse": {
+        "demo": "Render a street by night and by day, and fuse it.",
+        "fuse": "Fuse a pair of images, or all pairs of a folder.",
+        "video": "Fuse two videos, live cameras or topics of bags.",
+        "register": "Find where the thermal lies on the visible.",
+        "info": "Describe a thermal file, a video or a bag.",
+        "methods": "List the fusion methods, or describe one.",
+        "serve": "Serve a web page and an HTTP API.",
+    },
+    "Measure": {
+        "eval": "Score fused images or videos.",
+        "metrics": "List the metrics, or explain one.",
+        "benchmark": "Compare methods on your pairs, with a report.",
+        "panel": "Draw the figure of a paper: scenes by methods.",
+        "degrade": "Lay rain, haze, noise and other faults over pairs.",
+        "datasets": "List known data sets with sources and terms.",
+        "bench": "Measure time and memory on this machine.",
+    },
+    "Train": {
+        "train": "Train a network from a recipe, or go on with it.",
+        "export": "Write a trained network as an ONNX graph.",
+        "convert": "Convert weights of the authors' releases.",
+        "align-channels": "Make patches of another set look like yours.",
+        "push": "Publish weights on the Hugging Face Hub.",
+    },
+    "More": {
+        "manifest": "List pairs in a file, for runs on a cluster.",
+        "report": "Describe this installation, for reports of bugs.",
+    },
+}
 _VERSION = "--version"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of a disk that takes no more output
 WRONG_USE = (UsageError, UnknownNameError, MissingExtraError)
@@ -91,7 +123,14 @@ def build(verb: str | None = None) -> typer.Typer:
 
 
 class _Group(PlainFirst, TyperGroup):
-    """The command with its verbs."""
+    """The command, whose help shows its verbs in sections."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the verbs under the titles of :data:`SECTIONS`, in one column."""
+        width = max(len(verb) for verb in VERBS)
+        for title, verbs in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(verb.ljust(width), text) for verb, text in verbs.items()])
 
 
 class _Verb(PlainFirst, TyperCommand):
@@ -130,8 +169,8 @@ def _ivfuse(
     \b
     Examples:
       ivfuse demo -o demo
-      ivfuse fuse night-ir.png night-vi.png -o fused.png
-      ivfuse eval fused.png night-ir.png night-vi.png
+      ivfuse fuse demo/night-ir.png demo/night-vi.png -o fused.png
+      ivfuse eval fused.png demo/night-ir.png demo/night-vi.png
     """
 
 
