@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,14 +83,13 @@ def evaluate(
         >>> evaluate("fused.png", "thermal.png", "visible.jpg", metrics=["EN", "VIF"])  # doctest: +SKIP
         {'EN': 6.91, 'VIF': 0.87}
     """
-    visible = vi if not _is_path(vi) else read_visible(Path(vi)).pixels
-    result = fused if not _is_path(fused) else read_visible(Path(fused), as_stored=True).pixels
-    thermal = ir if not _is_path(ir) else _on_grid_of(np.asarray(visible), read_infrared(Path(ir)))
-    return evaluate_arrays(result, thermal, visible, metrics, convention)
-
-
-def _is_path(source: Source) -> TypeGuard[str | os.PathLike[str]]:
-    return isinstance(source, str | os.PathLike)
+    if isinstance(vi, str | os.PathLike):
+        vi = read_visible(Path(vi)).pixels
+    if isinstance(fused, str | os.PathLike):
+        fused = read_visible(Path(fused), as_stored=True).pixels
+    if isinstance(ir, str | os.PathLike):
+        ir = _on_grid_of(np.asarray(vi), read_infrared(Path(ir)))
+    return evaluate_arrays(fused, ir, vi, metrics, convention)
 
 
 def score_files(
