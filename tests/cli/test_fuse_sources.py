@@ -57,6 +57,15 @@ def test_one_source_given_twice_is_refused(ivfuse_cli: Cli, tmp_path: Path, make
     assert "is given as the thermal and as the visible folder" in said.err
 
 
+def test_an_output_without_a_suffix_may_be_meant_as_a_folder(
+    ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair
+) -> None:
+    pair = make_pair(tmp_path / "t/1.png", tmp_path / "v/1.png")
+    said = ivfuse_cli("fuse", *pair, "-o", tmp_path / "fused")
+    assert said.code == 2
+    assert f"expected one like {tmp_path}/fused.png, or a folder, {tmp_path}/fused/" in said.err
+
+
 def test_videos_are_pointed_at_their_verb(ivfuse_cli: Cli, tmp_path: Path) -> None:
     for name in ("t", "v"):
         (tmp_path / name).mkdir()
