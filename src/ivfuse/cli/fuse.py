@@ -209,9 +209,7 @@ def _target(out: str, format_: str | None, bits: int, one: bool, strip: bool) ->
     if not one or sources.names_folder(out):
         return FusedImage(Path(out), _suffix(format_), bits, strip)
     if not Path(out).suffix:
-        raise UsageError(
-            f"{out}: a name without a suffix", expected=f"one like {out}.png, or a folder, {out}/"
-        )
+        raise UsageError(f"{out}: a name without a suffix, expected one like {out}.png, or a folder, {out}/")
     if format_ is not None and _suffix(format_) != Path(out).suffix.lower():
         raise UsageError(
             field="format",
