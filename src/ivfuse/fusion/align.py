@@ -157,8 +157,8 @@ def stretch(pair: Pair) -> Pair:
     The black frame of an image that was warped before is left out.
     """
     height, width = pair.visible.height, pair.visible.width
-    plain = pair.thermal.valid is None and pair.thermal.celsius is None and pair.coverage is None
-    if plain and (filled := fill_frame(pair.thermal.pixels)):
+    stored = pair.thermal.window is None and pair.thermal.celsius is None  # not clipped by a window
+    if stored and pair.thermal.valid is None and (filled := fill_frame(pair.thermal.pixels)):
         thermal = replace(pair.thermal, pixels=filled[0])
         weight = np.ascontiguousarray(resize_to(filled[1], height, width))
         pair = replace(pair, thermal=thermal, coverage=weight, notes=(*pair.notes, f"thermal: {NOTE}"))
