@@ -39,6 +39,45 @@ def test_images_one_level_deeper_are_pointed_at(ivfuse_cli: Cli, tree: Path) -> 
         assert "images lie in the subfolders a/, b/, which --recursive pairs too" in said.err
 
 
+def test_names_without_a_partner_are_shown(ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair) -> None:
+    make_pair(tmp_path / "set/ir/a1.png", tmp_path / "set/vi/b2.png")
+    said = ivfuse_cli("fuse", tmp_path / "set", "-o", tmp_path / "f")
+    assert said.code == 1
+    assert "2 images have no partner, such as ir/a1.png and vi/b2.png" in said.err
+    assert "--recursive" not in said.err
+
+
+def test_one_source_given_twice_is_refused(ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair) -> None:
+    thermal, _ = make_pair(tmp_path / "t/1.png", tmp_path / "v/1.png")
+    said = ivfuse_cli("fuse", thermal, thermal, "-o", tmp_path / "f.png")
+    assert said.code == 2
+    assert "is given as the thermal and as the visible image" in said.err
+    said = ivfuse_cli("fuse", tmp_path / "t", tmp_path / "t", "-o", tmp_path / "f")
+    assert said.code == 1
+    assert "is given as the thermal and as the visible folder" in said.err
+
+
+def test_an_output_without_a_suffix_may_be_meant_as_a_folder(
+    ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair
+) -> None:
+    pair = make_pair(tmp_path / "t/1.png", tmp_path / "v/1.png")
+    said = ivfuse_cli("fuse", *pair, "-o", tmp_path / "fused")
+    assert said.code == 2
+    assert f"expected one like {tmp_path}/fused.png, or a folder, {tmp_path}/fused/" in said.err
+
+
+def test_videos_are_pointed_at_their_verb(ivfuse_cli: Cli, tmp_path: Path) -> None:
+    for name in ("t", "v"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.mp4").write_bytes(b"\0\0\0\x1cftypisom")
+    said = ivfuse_cli("fuse", tmp_path / "t/1.mp4", tmp_path / "v/1.mp4", "-o", tmp_path / "f.png")
+    assert said.code == 2
+    assert "1.mp4 is a video; `ivfuse video` fuses videos" in said.err
+    said = ivfuse_cli("fuse", tmp_path / "t", tmp_path / "v", "-o", tmp_path / "f")
+    assert said.code == 1
+    assert "`ivfuse video` fuses the videos there" in said.err
+
+
 def test_quoted_patterns_are_expanded(ivfuse_cli: Cli, tree: Path) -> None:
     said = ivfuse_cli("fuse", tree / "t/a/*.png", tree / "v/a/*.png", "-o", tree / "f", "--method", "average")
     assert said.code == 0, said.err

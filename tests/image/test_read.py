@@ -329,10 +329,10 @@ def test_a_constant_thermal_image_is_black_not_an_error(tmp_path: Path, value: i
     assert f"constant {value}" in thermal.notes[0]
 
 
-@pytest.mark.parametrize("window", [(5, 5), (9, 2), (0, float("nan")), (float("-inf"), 3)])
+@pytest.mark.parametrize("window", [(5, 5), (0, float("nan")), (float("-inf"), 3)])
 def test_an_empty_window_is_refused(tmp_path: Path, window: tuple[float, float]) -> None:
     path = save(tmp_path, by_opencv(ramp(1, np.uint16), ".png"))
-    with pytest.raises(UsageError, match="expected LO below HI"):
+    with pytest.raises(UsageError, match="expected two finite values that differ"):
         read_thermal(path, ThermalOptions(window))
 
 

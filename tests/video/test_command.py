@@ -174,6 +174,15 @@ def test_gray_and_side_by_side(clips: Clips, tmp_path: Path, ivfuse_cli: Cli, re
     assert np.abs(fused[..., 0] - (thermal[..., 0] + luma) / 2).max() <= 2
 
 
+def test_swapped_videos_are_noted(clips: Clips, tmp_path: Path, ivfuse_cli: Cli) -> None:
+    options = ("--method", "average", "--duration", "0.2")
+    usual = ivfuse_cli("video", *clips, "-o", tmp_path / "usual.mp4", *options)
+    assert usual.code == 0
+    assert "in color" not in usual.err
+    swapped = ivfuse_cli("video", *reversed(clips), "-o", tmp_path / "swapped.mp4", *options)
+    assert "the visible one is gray; the two may be swapped" in swapped.err
+
+
 def test_a_thermal_video_of_another_shape_is_noted(
     moving: Any, clips: Clips, tmp_path: Path, ivfuse_cli: Cli, write_clip: WriteClip
 ) -> None:

@@ -117,8 +117,8 @@ class _Reader:
             raise InputError(f"{self.path}: resize = {table['resize']!r}, expected {RESIZE!r}")
         window = table.get("ir_window")
         numbers = None if window is None else self._list(window, (int, float), "ir_window")
-        if numbers is not None and (len(numbers) != 2 or not numbers[0] < numbers[1]):
-            raise InputError(f"{self.path}: ir_window = {window!r}, expected LO below HI")
+        if numbers is not None and (len(numbers) != 2 or not abs(numbers[0] - numbers[1]) > 0):
+            raise InputError(f"{self.path}: ir_window = {window!r}, expected two values that differ")
         seed = self._value(table["seed"], int, "seed")
         if seed < 0:
             raise InputError(f"{self.path}: seed = {seed}, expected 0 or more")

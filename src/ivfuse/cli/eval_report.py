@@ -106,6 +106,7 @@ class Report:
                     "vi": str(each.triple.vi),
                     "values": {name: _plain(value) for name, value in each.scores.values.items()},
                     "targets": each.scores.counts,
+                    "resampled": each.resampled,
                 }
                 for each in self.scored
                 if each.scores is not None
@@ -154,6 +155,12 @@ def _say_left_over(report: Report) -> None:
         echo(f"no partner: {path}", err=True)
     for group in report.triples.ambiguous:
         echo(f"ambiguous: {group}", err=True)
+    if resampled := sum(each.resampled for each in report.scored):
+        echo(
+            f"thermal resampled to the size of the visible image ({resampled} of {len(report.scored)});"
+            " no registration is applied",
+            err=True,
+        )
 
 
 def _table(report: Report, count: int, one: bool) -> list[str]:

@@ -48,7 +48,8 @@ def evaluate(
         tuple[float, float] | None,
         typer.Option(
             metavar="LO HI",
-            help="Thermal values shown as black and white; else the 1st and 99th percentile of 16-bit files.",
+            help="Thermal values shown as black and white, 255 0 for black-hot images; else the 1st and 99th "
+            "percentile of 16-bit files.",
         ),
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; else all processors.")] = None,

@@ -98,7 +98,8 @@ def is_one_pair(ir: Path, vi: Path | None) -> bool:
 
     Raises:
         InputError: if a file or folder is missing; the error names all that are.
-        UsageError: if a file and a folder were given, or a file without its visible image.
+        UsageError: if a file and a folder were given, a file without its visible image, one image as both, or
+            a video.
     """
     from ivfuse.thermal.formats.frame_numbers import split_number
 
@@ -108,19 +109,33 @@ def is_one_pair(ir: Path, vi: Path | None) -> bool:
         what = "no such file or folder" if len(missing) == 1 else "no such files or folders"
         raise InputError(f"{' and '.join(map(str, missing))}: {what}")
     many = [_is_pattern(path) or path.is_dir() for path in (ir, vi) if path]
+    if videos := [path for path in given if path.is_file() and _is_video(path)]:
+        raise UsageError(f"{videos[0]} is a video", hint="`ivfuse video` fuses videos")
     if vi is not None and many == [False, True] and _frames(ir):
         return False
     if vi is not None and many[0] != many[1]:
         names = (ir, vi) if many[0] else (vi, ir)
         raise UsageError(f"{names[0]} is a folder and {names[1]} is not: give two files or two folders")
-    if vi is None and not many[0]:
+    if not many[0] and (vi is None or vi == ir):
         from ivfuse.thermal.formats.registry import is_plain
 
         if is_plain(ir):
             raise UsageError(
                 f"{ir} is a file: give the visible file too, or a radiometric JPEG, or one folder of both"
+                if vi is None
+                else f"{ir} is given as the thermal and as the visible image: give two files"
             )
     return not many[0]
+
+
+def _is_video(path: Path) -> bool:
+    from ivfuse.image.formats import SUFFIXES as IMAGES
+
+    if path.suffix.lower() in IMAGES:
+        return False
+    from ivfuse.video.container import SUFFIXES as VIDEOS
+
+    return path.suffix.lower() in VIDEOS
 
 
 def names_folder(out: str) -> bool:
@@ -160,7 +175,8 @@ def pairs_of(ir: Path, vi: Path | None, out: str, *, recursive: bool = False) ->
         if error.hint is None and ir.is_dir():
             error.hint = _deeper(ir)
         raise
-    return _required(pairing, ir, vi, _deeper(ir) if not pairing.pairs else None)
+    found = pairing.pairs or pairing.orphans
+    return _required(pairing, ir, vi, _deeper(ir) if not found else None)
 
 
 def without_outputs(pairing: Pairing, outputs: Iterable[Path]) -> Pairing:
@@ -172,12 +188,33 @@ def without_outputs(pairing: Pairing, outputs: Iterable[Path]) -> Pairing:
 def _required(pairing: Pairing, ir: Path, vi: Path | None, hint: str | None = None) -> Pairing:
     if pairing.pairs:
         return pairing
-    near = "; ".join(pairing.notes) or None
+    if vi is not None and ir.resolve() == vi.resolve():
+        raise InputError(
+            f"{ir} is given as the thermal and as the visible folder",
+            expected="two folders, or names like x_ir.png and x_vi.png",
+        )
+    near = "; ".join(pairing.notes) or _alone(pairing, ir, vi)
     raise InputError(
         f"{ir if vi is None else f'{ir} and {vi}'}: no pairs found",
         expected="files of equal names (or like ir_1.png and vi_1.png)",
         hint=hint or near,
     )
+
+
+def _alone(pairing: Pairing, ir: Path, vi: Path | None) -> str | None:
+    """Say what folders without a pair hold: images without a partner, or videos."""
+    from ivfuse.image.pairing import list_entries
+
+    if pairing.orphans:
+        # The thermal images come first, so that the ends of the list show names of both.
+        names = dict.fromkeys(
+            f"{path.parent.name}/{path.name}" for path in (*pairing.orphans[:1], *pairing.orphans[-1:])
+        )
+        return f"{len(pairing.orphans)} images have no partner, such as {' and '.join(names)}"
+    folders = [folder for folder in (ir, vi) if folder is not None and folder.is_dir()]
+    if any(_is_video(path) for folder in folders for path in list_entries(folder)):
+        return "`ivfuse video` fuses the videos there"
+    return None
 
 
 def _deeper(folder: Path) -> str | None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UsageError
+from ivfuse.fusion.black_frame import NOTE, fill_frame
 from ivfuse.fusion.doubts import doubts_about_fields, doubts_about_sizes
 from ivfuse.fusion.field_ratio import field_ratio
 from ivfuse.fusion.pair import Pair
@@ -151,8 +152,16 @@ def sizes_of(pair: Pair) -> tuple[Size, Size]:
 
 
 def stretch(pair: Pair) -> Pair:
-    """Resample the thermal image and its temperatures to the size of the visible image."""
+    """Resample the thermal image and its temperatures to the size of the visible image.
+
+    The black frame of an image that was warped before is left out.
+    """
     height, width = pair.visible.height, pair.visible.width
+    stored = pair.thermal.window is None and pair.thermal.celsius is None  # not clipped by a window
+    if stored and pair.thermal.valid is None and (filled := fill_frame(pair.thermal.pixels)):
+        thermal = replace(pair.thermal, pixels=filled[0])
+        weight = np.ascontiguousarray(resize_to(filled[1], height, width))
+        pair = replace(pair, thermal=thermal, coverage=weight, notes=(*pair.notes, f"thermal: {NOTE}"))
     thermal = pair.thermal
     valid, coverage = thermal.valid, pair.coverage
     if thermal.pixels.shape == (height, width):

@@ -304,7 +304,10 @@ class Fuser:
 
     def _fuse_batch(self, ir: NDArray[Any], vi: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
         if len(ir) != len(vi):
-            raise ShapeError(f"found {len(ir)} thermal and {len(vi)} visible images, expected equal numbers")
+            raise ShapeError(
+                f"found arrays of shape {ir.shape} and {vi.shape}",
+                expected="(H, W) and (H, W, 3), or batches (N, H, W) and (N, H, W, 3)",
+            )
         return np.stack([self.fuse(a, b, dtype=dtype) for a, b in zip(ir, vi, strict=True)])
 
 

@@ -146,7 +146,7 @@ def scale_to_unit(values: NDArray[Any], low: float, high: float, *, reverse: boo
     Args:
         values: (H, W) or (H, W, C) of any numeric type.
         low: the value that becomes 0.
-        high: the value that becomes 1; must exceed ``low``.
+        high: the value that becomes 1; must differ from ``low``.
         reverse: whether to reverse the order of the channels (B, G, R to R, G, B).
     """
     out = np.empty(values.shape, np.float32)

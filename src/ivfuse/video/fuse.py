@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.fusion.align import Aligner
-from ivfuse.fusion.doubts import doubts_about_sizes
+from ivfuse.fusion.doubts import doubts_about_colors, doubts_about_sizes
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.reduced import Shape
 from ivfuse.image.arrays import Gray
@@ -391,6 +391,7 @@ class _VideoRun:
         notes += self._writer.notes if self._writer else []
         ir, vi = self._ir.info, self._vi.info
         notes += [f"thermal: {note}" for note in ir.notes] + [f"visible: {note}" for note in vi.notes]
+        notes += doubts_about_colors(ir.colored, vi.colored)
         notes += self._fuser.notes
         if not self._fuser.placer.stretches:
             notes += [] if self._fuser.aligner else ["thermal aligned by the rig"]
