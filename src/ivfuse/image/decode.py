@@ -36,14 +36,18 @@ if TYPE_CHECKING:
 SIZE_HINT = "{max_pixels} sets another limit"
 DAMAGE_HINT = "{allow_damaged} uses what can be decoded"
 
-_allow_damaged: ContextVar[bool] = ContextVar("allow_damaged", default=False)
+_allow_damaged: ContextVar[bool | None] = ContextVar("allow_damaged", default=None)
 
 
 @contextmanager
-def allowing_damage(allow: bool = True) -> Iterator[None]:
+def allowing_damage(allow: bool | None = True) -> Iterator[None]:
     """Return what can be decoded of damaged files, with a note, within the block and in this thread.
 
     A context rather than a parameter, because images also lie inside files of other formats.
+
+    Args:
+        allow: ``False`` for an error that suggests to allow it; ``None``, as outside of such blocks, for an
+            error that does not, because the caller has no such option.
     """
     before = _allow_damaged.set(allow)
     try:
@@ -99,7 +103,8 @@ def decode(path: Path) -> Decoded:
         raise InputError(f"{path}: {error}") from error
     except DamagedError as error:
         expected = f"a complete {NAMES} image"
-        raise InputError(f"{path}: found {error}", expected=expected, hint=DAMAGE_HINT) from error
+        hint = DAMAGE_HINT if _allow_damaged.get() is False else None
+        raise InputError(f"{path}: found {error}", expected=expected, hint=hint) from error
     except BadFileError as error:
         raise InputError(f"{path}: found {error}, expected a complete {NAMES} image") from error
 
@@ -143,7 +148,7 @@ def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
         turned = header if upright else replace(header, orientation=1)
         if kind == "PNG":
             return _decode_png(turned, data)
-        pixels, note = decode_jpeg(header, data, allow_damaged=_allow_damaged.get())
+        pixels, note = decode_jpeg(header, data, allow_damaged=bool(_allow_damaged.get()))
         return _upright(_checked(header, pixels), True, None, turned.orientation, note)
     return _with_pillow(kind, data)
 
