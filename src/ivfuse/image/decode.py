@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ivfuse.errors import InputError, MissingExtraError
 from ivfuse.image.decoders import pillow_array, quiet_opencv
 from ivfuse.image.formats import NAMES, sniff
-from ivfuse.image.headers import BadFileError, Header, exif_orientation, read_header
+from ivfuse.image.headers import BadFileError, Header, exif_orientation, read_header, webp_size
 from ivfuse.image.jpeg import DamagedError, decode_jpeg
 from ivfuse.image.metadata import NO_METADATA, Metadata, read_metadata
 from ivfuse.image.png import prepare
@@ -284,25 +284,8 @@ def _open_pillow(kind: str, data: bytes) -> ImageFile:
     from PIL.WebPImagePlugin import WebPImageFile
 
     _check_length(kind, int.from_bytes(data[4:8], "little") + 8, len(data))
-    _check_size(*_webp_size(data))  # opening allocates the whole canvas, twice
+    _check_size(*webp_size(data))  # opening allocates the whole canvas, twice
     return WebPImageFile(file)
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Read the size of the canvas from the first chunk.
-
-    Source: RFC 9649 (container and lossless), RFC 6386, 9.1 (lossy).
-    """
-    name = data[12:16]
-    if name == b"VP8X" and len(data) >= 30:
-        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-    if name == b"VP8L" and len(data) >= 25:
-        bits = int.from_bytes(data[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if name == b"VP8 " and len(data) >= 30:
-        sizes = int.from_bytes(data[26:28], "little"), int.from_bytes(data[28:30], "little")
-        return sizes[0] & 0x3FFF, sizes[1] & 0x3FFF
-    raise BadFileError("a damaged WebP file (its header)")
 
 
 def _check_length(kind: str, stated: int, found: int) -> None:
