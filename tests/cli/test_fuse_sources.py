@@ -148,3 +148,40 @@ def test_nothing_highlighted_is_said(ivfuse_cli: Cli, tmp_path: Path, above: str
     )  # fmt: skip
     assert said.code == 0, said.err
     assert ("nothing was highlighted, the temperatures are from 20.0 to 30.0 degC" in said.err) is said_so
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize(
+    ("videos", "words"),
+    [
+        (["flir.seq"], "flir.seq is left out"),
+        (["a.CSQ", "b.mp4", "c.flv"], "3 videos such as a.CSQ are left out"),
+    ],
+)
+def test_videos_among_images_are_said_in_one_line(
+    ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair, split: bool, videos: list[str], words: str
+) -> None:
+    make_pair(tmp_path / "s" / "ir" / "x.png", tmp_path / "s" / "vi" / "x.png")
+    for name in videos:
+        (tmp_path / "s" / "ir" / name).touch()
+    given = (tmp_path / "s" / "ir", tmp_path / "s" / "vi") if split else (tmp_path / "s",)
+    said = ivfuse_cli("fuse", *given, "-o", tmp_path / "f", "--method", "average")
+    assert said.code == 0, said.err
+    assert f"note: {words}: ivfuse video fuses videos\n" in said.err
+    assert "no partner" not in said.err
+    again = ivfuse_cli("fuse", *given, "-o", tmp_path / "g", "--method", "average", "--recursive")
+    assert again.err.count("left out") == 1
+    (tmp_path / "s" / "ir" / videos[0]).rename(tmp_path / "g" / videos[0])
+    for name in videos[1:]:
+        (tmp_path / "s" / "ir" / name).unlink()
+    assert "left out" not in ivfuse_cli("fuse", *given, "-o", tmp_path / "g", "--recursive").err
+
+
+def test_a_folder_of_recordings_is_refused_with_the_verb_for_them(ivfuse_cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "flir.seq").touch()
+    said = ivfuse_cli("fuse", tmp_path / "s", "-o", tmp_path / "f")
+    assert said.code == 1
+    assert said.err.count("\n") == 1
+    assert "found no images" in said.err
+    assert "flir.seq is left out: ivfuse video fuses videos" in said.err

@@ -16,9 +16,10 @@ from pathlib import Path
 import ivfuse
 from ivfuse.benchmark.datasets import DataSet, recognize
 from ivfuse.benchmark.degraded import CLEAN
-from ivfuse.benchmark.digests import metrics_version, sha256
+from ivfuse.benchmark.digests import metrics_version
 from ivfuse.errors import InputError
 from ivfuse.image.pairing import FilePair, Pairing
+from ivfuse.runtime.files import sha256_of
 from ivfuse.synthetic.degrade import parse_degradations
 
 FORMAT = 1
@@ -143,7 +144,7 @@ def _source_set(data: DataSet) -> SourceSet:
     def digest_of(path: Path) -> str:
         if path not in known:
             try:
-                known[path] = sha256(path)
+                known[path] = sha256_of(path)
             except InputError:  # the run says so, and goes on with the others
                 known[path] = UNREADABLE
         return known[path]
@@ -198,4 +199,4 @@ def sets_of(protocol: Protocol, roots: Sequence[Path]) -> list[DataSet]:
 def _difference(path: Path, known: str) -> str:
     if not path.is_file():
         return "missing"
-    return "" if sha256(path) == known else "another content"
+    return "" if sha256_of(path) == known else "another content"

@@ -167,14 +167,17 @@ def pairs_of(ir: Path, vi: Path | None, out: str, *, recursive: bool = False) ->
         vi = vi or ir  # a camera file that contains both
         name = vi.stem if names_folder(out) else Path(out).stem
         return Pairing((FilePair(name, ir, vi),), (), ())
+    videos = _note_on_videos(ir, vi, out, recursive)
     if recursive:
-        return _required(pair_tree(ir, vi, holds_photo, leave_out=out), ir, vi)
+        pairing = pair_tree(ir, vi, holds_photo, leave_out=out)
+        return _required(replace(pairing, notes=(*pairing.notes, *videos)), ir, vi)
     try:
         pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
     except InputError as error:
         if error.hint is None and ir.is_dir():
-            error.hint = _deeper(ir)
+            error.hint = _deeper(ir) or "".join(videos) or None
         raise
+    pairing = replace(pairing, notes=(*pairing.notes, *videos))
     found = pairing.pairs or pairing.orphans
     return _required(pairing, ir, vi, _deeper(ir) if not found else None)
 
@@ -193,7 +196,7 @@ def _required(pairing: Pairing, ir: Path, vi: Path | None, hint: str | None = No
             f"{ir} is given as the thermal and as the visible folder",
             expected="two folders, or names like x_ir.png and x_vi.png",
         )
-    near = "; ".join(pairing.notes) or _alone(pairing, ir, vi)
+    near = "; ".join(pairing.notes) or _alone(pairing)
     raise InputError(
         f"{ir if vi is None else f'{ir} and {vi}'}: no pairs found",
         expected="files of equal names (or like ir_1.png and vi_1.png)",
@@ -201,20 +204,36 @@ def _required(pairing: Pairing, ir: Path, vi: Path | None, hint: str | None = No
     )
 
 
-def _alone(pairing: Pairing, ir: Path, vi: Path | None) -> str | None:
-    """Say what folders without a pair hold: images without a partner, or videos."""
-    from ivfuse.image.pairing import list_entries
+def _alone(pairing: Pairing) -> str | None:
+    """Say how many images have no partner, with the names of two."""
+    if not pairing.orphans:
+        return None
+    # The thermal images come first, so that the ends of the list show names of both.
+    names = dict.fromkeys(
+        f"{path.parent.name}/{path.name}" for path in (*pairing.orphans[:1], *pairing.orphans[-1:])
+    )
+    return f"{len(pairing.orphans)} images have no partner, such as {' and '.join(names)}"
 
-    if pairing.orphans:
-        # The thermal images come first, so that the ends of the list show names of both.
-        names = dict.fromkeys(
-            f"{path.parent.name}/{path.name}" for path in (*pairing.orphans[:1], *pairing.orphans[-1:])
-        )
-        return f"{len(pairing.orphans)} images have no partner, such as {' and '.join(names)}"
-    folders = [folder for folder in (ir, vi) if folder is not None and folder.is_dir()]
-    if any(_is_video(path) for folder in folders for path in list_entries(folder)):
-        return "`ivfuse video` fuses the videos there"
-    return None
+
+def _note_on_videos(ir: Path, vi: Path | None, out: str, recursive: bool) -> tuple[str, ...]:
+    """Say which files of the folders are videos, and so not among the images; at most one line."""
+    from ivfuse.image.modality import IR, VI
+    from ivfuse.image.pairing import list_entries, list_images
+    from ivfuse.image.pairing_tree import files_below
+    from ivfuse.video.container import VIDEO_SUFFIXES
+
+    folders = [ir] if vi is None else [ir, vi]
+    if recursive:
+        found = [path for each in folders for path in files_below(each, VIDEO_SUFFIXES, out)]
+    else:
+        if vi is None:
+            inner = [each for each in list_entries(ir) if each.is_dir()]
+            folders += [*IR.folders(inner), *VI.folders(inner)]
+        found = [path for each in folders for path in list_images(each, VIDEO_SUFFIXES)]
+    if not found:
+        return ()
+    videos = f"{found[0].name} is" if len(found) == 1 else f"{len(found)} videos such as {found[0].name} are"
+    return (f"{videos} left out: ivfuse video fuses videos",)
 
 
 def _deeper(folder: Path) -> str | None:

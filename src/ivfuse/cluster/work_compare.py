@@ -70,7 +70,8 @@ class CompareWork:
     def fuser(self, method: str, threads: int) -> Fuser:
         """The pipeline of one method."""
         thermal = ThermalOptions() if self.ir_window is None else ThermalOptions(self.ir_window)
-        return Fuser(method, thermal=thermal, threads=threads if is_learned(method) else None)
+        threads_of = threads if is_learned(method) else None
+        return Fuser(method, thermal=thermal, threads=threads_of, allow_damaged=None)
 
     def session(self, threads: int) -> CompareSession:
         """See :class:`ivfuse.cluster.work.Work`."""

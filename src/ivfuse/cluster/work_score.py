@@ -85,7 +85,7 @@ class ScoreSession:
     def __init__(self, work: ScoreWork) -> None:
         """Store what to do."""
         self.work = work
-        self.score = make_scorer((list(work.names), work.convention, work.ir_window, False, in_python))
+        self.score = make_scorer((list(work.names), work.convention, work.ir_window, None, in_python))
 
     def read(self, pair: PairRow, folder: Path) -> Scores:
         """Fetch the three images and score them: metrics need them all, so that nothing overlaps."""

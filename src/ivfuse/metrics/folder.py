@@ -135,7 +135,7 @@ def score_files(
     return [result[index] for index in range(len(triples))]
 
 
-_How = tuple[list[str], str, Window | None, bool, Spell]
+_How = tuple[list[str], str, Window | None, bool | None, Spell]
 
 
 def _scored(triples: Sequence[FileTriple], how: _How, processes: int) -> Iterator[tuple[int, Scored]]:

@@ -282,3 +282,11 @@ def _gain_tables(limited: bool) -> tuple[Gray, Gray, Gray, Gray]:
 def _difference_table(step: float) -> NDArray[np.float32]:
     """The color difference, such as B - Y, of each 8-bit chroma level."""
     return ((np.arange(256) - _NEUTRAL) * step).astype(np.float32)
+
+
+def hdr_notes(frame: Frame) -> list[str]:
+    """What happens to a visible with high dynamic range."""
+    name = HDR_TRANSFERS.get(frame.transfer)
+    if name is None:
+        return []
+    return [f"the visible is HDR ({name}): written with 8 bit in its transfer function, without tone mapping"]

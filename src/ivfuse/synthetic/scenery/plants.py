@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ivfuse.synthetic.scenery.canvas import (
-    Box,
     Camera,
     Canvas,
     Color,
     Floats,
+    Window,
     fractal,
     hull,
     linear,
@@ -21,8 +21,8 @@ from ivfuse.synthetic.scenery.setting import Hour, Lights
 
 def _patch(
     canvas: Canvas, left: float, top: float, right: float, bottom: float
-) -> tuple[Box, Floats, Floats] | None:
-    """A box of the canvas and coordinates -1..1 in the unclipped one (columns, rows); ``None`` outside."""
+) -> tuple[Window, Floats, Floats] | None:
+    """A window of the canvas and coordinates -1..1 in the unclipped one (columns, rows); ``None`` outside."""
     height, width = canvas.heat.shape
     l, t = max(int(left), 0), max(int(top), 0)  # noqa: E741
     r, b = min(int(right) + 1, width), min(int(bottom) + 1, height)
@@ -56,7 +56,7 @@ def paint_leaves(
     found = _patch(canvas, *frame)
     if found is None:
         return
-    box, x, y = found
+    window, x, y = found
     rows, columns = y.shape[0], x.shape[1]
     rough = fractal(rng, rows, columns, leaf * 3, 5)
     fine = fractal(rng, rows, columns, max(leaf * 0.6, 2.0), 3)
@@ -66,7 +66,7 @@ def paint_leaves(
     mask = smoothstep(0.93, 0.86, edge)
     depth = np.clip(0.62 + 0.42 * rough + 0.34 * fine - 0.30 * y - 0.12 * x, 0.10, 1.7)
     light = depth[..., np.newaxis] * color
-    canvas.paint(box, mask, light, np.clip(heat + 0.02 * rough - 0.015 * y, 0, 1))
+    canvas.paint(window, mask, light, np.clip(heat + 0.02 * rough - 0.015 * y, 0, 1))
 
 
 def paint_tree(
@@ -167,16 +167,16 @@ def paint_smoke(
     )
     if found is None:
         return
-    box, x_in, y_in = found
+    window, x_in, y_in = found
     billow = fractal(rng, y_in.shape[0], x_in.shape[1], 0.9 * scale, 5)
     low = 0.55 * (1 - y_in)  # 0 at the ground, about 1 at the top
     far = np.hypot((x_in - 0.25 * low) / (0.62 + 0.25 * low), (y_in - 0.22) / 0.80)
     mask = smoothstep(1.10, 0.55, far - 0.30 * np.clip(billow, -0.8, 1)) * 0.97
     light = lights.color_at(x, 1.6, z - 1.0, max(sunlit, 0.45))
     shade = np.clip(0.78 + 0.16 * billow - 0.12 * y_in, 0.3, 1.1)
-    target = canvas.target[box].copy()
-    heat = canvas.heat[box]
+    target = canvas.target[window].copy()
+    heat = canvas.heat[window]
     canvas.paint(
-        box, mask, shade[..., np.newaxis] * linear((0.82, 0.82, 0.83)) * light, heat - 0.05 * (heat - 0.4)
+        window, mask, shade[..., np.newaxis] * linear((0.82, 0.82, 0.83)) * light, heat - 0.05 * (heat - 0.4)
     )
-    canvas.target[box] = target
+    canvas.target[window] = target
