@@ -111,6 +111,11 @@ class Protocol:
         return hash_of(facts)
 
     @property
+    def metadata(self) -> dict[str, str]:
+        """What the metadata of files of rows state, as the schema of Parquet has it."""
+        return {"ivfuse.protocol": self.hash, "ivfuse.version": self.ivfuse}
+
+    @property
     def line(self) -> str:
         """What stands under a table."""
         return line_of(self.hash, self.ivfuse)

@@ -169,7 +169,7 @@ def measure_detection(
 
 
 def _protocol(plan: Plan, task: DetectionTask, detector: Detector) -> TaskProtocol | None:
-    """What is measured of what: by names of classes, so that a map that says what names say changes nothing."""
+    """What is measured of what; a class map counts by what it means."""
     labels = []
     for index in range(len(plan.sets)):
         found = task.labels_of(index)

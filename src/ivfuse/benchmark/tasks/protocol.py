@@ -1,4 +1,4 @@
-"""What a table of detection or segmentation measures of what, with a hash; see :mod:`ivfuse.benchmark.protocol`."""
+"""What a table of detection or segmentation measures of what, with a hash, like that of scores."""
 
 from __future__ import annotations
 
