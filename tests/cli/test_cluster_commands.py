@@ -67,6 +67,28 @@ def test_pairs_are_fused_on_ray_as_on_one_machine_and_a_repeated_run_does_nothin
     )
 
 
+@needs_tables
+def test_scores_on_a_cluster_bear_the_protocol_of_one_machine(
+    ivfuse_cli: Cli, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ivfuse.cli.cluster_options import ClusterChoices
+    from ivfuse.cli.cluster_report import print_scores
+    from ivfuse.cluster.plan import make_plan
+    from ivfuse.cluster.run import carry_out
+    from ivfuse.cluster.sources import open_source, with_fused
+    from ivfuse.cluster.work_score import ScoreWork
+
+    fused = tmp_path / "fused"
+    ivfuse_cli("fuse", folder, "-o", fused, "--method", "average", "-q")  # but for the broken pair
+    here = ivfuse_cli("eval", fused, folder, "--metrics", "SD,EN", "--json", "-q")
+    work = ScoreWork(("EN", "SD"))
+    plan = make_plan(work, with_fused(open_source(str(folder)), str(fused)), str(tmp_path / "out"), 3)
+    summary = carry_out(plan)  # the executor without Ray
+    capsys.readouterr()
+    print_scores(plan, summary, work, ClusterChoices("local", None, None, 3, None, json=True, quiet=True))
+    assert json.loads(capsys.readouterr().out)["protocol"] == json.loads(here.out)["protocol"]
+
+
 @pytest.mark.slow
 @needs_tables
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")
