@@ -69,7 +69,7 @@ def test_pairs_are_fused_on_ray_as_on_one_machine_and_a_repeated_run_does_nothin
 
 @needs_tables
 def test_scores_on_a_cluster_bear_the_protocol_of_one_machine(
-    ivfuse_cli: Cli, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ivfuse_cli: Cli, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from ivfuse.cli.cluster_options import ClusterChoices
     from ivfuse.cli.cluster_report import print_scores
@@ -84,9 +84,9 @@ def test_scores_on_a_cluster_bear_the_protocol_of_one_machine(
     work = ScoreWork(("EN", "SD"))
     plan = make_plan(work, with_fused(open_source(str(folder)), str(fused)), str(tmp_path / "out"), 3)
     summary = carry_out(plan)  # the executor without Ray
-    capsys.readouterr()
+    capfd.readouterr()
     print_scores(plan, summary, work, ClusterChoices("local", None, None, 3, None, json=True, quiet=True))
-    assert json.loads(capsys.readouterr().out)["protocol"] == json.loads(here.out)["protocol"]
+    assert json.loads(capfd.readouterr().out)["protocol"] == json.loads(here.out)["protocol"]
 
 
 @pytest.mark.slow
