@@ -35,5 +35,9 @@ def metrics_version() -> str:
     """Digest of the source code of the metrics: scores of other versions are not reused."""
     import ivfuse.metrics
 
-    folder = Path(ivfuse.metrics.__file__).parent
+    return code_digest(Path(ivfuse.metrics.__file__).parent)
+
+
+def code_digest(folder: Path) -> str:
+    """Digest of the Python files of a folder, with their names."""
     return digest(*(part for path in sorted(folder.glob("*.py")) for part in (path.name, path.read_bytes())))

@@ -59,7 +59,7 @@ class Plan:
         device: device of learned methods; ``auto`` as in :class:`ivfuse.fusion.options.FuseOptions`.
         seed: seed of the bootstrap.
         seeing: measures of targets and naturalness, under the first convention; they are not ranked.
-        protocol: what is measured of what; ``None`` for a run on a cluster, where no one reads all sources.
+        protocol: what is measured of what; ``None`` where no one has read the sources yet, as on a cluster.
     """
 
     sets: tuple[DataSet, ...]

@@ -27,10 +27,13 @@ def write_protocol(protocol: Protocol, path: Path) -> None:
     """Write a protocol as TOML.
 
     Raises:
-        InputError: a source could not be read, or has a name that is not Unicode text.
+        InputError: a source could not be read, or has a name that is not Unicode text; or the pairs of a
+            set are not listed.
         OutputError: the file cannot be written; it is written whole or not at all.
     """
     for data in protocol.sets:
+        if not data.pairs:
+            raise InputError(f"{data.name}: its pairs are not listed, so that no protocol can name them")
         for pair in data.pairs:
             if UNREADABLE in (pair.ir_sha256, pair.vi_sha256):
                 raise InputError(f"{data.name}: {pair.name} cannot be read, so that no protocol can name it")
