@@ -17,12 +17,13 @@ from ivfuse.errors import InputError, IvfuseError, UsageError
 from ivfuse.fusion.method import Method
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import create_method, default_method, method_info
+from ivfuse.image.arrays import to_levels
 from ivfuse.image.read import read_visible
 from ivfuse.image.write import write_image
 from ivfuse.runtime.devices import Device
 from ivfuse.runtime.limits import pixel_limit, set_pixel_limit
 from ivfuse.server import messages
-from ivfuse.server.facts import score_facts, thermal_range, to_levels, write_temperatures
+from ivfuse.server.facts import score_facts, thermal_range, write_temperatures
 from ivfuse.server.pair_registration import NOT_REQUESTED, RegistrationCache
 from ivfuse.thermal.radiometry import overrides_of
 from ivfuse.thermal.read import ThermalOptions
@@ -31,7 +32,6 @@ from ivfuse.thermal.tone_mapping import PERCENTILE
 
 SAMPLE_SIZE = (480, 640)
 _SAMPLE_CELSIUS = (4.0, 38.0)  # temperatures of black and white in the synthetic thermal image
-_SUFFIXES = {"png": "png", "jpeg": "jpg"}
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,8 @@ class JobRunner:
         """Fuse a pair, or a camera's file that contains both images."""
         started = time.perf_counter()
         options = JobOptions(**message["options"])
-        thermal, render, method = (
-            options.thermal_options(),
-            options.render_options(),
-            self._method(options.method),
-        )
+        thermal, render = options.thermal_options(), options.render_options()
+        method = self._method(options.method)
         ir, vi = folder / "ir", folder / "vi" if "vi" in message["files"] else None
         found = self._registrations.get(ir, vi) if options.register else NOT_REQUESTED
         if options.register and message["require_registration"] and vi is not None and not found.accepted:
@@ -156,7 +153,7 @@ class JobRunner:
         )
         fused = fuser.fuse_pair(pair)
         alpha = pair.visible.alpha if options.encoding == "png" else None
-        write_image(folder / f"fused.{_SUFFIXES[options.encoding]}", fused, options.bits, alpha)
+        write_image(folder / messages.FUSED_FILES[options.encoding], fused, options.bits, alpha)
         result["scores"] = score_facts(to_levels(fused), *sources, options.metrics) if sources else None
         result |= {"height": fused.shape[0], "width": fused.shape[1]}
         result["notes"] = list(map(messages.note, pair.notes))
