@@ -91,14 +91,14 @@ def test_what_the_release_never_uses_is_dropped(
         "conv_gra.weight": torch.ones(2, 2, 3, 3),
         "decoder_fusion.weight.conv_de.weight": torch.full((8, 8, 3, 3), 1 / 9),
     }
-    assert convert_crossfuse_cam(*write(tmp_path, release)).keys() == weights.keys()
+    assert convert_crossfuse_cam(*write(tmp_path, release))[0].keys() == weights.keys()
 
 
 def test_the_prefix_of_data_parallel_is_taken_off(
     tmp_path: Path, release: Release, weights: dict[str, Any]
 ) -> None:
     wrapped = {name: {f"module.{k}": v for k, v in state.items()} for name, state in release.items()}
-    assert convert_crossfuse_cam(*write(tmp_path, wrapped)).keys() == weights.keys()
+    assert convert_crossfuse_cam(*write(tmp_path, wrapped))[0].keys() == weights.keys()
 
 
 def test_half_precision_becomes_float32(tmp_path: Path, release: Release) -> None:
