@@ -66,7 +66,7 @@ class BatchWeather:
 WEATHERS: dict[str, BatchWeather] = {}
 
 
-def _weather(name: str, *, knowable: float) -> Callable[[Apply], Apply]:
+def weather(name: str, *, knowable: float) -> Callable[[Apply], Apply]:
     """Register a kind of weather under the name that recipes use."""
 
     def register(apply: Apply) -> Apply:
@@ -76,13 +76,13 @@ def _weather(name: str, *, knowable: float) -> Callable[[Apply], Apply]:
     return register
 
 
-@_weather("haze", knowable=0.25)
+@weather("haze", knowable=0.25)
 def haze(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Koschmieder's law over a road scene, or an even wall of it for a quarter of the images."""
     return _veil(vi, height, dice.log_uniform(len(vi), 0.5, 3.2), dice)
 
 
-@_weather("rain", knowable=0.4)
+@weather("rain", knowable=0.4)
 def rain(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Streaks at three distances behind a thin veil."""
     vi = _veil(vi, height, dice.uniform(len(vi), 0.05, 0.7), dice)
@@ -90,7 +90,7 @@ def rain(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     return _falling(vi, layers, SHARES, dice, bright=1.15)
 
 
-@_weather("snow", knowable=0.4)
+@weather("snow", knowable=0.4)
 def snow(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Flakes at four distances behind a veil."""
     vi = _veil(vi, height, dice.uniform(len(vi), 0.1, 1.2), dice)
@@ -98,7 +98,7 @@ def snow(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     return _falling(vi, layers, (0.75, 0.75, 0.8, 0.55), dice, bright=1.35)
 
 
-@_weather("dark", knowable=0.0)
+@weather("dark", knowable=0.0)
 def dark(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Too little light: dark, noisy, in few levels."""
     light = vi.square() * dice.log_uniform(len(vi), 0.02, 0.5)
@@ -107,7 +107,7 @@ def dark(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     return (light.clamp(0, 1).sqrt() * 255).round() / 255
 
 
-@_weather("glare", knowable=0.0)
+@weather("glare", knowable=0.0)
 def glare(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Too much light: clipped, with a glow about what is bright."""
     light = vi.square() * dice.log_uniform(len(vi), 1.4, 6.0)
@@ -115,7 +115,7 @@ def glare(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     return _display(light + 0.25 * glow)
 
 
-@_weather("grain", knowable=1.0)
+@weather("grain", knowable=1.0)
 def grain(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Noise of the sensor after a blur of the lens, each of any strength."""
     vi = smoothed(vi, dice.uniform(len(vi), 0.05, 1.2))
