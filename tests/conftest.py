@@ -100,6 +100,12 @@ def flir() -> Any:
 
 
 @pytest.fixture(scope="session")
+def releases() -> Any:
+    """The module that makes the authors' state dicts of our weights, ``tests/synthetic_releases.py``."""
+    return _module(Path(__file__).resolve().parent / "synthetic_releases.py")
+
+
+@pytest.fixture(scope="session")
 def dji() -> Any:
     """The module that writes DJI R-JPEG files, ``tests/synthetic_dji.py``."""
     return _module(Path(__file__).resolve().parent / "synthetic_dji.py")

@@ -14,9 +14,10 @@ pytest.importorskip("safetensors")
 
 from ivfuse.errors import InputError, ShapeError, UsageError  # noqa: E402
 from ivfuse.training import convert_topk as convert  # noqa: E402
-from ivfuse.training.checkpoint import read_model, save_model  # noqa: E402
+from ivfuse.training.checkpoint import read_model  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.nets import crossfuse_topk_paper as paper  # noqa: E402
+from ivfuse.training.release import save_converted  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -156,9 +157,10 @@ def test_every_weight_learns() -> None:
 
 
 @pytest.fixture
-def groups() -> dict[str, Any]:
+def groups(releases: Any) -> dict[str, Any]:
     """The four state dicts of a small network."""
-    return convert.release_groups(formula_net().state_dict())
+    made: dict[str, Any] = releases.topk_release(formula_net().state_dict())
+    return made
 
 
 def test_weights_survive_the_way_to_the_release_and_back(tmp_path: Path, groups: dict[str, Any]) -> None:
@@ -241,12 +243,7 @@ def test_a_group_that_is_no_state_dict_is_refused(tmp_path: Path, groups: dict[s
 
 def test_a_saved_file_states_what_it_is(tmp_path: Path, groups: dict[str, Any]) -> None:
     file = tmp_path / "net.safetensors"
-    convert.save_crossfuse_topk(
-        file, *convert.convert_crossfuse_topk(write_release(tmp_path / "x.pth", groups))
-    )
+    converted = convert.convert_crossfuse_topk(write_release(tmp_path / "x.pth", groups))
+    save_converted(file, "crossfuse-topk", *converted)
     about = read_model(file)[1]
     assert (about["method"], about["variant"], about["net"]) == ("crossfuse-topk", "paper", SMALL)
-    other = build_net("crossfuse-topk", width=4, heads=2)
-    save_model(file, other.state_dict(), {"method": "crossfuse-topk", "net": {"width": 4, "heads": 2}})
-    with pytest.raises(InputError, match=r"weights of crossfuse-topk \(fixed\), expected .*\(paper\)"):
-        convert.load_crossfuse_topk_paper(file)

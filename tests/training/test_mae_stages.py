@@ -14,7 +14,7 @@ pytest.importorskip("lightning_fabric")
 from ivfuse.errors import InputError, UsageError  # noqa: E402
 from ivfuse.training import trainer  # noqa: E402
 from ivfuse.training.checkpoint import load_state, read_model  # noqa: E402
-from ivfuse.training.losses import MASK_LOSSES  # noqa: E402
+from ivfuse.training.loss_registry import LOSSES  # noqa: E402
 from ivfuse.training.nets import build_net, vit  # noqa: E402
 from ivfuse.training.pairs import load_photos  # noqa: E402
 from ivfuse.training.recipe import Recipe  # noqa: E402
@@ -86,9 +86,9 @@ def test_the_loss_of_masking_is_of_hidden_patches_alone() -> None:
     truth = torch.rand(2, 5, 8, generator=torch.Generator().manual_seed(0))
     hidden = torch.tensor([[1.0, 0, 1, 0, 0], [0, 1, 0, 0, 1]])
     guess = truth + 0.5 * hidden[..., None] + 9 * (1 - hidden)[..., None]
-    assert float(MASK_LOSSES["hidden_mse"](guess, truth, hidden, normalize=0)) == pytest.approx(0.25)
+    assert float(LOSSES["mask"]["hidden_mse"](guess, truth, hidden, normalize=0)) == pytest.approx(0.25)
     levelled = (truth - truth.mean(-1, keepdim=True)) / truth.std(-1, keepdim=True)
-    found = MASK_LOSSES["hidden_mse"](levelled + 9 * (1 - hidden)[..., None], truth, hidden)
+    found = LOSSES["mask"]["hidden_mse"](levelled + 9 * (1 - hidden)[..., None], truth, hidden)
     assert float(found) < 1e-8
 
 

@@ -14,7 +14,7 @@ pytest.importorskip("lightning_fabric")
 from ivfuse.errors import InputError, UsageError  # noqa: E402
 from ivfuse.training import trainer  # noqa: E402
 from ivfuse.training.checkpoint import read_model, save_model  # noqa: E402
-from ivfuse.training.losses import TEACHER_LOSSES  # noqa: E402
+from ivfuse.training.loss_registry import LOSSES  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.recipe import Recipe  # noqa: E402
 from ivfuse.training.stages import StageLoss, check_recipe  # noqa: E402
@@ -117,7 +117,7 @@ def teacher(tmp_path: Path) -> Path:
 
 
 def test_imitation_is_nothing_where_the_images_are_equal_and_grows_with_their_distance() -> None:
-    imitation: Callable[..., Tensor] = TEACHER_LOSSES["imitation"]
+    imitation: Callable[..., Tensor] = LOSSES["teacher"]["imitation"]
     x = noise(1, 1, 48, 48)
     assert float(imitation(x, x, gradient=1, low=1)) == 0
     assert float(imitation(x + 0.1, x, gradient=0)) == pytest.approx(0.1, rel=1e-5)
@@ -143,7 +143,7 @@ def test_the_loss_of_a_stage_with_a_teacher_is_the_distance_to_its_image(
     recipe = Recipe.model_validate(taught(swift_smoke, Path("any"), "imitation"))
     net, other, ir, vi = make(), make(width=8), noise(1, 1, 64, 64), noise(1, 1, 64, 64, seed=1)
     loss, _ = StageLoss(recipe.stages[0], (1, 0), teacher=other)(net, ir, vi, 0)
-    assert torch.equal(loss, TEACHER_LOSSES["imitation"](net(ir, vi), other(ir, vi)))
+    assert torch.equal(loss, LOSSES["teacher"]["imitation"](net(ir, vi), other(ir, vi)))
     assert all(p.grad is None for p in other.parameters())
 
 

@@ -22,8 +22,9 @@ from ivfuse.errors import InputError, OutputError, UsageError  # noqa: E402
 from ivfuse.training import trainer  # noqa: E402
 from ivfuse.training.checkpoint import load_model, load_state, read_model  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
+from ivfuse.training.optimization import Average  # noqa: E402
 from ivfuse.training.recipe import Data, Recipe  # noqa: E402
-from ivfuse.training.stages import Average, set_learning  # noqa: E402
+from ivfuse.training.stages import set_learning  # noqa: E402
 from ivfuse.training.validation import Score, Validator, run  # noqa: E402
 
 STEPS = 10  # of both stages of the smoke recipe

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.fusion.pair import Pair
+from ivfuse.image.arrays import Levels
 from ivfuse.thermal.radiometry import ZERO_C
 from ivfuse.thermal.read import ThermalOptions, read_raw
 from ivfuse.thermal.tone_mapping import percentile_window
-
-Levels = NDArray[np.uint8]
 
 _BINS = 128  # of the histogram of the thermal values
 _COUNTED = 1_000_000  # values from which on only a sample is counted

@@ -32,7 +32,6 @@ from ivfuse.thermal.tone_mapping import PERCENTILE
 
 SAMPLE_SIZE = (480, 640)
 _SAMPLE_CELSIUS = (4.0, 38.0)  # temperatures of black and white in the synthetic thermal image
-_SUFFIXES = {"png": "png", "jpeg": "jpg"}
 
 
 @dataclass(frozen=True)
@@ -126,11 +125,8 @@ class JobRunner:
         """Fuse a pair, or a camera's file that contains both images."""
         started = time.perf_counter()
         options = JobOptions(**message["options"])
-        thermal, render, method = (
-            options.thermal_options(),
-            options.render_options(),
-            self._method(options.method),
-        )
+        thermal, render = options.thermal_options(), options.render_options()
+        method = self._method(options.method)
         ir, vi = folder / "ir", folder / "vi" if "vi" in message["files"] else None
         found = self._registrations.get(ir, vi) if options.register else NOT_REQUESTED
         if options.register and message["require_registration"] and vi is not None and not found.accepted:
@@ -157,7 +153,7 @@ class JobRunner:
         )
         fused = fuser.fuse_pair(pair, dtype=np.uint8 if options.bits == 8 else np.float32)
         alpha = pair.visible.alpha if options.encoding == "png" else None
-        write_image(folder / f"fused.{_SUFFIXES[options.encoding]}", fused, options.bits, alpha)
+        write_image(folder / messages.FUSED_FILES[options.encoding], fused, options.bits, alpha)
         result["scores"] = score_facts(to_levels(fused), *sources, options.metrics) if sources else None
         result |= {"height": fused.shape[0], "width": fused.shape[1]}
         result["notes"] = list(map(messages.note, pair.notes))

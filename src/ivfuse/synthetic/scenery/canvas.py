@@ -125,7 +125,7 @@ class Canvas:
             self.owner[window][mask >= 0.5] = self._painting
 
     def fill(
-        self, points: Floats, color: Color, heat: float, target: bool = False, opacity: float = 1.0
+        self, points: Floats, color: Floats | Color, heat: float, target: bool = False, opacity: float = 1.0
     ) -> None:
         """Paint a polygon in one color and heat."""
         found = self.polygon(points)
@@ -133,7 +133,7 @@ class Canvas:
             self.paint(found[0], found[1] * opacity, color, heat, target)
 
     def fill_round(
-        self, points: Floats, color: Color, heat: float, *, radius: float, target: bool = False
+        self, points: Floats, color: Floats | Color, heat: float, *, radius: float, target: bool = False
     ) -> None:
         """Paint a polygon with the shading of a round body: darker and cooler towards its edge.
 
