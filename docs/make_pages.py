@@ -108,7 +108,7 @@ def run_notebook(notebook: Any, place: Path) -> None:
 
 def _cell(cell: Any, page: Path, number: int) -> str:
     if cell.cell_type == "markdown":
-        return str(cell.source)
+        return str(cell.source).replace("](../", "](/")  # from where the notebook lies
     parts = [f"```ipython3\n{cell.source}\n```"]
     for place, output in enumerate(cell.outputs):
         data = output.get("data", {})
