@@ -35,7 +35,6 @@ napoleon_use_rtype = False
 python_use_unqualified_type_names = True
 
 html_theme = "furo"
-pygments_dark_style = "one-dark"  # the theme's own underlines names of modules
 html_title = f"ivfuse {release}"
 html_static_path = ["site"]
 html_css_files = ["site.css"]

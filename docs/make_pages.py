@@ -50,16 +50,22 @@ def metrics() -> None:
 
 
 def gallery() -> None:
-    """Run each program of ``docs/gallery`` in a folder of its own and show it above what it wrote."""
+    """Run each program of ``docs/gallery`` in a folder of its own and show it below what it wrote; a card for each."""
+    cards = ["::::{grid} 1 2 2 2", ":gutter: 3"]
     for program in sorted((DOCS / "gallery").glob("*.py")):
         name = program.stem
         place = FOLDER / "gallery" / name
         place.mkdir(parents=True)
         subprocess.run([sys.executable, str(program)], cwd=place, check=True)
         _, text, code = program.read_text(encoding="utf-8").split('"""', 2)
-        images = [f"![{image.stem}]({name}/{image.name})" for image in sorted(place.glob("*.jpg"))]
-        parts = [text.strip(), *images, f"```python\n{code.strip()}\n```"]
+        images = sorted(place.glob("*.jpg"))
+        shown = [f"![{image.stem}]({name}/{image.name})" for image in images]
+        parts = [text.strip(), *shown, f"```python\n{code.strip()}\n```"]
         _write(place.with_suffix(".md"), "\n\n".join(parts) + "\n")
+        cards += [f":::{{grid-item-card}} {text.strip().partition(chr(10))[0].removeprefix('# ')}"]
+        cards += [f":link: generated/gallery/{name}", ":link-type: doc"]
+        cards += [f":img-top: generated/gallery/{name}/{images[-1].name}", ":::"]
+    _write(FOLDER / "gallery.txt", "\n".join([*cards, "::::"]) + "\n")
 
 
 def notebooks() -> None:
