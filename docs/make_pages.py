@@ -50,7 +50,7 @@ def metrics() -> None:
 
 
 def gallery() -> None:
-    """Run each program of ``docs/gallery`` in a folder of its own and show it below what it wrote; a card for each."""
+    """Run each program of ``docs/gallery`` in a folder of its own; write a page and a card of each."""
     cards = ["::::{grid} 1 2 2 2", ":gutter: 3"]
     for program in sorted((DOCS / "gallery").glob("*.py")):
         name = program.stem
