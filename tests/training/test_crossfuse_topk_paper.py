@@ -14,7 +14,7 @@ pytest.importorskip("safetensors")
 
 from ivfuse.errors import InputError, ShapeError, UsageError  # noqa: E402
 from ivfuse.training import convert_topk as convert  # noqa: E402
-from ivfuse.training.checkpoint import read_model  # noqa: E402
+from ivfuse.training.checkpoint import load_model, read_model  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.nets import crossfuse_topk_paper as paper  # noqa: E402
 from ivfuse.training.release import save_converted  # noqa: E402
@@ -74,8 +74,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> paper.CrossFuseTopkPap
                 groups.setdefault(group, {})[name] = torch.from_numpy(values[key])
     weights, options = convert.convert_crossfuse_topk(write_release(folder / "topk.pth", groups))
     assert options == {"width": 64, "blocks": 4, "heads": 8, "nodes": 3}
-    convert.save_crossfuse_topk(folder / "net.safetensors", weights, options)
-    return convert.load_crossfuse_topk_paper(folder / "net.safetensors")
+    save_converted(folder / "net.safetensors", "crossfuse-topk", weights, options)
+    net = load_model(folder / "net.safetensors")[0]
+    assert isinstance(net, paper.CrossFuseTopkPaper)
+    return net
 
 
 # The stored values of size a are 3e-5 away from float64 themselves (b: 3e-7); ours are 3e-7 away in both.
