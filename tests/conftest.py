@@ -79,12 +79,11 @@ def make_pair() -> Callable[..., tuple[Path, Path]]:
 
 @pytest.fixture(scope="session")
 def load_program() -> Callable[[str], Any]:
-    """Import a program of ``benchmarks/`` by its name."""
-
-    def load(name: str) -> Any:
-        return _module(Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py")
-
-    return load
+    """Import a program of ``benchmarks/`` by its name; the modules that programs share lie beside them."""
+    folder = Path(__file__).resolve().parents[1] / "benchmarks"
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return lambda name: _module(folder / f"{name}.py")
 
 
 @pytest.fixture(scope="session")
