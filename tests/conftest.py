@@ -79,11 +79,8 @@ def make_pair() -> Callable[..., tuple[Path, Path]]:
 
 @pytest.fixture(scope="session")
 def load_program() -> Callable[[str], Any]:
-    """Import a program of ``benchmarks/`` by its name; the modules that programs share lie beside them."""
-    folder = Path(__file__).resolve().parents[1] / "benchmarks"
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
-    return lambda name: _module(folder / f"{name}.py")
+    """Import a program of ``benchmarks/`` by its name."""
+    return lambda name: _module(Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py")
 
 
 @pytest.fixture(scope="session")
