@@ -133,6 +133,14 @@ def test_damaged_files_are_one_line(change: Any, message: str, counts: Any, writ
     tracemalloc.stop()
 
 
+def test_a_photo_that_states_a_huge_size_is_refused(counts: Any, write: Any) -> None:
+    photo = jpeg(PHOTO)
+    at = photo.index(b"\xff\xc0") + 5  # height and width in the header of the frame
+    path = write(irg(counts, photo=photo[:at] + struct.pack(">HH", 10_001, 10_000) + photo[at + 4 :]))
+    with pytest.raises(InputError, match="found a photo of 10000x10001 in it"):
+        read_camera_file(path)
+
+
 def test_a_photo_that_is_cut_off_is_refused_and_its_thermal_image_kept(counts: Any, write: Any) -> None:
     path = write(irg(counts, photo=jpeg(PHOTO)[:-200]))
     assert read_thermal(path).celsius is not None
