@@ -18,6 +18,7 @@ from ivfuse.training.checkpoint import load_model, read_model  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.nets import crossfuse_topk_paper as paper  # noqa: E402
 from ivfuse.training.release import save_converted  # noqa: E402
+from small_nets import set_sines  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,15 +33,7 @@ needs_oracle = pytest.mark.skipif(not ORACLE.is_dir(), reason="the released code
 def formula_net() -> paper.CrossFuseTopkPaper:
     """A small network whose weights come from sines, the same on every machine."""
     net = paper.CrossFuseTopkPaper(**SMALL).eval()
-    for i, (name, value) in enumerate(sorted(net.state_dict().items())):
-        wave = np.sin(0.9 * np.arange(value.numel()) ** 1.1 + i + 1).reshape(value.shape)
-        if name.endswith(("norm1.weight", "norm2.weight", "temperature")):
-            wave = 1 + 0.2 * wave
-        elif value.ndim > 1:
-            wave *= 0.7 / np.sqrt(np.prod(value.shape[1:]))
-        else:
-            wave *= 0.1
-        value.copy_(torch.from_numpy(wave))
+    set_sines(net, ("norm1.weight", "norm2.weight", "temperature"))
     return net
 
 

@@ -18,6 +18,7 @@ from ivfuse.training.loss_registry import LOSSES  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.recipe import Recipe  # noqa: E402
 from ivfuse.training.stages import StageLoss, check_recipe  # noqa: E402
+from small_nets import noise, seeded  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,23 +26,8 @@ if TYPE_CHECKING:
 REACH = 176  # what the manifest says
 
 
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def make(**options: int) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return build_net("swift", **options).eval()
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3), (50, 37)])
-@torch.no_grad()
-def test_any_size_keeps_shape_and_range(size: tuple[int, int]) -> None:
-    ir, vi = noise(2, 1, *size), noise(2, 1, *size, seed=1)
-    fused = make()(ir, vi)
-    assert fused.shape == ir.shape
-    assert 0 <= float(fused.min()) <= float(fused.max()) <= 1
+def make(**options: Any) -> Any:
+    return seeded("swift", **options)
 
 
 @torch.no_grad()
