@@ -4,7 +4,7 @@
 
 FROM python:3.12-slim AS build
 WORKDIR /build
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY src ./src
 # The version is that of Git's tag, which is not copied.
 ARG VERSION=0.0.0

@@ -29,6 +29,9 @@ lint: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/basedpyright --project examples/typed --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

@@ -1,13 +1,14 @@
-"""Check the sdist and the wheel in a folder: what they hold, how large they are, and of which version.
+"""Check the sdist and the wheel in a folder: what they hold, size, version, and the links of the README.
 
     python .ci/check_dist.py dist [--tag v0.1.0]
 
-Prints a line for each file and each fault; the exit code is 1 if there are faults.
+Prints a line for each file, each warning and each fault; the exit code is 1 if there are faults.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tarfile
@@ -18,7 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 LARGEST = 20_000_000  # bytes of a file; the weights are most of it
 # What an sdist holds besides the package.
-SDIST = frozenset({"CHANGELOG.md", "CITATION.cff", "LICENSE", "PKG-INFO", "README.md", "pyproject.toml"})
+SDIST = frozenset(
+    {"CHANGELOG.md", "CITATION.cff", "LICENSE", "PKG-INFO", "README.md", "hatch_build.py", "pyproject.toml"}
+)
+RELATIVE = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s]+)\)")
 SDIST_ALSO = frozenset({".gitignore"})  # Hatchling adds it
 
 
@@ -32,6 +36,7 @@ class Distribution:
         version: as its name states it.
         package: files of the package, relative to it.
         others: other files, relative to the root; without the metadata of a wheel.
+        metadata: what PyPI shows, the README included.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Distribution:
     version: str
     package: frozenset[str]
     others: frozenset[str]
+    metadata: str
 
 
 def read(path: Path) -> Distribution:
@@ -47,15 +53,19 @@ def read(path: Path) -> Distribution:
         version, folder = path.name.split("-")[1], "ivfuse/"
         with zipfile.ZipFile(path) as wheel:
             names = set(wheel.namelist())
+            metadata = wheel.read(f"ivfuse-{version}.dist-info/METADATA")
         names = {name for name in names if not name.startswith(f"ivfuse-{version}.dist-info/")}
     else:
         version, folder = path.name.removeprefix("ivfuse-").removesuffix(".tar.gz"), "src/ivfuse/"
         with tarfile.open(path) as sdist:
             files = [each.name for each in sdist.getmembers() if not each.isdir()]
+            stated = sdist.extractfile(name) if (name := f"ivfuse-{version}/PKG-INFO") in files else None
+            metadata = stated.read() if stated else b""
         names = {name.removeprefix(f"ivfuse-{version}/") for name in files}
     package = {name for name in names if name.startswith(folder)}
     inner = frozenset(name.removeprefix(folder) for name in package)
-    return Distribution(path.name, path.stat().st_size, version, inner, frozenset(names - package))
+    others = frozenset(names - package)
+    return Distribution(path.name, path.stat().st_size, version, inner, others, metadata.decode())
 
 
 def tracked() -> frozenset[str]:
@@ -82,6 +92,7 @@ def faults(found: Distribution, package: frozenset[str], tag: str | None = None)
         lines.append(f"has {found.size / 1e6:.1f} MB, expected at most {LARGEST / 1e6:.0f}")
     if tag is not None and tag != f"v{found.version}":
         lines.append(f"is of version {found.version}, expected that of the tag {tag}")
+    lines += [f"has a relative link in its README: {path}" for path in RELATIVE.findall(found.metadata)]
     return lines
 
 
@@ -98,6 +109,10 @@ def main() -> int:
         found = read(path)
         print(f"{found.name}: {found.size / 1e6:.1f} MB, {len(found.package)} files of the package")
         wrong += [f"{found.name} {line}" for line in faults(found, package, given.tag)]
+        if not re.search("^Project-URL: Source,", found.metadata, re.MULTILINE):
+            print(
+                f"{found.name} states no Source in [project.urls]: its README has no links to the repository"
+            )
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0

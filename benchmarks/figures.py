@@ -25,7 +25,7 @@ from ivfuse.synthetic.degrade import degrade
 from ivfuse.synthetic.street import street_scene
 from ivfuse.training.alignment import Options, align, measure_target
 from ivfuse.training.alignment_report import histogram_chart
-from ivfuse.training.scenes import Scene
+from ivfuse.training.color_pairs import ColorPair
 
 Bytes = NDArray[np.uint8]
 METHODS = ("average", "guided-filter", "crossfuse-cam", "crossfuse-topk", "maefuse", "swift")
@@ -89,10 +89,10 @@ def other_sensor(vi: Bytes) -> Bytes:
 
 
 def distributions() -> Bytes:
-    def scenes(seeds: range, sensor: Callable[[Bytes], Bytes]) -> Iterator[Scene]:
+    def scenes(seeds: range, sensor: Callable[[Bytes], Bytes]) -> Iterator[ColorPair]:
         for seed in seeds:
             scene = street_scene(240, 320, seed=seed, time="day")
-            yield Scene(str(seed), color_levels(scene.ir)[..., 0], sensor(color_levels(scene.vi)))
+            yield ColorPair(str(seed), color_levels(scene.ir)[..., 0], sensor(color_levels(scene.vi)))
 
     options = Options(k=None, patch=64, stride=64)
     target = measure_target(scenes(range(8), lambda vi: vi), options)

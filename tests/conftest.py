@@ -80,11 +80,7 @@ def make_pair() -> Callable[..., tuple[Path, Path]]:
 @pytest.fixture(scope="session")
 def load_program() -> Callable[[str], Any]:
     """Import a program of ``benchmarks/`` by its name."""
-
-    def load(name: str) -> Any:
-        return _module(Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py")
-
-    return load
+    return lambda name: _module(Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py")
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +93,12 @@ def load_file() -> Callable[[Path], Any]:
 def flir() -> Any:
     """The module that writes radiometric JPEG files, ``tests/synthetic_flir.py``."""
     return _module(Path(__file__).resolve().parent / "synthetic_flir.py")
+
+
+@pytest.fixture(scope="session")
+def releases() -> Any:
+    """The module that makes the authors' state dicts of our weights, ``tests/synthetic_releases.py``."""
+    return _module(Path(__file__).resolve().parent / "synthetic_releases.py")
 
 
 @pytest.fixture(scope="session")

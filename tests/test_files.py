@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ivfuse.runtime.files import make_folder, part_of, write_atomic
+from ivfuse.errors import InputError
+from ivfuse.runtime.files import make_folder, part_of, sha256_of, write_atomic
 
 KILLED = """
 import os, signal, sys
@@ -60,3 +61,13 @@ def test_the_part_of_another_machine_is_removed_after_a_day(tmp_path: Path) -> N
     os.utime(parts[0], (before, before))
     make_folder(tmp_path)
     assert list(tmp_path.iterdir()) == parts[1:]
+
+
+def test_the_digest_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert (
+        sha256_of(tmp_path / "file")  # FIPS 180-2, B.1
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+    with pytest.raises(InputError, match=r"missing: cannot be read: No such file"):
+        sha256_of(tmp_path / "missing")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,15 @@ PACKAGE = frozenset({"__init__.py", "py.typed", "weights/swift.onnx"})
 
 
 @pytest.fixture(scope="module")
-def check_dist() -> Any:
-    spec = importlib.util.spec_from_file_location("check_dist", ROOT / ".ci" / "check_dist.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def check_dist(load_file: Callable[[Path], Any]) -> Any:
+    return load_file(ROOT / ".ci" / "check_dist.py")
 
 
-def wheel(folder: Path, *names: str) -> Path:
+def wheel(folder: Path, *names: str, readme: str = "") -> Path:
     path = folder / "ivfuse-0.1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as file:
-        for name in ("ivfuse-0.1.0.dist-info/METADATA", *names):
+        file.writestr("ivfuse-0.1.0.dist-info/METADATA", f"Name: ivfuse\n\n{readme}")
+        for name in names:
             file.writestr(name, b"")
     return path
 
@@ -76,6 +72,29 @@ def test_a_distribution_that_is_too_large_is_told(
     assert found[0].endswith("expected at most 0")
 
 
+def test_a_relative_link_of_the_readme_is_told(check_dist: Any, tmp_path: Path) -> None:
+    readme = "[a](docs/a.md) ![b](https://example.org/b.png) [c](#c)"
+    found = check_dist.faults(check_dist.read(wheel(tmp_path, readme=readme)), frozenset())
+    assert found == ["has a relative link in its README: docs/a.md"]
+
+
+def test_links_of_the_readme_lead_to_the_repository_or_become_text() -> None:
+    pytest.importorskip("hatchling", reason="hatchling is not installed (the extra dev)")
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    text = "![hero](docs/hero.jpg)\nRead [this](docs/a.md#b), [that](https://example.org) or [below](#c)."
+    assert module.for_pypi(text, None) == "\nRead this, [that](https://example.org) or [below](#c)."
+    lines = module.for_pypi(text, "https://example.org/o/r/").splitlines()
+    assert lines[0] == "![hero](https://example.org/o/r/raw/HEAD/docs/hero.jpg)"
+    assert lines[1].startswith("Read [this](https://example.org/o/r/blob/HEAD/docs/a.md#b), [that](https:")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "](docs/" in readme
+    assert not module.RELATIVE.search(module.for_pypi(readme, None))
+
+
 def version_of(folder: Path) -> str:
     """The version that a build of a folder would have."""
     words = [sys.executable, "-m", "hatchling", "metadata", "version"]
@@ -93,7 +112,7 @@ def test_the_version_is_that_of_the_tag(tmp_path: Path) -> None:
     pytest.importorskip("hatch_vcs", reason="hatch-vcs is not installed (the extra dev)")
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "hatch_build.py"):
         shutil.copy(ROOT / name, tmp_path)
     assert version_of(tmp_path) == "0.0.0"  # sources without Git
     git(tmp_path, "init", "--quiet")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fuzz.seeds import KINDS, corpus
-from fuzz.targets import case_of
+from fuzz.targets import BAGS, case_of, topics_of
 from fuzz.workers import CPU_SECONDS, MEMORY, Record
 
 _OURS = re.compile(
@@ -91,6 +91,8 @@ def _on_video(hostile: Path, ir: Path, vi: Path, out: Path, rng: random.Random) 
     sound = hostile.with_name("sound.mkv")
     sound.write_bytes(corpus("video")["ffv1.mkv"])
     pair = (hostile, sound) if rng.random() < 0.4 else (sound, hostile)
+    if hostile.suffix in BAGS:
+        pair = topics_of(hostile)
     words = ["video", *pair, "-o", out / "fused.mp4", "--method", "average", "--quiet", "--duration", "60"]
     return Command([*words, *rng.choice(((), ("--offset", "auto"), ("--offset", "start")))])
 

@@ -6,9 +6,13 @@ modules below; the suffix of a name decides which structure its mutations follow
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 Maker = Callable[[], dict[str, bytes]]
 
@@ -25,6 +29,18 @@ def seeds(kind: str) -> Callable[[Maker], Maker]:
         return maker
 
     return add
+
+
+def made_by(name: str) -> Any:
+    """A module of ``tests/`` that lays files out as devices do, like ``synthetic_flir``."""
+    if name not in sys.modules:
+        file = Path(__file__).resolve().parents[2] / "tests" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
 
 
 @cache

@@ -1,36 +1,18 @@
-"""Thermal formats of cameras: files of FLIR, and files like those of DJI and InfiRay."""
+"""Thermal formats of cameras: files of FLIR, and files like those of DJI, InfiRay, HIKMICRO and Seek."""
 
 from __future__ import annotations
-
-import importlib.util
-import struct
-import sys
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from fuzz.seeds import seeds
+from fuzz.seeds import made_by, seeds
 from fuzz.seeds_images import HEIGHT, WIDTH, color
 from ivfuse.synthetic.street import street_scene
 
 
-def _made(name: str) -> Any:
-    """A module of ``tests/`` that lays files out as cameras do, ``synthetic_flir`` or ``synthetic_dji``."""
-    if name not in sys.modules:
-        file = Path(__file__).resolve().parents[2] / "tests" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, file)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
 @seeds("thermal")
 def flir() -> dict[str, bytes]:
-    made = _made("synthetic_flir")
+    made = made_by("synthetic_flir")
     celsius = 5 + 30 * street_scene(HEIGHT, WIDTH, 0).ir
     photo = np.ascontiguousarray(cv2.resize(color(), (2 * WIDTH, 2 * HEIGHT)))
     file = made.Flir(np.rint(made.counts_of(celsius)).astype(np.uint16), alignment=(1.2, 1, -1), photo=photo)
@@ -49,7 +31,7 @@ def flir() -> dict[str, bytes]:
 
 @seeds("thermal")
 def flir_frames() -> dict[str, bytes]:
-    made = _made("synthetic_flir")
+    made = made_by("synthetic_flir")
     celsius = 5 + 30 * street_scene(HEIGHT, WIDTH, 1).ir
     file = made.Flir(np.rint(made.counts_of(celsius)).astype(np.uint16), photo=None)
     return {"flir.fff": file.block(), "flir.seq": b"".join(made.recording(file, 3))}
@@ -57,17 +39,23 @@ def flir_frames() -> dict[str, bytes]:
 
 @seeds("thermal")
 def dji() -> dict[str, bytes]:
-    return {"dji.jpg": _made("synthetic_dji").scene().jpeg()}
+    return {"dji.jpg": made_by("synthetic_dji").scene().jpeg()}
 
 
 @seeds("thermal")
 def irg() -> dict[str, bytes]:
     scene = street_scene(HEIGHT, WIDTH, 2)
     counts = np.rint(10 * (273.15 + 5 + 30 * scene.ir)).astype("<u2")
-    head = bytearray(128)
-    struct.pack_into("<4sIHH", head, 0, b"\xba\xab\x80\0", counts.size, *counts.shape)
-    struct.pack_into("<4I", head, 30, 9500, 2_981_500, 2_951_500, 5000)
-    head[126:] = b"\xac\xca"
     photo = cv2.imencode(".jpg", np.rint(255 * scene.vi).astype(np.uint8))[1].tobytes()
-    coarse = (counts >> 4).astype(np.uint8).tobytes()
-    return {"infiray.irg": bytes(head) + coarse + counts.tobytes() + photo}
+    return {"infiray.irg": made_by("synthetic_makers").irg(counts, photo=photo)}
+
+
+@seeds("thermal")
+def further_makers() -> dict[str, bytes]:
+    made = made_by("synthetic_makers")
+    counts = np.rint(64 * (278.15 + 30 * street_scene(HEIGHT, WIDTH, 3).ir)).astype(np.uint16)
+    return {
+        "ijpeg.jpg": made.ijpeg(counts),
+        "hikmicro.jpg": made.hikmicro(counts),
+        "seek.hir": made.hir(21.5, 90),
+    }

@@ -1,15 +1,16 @@
-"""Videos of half a second in the containers and codecs that people record with."""
+"""Videos of half a second in the containers and codecs that people record with, and bags of robots."""
 
 from __future__ import annotations
 
 import tempfile
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 
-from fuzz.seeds import seeds
+from fuzz.seeds import made_by, seeds
 from ivfuse.synthetic.street import street_scene
 
 HEIGHT, WIDTH, FRAMES, RATE = 64, 96, 6, 12
@@ -36,6 +37,24 @@ _CLIPS = {
 def clips() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         return {name: _clip(Path(folder) / name, *facts) for name, facts in _CLIPS.items()}
+
+
+@seeds("video")
+def bags() -> dict[str, bytes]:
+    """A thermal and a visible topic; ROS 2 with images as they are, ROS 1 with compressed ones."""
+    made, scene = made_by("synthetic_bags"), street_scene(HEIGHT, WIDTH, 0)
+    ir, vi = (6000 + 2000 * scene.ir).astype(np.uint16), np.rint(scene.vi * 255).astype(np.uint8)
+    found = {}
+    for name, generation in (("drive.mcap", 2), ("drive.bag", 1)):
+        messages = made.Messages(generation)
+        visible = messages.compressed if generation == 1 else partial(messages.image, encoding="rgb8")
+        items = []
+        for time in range(made.START, made.START + 3 * made.PERIOD, made.PERIOD):
+            items.append(("/thermal", time, messages.image(time, ir, "mono16")))
+            items.append(("/visible", time, visible(time, vi)))
+        with tempfile.TemporaryDirectory() as folder:
+            found[name] = made.write_bag(Path(folder) / name, messages, items).read_bytes()
+    return found
 
 
 def _clip(path: Path, encoder: str, pixels: str, sound: bool) -> bytes:

@@ -17,6 +17,7 @@ from fuzz.seeds import corpus
 from ivfuse.errors import IvfuseError
 from ivfuse.runtime.processes import is_out_of_memory
 
+BAGS = (".mcap", ".bag")
 LONGEST_MESSAGE = 600  # characters, without the folder
 _UNEXPECTED = re.compile(r"unexpected [A-Z]\w+(?:Error|Exception)")  # as reason_of() words them
 _SUFFIXES = (".png", ".jpg", ".tiff", ".webp", ".bmp")
@@ -167,6 +168,11 @@ def _thermal(path: Path, out: Path, rng: random.Random) -> None:
         _fuse(path, out, rng, role)
 
 
+def topics_of(bag: Path) -> tuple[Path, Path]:
+    """The thermal and the visible of a bag of the corpus."""
+    return Path(f"{bag}:/thermal"), Path(f"{bag}:/visible")
+
+
 def _video(path: Path, out: Path, rng: random.Random) -> str:
     """Fuse with a sound partner; a source that breaks is named in the summary."""
     import av
@@ -179,6 +185,8 @@ def _video(path: Path, out: Path, rng: random.Random) -> str:
     sound = path.with_name("sound.mkv")
     sound.write_bytes(corpus("video")["ffv1.mkv"])
     pair = (path, sound) if rng.random() < 0.4 else (sound, path)
+    if path.suffix in BAGS:
+        pair = topics_of(path)
     ir, vi = open_pair(*map(str, pair))
     fused = out / rng.choice(("fused.mp4", "fused.mkv", "images"))
     codec = rng.choice(("h264", "ffv1")) if fused.suffix == ".mkv" else "auto"

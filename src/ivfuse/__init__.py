@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ivfuse.fusion.pipeline import Fuser, fuse
     from ivfuse.fusion.register import register
     from ivfuse.fusion.registry import list_methods
-    from ivfuse.metrics import evaluate_arrays as evaluate
     from ivfuse.metrics import list_metrics
+    from ivfuse.metrics.folder import evaluate
     from ivfuse.registration.transform import Registration, load_rig
     from ivfuse.thermal.read import Thermal, ThermalOptions, read_thermal
     from ivfuse.thermal.render import RenderOptions
@@ -54,7 +54,7 @@ _HOMES = {
     "RenderOptions": "ivfuse.thermal.render",
     "Thermal": "ivfuse.thermal.read",
     "ThermalOptions": "ivfuse.thermal.read",
-    "evaluate": "ivfuse.metrics:evaluate_arrays",
+    "evaluate": "ivfuse.metrics.folder",
     "fuse": "ivfuse.fusion.pipeline",
     "list_methods": "ivfuse.fusion.registry",
     "list_metrics": "ivfuse.metrics",

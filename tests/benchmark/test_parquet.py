@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,32 @@ def test_ranks_means_and_failures_are_those_of_one_machine(
     assert few.leaderboards[0].summaries == here.leaderboards[0].summaries
     values = here.leaderboards[0].values["average"]["EN"]
     assert np.array_equal(few.leaderboards[0].values["average"]["EN"], values[[1, 3]])
+
+
+def test_sources_are_known_by_the_content_that_the_workers_read(
+    tmp_path: Path, make_pair: Callable[..., tuple[Path, Path]]
+) -> None:
+    for number in range(12):  # by their names 10 comes before 2
+        names = (tmp_path / "src" / kind / f"{number}.png" for kind in ("ir", "vi"))
+        make_pair(*names, size=(8, 8), seed=number)
+    (tmp_path / "src" / "ir" / "2.png").write_bytes(b"nothing")
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    memory.put(str(tmp_path / "src"), "/ivfuse-sources/src", recursive=True)
+    work = CompareWork((("average", "average"), ("maximum", "maximum")), (("default", ("EN",)),))
+    places = [str(tmp_path / "src"), "memory://ivfuse-sources/src"]
+
+    def measured(place: str) -> str:
+        done = make_plan(work, open_source(place), str(tmp_path / "out"), 5)
+        assert carry_out(done).failed == 1
+        return ParquetColumns({"src": done.folder.rows()}, {}).sources("src").digest
+
+    here = plan_here([tmp_path / "src"], tmp_path / "report", "average").protocol
+    assert here is not None
+    assert [measured(place) for place in places] == [here.sets[0].digest] * 2
+    memory.pipe_file("/ivfuse-sources/src/vi/2.png", b"another")
+    shutil.rmtree(tmp_path / "out")
+    assert measured(places[1]) != here.sets[0].digest
+    memory.rm("/ivfuse-sources", recursive=True)
 
 
 def test_ranks_of_many_blocks_are_those_of_each() -> None:

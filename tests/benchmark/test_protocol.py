@@ -103,7 +103,7 @@ def test_a_protocol_is_read_as_it_was_written(roads: Path, tmp_path: Path) -> No
         ('name = "roads"', 'name = "../roads"', "expected a name that a folder can have"),
         ('ir_sha256 = "', 'ir_sha256 = "X', "expected 64 digits"),
         ("resize = ", 'resize = "nearest" # ', "resize = 'nearest'"),
-        ("seed = 0", "seed = 0\nir_window = [2, 1]", "expected LO below HI"),
+        ("seed = 0", "seed = 0\nir_window = [2, 2]", "expected two values that differ"),
         ('metrics = ["EN", "SD"]', "metrics = []", "metrics is empty"),
         ("[[sets]]", "[[sets", "no TOML file"),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
+import os
 import shutil
 import signal
 import subprocess
@@ -277,6 +279,19 @@ def test_a_process_that_dies_fails_its_request_alone() -> None:
     )
     assert [answers[index].value for index in range(4)] == [4, None, 9, 16]
     assert "ended unexpectedly" in answers[1].failure
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_while_a_worker_starts_leaves_it_to_its_parent(capfd: pytest.CaptureFixture[str]) -> None:
+    before = set(multiprocessing.active_children())
+    worker = Worker("builtins:eval", "lambda n: n * n", None)
+    worker.send(3)
+    (process,) = set(multiprocessing.active_children()) - before
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    assert worker.receive().value == 9
+    worker.close()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_handler_that_cannot_be_made_fails_every_request() -> None:

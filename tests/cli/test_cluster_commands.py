@@ -67,6 +67,52 @@ def test_pairs_are_fused_on_ray_as_on_one_machine_and_a_repeated_run_does_nothin
     )
 
 
+@needs_tables
+def test_scores_on_a_cluster_bear_the_protocol_of_one_machine(
+    ivfuse_cli: Cli, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from ivfuse.cli.cluster_options import ClusterChoices
+    from ivfuse.cli.cluster_report import print_scores
+    from ivfuse.cluster.plan import make_plan
+    from ivfuse.cluster.run import carry_out
+    from ivfuse.cluster.sources import open_source, with_fused
+    from ivfuse.cluster.work_score import ScoreWork
+
+    fused = tmp_path / "fused"
+    ivfuse_cli("fuse", folder, "-o", fused, "--method", "average", "-q")  # but for the broken pair
+    here = ivfuse_cli("eval", fused, folder, "--metrics", "SD,EN", "--json", "-q")
+    work = ScoreWork(("EN", "SD"))
+    plan = make_plan(work, with_fused(open_source(str(folder)), str(fused)), str(tmp_path / "out"), 3)
+    summary = carry_out(plan)  # the executor without Ray
+    capfd.readouterr()
+    print_scores(plan, summary, work, ClusterChoices("local", None, None, 3, None, json=True, quiet=True))
+    assert json.loads(capfd.readouterr().out)["protocol"] == json.loads(here.out)["protocol"]
+
+
+@pytest.mark.slow
+@needs_tables
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra cluster")
+def test_a_cluster_measures_by_the_protocol_of_one_machine(
+    ivfuse_cli: Cli, folder: Path, tmp_path: Path
+) -> None:
+    import pyarrow.parquet as pq
+
+    settings = ["--metrics", "EN,SD", "--convention", "li", "--convention", "tang", "--seed", 4]
+    words = ["benchmark", "--data", folder, "--methods", "average,maximum", "--json", *settings]
+    here = ivfuse_cli(*words, "-o", tmp_path / "here", "--jobs", 1)
+    there = ivfuse_cli(*words, "-o", tmp_path / "there", "--cluster", "local", "--jobs", 1, "--shard", 3)
+    assert (here.code, there.code) == (1, 1)  # one pair is broken, in both
+    protocol = json.loads(here.out)["protocol"]
+    assert json.loads(there.out)["protocol"] == protocol
+    line = f"Protocol {protocol}, ivfuse"
+    for name in ("index.html", "tables/tables.md", "tables/tables.tex"):
+        texts = [(tmp_path / out / name).read_text(encoding="utf-8") for out in ("here", "there")]
+        assert texts[0].count(line) == texts[1].count(line) > 0, name
+    (rows,) = (tmp_path / "there" / "runs").glob("run-*/rows")
+    metadata = pq.read_schema(rows / "_common_metadata").metadata
+    assert metadata[b"ivfuse.protocol"].decode() == protocol
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

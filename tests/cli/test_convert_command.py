@@ -14,13 +14,12 @@ pytest.importorskip("safetensors")
 Cli = Callable[..., Any]
 
 
-def test_the_one_file_of_crossfuse_topk_is_converted(ivfuse_cli: Cli, tmp_path: Path) -> None:
+def test_the_one_file_of_crossfuse_topk_is_converted(ivfuse_cli: Cli, tmp_path: Path, releases: Any) -> None:
     from ivfuse.training.checkpoint import load_model
-    from ivfuse.training.convert_topk import release_groups
     from ivfuse.training.nets import build_net
 
     net = build_net("crossfuse-topk", "paper", width=4, blocks=1, heads=2, nodes=1).eval()
-    torch.save(release_groups(net.state_dict()), tmp_path / "released.pth")
+    torch.save(releases.topk_release(net.state_dict()), tmp_path / "released.pth")
     out = tmp_path / "new" / "topk.safetensors"
     said = ivfuse_cli("convert", "--method", "crossfuse-topk", tmp_path / "released.pth", "-o", out)
     assert said.code == 0, said.err
@@ -31,14 +30,15 @@ def test_the_one_file_of_crossfuse_topk_is_converted(ivfuse_cli: Cli, tmp_path: 
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_one_file_of_maefuse_or_two_are_converted(ivfuse_cli: Cli, tmp_path: Path, apart: bool) -> None:
+def test_one_file_of_maefuse_or_two_are_converted(
+    ivfuse_cli: Cli, tmp_path: Path, releases: Any, apart: bool
+) -> None:
     from ivfuse.training.checkpoint import load_model
-    from ivfuse.training.convert_maefuse import release_state_dict
     from ivfuse.training.nets import build_net
 
     options = {"dim": 16, "depth": 1, "heads": 2, "decoder_dim": 16, "decoder_depth": 1}
     net = build_net("maefuse", "paper", **options).eval()
-    state = release_state_dict(net.state_dict())
+    state = releases.mae_release(net.state_dict())
     parts = [{k: v for k, v in state.items() if k.startswith(f"model{i}.")} for i in (1, 2)]
     files = []
     for index, content in enumerate(parts if apart else [state]):
@@ -52,17 +52,16 @@ def test_one_file_of_maefuse_or_two_are_converted(ivfuse_cli: Cli, tmp_path: Pat
     assert all(torch.equal(v, net.state_dict()[k]) for k, v in converted.state_dict().items())
 
 
-def test_the_three_files_of_crossfuse_cam_are_converted(ivfuse_cli: Cli, tmp_path: Path) -> None:
-    from ivfuse.training.convert import release_state_dicts
+def test_the_three_files_of_crossfuse_cam_are_converted(
+    ivfuse_cli: Cli, tmp_path: Path, releases: Any
+) -> None:
     from ivfuse.training.nets import build_net
 
     net = build_net("crossfuse-cam", "paper", shallow=2, growth=3, deep=8, heads=1)
     options: list[Any] = []
-    for name, state in zip(
-        ("auto-ir", "auto-vi", "fusion"), release_state_dicts(net.state_dict()), strict=True
-    ):
+    for name, state in releases.cam_release(net.state_dict()).items():
         torch.save(state, tmp_path / name)
-        options += [f"--{name}", tmp_path / name]
+        options += ["--" + name.replace("_", "-"), tmp_path / name]
     said = ivfuse_cli("convert", "--method", "crossfuse-cam", *options, "-o", tmp_path / "cam.safetensors")
     assert said.code == 0, said.err
     assert (tmp_path / "cam.safetensors").is_file()

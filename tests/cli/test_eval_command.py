@@ -114,6 +114,9 @@ def test_csv_holds_a_row_per_image_and_the_means(ivfuse_cli: Cli, folders: Path,
     rows = list(csv.DictReader(table.open()))
     assert [row["name"] for row in rows] == ["x1", "x2", "x10", "mean"]
     assert {row["convention"] for row in rows} == {"default"}
+    said = ivfuse_cli("eval", folders / "fused", folders / "set", "--metrics", "SD,EN")
+    (measured,) = {row["protocol"] for row in rows}
+    assert f"\nProtocol {measured}, ivfuse " in said.out
     assert float(rows[-1]["SD"]) == pytest.approx(np.mean([float(row["SD"]) for row in rows[:3]]))
     assert not list(tmp_path.glob("*.tmp*"))
 

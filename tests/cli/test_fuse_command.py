@@ -178,7 +178,7 @@ def test_the_thermal_window_is_taken(ivfuse_cli: Cli, tmp_path: Path) -> None:
     [
         (["--method", "guided-filtr"], "did you mean guided-filter"),
         (["--method", "average", "--runtime", "openvino"], "classical"),
-        (["--ir-window", "5", "5"], "--window: found 5 to 5"),
+        (["--ir-window", "5", "5"], "the thermal window goes from 5 to 5"),
         (["--tile", "0"], "tile"),
         (["--bits", "12"], "expected 8 or 16"),
         (["--bits", "many"], "--bits"),

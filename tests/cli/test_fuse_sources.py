@@ -39,6 +39,45 @@ def test_images_one_level_deeper_are_pointed_at(ivfuse_cli: Cli, tree: Path) -> 
         assert "images lie in the subfolders a/, b/, which --recursive pairs too" in said.err
 
 
+def test_names_without_a_partner_are_shown(ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair) -> None:
+    make_pair(tmp_path / "set/ir/a1.png", tmp_path / "set/vi/b2.png")
+    said = ivfuse_cli("fuse", tmp_path / "set", "-o", tmp_path / "f")
+    assert said.code == 1
+    assert "2 images have no partner, such as ir/a1.png and vi/b2.png" in said.err
+    assert "--recursive" not in said.err
+
+
+def test_one_source_given_twice_is_refused(ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair) -> None:
+    thermal, _ = make_pair(tmp_path / "t/1.png", tmp_path / "v/1.png")
+    said = ivfuse_cli("fuse", thermal, thermal, "-o", tmp_path / "f.png")
+    assert said.code == 2
+    assert "is given as the thermal and as the visible image" in said.err
+    said = ivfuse_cli("fuse", tmp_path / "t", tmp_path / "t", "-o", tmp_path / "f")
+    assert said.code == 1
+    assert "is given as the thermal and as the visible folder" in said.err
+
+
+def test_an_output_without_a_suffix_may_be_meant_as_a_folder(
+    ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair
+) -> None:
+    pair = make_pair(tmp_path / "t/1.png", tmp_path / "v/1.png")
+    said = ivfuse_cli("fuse", *pair, "-o", tmp_path / "fused")
+    assert said.code == 2
+    assert f"expected one like {tmp_path}/fused.png, or a folder, {tmp_path}/fused/" in said.err
+
+
+def test_videos_are_pointed_at_their_verb(ivfuse_cli: Cli, tmp_path: Path) -> None:
+    for name in ("t", "v"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.mp4").write_bytes(b"\0\0\0\x1cftypisom")
+    said = ivfuse_cli("fuse", tmp_path / "t/1.mp4", tmp_path / "v/1.mp4", "-o", tmp_path / "f.png")
+    assert said.code == 2
+    assert "1.mp4 is a video; `ivfuse video` fuses videos" in said.err
+    said = ivfuse_cli("fuse", tmp_path / "t", tmp_path / "v", "-o", tmp_path / "f")
+    assert said.code == 1
+    assert "`ivfuse video` fuses the videos there" in said.err
+
+
 def test_quoted_patterns_are_expanded(ivfuse_cli: Cli, tree: Path) -> None:
     said = ivfuse_cli("fuse", tree / "t/a/*.png", tree / "v/a/*.png", "-o", tree / "f", "--method", "average")
     assert said.code == 0, said.err
@@ -109,3 +148,40 @@ def test_nothing_highlighted_is_said(ivfuse_cli: Cli, tmp_path: Path, above: str
     )  # fmt: skip
     assert said.code == 0, said.err
     assert ("nothing was highlighted, the temperatures are from 20.0 to 30.0 degC" in said.err) is said_so
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize(
+    ("videos", "words"),
+    [
+        (["flir.seq"], "flir.seq is left out"),
+        (["a.CSQ", "b.mp4", "c.flv"], "3 videos such as a.CSQ are left out"),
+    ],
+)
+def test_videos_among_images_are_said_in_one_line(
+    ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair, split: bool, videos: list[str], words: str
+) -> None:
+    make_pair(tmp_path / "s" / "ir" / "x.png", tmp_path / "s" / "vi" / "x.png")
+    for name in videos:
+        (tmp_path / "s" / "ir" / name).touch()
+    given = (tmp_path / "s" / "ir", tmp_path / "s" / "vi") if split else (tmp_path / "s",)
+    said = ivfuse_cli("fuse", *given, "-o", tmp_path / "f", "--method", "average")
+    assert said.code == 0, said.err
+    assert f"note: {words}: ivfuse video fuses videos\n" in said.err
+    assert "no partner" not in said.err
+    again = ivfuse_cli("fuse", *given, "-o", tmp_path / "g", "--method", "average", "--recursive")
+    assert again.err.count("left out") == 1
+    (tmp_path / "s" / "ir" / videos[0]).rename(tmp_path / "g" / videos[0])
+    for name in videos[1:]:
+        (tmp_path / "s" / "ir" / name).unlink()
+    assert "left out" not in ivfuse_cli("fuse", *given, "-o", tmp_path / "g", "--recursive").err
+
+
+def test_a_folder_of_recordings_is_refused_with_the_verb_for_them(ivfuse_cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "flir.seq").touch()
+    said = ivfuse_cli("fuse", tmp_path / "s", "-o", tmp_path / "f")
+    assert said.code == 1
+    assert said.err.count("\n") == 1
+    assert "found no images" in said.err
+    assert "flir.seq is left out: ivfuse video fuses videos" in said.err

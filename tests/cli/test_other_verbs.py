@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import ivfuse
-from ivfuse.cli.app import VERBS
+from ivfuse.cli.app import SECTIONS, VERBS
 from ivfuse.cli.demo import side_by_side
 from ivfuse.fusion.registry import default_method
 
@@ -104,6 +104,14 @@ def test_the_help_lists_every_verb(ivfuse_cli: Cli) -> None:
     assert all(f"  {verb} " in said.out for verb in VERBS)
 
 
+def test_the_help_describes_each_verb_in_one_whole_line(ivfuse_cli: Cli) -> None:
+    lines = {line.split()[0]: line for line in ivfuse_cli("--help").out.splitlines() if line.strip()}
+    assert [verb for section in SECTIONS.values() for verb in section if verb not in VERBS] == []
+    for verb in VERBS:
+        assert lines[verb].endswith(".")
+        assert "..." not in lines[verb]
+
+
 def test_an_unknown_verb_suggests_the_nearest(ivfuse_cli: Cli) -> None:
     said = ivfuse_cli("fuze")
     assert said.code == 2
@@ -114,3 +122,25 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     command = f"{sys.executable} -m ivfuse methods | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", ["methods", "--help"])
+def test_output_to_a_full_disk_is_one_line(words: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ivfuse", words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "ivfuse: error: the output cannot be written: No space left on device\n"
+
+
+def test_the_explanation_of_a_metric_has_paragraphs(ivfuse_cli: Cli) -> None:
+    said = ivfuse_cli("metrics", "VIF")
+    assert said.code == 0
+    assert "\\n" not in said.out
+    assert "\n\nTwo per identical triple" in said.out

@@ -151,6 +151,25 @@ def test_damaged_files_are_used_on_request_only(
     assert said.code == 0 or (verb == "register" and "registration rejected" in said.err)
 
 
+@pytest.mark.parametrize("verb", ["benchmark", "video", "panel"])
+def test_verbs_that_use_no_damaged_files_do_not_suggest_to(
+    ivfuse_cli: Cli, damaged: tuple[Path, Path], make_pair: Pairs, tmp_path: Path, verb: str
+) -> None:
+    pytest.importorskip("av")
+    ir, vi = tmp_path / "pairs" / "ir", tmp_path / "pairs" / "vi"
+    make_pair(ir / "a.png", vi / "a.png", size=(160, 160))
+    for path, folder in zip(damaged, (ir, vi), strict=True):
+        path.rename(folder / f"b{path.suffix}")
+    words: dict[str, tuple[object, ...]] = {
+        "benchmark": ("--data", ir.parent, "--methods", "average", "--metrics", "EN", "-o", tmp_path / "o"),
+        "video": (ir, vi, "-o", tmp_path / "out.mkv", "--method", "average"),
+        "panel": (ir.parent, "--methods", "average", "-o", tmp_path / "panel.png"),
+    }
+    said = ivfuse_cli(verb, *words[verb])
+    assert (said.code, "damaged JPEG" in said.err) == (1, True)
+    assert "uses what can be decoded" not in said.err
+
+
 def test_workers_have_the_limit_of_their_parent(make_pair: Pairs, tmp_path: Path) -> None:
     ir, vi = make_pair(tmp_path / "a.png", tmp_path / "b.png")
     limits.set_pixel_limit(1000)

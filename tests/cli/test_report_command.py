@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import importlib.metadata
 import json
+import os
 import re
 import socket
 import subprocess
@@ -33,6 +34,14 @@ def test_versions_devices_codecs_extras_and_threads_are_printed(
     assert re.search(r"^  image: +.*jpg", said.out, re.MULTILINE)
     assert re.search(r"^  OMP_NUM_THREADS: +3$", said.out, re.MULTILINE)
     assert "  opencv:" in said.out
+
+
+@pytest.mark.parametrize(("given", "used"), [({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")])
+def test_a_command_starts_no_threads_of_linear_algebra_unless_asked(given: dict[str, str], used: str) -> None:
+    others = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    command = [sys.executable, "-m", "ivfuse", "report", "--json"]
+    done = subprocess.run(command, env=others | given, stdout=subprocess.PIPE, check=True)
+    assert json.loads(done.stdout)["threads"]["OPENBLAS_NUM_THREADS"] == used
 
 
 def test_every_extra_of_a_feature_is_listed_with_what_it_lacks(

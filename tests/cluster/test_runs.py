@@ -7,18 +7,20 @@ import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytest.importorskip("pyarrow", reason="needs the extra cluster")
+pa = pytest.importorskip("pyarrow", reason="needs the extra cluster")
 fsspec = pytest.importorskip("fsspec", reason="needs the extra cluster")
 
 from ivfuse.cluster import shard as shards  # noqa: E402
 from ivfuse.cluster.plan import RunPlan, make_plan  # noqa: E402
 from ivfuse.cluster.run import RunSummary, TooManyFailures, carry_out  # noqa: E402
 from ivfuse.cluster.sources import open_source  # noqa: E402
+from ivfuse.cluster.work import SOURCE_DIGESTS  # noqa: E402
 from ivfuse.cluster.work_fuse import FuseWork  # noqa: E402
 from ivfuse.cluster.work_score import ScoreWork  # noqa: E402
 from ivfuse.cluster.work_window import WindowWork, merged_window  # noqa: E402
@@ -164,10 +166,16 @@ def test_a_pair_that_ends_its_process_fails_alone(
     report = shards.ShardWorker(_job(run)).run(0)
     assert (report.done, report.failed) == (2, 1)
     assert "its worker process ended unexpectedly" in report.reasons[0]
+    for row in rows(run):  # what was measured is known of the failed pair too
+        assert row["vi_sha256"] == sha256((folder / "vi" / f"{row['id']}.png").read_bytes()).hexdigest()
 
 
 class Deadly(FuseWork):
-    """Ends its process at the pair 1."""
+    """Ends its process at the pair 1; its rows state the content of the files."""
+
+    @property
+    def columns(self) -> Any:
+        return pa.schema([*SOURCE_DIGESTS, *super().columns])
 
     def session(self, threads: int) -> Any:
         import os

@@ -37,18 +37,22 @@ def test_a_visible_given_as_thermal_is_noted(tmp_path: Path) -> None:
     ("ir", "vi"),
     [
         (gray(48, 64), color(48, 64)),
-        (color(48, 64), color(48, 64)),
         (gray(48, 64), gray(48, 64)),
         (np.dstack([gray(48, 64)] * 3), gray(48, 64)),
         (gray(24, 32), color(48, 64)),
         (gray(24, 32), color(49, 65)),
     ],
-    ids=["usual", "two in color", "two gray", "gray of three channels", "smaller", "rounded"],
+    ids=["usual", "two gray", "gray of three channels", "smaller", "rounded"],
 )
 def test_usual_pairs_raise_no_doubt(tmp_path: Path, ir: np.ndarray, vi: np.ndarray) -> None:
     said = notes_of(tmp_path, ir, vi)
-    assert "swapped" not in said
+    assert "in color" not in said
     assert "register" not in said
+
+
+def test_a_thermal_in_a_palette_is_noted(tmp_path: Path) -> None:
+    palette = cv2.applyColorMap(gray(48, 64), cv2.COLORMAP_JET)
+    assert "thermal: the image is in color, as in a palette" in notes_of(tmp_path, palette, color(48, 64))
 
 
 @pytest.mark.parametrize("size", [(64, 80), (48, 40), (64, 48)], ids=["5:4", "narrow", "turned"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +34,19 @@ def test_a_graph_is_run_on_any_size_in_turn(max_graph: Path, runtime: str) -> No
     for size in [(1, 1), (1, 7), (33, 17), (64, 48)]:
         ir, vi = images(*size)
         assert np.array_equal(method.fuse(ir, vi), np.maximum(ir, vi))
+
+
+def test_threads_of_a_graph_rest_after_a_run(max_graph: Path) -> None:
+    method = OnnxMethod(INFO, max_graph, runtime="onnxruntime", threads=2)
+    ir, vi = images(480, 640)
+    method.fuse(ir, vi)
+    idle = 0.0
+    for _ in range(10):
+        method.fuse(ir, vi)
+        before = time.process_time()
+        time.sleep(0.05)
+        idle += time.process_time() - before
+    assert idle < 0.02  # measured: 0.001 s, and 0.08 s with threads that spin
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

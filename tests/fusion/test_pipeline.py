@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def test_a_method_of_unbounded_reach_leaves_no_seam() -> None:
 
 def test_tiles_of_unbounded_reach_fade_over_an_eighth_of_their_side() -> None:
     method = Own(lambda ir, vi: np.full_like(vi, ir.mean()), reach=None)
-    ir = np.zeros((128, 1300), np.float32)
+    ir = np.full((128, 1300), 0.1, np.float32)  # not 0, which would be a frame
     ir[:, 700:] = 1
     fused = Fuser(method, tile=800).fuse(ir, np.zeros_like(ir))
     changing = np.flatnonzero(np.abs(np.diff(fused[64])) > 1e-6)
@@ -249,6 +250,34 @@ def test_stages_change_nothing_that_they_were_given(
     assert np.array_equal(pair.visible.pixels, before[1])
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_integers_are_the_rounded_floats(texture: Texture, dtype: type) -> None:
+    fuser = Fuser("laplacian")
+    pair = fuser.read(texture(40, 50), (255 * texture(40, 50, seed=1, channels=3)).astype(np.uint8))
+    expected = np.rint(fuser.fuse_pair(pair) * np.float32(np.iinfo(dtype).max))
+    assert np.array_equal(fuser.fuse_pair(pair, dtype=dtype), expected)
+
+
+def test_a_large_color_image_is_fused_in_little_memory_besides_the_pair() -> None:
+    class Brighter:
+        info = MethodInfo("brighter", "classical", "", "")
+
+        def fuse(self, ir: Any, vi: Any) -> Any:
+            return np.maximum(ir, vi)
+
+    fuser = Fuser(Brighter(), tile=2000)
+    pair = fuser.read(np.zeros((1000, 1500), np.uint8), np.zeros((1000, 1500, 3), np.uint8))
+    fuser.fuse_pair(pair, dtype=np.uint8)  # imports
+    tracemalloc.start()
+    try:
+        fuser.fuse_pair(pair, dtype=np.uint8)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Two lumas in float32; colors in float32 would be 12 bytes per pixel.
+    assert peak / (1000 * 1500) < 10
+
+
 @pytest.mark.parametrize("channels", [0, 3])
 def test_a_batch_is_fused_pair_by_pair(texture: Texture, channels: int) -> None:
     ir = np.stack([texture(20, 30, seed=seed) for seed in range(3)])
@@ -257,7 +286,7 @@ def test_a_batch_is_fused_pair_by_pair(texture: Texture, channels: int) -> None:
     fused = fuser.fuse(ir, vi)
     assert fused.shape == vi.shape
     assert np.array_equal(fused[1], fuser.fuse(ir[1], vi[1]))
-    with pytest.raises(ShapeError, match="found 2 thermal and 3 visible"):
+    with pytest.raises(ShapeError, match=r"found arrays of shape \(2, 20, 30\) and \(3, 20, 30"):
         fuser.fuse(ir[:2], vi)
 
 

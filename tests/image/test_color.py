@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import ShapeError
+from ivfuse.image.arrays import to_float, to_levels
 from ivfuse.image.color import luma, recolor, resize_to
 
 
@@ -136,3 +137,16 @@ def test_a_image_may_shrink_one_way_and_grow_the_other() -> None:
     gray = np.broadcast_to(noise(1, 30), (30, 30)).copy()
     out = resize_to(gray, 10, 60)
     np.testing.assert_allclose(out, np.broadcast_to(resize_to(gray[:1], 1, 60), out.shape), atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_levels_are_recolored_as_the_floats_that_they_mean(dtype: type) -> None:
+    levels = (noise(70, 60, 3) * np.iinfo(dtype).max).astype(dtype)
+    pixels, fused = to_float(levels), noise(70, 60, seed=1)
+    assert np.array_equal(luma(levels), luma(pixels))
+    assert np.array_equal(luma(levels[..., 0]), pixels[..., 0])
+    expected = recolor(pixels, fused)
+    assert np.array_equal(recolor(levels, fused), expected)
+    out = recolor(levels, fused, np.empty_like(levels))
+    assert out.dtype == dtype
+    assert np.array_equal(out, to_levels(expected, 8 * levels.itemsize))

@@ -55,7 +55,7 @@ def test_a_jpeg_whose_data_is_damaged_is_refused_and_prints_nothing(
 ) -> None:
     path = tmp_path / "broken.jpg"
     path.write_bytes(broken(jpeg(**options), how))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"broken\.jpg: found a damaged JPEG.*allow_damaged"):
+    with pytest.raises(InputError, match=r"broken\.jpg: found a damaged JPEG.* image$"):
         read(path)  # type: ignore[operator]
     assert capfd.readouterr() == ("", "")
 
@@ -66,7 +66,7 @@ def test_a_damaged_jpeg_is_decoded_in_part_on_request(tmp_path: Path, capfd: obj
     vi.write_bytes(broken(jpeg(), "ended early"))
     result = Fuser("average", allow_damaged=True).fuse_files(ir, vi, tmp_path / "out.png")
     assert any("visible: damaged, decoded in part" in note for note in result.notes)
-    with pytest.raises(InputError, match="damaged JPEG"):
+    with pytest.raises(InputError, match=r"damaged JPEG.*; allow_damaged uses what can be decoded"):
         Fuser("average").fuse(ir, vi)
     pair = Fuser("average", allow_damaged=True).read(ir, vi)
     whole = read_image(jpeg())

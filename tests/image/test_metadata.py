@@ -13,9 +13,10 @@ from PIL import Image
 from ivfuse.fusion.outputs import FusedImage, TemperatureRaster
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.decode import decode
+from ivfuse.image.directories import MAX_BLOCK
 from ivfuse.image.directories import XMP as XMP_TAG
 from ivfuse.image.embed import adapted
-from ivfuse.image.exif import MAX_BLOCK, completed, read_exif
+from ivfuse.image.exif import completed, read_exif
 from ivfuse.image.exif_tiff import with_fields
 from ivfuse.image.metadata import Metadata, read_metadata
 from ivfuse.image.write import write_image

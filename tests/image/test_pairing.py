@@ -120,6 +120,26 @@ def test_what_a_camera_draws_beside_its_own_file_is_left_out(tmp_path: Path) -> 
     assert [path.name for path in list_images(tmp_path)] == ["a.irg", "B.HIR", "b.jpg"]
 
 
+@pytest.mark.parametrize("suffix", [".fff", ".irg", ".hir"])
+def test_of_a_radiometric_file_and_its_picture_the_file_is_paired_and_a_note_says_so(
+    tmp_path: Path, suffix: str
+) -> None:
+    pairing = folders(tmp_path, [f"a{suffix}", "a.png", "b.png"], ["a.png", "b.png"])
+    assert found(pairing) == [("a", f"a{suffix}", "a.png"), ("b", "b.png", "b.png")]
+    assert pairing.orphans == ()
+    assert pairing.notes == ("a.png is left out, since the camera's own file of the same name is used",)
+
+
+def test_pictures_beside_radiometric_files_that_are_pairs_are_counted(tmp_path: Path) -> None:
+    for name in ("a.irg", "a.jpg", "b.irg", "b.jpg"):
+        (tmp_path / name).touch()
+    pairing = pair_folder(tmp_path, holds_both=lambda path: path.suffix == ".irg")
+    assert found(pairing) == [("a", "a.irg", "a.irg"), ("b", "b.irg", "b.irg")]
+    assert pairing.orphans == ()
+    assert len(pairing.notes) == 1
+    assert pairing.notes[0].startswith("2 images such as a.jpg are left out")
+
+
 def test_pairs_are_in_natural_order(tmp_path: Path) -> None:
     names = ["x10.png", "x9.png", "x1.png", "X2.png", "7.png"]
     assert [pair.name for pair in folders(tmp_path, names, names).pairs] == ["7", "x1", "X2", "x9", "x10"]

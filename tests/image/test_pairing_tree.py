@@ -50,6 +50,18 @@ def test_camera_files_are_pairs_by_themselves(tmp_path: Path) -> None:
     assert [path.name for path in pairing.orphans] == ["other.png"]
 
 
+def test_pictures_beside_radiometric_files_are_said_once_for_the_tree(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"t/{day}/1{suffix}" for day in "ab" for suffix in (".fff", ".jpg")))
+    fill(tmp_path, "v/a/1.png", "v/b/1.png")
+    pairing = pair_tree(tmp_path / "t", tmp_path / "v")
+    assert found(pairing, tmp_path) == [
+        ("a/1", "t/a/1.fff", "v/a/1.png"),
+        ("b/1", "t/b/1.fff", "v/b/1.png"),
+    ]
+    assert len(pairing.notes) == 1
+    assert pairing.notes[0].startswith("2 images such as 1.jpg are left out")
+
+
 def test_the_output_folder_and_links_are_not_entered(tmp_path: Path) -> None:
     fill(tmp_path, "s/a/x_ir.png", "s/a/x_vi.png", "s/fused/a/x.png")
     (tmp_path / "s" / "a" / "again").symlink_to(tmp_path / "s", target_is_directory=True)

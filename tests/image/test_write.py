@@ -206,3 +206,15 @@ def test_nan_and_a_wrong_alpha_are_refused(tmp_path: Path) -> None:
         write_image(tmp_path / "out.png", np.full((2, 2), np.nan, np.float32))
     with pytest.raises(ShapeError, match="alpha"):
         write_image(tmp_path / "out.png", np.zeros((2, 2), np.float32), alpha=np.zeros((2, 3), np.float32))
+
+
+@pytest.mark.parametrize(("dtype", "depth"), [(np.uint8, 8), (np.uint8, 16), (np.uint16, 8), (np.uint16, 16)])
+def test_levels_are_written_in_any_depth(tmp_path: Path, dtype: type, depth: int) -> None:
+    top = np.iinfo(dtype).max
+    levels = np.linspace(0, top, 7 * 9 * 3).astype(dtype).reshape(7, 9, 3)
+    before = levels.copy()
+    write_image(tmp_path / "x.png", levels, depth)
+    assert np.array_equal(levels, before)
+    found = read_visible(tmp_path / "x.png")
+    assert found.depth == depth
+    np.testing.assert_allclose(found.pixels, levels / top, atol=0.51 / 255)

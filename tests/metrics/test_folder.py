@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
+import ivfuse
 from ivfuse.errors import UnknownNameError
+from ivfuse.image.color import resize_to
 from ivfuse.image.pairing import FileTriple
 from ivfuse.metrics import CONVENTIONS, Scores, evaluate_arrays, folder
 from ivfuse.metrics.folder import Scored, means, score_files
@@ -51,6 +54,27 @@ def test_a_color_thermal_file_becomes_gray_as_the_convention_says(tmp_path: Path
         (scored,) = score_files([FileTriple("x", *paths)], ["MI"], name)
         assert scored.scores is not None
         assert scored.scores.values == evaluate_arrays(scene.fused, gray, scene.vi, ["MI"], name)
+
+
+def test_paths_and_arrays_score_alike(triples: list[FileTriple], scene) -> None:
+    expected = evaluate_arrays(scene.fused, scene.ir, scene.vi, ["EN", "Qabf"])
+    one = triples[0]
+    assert ivfuse.evaluate(one.fused, one.ir, str(one.vi), metrics=["EN", "Qabf"]) == expected
+    assert ivfuse.evaluate(scene.fused, one.ir, scene.vi, metrics=["EN", "Qabf"]) == expected
+    assert ivfuse.evaluate(scene.fused, scene.ir, scene.vi, metrics="EN") == {"EN": expected["EN"]}
+
+
+def test_a_smaller_thermal_file_is_scored_in_the_size_of_the_visible(tmp_path: Path, scene) -> None:
+    height, width = scene.vi.shape[:2]
+    small = cv2.resize(scene.ir, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    paths = [tmp_path / f"{part}.png" for part in ("ir", "vi", "fused")]
+    for path, image in zip(paths, (small, scene.vi, scene.fused), strict=True):
+        cv2.imwrite(str(path), image)
+    (scored,) = score_files([FileTriple("x", *paths)], ["MI"])
+    assert scored.scores is not None
+    assert scored.resampled
+    large = resize_to(small / np.float32(255), height, width)
+    assert scored.scores.values == evaluate_arrays(scene.fused, large, scene.vi, ["MI"])
 
 
 def test_nothing_to_score_is_no_error(triples: list[FileTriple]) -> None:

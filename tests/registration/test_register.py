@@ -183,6 +183,15 @@ def test_pairs_of_other_sizes_are_not_used(shot: Any) -> None:
     assert result.registration.pairs == 1
 
 
+def test_pairs_of_many_sizes_are_no_rig(shot: Any) -> None:
+    estimates = [
+        replace(one, sizes=((320, 256), (640 + 10 * index, 480))) for index, one in enumerate(same(shot, 3))
+    ]
+    result = combine(estimates, "homography")
+    assert result.registration is None
+    assert result.reason == "only 1 of 3 pairs have frames of one size, as those of a rig do"
+
+
 def test_the_largest_group_of_sizes_decides_wherever_it_stands(shot: Any) -> None:
     first, *rest = same(shot, 3)
     other = replace(first, sizes=((160, 128), (640, 480)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .browser import BROWSER, Page
+from ..browser import BROWSER, Page
 from .conftest import Running, running
 
 _SPEC = importlib.util.find_spec("axe_playwright_python")

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from .browser import BROWSER, Page
+from ..browser import BROWSER, Page
 from .conftest import Running
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")

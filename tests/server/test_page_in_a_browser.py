@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from .browser import BROWSER, Page
+from ..browser import BROWSER, Page
 from .conftest import Running, running
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")

@@ -10,7 +10,7 @@ import pytest
 from ivfuse.image.formats import CAMERA_SUFFIXES
 from ivfuse.server.pages import STATIC
 
-from .browser import BROWSER, Page
+from ..browser import BROWSER, Page
 from .conftest import Running
 from .test_thermal_files import irg
 

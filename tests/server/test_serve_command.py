@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -61,6 +62,18 @@ def test_a_server_without_processes_ends_in_one_line(
     said = ivfuse_cli("serve", "--port", "0")
     assert said.code == 1
     assert said.err.startswith("ivfuse: error: the server could not start")
+
+
+def test_a_server_leaves_the_logging_of_its_process_alone() -> None:
+    from ivfuse.server.app import create_app
+    from ivfuse.server.server import uvicorn_config
+
+    closed = []
+    handler = logging.NullHandler()
+    handler.close = lambda: closed.append(True)  # type: ignore[method-assign]
+    settings = Settings()
+    uvicorn_config(create_app(settings), settings)
+    assert not closed
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import struct
 import tracemalloc
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -18,53 +14,13 @@ from ivfuse.errors import InputError
 from ivfuse.thermal.formats.registry import format_of
 from ivfuse.thermal.inspect import describe_file
 from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
-
-HEIGHT, WIDTH = 48, 64
+from synthetic_makers import HEIGHT, WIDTH, bmp, bmt, drawn, hikmicro, hir, ijpeg, irb, zipped
 
 
 @pytest.fixture
 def counts(texture: Callable[..., np.ndarray]) -> np.ndarray:
     """Counts of 20 to 40 degC in 1/64 K."""
     return np.rint((293.15 + 20 * texture(HEIGHT, WIDTH)) * 64).astype(np.uint16)
-
-
-def drawn() -> bytes:
-    return bytes(cv2.imencode(".jpg", np.full((HEIGHT, WIDTH, 3), 60, np.uint8))[1])
-
-
-def segment(marker: int, content: bytes) -> bytes:
-    return bytes((0xFF, marker)) + struct.pack(">H", len(content) + 2) + content
-
-
-def ijpeg(counts: np.ndarray, *, first: int | None = None, size: tuple[int, int] | None = None) -> bytes:
-    """A JPEG of a phone camera, with a preview and the counts in APP3 segments."""
-    height, width = size or counts.shape
-    preview = np.full(counts.shape, 128 << 8 | 40, "<u2").tobytes()
-    head = bytearray(80)
-    head[4:10] = b"IJPEG\0"
-    struct.pack_into("<Q", head, 32, len(preview) if first is None else first)
-    struct.pack_into("<HH", head, 58, width, height)
-    frames = preview + counts.astype("<u2").tobytes() + bytes(4000)
-    parts = [segment(0xE3, frames[at : at + 5000]) for at in range(0, len(frames), 5000)]
-    return b"\xff\xd8" + segment(0xE2, bytes(head)) + b"".join(parts) + drawn()[2:]
-
-
-def hikmicro(counts: np.ndarray, *, size: tuple[int, int] | None = None) -> bytes:
-    """A JPEG with counts after its end."""
-    height, width = size or counts.shape
-    head = bytearray(44)
-    struct.pack_into("<4sHHIII", head, 0, b"HDRI", 0x1028, 0, 0, width, height)
-    return drawn() + bytes(head) + counts.astype("<u2").tobytes() + b"trailer"
-
-
-def hir(celsius: float, gray: int) -> bytes:
-    """A file of a Seek Shot of one temperature and one gray."""
-    jpeg = drawn()
-    out = bytearray((len(jpeg) // 4096) * 4096 + 8192 + 65536)
-    out[: len(jpeg)] = jpeg
-    values = np.full((156, 206), (celsius + 40) * 64, "<u2").tobytes()
-    out[-65536 : -65536 + len(values)] = values
-    return bytes(out) + bytes([gray]) * (1440 * 1080) + bytes([128]) * (1440 * 1080 // 2)
 
 
 @pytest.fixture
@@ -114,25 +70,13 @@ def test_a_plain_jpeg_is_none_of_these(write: Any) -> None:
     assert format_of(write(drawn())).name == "image"
 
 
-def zipped(name: str) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("other.json", "{}")
-        archive.writestr(name, bytes(200_000))
-    return out.getvalue()
-
-
-def bmp(height: int, width: int) -> bytes:
-    return bytes(cv2.imencode(".bmp", np.zeros((height, width, 3), np.uint8))[1])
-
-
 @pytest.mark.parametrize(
     ("data", "maker", "program"),
     [
         (zipped("Images/Main/IR.data"), "Fluke IS2", "SmartView"),
         (zipped("CalTempDataRex.gpbenc"), "Fluke IS2", "SmartView"),
-        (bmp(24, 32) + bytes(86) + bmp(48, 64), "Testo BMT", "IRSoft"),
-        (b"\xffIRB\0VARIOCAM" + bytes(200), "InfraTec IRB", "IRBIS"),
+        (bmt(), "Testo BMT", "IRSoft"),
+        (irb(), "InfraTec IRB", "IRBIS"),
     ],
 )
 def test_unreadable_formats_are_refused_by_name_with_what_to_do(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.thermal.read import Thermal, ThermalOptions
+from ivfuse.thermal.read import Thermal, ThermalOptions, read_thermal
 from ivfuse.thermal.render import parse_render_options, render
 from ivfuse.thermal.shared_window import WindowHistogram, shared_window
 from ivfuse.thermal.tone_mapping import PERCENTILE, WindowRule, parse_window, to_gray
@@ -81,6 +81,22 @@ def test_a_range_in_degrees_maps_degrees_and_refuses_counts() -> None:
         to_gray(values, parse_window("10C..45C"), "x", degrees=False)
 
 
+@pytest.mark.parametrize("window", ["255..0", (255, 0)])
+def test_a_reversed_window_makes_black_hot_images_white_hot(window: str | tuple[float, float]) -> None:
+    levels = np.array([[0, 51, 255]], np.uint8)
+    thermal = read_thermal(levels, ThermalOptions(window=window))
+    np.testing.assert_allclose(thermal.pixels, 1 - levels / 255, atol=1e-6)
+    assert "window 255 to 0, dark is warm" in thermal.notes[0]
+
+
+def test_temperatures_have_no_reversed_window() -> None:
+    counts = np.array([[29_000, 30_000]], np.uint16)
+    with pytest.raises(UsageError, match="from 40 to 10, but the values are temperatures"):
+        read_thermal(counts, ThermalOptions(window="40..10", scale="0.01K"))
+    with pytest.raises(UsageError, match="lower bound is not below"):
+        ThermalOptions(window="40C..10C")
+
+
 def test_plateau_spreads_two_far_parts_that_percentiles_squeeze() -> None:
     rng = np.random.default_rng(0)
     sky, ground = rng.uniform(-60, -59, (30, 100)), rng.uniform(15, 20, (70, 100))
@@ -139,7 +155,7 @@ def test_scales_beyond_the_precision_of_numbers_are_refused(text: str) -> None:
 
 
 def test_a_window_whose_width_overflows_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"window: found"):
+    with pytest.raises(UsageError, match=r"expected two finite values"):
         ThermalOptions((-1e308, 1e308))
 
 

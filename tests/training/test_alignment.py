@@ -14,22 +14,22 @@ from ivfuse.errors import InputError, OutputError, UnknownNameError, UsageError
 from ivfuse.training import alignment
 from ivfuse.training.alignment import LEVELS, Options, align, gamma_table, measure_target, solve_gamma
 from ivfuse.training.alignment_report import channel_distances, write_aligned
-from ivfuse.training.scenes import Scene
+from ivfuse.training.color_pairs import ColorPair
 
 FINE = {"patch": 8, "stride": 8}
 
 
-def flat(*color: int, size: int = 8, name: str = "s") -> Scene:
+def flat(*color: int, size: int = 8, name: str = "s") -> ColorPair:
     """One patch of one color; the thermal tells the red level."""
     vi = np.empty((size, size, 3), np.uint8)
     vi[:] = color
-    return Scene(name, np.full((size, size), color[0], np.uint8), vi)
+    return ColorPair(name, np.full((size, size), color[0], np.uint8), vi)
 
 
-def textured(seed: int, height: int = 40, width: int = 56, low: int = 0, high: int = 256) -> Scene:
+def textured(seed: int, height: int = 40, width: int = 56, low: int = 0, high: int = 256) -> ColorPair:
     rng = np.random.default_rng(seed)
     vi = rng.integers(low, high, (height, width, 3), np.uint8)
-    return Scene(f"scene {seed}", rng.integers(0, 256, (height, width), np.uint8), vi)
+    return ColorPair(f"scene {seed}", rng.integers(0, 256, (height, width), np.uint8), vi)
 
 
 def shares(values: Any) -> alignment.Floats:
@@ -117,7 +117,7 @@ def test_selection_is_that_of_all_patches_at_once() -> None:
 def test_means_cannot_tell_flat_from_textured_but_histograms_can() -> None:
     """The reason to offer other distances than the paper's."""
     rng = np.random.default_rng(0)
-    like = Scene("like", np.zeros((8, 8), np.uint8), rng.integers(60, 200, (8, 8, 3), np.uint8))
+    like = ColorPair("like", np.zeros((8, 8), np.uint8), rng.integers(60, 200, (8, 8, 3), np.uint8))
     target = measure_target([textured(3, low=60, high=200)], Options(**FINE))
     means = (target.histograms[0] @ LEVELS).round().astype(int).tolist()
     scenes = [flat(*means, name="flat"), like]
@@ -193,9 +193,9 @@ def test_each_channel_is_brought_to_the_target_and_the_thermal_is_left_alone() -
 
 def test_a_gray_set_stays_gray() -> None:
     gray = np.repeat(textured(0).vi[..., :1], 3, axis=2)
-    target = measure_target([Scene("g", gray[..., 0], gray)], Options(**FINE))
+    target = measure_target([ColorPair("g", gray[..., 0], gray)], Options(**FINE))
     darker = (gray * 0.6).astype(np.uint8)
-    found = align([Scene("d", gray[..., 0], darker)], target, Options(**FINE))
+    found = align([ColorPair("d", gray[..., 0], darker)], target, Options(**FINE))
     out = found.corrected(found.patches[0])
     assert (out == out[..., :1]).all()
 

@@ -13,9 +13,10 @@ torch = pytest.importorskip("torch")
 safetensors = pytest.importorskip("safetensors")
 
 from ivfuse.errors import InputError, UsageError  # noqa: E402
-from ivfuse.training import convert  # noqa: E402
-from ivfuse.training.checkpoint import save_model  # noqa: E402
+from ivfuse.training.checkpoint import load_model  # noqa: E402
+from ivfuse.training.convert_cam import convert_crossfuse_cam  # noqa: E402
 from ivfuse.training.nets.crossfuse_cam_paper import CrossFuseCamPaper  # noqa: E402
+from ivfuse.training.release import save_converted  # noqa: E402
 
 SMALL = {"shallow": 2, "growth": 3, "deep": 8, "heads": 1}  # heads as the converter takes them: 4 * 8 / 32
 CROSS = "cross_atten_block.cross_atten_block.cross_atten1"
@@ -32,9 +33,10 @@ def weights() -> dict[str, Any]:
 
 
 @pytest.fixture
-def release(weights: dict[str, Any]) -> Release:
+def release(weights: dict[str, Any], releases: Any) -> Release:
     """The three released state dicts of these weights, by name."""
-    return dict(zip(("auto_ir", "auto_vi", "fusion"), convert.release_state_dicts(weights), strict=True))
+    made: Release = releases.cam_release(weights)
+    return made
 
 
 def write(folder: Path, release: Release) -> tuple[Path, Path, Path]:
@@ -46,7 +48,7 @@ def write(folder: Path, release: Release) -> tuple[Path, Path, Path]:
 def test_weights_survive_the_way_to_the_release_and_back(
     tmp_path: Path, release: Release, weights: dict[str, Any]
 ) -> None:
-    found = convert.convert_crossfuse_cam(*write(tmp_path, release))
+    found, _ = convert_crossfuse_cam(*write(tmp_path, release))
     assert found.keys() == weights.keys()
     assert all(torch.equal(found[key], weights[key]) for key in weights)
 
@@ -76,7 +78,7 @@ def test_a_released_weight_goes_to_its_layer(
     tmp_path: Path, release: Release, file: str, theirs: str, ours: str
 ) -> None:
     release[file][theirs] = mark = release[file][theirs] + 100
-    found = convert.convert_crossfuse_cam(*write(tmp_path, release))
+    found, _ = convert_crossfuse_cam(*write(tmp_path, release))
     assert torch.equal(found[ours], mark)
 
 
@@ -89,14 +91,14 @@ def test_what_the_release_never_uses_is_dropped(
         "conv_gra.weight": torch.ones(2, 2, 3, 3),
         "decoder_fusion.weight.conv_de.weight": torch.full((8, 8, 3, 3), 1 / 9),
     }
-    assert convert.convert_crossfuse_cam(*write(tmp_path, release)).keys() == weights.keys()
+    assert convert_crossfuse_cam(*write(tmp_path, release))[0].keys() == weights.keys()
 
 
 def test_the_prefix_of_data_parallel_is_taken_off(
     tmp_path: Path, release: Release, weights: dict[str, Any]
 ) -> None:
     wrapped = {name: {f"module.{k}": v for k, v in state.items()} for name, state in release.items()}
-    assert convert.convert_crossfuse_cam(*write(tmp_path, wrapped)).keys() == weights.keys()
+    assert convert_crossfuse_cam(*write(tmp_path, wrapped))[0].keys() == weights.keys()
 
 
 def test_half_precision_becomes_float32(tmp_path: Path, release: Release) -> None:
@@ -104,14 +106,14 @@ def test_half_precision_becomes_float32(tmp_path: Path, release: Release) -> Non
         name: {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
         for name, state in release.items()
     }
-    found = convert.convert_crossfuse_cam(*write(tmp_path, halves))
+    found, _ = convert_crossfuse_cam(*write(tmp_path, halves))
     assert {v.dtype for v in found.values()} == {torch.float32, torch.int64}
 
 
 def test_an_unknown_key_is_named_with_its_file(tmp_path: Path, release: Release) -> None:
     release["fusion"] |= {f"extra{i}.weight": torch.ones(1) for i in range(5)}
     with pytest.raises(InputError, match=r"fusion\.pth: 5 unknown keys .*: extra0.*extra1.*extra2\.weight$"):
-        convert.convert_crossfuse_cam(*write(tmp_path, release))
+        convert_crossfuse_cam(*write(tmp_path, release))
 
 
 def test_a_missing_key_is_named_with_its_file(tmp_path: Path, release: Release) -> None:
@@ -119,22 +121,22 @@ def test_a_missing_key_is_named_with_its_file(tmp_path: Path, release: Release) 
     with pytest.raises(
         InputError, match=r"auto_vi\.pth: 1 missing .*: fea_encoder1\.conv1\.conv2d\.0\.bias$"
     ):
-        convert.convert_crossfuse_cam(*write(tmp_path, release))
+        convert_crossfuse_cam(*write(tmp_path, release))
 
 
 def test_exchanged_files_are_noticed(tmp_path: Path, release: Release) -> None:
     auto_ir, auto_vi, fusion = write(tmp_path, release)
     with pytest.raises(InputError, match=r"fusion\.pth: \d+ unknown keys"):
-        convert.convert_crossfuse_cam(fusion, auto_vi, auto_ir)
+        convert_crossfuse_cam(fusion, auto_vi, auto_ir)
 
 
-def test_files_of_different_widths_are_refused(tmp_path: Path, release: Release) -> None:
-    other = convert.release_state_dicts(CrossFuseCamPaper(**(SMALL | {"growth": 4})).state_dict())
-    release["auto_vi"] = other[1]
+def test_files_of_different_widths_are_refused(tmp_path: Path, release: Release, releases: Any) -> None:
+    other = releases.cam_release(CrossFuseCamPaper(**(SMALL | {"growth": 4})).state_dict())
+    release["auto_vi"] = other["auto_vi"]
     with pytest.raises(
         InputError, match=r"auto_vi\.pth: fea_encoder1\S+ has the shape \(4, .*expected \(3, "
     ):
-        convert.convert_crossfuse_cam(*write(tmp_path, release))
+        convert_crossfuse_cam(*write(tmp_path, release))
 
 
 def test_a_box_filter_that_is_none_is_refused(tmp_path: Path, release: Release) -> None:
@@ -142,7 +144,7 @@ def test_a_box_filter_that_is_none_is_refused(tmp_path: Path, release: Release) 
     with pytest.raises(
         InputError, match=r"fusion\.pth: decoder_fusion\.weight\.conv_sh\.weight is not .*1/9"
     ):
-        convert.convert_crossfuse_cam(*write(tmp_path, release))
+        convert_crossfuse_cam(*write(tmp_path, release))
 
 
 class Unsafe:
@@ -168,7 +170,7 @@ def test_what_is_no_state_dict_is_refused_in_one_line(
     files = write(tmp_path, release)
     spoil(files[1])
     with pytest.raises(InputError, match=message) as caught:
-        convert.convert_crossfuse_cam(*files)
+        convert_crossfuse_cam(*files)
     assert str(caught.value).startswith(f"{files[1]}: ")
     assert "\n" not in str(caught.value)
 
@@ -177,29 +179,18 @@ def test_a_saved_file_states_what_it_is_and_loads_again(
     tmp_path: Path, release: Release, weights: dict[str, Any]
 ) -> None:
     file = tmp_path / "paper.safetensors"
-    convert.save_converted(file, convert.convert_crossfuse_cam(*write(tmp_path, release)))
+    save_converted(file, "crossfuse-cam", *convert_crossfuse_cam(*write(tmp_path, release)))
     with safetensors.safe_open(file, "pt") as opened:
         about = json.loads(opened.metadata()["ivfuse"])
     assert (about["method"], about["variant"], about["net"]) == ("crossfuse-cam", "paper", SMALL)
-    net = convert.load_crossfuse_cam_paper(file)
+    net = load_model(file)[0]
+    assert isinstance(net, CrossFuseCamPaper)
     assert not net.training
     assert all(torch.equal(value, weights[key]) for key, value in net.state_dict().items())
 
 
 def test_another_number_of_heads_can_be_stated(tmp_path: Path, release: Release) -> None:
-    files, file = write(tmp_path, release), tmp_path / "paper.safetensors"
-    convert.save_converted(file, convert.convert_crossfuse_cam(*files, heads=4), heads=4)
-    assert convert.load_crossfuse_cam_paper(file).cam.cross_ir.heads == 4
+    files = write(tmp_path, release)
+    assert convert_crossfuse_cam(*files, heads=4)[1] == SMALL | {"heads": 4}
     with pytest.raises(UsageError, match="heads=5"):
-        convert.convert_crossfuse_cam(*files, heads=5)
-
-
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    from ivfuse.training.nets.crossfuse_cam import CrossFuseCam
-
-    widths = {"shallow": 2, "middle": 4, "deep": 4, "growth": 2, "heads": 1}
-    file = tmp_path / "fixed.safetensors"
-    about = {"method": "crossfuse-cam", "variant": "fixed", "net": widths}
-    save_model(file, {k: v.clone() for k, v in CrossFuseCam(**widths).state_dict().items()}, about)
-    with pytest.raises(InputError, match=r"fixed\.safetensors: weights of crossfuse-cam \(fixed\)"):
-        convert.load_crossfuse_cam_paper(file)
+        convert_crossfuse_cam(*files, heads=5)

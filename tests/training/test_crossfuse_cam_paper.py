@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,8 +14,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from ivfuse.errors import ShapeError, UsageError  # noqa: E402
-from ivfuse.training import convert  # noqa: E402
+from ivfuse.training.checkpoint import load_model  # noqa: E402
+from ivfuse.training.convert_cam import convert_crossfuse_cam  # noqa: E402
 from ivfuse.training.nets import crossfuse_cam_paper as paper  # noqa: E402
+from ivfuse.training.release import save_converted  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,8 +74,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> paper.CrossFuseCamPape
             prefix = f"w/{file.name}."
             keys = [key for key in values.files if key.startswith(prefix)]
             torch.save({key.removeprefix(prefix): torch.from_numpy(values[key]) for key in keys}, file)
-    convert.save_converted(folder / "net.safetensors", convert.convert_crossfuse_cam(*files))
-    return convert.load_crossfuse_cam_paper(folder / "net.safetensors")
+    save_converted(folder / "net.safetensors", "crossfuse-cam", *convert_crossfuse_cam(*files))
+    net = load_model(folder / "net.safetensors")[0]
+    assert isinstance(net, paper.CrossFuseCamPaper)
+    return net
 
 
 @pytest.mark.oracle
@@ -117,16 +121,16 @@ def test_the_full_size_has_the_published_number_of_parameters() -> None:
 
 @pytest.mark.oracle
 @needs_oracle
-def test_the_full_size_has_the_release_s_keys_and_shapes() -> None:
+def test_the_full_size_has_the_release_s_keys_and_shapes(releases: Any) -> None:
     listed: dict[str, tuple[int, ...]] = {}
     for line in (ORACLE / "crossfuse_cam_full.keys.txt").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             key, shape = line.split("\t")
             listed[key] = tuple(int(n) for n in shape.strip("()").split(",") if n)
     with torch.device("meta"):
-        ir, vi, fusion = convert.release_state_dicts(paper.CrossFuseCamPaper().state_dict())
-    assert ir.keys() == vi.keys()
-    ours = {key: tuple(value.shape) for key, value in (ir | fusion).items()}
+        made = releases.cam_release(paper.CrossFuseCamPaper().state_dict())
+    assert made["auto_ir"].keys() == made["auto_vi"].keys()
+    ours = {key: tuple(value.shape) for key, value in (made["auto_ir"] | made["fusion"]).items()}
     left = {key: listed.pop(key) for key in listed.keys() - ours.keys()}
     assert listed == ours
     boxes = {key: left.pop(key) for key in list(left) if key.startswith("decoder_fusion.weight.")}

@@ -14,9 +14,11 @@ pytest.importorskip("safetensors")
 
 from ivfuse.errors import InputError, ShapeError, UsageError  # noqa: E402
 from ivfuse.training import convert_topk as convert  # noqa: E402
-from ivfuse.training.checkpoint import read_model, save_model  # noqa: E402
+from ivfuse.training.checkpoint import load_model, read_model  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.nets import crossfuse_topk_paper as paper  # noqa: E402
+from ivfuse.training.release import save_converted  # noqa: E402
+from small_nets import set_sines  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,15 +33,7 @@ needs_oracle = pytest.mark.skipif(not ORACLE.is_dir(), reason="the released code
 def formula_net() -> paper.CrossFuseTopkPaper:
     """A small network whose weights come from sines, the same on every machine."""
     net = paper.CrossFuseTopkPaper(**SMALL).eval()
-    for i, (name, value) in enumerate(sorted(net.state_dict().items())):
-        wave = np.sin(0.9 * np.arange(value.numel()) ** 1.1 + i + 1).reshape(value.shape)
-        if name.endswith(("norm1.weight", "norm2.weight", "temperature")):
-            wave = 1 + 0.2 * wave
-        elif value.ndim > 1:
-            wave *= 0.7 / np.sqrt(np.prod(value.shape[1:]))
-        else:
-            wave *= 0.1
-        value.copy_(torch.from_numpy(wave))
+    set_sines(net, ("norm1.weight", "norm2.weight", "temperature"))
     return net
 
 
@@ -73,8 +67,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> paper.CrossFuseTopkPap
                 groups.setdefault(group, {})[name] = torch.from_numpy(values[key])
     weights, options = convert.convert_crossfuse_topk(write_release(folder / "topk.pth", groups))
     assert options == {"width": 64, "blocks": 4, "heads": 8, "nodes": 3}
-    convert.save_crossfuse_topk(folder / "net.safetensors", weights, options)
-    return convert.load_crossfuse_topk_paper(folder / "net.safetensors")
+    save_converted(folder / "net.safetensors", "crossfuse-topk", weights, options)
+    net = load_model(folder / "net.safetensors")[0]
+    assert isinstance(net, paper.CrossFuseTopkPaper)
+    return net
 
 
 # The stored values of size a are 3e-5 away from float64 themselves (b: 3e-7); ours are 3e-7 away in both.
@@ -156,9 +152,10 @@ def test_every_weight_learns() -> None:
 
 
 @pytest.fixture
-def groups() -> dict[str, Any]:
+def groups(releases: Any) -> dict[str, Any]:
     """The four state dicts of a small network."""
-    return convert.release_groups(formula_net().state_dict())
+    made: dict[str, Any] = releases.topk_release(formula_net().state_dict())
+    return made
 
 
 def test_weights_survive_the_way_to_the_release_and_back(tmp_path: Path, groups: dict[str, Any]) -> None:
@@ -241,12 +238,7 @@ def test_a_group_that_is_no_state_dict_is_refused(tmp_path: Path, groups: dict[s
 
 def test_a_saved_file_states_what_it_is(tmp_path: Path, groups: dict[str, Any]) -> None:
     file = tmp_path / "net.safetensors"
-    convert.save_crossfuse_topk(
-        file, *convert.convert_crossfuse_topk(write_release(tmp_path / "x.pth", groups))
-    )
+    converted = convert.convert_crossfuse_topk(write_release(tmp_path / "x.pth", groups))
+    save_converted(file, "crossfuse-topk", *converted)
     about = read_model(file)[1]
     assert (about["method"], about["variant"], about["net"]) == ("crossfuse-topk", "paper", SMALL)
-    other = build_net("crossfuse-topk", width=4, heads=2)
-    save_model(file, other.state_dict(), {"method": "crossfuse-topk", "net": {"width": 4, "heads": 2}})
-    with pytest.raises(InputError, match=r"weights of crossfuse-topk \(fixed\), expected .*\(paper\)"):
-        convert.load_crossfuse_topk_paper(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -13,20 +13,20 @@ torch = pytest.importorskip("torch")
 from ivfuse.errors import UnknownNameError, UsageError  # noqa: E402
 from ivfuse.metrics.evaluate import evaluate_arrays  # noqa: E402
 from ivfuse.training import losses  # noqa: E402
-from ivfuse.training.losses import FUSION_LOSSES, RECONSTRUCTION_LOSSES  # noqa: E402
+from ivfuse.training.loss_registry import LOSSES, find_loss  # noqa: E402
 from ivfuse.training.nets.blocks import Bands  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAMES = [*FUSION_LOSSES, *RECONSTRUCTION_LOSSES]
+NAMES = [*LOSSES["fusion"], *LOSSES["reconstruction"]]
 
 
 def measure(name: str, fused: Tensor, ir: Tensor, vi: Tensor, **options: float) -> Tensor:
     """A loss of either kind; one of reconstruction compares with the infrared."""
-    if name in FUSION_LOSSES:
-        return FUSION_LOSSES[name](fused, ir, vi, **options)
-    return RECONSTRUCTION_LOSSES[name](fused, ir, **options)
+    if name in LOSSES["fusion"]:
+        return LOSSES["fusion"][name](fused, ir, vi, **options)
+    return LOSSES["reconstruction"][name](fused, ir, **options)
 
 
 def image(seed: int, height: int = 72, width: int = 80, batch: int = 1) -> Tensor:
@@ -75,6 +75,31 @@ def test_value_and_gradient_are_finite(name: str, what: str) -> None:
         assert gradient.abs().max() > 0
 
 
+PARTS = {  # the losses of bands, codes, patches and teachers, and what they are given; one that learns first
+    "bands": (LOSSES["bands"], lambda: [Bands(*(image(seed, 16, 16) for seed in range(4)))]),
+    "codes": (LOSSES["alignment"], lambda: [image(0), image(1)]),
+    "patches": (LOSSES["mask"], lambda: [*torch.rand(2, 2, 9, 256).unbind(), torch.ones(2, 9)]),
+    "teacher": (LOSSES["teacher"], lambda: [image(0), image(1)]),
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [(part, name) for part, (table, _) in PARTS.items() for name in table]
+)
+def test_losses_of_parts_are_positive_and_can_be_differentiated(part: str, name: str) -> None:
+    table, make = PARTS[part]
+    given: list[Any] = make()
+    learning = [*given[0]] if isinstance(given[0], Bands) else [given[0]]
+    for x in learning:
+        x.requires_grad_()
+    loss = table[name](*given)
+    assert loss.shape == ()
+    assert float(loss.detach()) > 0
+    gradients = torch.autograd.grad(loss, learning)
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+    assert any(gradient.abs().max() > 0 for gradient in gradients)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_ideal_image_has_next_to_no_loss(name: str) -> None:
     # Qabf's own sigmoids leave 2.5 % at equal edges; the rest is float32 and the small terms in denominators.
@@ -99,7 +124,7 @@ def test_the_order_in_a_batch_does_not_matter(name: str) -> None:
     assert float(measure(name, *triple)) == pytest.approx(float(measure(name, *turned)), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", [n for n in FUSION_LOSSES if n != "intensity_shift"])
+@pytest.mark.parametrize("name", [n for n in LOSSES["fusion"] if n != "intensity_shift"])
 def test_neither_source_is_preferred_where_the_measure_is_symmetric(name: str) -> None:
     fused, ir, vi = image(0), image(1), image(2)
     assert float(measure(name, fused, ir, vi)) == pytest.approx(float(measure(name, fused, vi, ir)), rel=1e-5)
@@ -175,6 +200,19 @@ def test_a_scale_multiplies_values_before_they_are_squared(name: str) -> None:
     )
 
 
+def test_without_light_and_dark_the_shifted_visible_is_the_pixel_maximum() -> None:
+    triple = [image(seed) for seed in (0, 1, 2)]
+    plain = float(measure("intensity_shift", *triple, light=0.0, dark=0.0))
+    assert plain == float(measure("intensity_max", *triple))
+
+
+def test_the_low_part_of_a_shift_weighs_levels_and_hardly_noise() -> None:
+    flat = torch.full((1, 1, 40, 40), 0.5)
+    assert float(measure("intensity_shift", flat + 0.1, flat, flat, low=2.0)) == pytest.approx(0.3, rel=1e-4)
+    checks = 0.1 * (1 - 2 * ((torch.arange(40)[:, None] + torch.arange(40)) % 2))
+    assert float(measure("intensity_shift", flat + checks, flat, flat, low=2.0)) < 0.11
+
+
 def test_a_gain_asks_for_more_contrast_than_the_sources_have() -> None:
     ir, vi = image(0), 0.5 * image(1)
     assert float(measure("contrast", ir, ir, vi)) == 0
@@ -190,18 +228,19 @@ def test_information_looks_at_as_many_scales_as_asked() -> None:
 
 def test_a_loss_is_found_with_its_options_in_place() -> None:
     triple = [image(seed) for seed in (0, 1, 2)]
-    found = losses.find_loss(FUSION_LOSSES, "contrast", {"gain": 2.0})
+    kind, found = find_loss("fuse", "contrast", {"gain": 2.0})
+    assert kind == "fusion"
     assert float(found(*triple)) == float(measure("contrast", *triple, gain=2.0))
 
 
 def test_an_unknown_loss_suggests_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="unknown loss 'intensity_maks'; did you mean intensity_mask"):
-        losses.find_loss(FUSION_LOSSES, "intensity_maks", {})
+        find_loss("fuse", "intensity_maks", {})
 
 
 def test_an_unknown_option_of_a_loss_is_named_with_those_it_has() -> None:
     with pytest.raises(UsageError, match=r"'contrast' does not know the option 'gian'; accepted: gain"):
-        losses.find_loss(FUSION_LOSSES, "contrast", {"gian": 1.0})
+        find_loss("fuse", "contrast", {"gian": 1.0})
 
 
 def test_dssim_is_half_of_what_ssim_lacks() -> None:
@@ -237,7 +276,7 @@ def test_laplacian_max_keeps_the_larger_signed_value() -> None:
     flat = torch.full((1, 1, 7, 7), 0.5)
     dark, bright = flat.clone(), flat.clone()
     dark[..., 3, 3], bright[..., 3, 3] = 0.25, 0.75
-    loss = FUSION_LOSSES["laplacian_max"]
+    loss = LOSSES["fusion"]["laplacian_max"]
     # of eight neighbors: 2 at the center of a dark dot, -2 at that of a bright one, an eighth in the ring
     assert float(loss(flat, dark, dark)) == pytest.approx((2 + 8 * 0.25) / 49)
     assert float(loss(dark, dark, dark)) == 0

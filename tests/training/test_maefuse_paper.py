@@ -14,10 +14,12 @@ pytest.importorskip("safetensors")
 
 from ivfuse.errors import InputError, UnknownNameError, UsageError  # noqa: E402
 from ivfuse.training import convert_maefuse as convert  # noqa: E402
-from ivfuse.training.checkpoint import read_model, save_model  # noqa: E402
+from ivfuse.training.checkpoint import load_model, read_model  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.nets import maefuse_paper as paper  # noqa: E402
 from ivfuse.training.nets.vit import position_codes  # noqa: E402
+from ivfuse.training.release import save_converted  # noqa: E402
+from small_nets import set_sines  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,15 +35,7 @@ needs_oracle = pytest.mark.skipif(not ORACLE.is_dir(), reason="the released code
 def formula_net(**options: Any) -> paper.MaeFusePaper:
     """A small network whose weights come from sines, the same on every machine."""
     net = paper.MaeFusePaper(**(SMALL | {"side": 48} | options)).eval()
-    for i, (name, value) in enumerate(sorted(net.state_dict().items())):
-        wave = np.sin(0.9 * np.arange(value.numel()) ** 1.1 + i + 1).reshape(value.shape)
-        if name.endswith(("norm.weight", "norm1.weight", "norm2.weight", "ln.weight")):
-            wave = 1 + 0.2 * wave
-        elif value.ndim > 1:
-            wave *= 0.7 / np.sqrt(np.prod(value.shape[1:]))
-        else:
-            wave *= 0.1
-        value.copy_(torch.from_numpy(wave))
+    set_sines(net, ("norm.weight", "norm1.weight", "norm2.weight", "ln.weight"))
     return net
 
 
@@ -66,8 +60,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> paper.MaeFusePaper:
         32,
         2,
     )
-    convert.save_maefuse(folder / "net.safetensors", weights, options)
-    return convert.load_maefuse_paper(folder / "net.safetensors")
+    save_converted(folder / "net.safetensors", "maefuse", weights, options)
+    net = load_model(folder / "net.safetensors")[0]
+    assert isinstance(net, paper.MaeFusePaper)
+    return net
 
 
 @pytest.mark.oracle
@@ -211,9 +207,9 @@ def test_what_cannot_work_is_refused() -> None:
 
 
 @pytest.fixture
-def state() -> dict[str, Any]:
+def state(releases: Any) -> dict[str, Any]:
     """A small network's state dict as the release names it, with its position codes."""
-    state: dict[str, Any] = convert.release_state_dict(formula_net().state_dict())
+    state: dict[str, Any] = releases.mae_release(formula_net().state_dict())
     codes = {"model1.pos_embed": 16, "model1.decoder_pos_embed": 8, "model2.pos_embed": 16}
     return state | {key: position_codes(3, 3, dim)[None] for key, dim in codes.items()}
 
@@ -242,9 +238,9 @@ def test_weights_survive_the_way_to_the_release_and_back(tmp_path: Path, state: 
         assert all(torch.equal(found[key], expected[key]) for key in expected)
 
 
-def test_the_first_version_without_feed_forward_is_known(tmp_path: Path) -> None:
+def test_the_first_version_without_feed_forward_is_known(tmp_path: Path, releases: Any) -> None:
     net = formula_net(feed_forward=False)
-    files = write(tmp_path / "x.pth", convert.release_state_dict(net.state_dict()))
+    files = write(tmp_path / "x.pth", releases.mae_release(net.state_dict()))
     weights, options = convert.convert_maefuse(files, **HEADS)
     assert options["feed_forward"] is False
     assert len(weights) == len(net.state_dict())
@@ -285,10 +281,7 @@ def test_a_key_in_two_files_and_wrong_heads_are_refused(tmp_path: Path, state: d
 
 def test_a_saved_file_states_what_it_is(tmp_path: Path, state: dict[str, Any]) -> None:
     file = tmp_path / "net.safetensors"
-    convert.save_maefuse(file, *convert.convert_maefuse(write(tmp_path / "x.pth", state), **HEADS))
+    converted = convert.convert_maefuse(write(tmp_path / "x.pth", state), **HEADS)
+    save_converted(file, "maefuse", *converted)
     about = read_model(file)[1]
     assert (about["method"], about["variant"], about["net"]["dim"]) == ("maefuse", "paper", 16)
-    options = {"dim": 8, "heads": 2, "depth": 1, "decoder_dim": 8}
-    save_model(file, build_net("maefuse", **options).state_dict(), {"method": "maefuse", "net": options})
-    with pytest.raises(InputError, match=r"weights of maefuse \(fixed\), expected maefuse \(paper\)"):
-        convert.load_maefuse_paper(file)

@@ -13,8 +13,9 @@ yaml = pytest.importorskip("yaml")
 pytest.importorskip("torch")
 
 from ivfuse.errors import InputError, ShapeError, UnknownNameError, UsageError  # noqa: E402
+from ivfuse.training.optimization import learning_rate  # noqa: E402
 from ivfuse.training.recipe import Loss, Optimizer, Recipe, load_recipe  # noqa: E402
-from ivfuse.training.stages import check_recipe, learning_rate, loss_weight  # noqa: E402
+from ivfuse.training.stages import check_recipe, loss_weight  # noqa: E402
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 SHIPPED = sorted(RECIPES.rglob("*.yaml"))

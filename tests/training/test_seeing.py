@@ -17,13 +17,14 @@ from pydantic import ValidationError  # noqa: E402
 
 from ivfuse.errors import UsageError  # noqa: E402
 from ivfuse.training import trainer  # noqa: E402
+from ivfuse.training.batch_weather import WEATHERS, Dice, thermal_faults  # noqa: E402
 from ivfuse.training.checkpoint import read_model  # noqa: E402
-from ivfuse.training.losses_seeing import SEEING_LOSSES, blurred  # noqa: E402
+from ivfuse.training.loss_registry import LOSSES  # noqa: E402
+from ivfuse.training.losses_seeing import blurred  # noqa: E402
 from ivfuse.training.pairs import PairImages  # noqa: E402
 from ivfuse.training.recipe import Augment, Recipe, See  # noqa: E402
+from ivfuse.training.seeing import MOST, RING, Views, ViewSampler, regions_of, street  # noqa: E402
 from ivfuse.training.stages import check_recipe  # noqa: E402
-from ivfuse.training.viewing import MOST, RING, Views, ViewSampler, regions_of, street  # noqa: E402
-from ivfuse.training.weathered import VISIBLE_FAULTS, Dice, thermal_faults  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,23 +95,23 @@ def test_a_flat_thermal_image_has_no_regions() -> None:
     assert not regions_of(np.full((64, 64), 90, np.uint8)).any()
 
 
-@pytest.mark.parametrize("name", VISIBLE_FAULTS)
+@pytest.mark.parametrize("name", WEATHERS)
 def test_weather_keeps_the_range_and_changes_every_image(name: str) -> None:
     vi = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.2
     height = torch.linspace(0, 1, 64)[None, None, :, None].expand(3, 1, 64, 1)
-    seen = VISIBLE_FAULTS[name](vi, height, Dice(5, CPU))
+    seen = WEATHERS[name].apply(vi, height, Dice(5, CPU))
     assert seen.shape == vi.shape
     assert 0 <= float(seen.min()) <= float(seen.max()) <= 1
     assert all(float(change) > 1e-3 for change in (seen - vi).abs().mean((1, 2, 3)))
-    assert torch.equal(seen, VISIBLE_FAULTS[name](vi, height, Dice(5, CPU)))
+    assert torch.equal(seen, WEATHERS[name].apply(vi, height, Dice(5, CPU)))
 
 
 def test_haze_takes_contrast_above_more_than_below_and_darkness_takes_light() -> None:
     vi = torch.rand(16, 1, 96, 96, generator=torch.Generator().manual_seed(0)) * 0.6 + 0.2
     height = torch.linspace(0, 1, 96)[None, None, :, None].expand(16, 1, 96, 1)
-    seen = VISIBLE_FAULTS["haze"](vi, height, Dice(0, CPU))
+    seen = WEATHERS["haze"].apply(vi, height, Dice(0, CPU))
     assert float(seen[:, :, :24].std()) < float(seen[:, :, -24:].std()) < float(vi.std())
-    assert float(VISIBLE_FAULTS["dark"](vi, height, Dice(0, CPU)).mean()) < 0.8 * float(vi.mean())
+    assert float(WEATHERS["dark"].apply(vi, height, Dice(0, CPU)).mean()) < 0.8 * float(vi.mean())
 
 
 def test_thermal_faults_come_with_their_chance() -> None:
@@ -131,11 +132,11 @@ def test_rain_is_to_be_seen_through_and_darkness_to_be_lived_with() -> None:
 # ------------------------------------------------------------------ losses
 
 
-@pytest.mark.parametrize("name", SEEING_LOSSES)
+@pytest.mark.parametrize("name", LOSSES["seeing"])
 def test_losses_are_finite_and_can_be_differentiated(name: str) -> None:
     views = scene()
     fused = views.vi.clone().requires_grad_()
-    loss = SEEING_LOSSES[name](fused, views)
+    loss = LOSSES["seeing"][name](fused, views)
     loss.backward()
     assert torch.isfinite(loss)
     assert float(loss.detach()) >= 0
@@ -145,12 +146,12 @@ def test_losses_are_finite_and_can_be_differentiated(name: str) -> None:
 @pytest.mark.parametrize("name", ["targets", "apart"])
 def test_a_target_counts_by_its_contrast_whether_it_rises_or_its_ring_is_darkened(name: str) -> None:
     views = scene(day=0.8)
-    lost = float(SEEING_LOSSES[name](views.vi, views))
+    lost = float(LOSSES["seeing"][name](views.vi, views))
     raised, darkened = views.vi.clone(), views.vi.clone()
     raised[views.regions == 1] = 1.0
     darkened[views.regions == RING + 1] = 0.6
     for image in (raised, darkened):
-        assert float(SEEING_LOSSES[name](image, views)) < lost / 4
+        assert float(LOSSES["seeing"][name](image, views)) < lost / 4
 
 
 def test_a_lamp_in_the_ring_does_not_make_a_target_harder_to_tell_apart() -> None:
@@ -160,8 +161,8 @@ def test_a_lamp_in_the_ring_does_not_make_a_target_harder_to_tell_apart() -> Non
     lamp = image.clone()
     ring = (views.regions == RING + 1).nonzero()
     lamp[tuple(ring[: len(ring) // 12].T)] = 1.0
-    apart: Callable[..., Tensor] = SEEING_LOSSES["apart"]
-    targets = partial(SEEING_LOSSES["targets"], views=views, apart=3.0, part=0.5)
+    apart: Callable[..., Tensor] = LOSSES["seeing"]["apart"]
+    targets = partial(LOSSES["seeing"]["targets"], views=views, apart=3.0, part=0.5)
     assert float(apart(lamp, views)) < 0.01
     assert float(targets(image)) < 0.01 < 0.1 < float(targets(lamp))
 
@@ -172,18 +173,19 @@ def test_a_dark_shape_before_something_bright_may_stay_dark_where_the_visible_sh
     shape[views.regions == 1] = 0.2
     seen = Views(views.ir, shape, views.clean_ir, shape, views.regions)
     hidden = Views(views.ir, views.vi, views.clean_ir, shape, views.regions)  # fog before it
-    assert float(SEEING_LOSSES["apart"](shape, seen)) < 0.05 < float(SEEING_LOSSES["apart"](shape, hidden))
+    apart = LOSSES["seeing"]["apart"]
+    assert float(apart(shape, seen)) < 0.05 < float(apart(shape, hidden))
 
 
 def test_without_targets_that_loss_is_nothing() -> None:
     views = scene()
     none = Views(views.ir, views.vi, views.ir, views.vi, torch.zeros_like(views.regions))
-    assert float(SEEING_LOSSES["targets"](views.vi, none)) == 0
-    assert float(SEEING_LOSSES["apart"](views.vi, none)) == 0
+    assert float(LOSSES["seeing"]["targets"](views.vi, none)) == 0
+    assert float(LOSSES["seeing"]["apart"](views.vi, none)) == 0
 
 
 def test_by_day_the_level_is_the_visibles_and_by_night_it_has_something_of_the_thermal() -> None:
-    tones: Callable[..., Tensor] = SEEING_LOSSES["tones"]
+    tones: Callable[..., Tensor] = LOSSES["seeing"]["tones"]
     day, night = scene(), scene(day=0.06)
     assert float(tones(day.vi, day)) < 1e-4 < float(tones(day.ir, day))
     warm = night.vi + 0.5 * (night.ir > 0.5)
@@ -193,7 +195,7 @@ def test_by_day_the_level_is_the_visibles_and_by_night_it_has_something_of_the_t
 
 
 def test_beside_something_warm_the_sky_need_not_be_dark() -> None:
-    picture: Callable[..., Tensor] = SEEING_LOSSES["picture"]
+    picture: Callable[..., Tensor] = LOSSES["seeing"]["picture"]
     day = scene(day=0.8)
     views = Views(day.ir, day.vi, day.clean_ir, day.clean_vi, day.regions * 0)
     raised = day.vi + 0.15 * (day.ir > 0.5)
@@ -205,9 +207,9 @@ def test_the_picture_has_the_detail_of_either_source() -> None:
     texture = 0.1 * torch.randn(1, 1, SIDE, SIDE, generator=rng)
     views = scene(warm=0.3)
     there = Views(views.ir, views.vi, (views.ir + texture).clamp(0, 1), views.vi, views.regions * 0)
-    picture: Callable[..., Tensor] = SEEING_LOSSES["picture"]
+    picture: Callable[..., Tensor] = LOSSES["seeing"]["picture"]
     assert float(picture(views.vi + texture, there)) < float(picture(views.vi, there)) / 2
-    detail: Callable[..., Tensor] = SEEING_LOSSES["detail"]
+    detail: Callable[..., Tensor] = LOSSES["seeing"]["detail"]
     assert float(detail(views.vi + texture, there)) < float(detail(views.vi, there)) / 2
 
 
@@ -216,8 +218,8 @@ def test_halos_and_islands_are_seen_and_the_sources_themselves_have_none() -> No
     for name, spoilt in (("overshoot", views.vi + 0.4), ("islands", views.vi.clone())):
         if name == "islands":
             spoilt[..., 20:30, 70:90] -= 0.3  # a border where neither source has one
-        assert float(SEEING_LOSSES[name](views.vi, views)) < 1e-4
-        assert float(SEEING_LOSSES[name](spoilt, views)) > 1e-3
+        assert float(LOSSES["seeing"][name](views.vi, views)) < 1e-4
+        assert float(LOSSES["seeing"][name](spoilt, views)) > 1e-3
 
 
 # ------------------------------------------------------------------ recipes and runs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,12 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 
-from ivfuse.training import trainer  # noqa: E402
 from ivfuse.training.checkpoint import load_model, load_state, read_model  # noqa: E402
-from ivfuse.training.losses import BAND_LOSSES, FUSION_LOSSES, RECONSTRUCTION_LOSSES  # noqa: E402
+from ivfuse.training.loss_registry import LOSSES  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
+from ivfuse.training.optimization import clip_parts, make_optimizer  # noqa: E402
 from ivfuse.training.recipe import Optimizer, Recipe, StageRecipe  # noqa: E402
-from ivfuse.training.stages import StageLoss, clip_parts, make_optimizer, set_learning  # noqa: E402
+from ivfuse.training.stages import StageLoss, set_learning  # noqa: E402
 
 
 def stage(content: dict[str, Any], index: int) -> StageRecipe:
@@ -37,12 +39,12 @@ def test_the_loss_of_a_reconstruction_is_the_weighted_sum_of_its_terms(topk_smok
     loss, parts = StageLoss(stage(topk_smoke, 0), (1, 0))(net, ir, vi, 0)
     (out_ir, out_vi), bands = net.reconstruct_bands(ir, vi)
     expected = {
-        "dssim_ir": RECONSTRUCTION_LOSSES["dssim"](out_ir, ir),
-        "dssim_vi": RECONSTRUCTION_LOSSES["dssim"](out_vi, vi),
-        "mse_ir": RECONSTRUCTION_LOSSES["mse"](out_ir, ir),
-        "mse_vi": RECONSTRUCTION_LOSSES["mse"](out_vi, vi),
-        "decomposition": BAND_LOSSES["decomposition"](bands),
-        "gradient_vi": RECONSTRUCTION_LOSSES["gradient"](out_vi, vi),  # of the visible alone
+        "dssim_ir": LOSSES["reconstruction"]["dssim"](out_ir, ir),
+        "dssim_vi": LOSSES["reconstruction"]["dssim"](out_vi, vi),
+        "mse_ir": LOSSES["reconstruction"]["mse"](out_ir, ir),
+        "mse_vi": LOSSES["reconstruction"]["mse"](out_vi, vi),
+        "decomposition": LOSSES["bands"]["decomposition"](bands),
+        "gradient_vi": LOSSES["reconstruction"]["gradient"](out_vi, vi),  # of the visible alone
     }
     assert list(parts) == list(expected)
     for name, value in expected.items():
@@ -57,8 +59,8 @@ def test_the_loss_of_a_fusion_is_the_weighted_sum_of_its_terms(topk_smoke: dict[
     how = StageLoss(stage(topk_smoke, 1), (1, 1))
     loss, parts = how(net, ir, vi, 3)
     fused, bands = net.forward_bands(ir, vi)
-    assert torch.equal(parts["gradient_max"], FUSION_LOSSES["gradient_max"](fused, ir, vi))
-    assert torch.equal(parts["decomposition"], BAND_LOSSES["decomposition"](bands))
+    assert torch.equal(parts["gradient_max"], LOSSES["fusion"]["gradient_max"](fused, ir, vi))
+    assert torch.equal(parts["decomposition"], LOSSES["bands"]["decomposition"](bands))
     assert list(parts) == ["intensity_max", "gradient_max", "decomposition", "blur", "consistency"]
     # blur is half-way down its cosine at step 3 of 6
     weights = (1, 10, 2, 0.05, 0.5)
@@ -107,15 +109,6 @@ def test_gradients_are_clipped_part_by_part() -> None:
 # ------------------------------------------------------------------ whole runs
 
 
-@pytest.fixture
-def run(data: Path, tmp_path: Path) -> Any:
-    def make(content: dict[str, Any], out: str, **options: Any) -> Path:
-        recipe = Recipe.model_validate(content)
-        return trainer.train(recipe, data, tmp_path / out, accelerator="cpu", **options)
-
-    return make
-
-
 def test_a_stopped_run_of_crossfuse_topk_goes_on_exactly(
     run: Any, topk_smoke: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -157,14 +150,16 @@ def test_the_paper_variant_trains_by_the_paper_s_stages(run: Any, topk_smoke: di
     assert about["variant"] == "paper"
 
 
-def test_bf16_reaches_the_bands(run: Any, topk_smoke: dict[str, Any], tmp_path: Path) -> None:
-    import json
-
-    topk_smoke["data"].pop("val")
-    topk_smoke["stages"] = [s | {"steps": 1, "keep": "last"} for s in topk_smoke["stages"]]
+@pytest.mark.parametrize("method", ["crossfuse-topk", "maefuse"])  # together they have every kind of stage
+def test_bf16_reaches_every_kind_of_stage(
+    method: str, run: Any, smoke_of: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    content = smoke_of(method)
+    content["data"].pop("val")
+    content["stages"] = [s | {"steps": 1, "keep": "last"} for s in content["stages"]]
     losses = []
     for precision in ("32-true", "bf16-mixed"):
-        run(topk_smoke | {"precision": precision}, precision)
+        run(content | {"precision": precision}, precision)
         lines = (tmp_path / precision / "log.jsonl").read_text("utf-8").splitlines()
         losses.append([json.loads(line)["loss"] for line in lines])
     assert losses[0] == pytest.approx(losses[1], rel=0.05)  # bfloat16 has 8 bits

@@ -14,10 +14,11 @@ pytest.importorskip("lightning_fabric")
 from ivfuse.errors import InputError, UsageError  # noqa: E402
 from ivfuse.training import trainer  # noqa: E402
 from ivfuse.training.checkpoint import read_model, save_model  # noqa: E402
-from ivfuse.training.losses import TEACHER_LOSSES  # noqa: E402
+from ivfuse.training.loss_registry import LOSSES  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.recipe import Recipe  # noqa: E402
 from ivfuse.training.stages import StageLoss, check_recipe  # noqa: E402
+from small_nets import noise, seeded  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,23 +26,8 @@ if TYPE_CHECKING:
 REACH = 176  # what the manifest says
 
 
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def make(**options: int) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return build_net("swift", **options).eval()
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3), (50, 37)])
-@torch.no_grad()
-def test_any_size_keeps_shape_and_range(size: tuple[int, int]) -> None:
-    ir, vi = noise(2, 1, *size), noise(2, 1, *size, seed=1)
-    fused = make()(ir, vi)
-    assert fused.shape == ir.shape
-    assert 0 <= float(fused.min()) <= float(fused.max()) <= 1
+def make(**options: Any) -> Any:
+    return seeded("swift", **options)
 
 
 @torch.no_grad()
@@ -118,7 +104,7 @@ def teacher(tmp_path: Path) -> Path:
 
 
 def test_imitation_is_nothing_where_the_images_are_equal_and_grows_with_their_distance() -> None:
-    imitation: Callable[..., Tensor] = TEACHER_LOSSES["imitation"]
+    imitation: Callable[..., Tensor] = LOSSES["teacher"]["imitation"]
     x = noise(1, 1, 48, 48)
     assert float(imitation(x, x, gradient=1, low=1)) == 0
     assert float(imitation(x + 0.1, x, gradient=0)) == pytest.approx(0.1, rel=1e-5)
@@ -144,7 +130,7 @@ def test_the_loss_of_a_stage_with_a_teacher_is_the_distance_to_its_image(
     recipe = Recipe.model_validate(taught(swift_smoke, Path("any"), "imitation"))
     net, other, ir, vi = make(), make(width=8), noise(1, 1, 64, 64), noise(1, 1, 64, 64, seed=1)
     loss, _ = StageLoss(recipe.stages[0], (1, 0), teacher=other)(net, ir, vi, 0)
-    assert torch.equal(loss, TEACHER_LOSSES["imitation"](net(ir, vi), other(ir, vi)))
+    assert torch.equal(loss, LOSSES["teacher"]["imitation"](net(ir, vi), other(ir, vi)))
     assert all(p.grad is None for p in other.parameters())
 
 

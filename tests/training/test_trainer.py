@@ -22,8 +22,9 @@ from ivfuse.errors import InputError, OutputError, UsageError  # noqa: E402
 from ivfuse.training import trainer  # noqa: E402
 from ivfuse.training.checkpoint import load_model, load_state, read_model  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
+from ivfuse.training.optimization import Average  # noqa: E402
 from ivfuse.training.recipe import Data, Recipe  # noqa: E402
-from ivfuse.training.stages import Average, set_learning  # noqa: E402
+from ivfuse.training.stages import set_learning  # noqa: E402
 from ivfuse.training.validation import Score, Validator, run  # noqa: E402
 
 STEPS = 10  # of both stages of the smoke recipe
@@ -31,15 +32,8 @@ Make = Callable[..., Path]
 
 
 @pytest.fixture
-def train(data: Path, tmp_path: Path) -> Make:
-    """Run a recipe's content into a folder below the test's own."""
-
-    def make(content: dict[str, Any], out: str = "run", **options: Any) -> Path:
-        return trainer.train(
-            Recipe.model_validate(content), data, tmp_path / out, accelerator="cpu", **options
-        )
-
-    return make
+def train(run: Make) -> Make:
+    return run
 
 
 @pytest.fixture(scope="module")

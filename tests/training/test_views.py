@@ -11,9 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from ivfuse.errors import UsageError  # noqa: E402
-from ivfuse.training import views  # noqa: E402
-from ivfuse.training.losses import find_loss  # noqa: E402
-from ivfuse.training.views import VIEW_LOSSES  # noqa: E402
+from ivfuse.training import losses_views  # noqa: E402
+from ivfuse.training.loss_registry import LOSSES, find_loss  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,10 +30,10 @@ def mean(ir: Tensor, vi: Tensor) -> Tensor:
 
 def measure(name: str, fused: Tensor, seed: int = 0, fuse: Any = mean, **options: float) -> Tensor:
     rng = np.random.default_rng(seed)
-    return find_loss(VIEW_LOSSES, name, options)(fuse, fused, noise(1), noise(2), rng)
+    return find_loss("fuse", name, options)[1](fuse, fused, noise(1), noise(2), rng)
 
 
-@pytest.mark.parametrize("name", VIEW_LOSSES)
+@pytest.mark.parametrize("name", LOSSES["views"])
 def test_the_generator_alone_decides(name: str) -> None:
     torch.manual_seed(0)
     one = measure(name, noise(0))
@@ -45,11 +44,11 @@ def test_the_generator_alone_decides(name: str) -> None:
     assert one > 0
 
 
-@pytest.mark.parametrize("name", VIEW_LOSSES)
+@pytest.mark.parametrize("name", LOSSES["views"])
 @pytest.mark.parametrize("size", [1, 2, 9, 40])
 def test_images_smaller_than_a_view_are_taken_whole(name: str, size: int) -> None:
     x = noise(3, size)
-    value = VIEW_LOSSES[name](mean, x, noise(1, size), noise(2, size), np.random.default_rng(0))
+    value = LOSSES["views"][name](mean, x, noise(1, size), noise(2, size), np.random.default_rng(0))
     assert torch.isfinite(value)
 
 
@@ -72,7 +71,7 @@ def test_blur_is_the_release_s_kernel() -> None:
     expected = cv2.sepFilter2D(
         x[0, 0].numpy(), -1, cv2.getGaussianKernel(9, 3.0), cv2.getGaussianKernel(21, 3.0)
     )
-    found = views._gauss(x, 3.0, (10, 4))[0, 0].numpy()
+    found = losses_views._gauss(x, 3.0, (10, 4))[0, 0].numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
@@ -120,4 +119,4 @@ def test_spoilt_views_stay_images_of_the_asked_size() -> None:
 
 def test_an_unknown_option_is_named() -> None:
     with pytest.raises(UsageError, match="'blur' does not know the option 'sigma'; accepted: crop, weakest"):
-        find_loss(VIEW_LOSSES, "blur", {"sigma": 1.0})
+        find_loss("fuse", "blur", {"sigma": 1.0})

@@ -109,6 +109,12 @@ def test_8_bit_frames_keep_their_range_unless_a_window_is_given() -> None:
     np.testing.assert_allclose(AutoGain((51, 102)).apply(Frame((levels,), 0, 0)), [[0, 0, 1, 1]], atol=1e-6)
 
 
+@pytest.mark.parametrize("levels", [np.uint8([[0, 51, 255]]), np.uint16([[0, 51, 255]])])
+def test_a_reversed_window_makes_dark_bright(levels: np.ndarray) -> None:
+    gray = AutoGain((255, 0)).apply(Frame((levels,), 0, 0))
+    np.testing.assert_allclose(gray, 1 - levels / 255, atol=1e-6)
+
+
 @pytest.mark.parametrize("value", [0, 5000, 65535])
 def test_a_constant_frame_is_black_and_finite(value: int) -> None:
     gray = AutoGain().apply(Frame((np.full((8, 8), value, np.uint16),), 0, 0))
@@ -116,5 +122,5 @@ def test_a_constant_frame_is_black_and_finite(value: int) -> None:
 
 
 def test_an_empty_window_is_refused() -> None:
-    with pytest.raises(UsageError, match="LO below HI"):
+    with pytest.raises(UsageError, match="from 5 to 5, expected"):
         AutoGain((5, 5))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,20 @@ def test_info_tells_the_streams_of_a_video(clips: Clips, tmp_path: Path, ivfuse_
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"nothing")
     assert "broken.mp4: cannot be opened" in ivfuse_cli("info", broken).err
+
+
+@pytest.mark.parametrize("suffix", [".mpeg", ".flv"])
+def test_what_info_describes_as_a_video_is_found_in_folders(
+    clips: Clips, tmp_path: Path, ivfuse_cli: Cli, suffix: str
+) -> None:
+    for clip, folder in zip(clips, ("ir", "vi"), strict=True):
+        (tmp_path / folder).mkdir()
+        shutil.copy(clip, tmp_path / folder / f"x{suffix}")
+    assert "video, ffv1" in ivfuse_cli("info", tmp_path / "vi" / f"x{suffix}").out
+    given = ("video", tmp_path / "ir", tmp_path / "vi", "-o", tmp_path / "f", "--method", "average", "-q")
+    said = ivfuse_cli(*given)
+    assert said.code == 0, said.err
+    assert [path.name for path in (tmp_path / "f").iterdir()] == ["x.mp4"]
 
 
 @pytest.mark.parametrize(("name", "codecs"), [("f.mp4", {"h264", "mpeg4"}), ("f.mkv", {"h264", "mpeg4"})])
@@ -172,6 +187,15 @@ def test_gray_and_side_by_side(clips: Clips, tmp_path: Path, ivfuse_cli: Cli, re
     assert np.ptp(fused, -1).max() == 0
     luma = visible @ [0.299, 0.587, 0.114]
     assert np.abs(fused[..., 0] - (thermal[..., 0] + luma) / 2).max() <= 2
+
+
+def test_swapped_videos_are_noted(clips: Clips, tmp_path: Path, ivfuse_cli: Cli) -> None:
+    options = ("--method", "average", "--duration", "0.2")
+    usual = ivfuse_cli("video", *clips, "-o", tmp_path / "usual.mp4", *options)
+    assert usual.code == 0
+    assert "in color" not in usual.err
+    swapped = ivfuse_cli("video", *reversed(clips), "-o", tmp_path / "swapped.mp4", *options)
+    assert "the visible one is gray; the two may be swapped" in swapped.err
 
 
 def test_a_thermal_video_of_another_shape_is_noted(

@@ -21,7 +21,7 @@ PLANE = (np.zeros((1, 1), np.uint8),)
 
 def pairer(ir_times: list[float], rates: tuple[int, int] = (10, 10), offset: float = 0.0) -> FramePairer:
     left: Iterator[Frame] = iter([Frame(PLANE, time, index) for index, time in enumerate(ir_times)])
-    return FramePairer(lambda: next(left, NoItem.ENDED), Fraction(rates[0]), Fraction(rates[1]), offset)
+    return FramePairer(lambda _: next(left, NoItem.ENDED), Fraction(rates[0]), Fraction(rates[1]), offset)
 
 
 def matches(pairs: FramePairer, times: list[float]) -> list[int | None]:
@@ -64,6 +64,12 @@ def test_a_later_start_and_an_earlier_end_leave_frames_unmatched() -> None:
     assert pairs.is_exhausted(0.9)
 
 
+def test_without_a_thermal_frame_nothing_is_paired_and_none_is_unused() -> None:
+    pairs = pairer([])
+    assert matches(pairs, every(0.1, 3)) == [None] * 3
+    assert vars(pairs.counts) == {"paired": 0, "repeated": 0, "held": 0, "unmatched": 3, "unused": 0}
+
+
 def test_a_frame_substitutes_for_missing_ones_for_half_a_second() -> None:
     pairs = pairer([0.0, 0.1, 0.2, 1.6, 1.7])
     found = matches(pairs, every(0.1, 18))
@@ -76,7 +82,7 @@ def test_a_frame_substitutes_for_missing_ones_for_half_a_second() -> None:
 
 def test_the_previous_frame_substitutes_for_a_late_live_frame() -> None:
     answers: list[Frame | NoItem] = [Frame(PLANE, 0.0, 0), NoItem.TIMEOUT, NoItem.TIMEOUT, NoItem.TIMEOUT]
-    pairs = FramePairer(lambda: answers.pop(0), Fraction(10), Fraction(10))
+    pairs = FramePairer(lambda _: answers.pop(0), Fraction(10), Fraction(10))
     assert pairs.match(0.0)
     assert pairs.match(0.3)
     assert pairs.match(0.0 + MAX_HOLD + 0.1) is None
@@ -92,10 +98,29 @@ def test_frames_match_within_half_the_longer_period(time: float, matched: bool) 
 @pytest.mark.parametrize(("time", "held"), [(0.45, 1), (0.55, 0)])
 def test_a_live_thermal_frame_is_held_for_half_a_second(time: float, held: int) -> None:
     answers: list[Frame | NoItem] = [Frame(PLANE, 0.0, 0), NoItem.TIMEOUT, NoItem.TIMEOUT]
-    pairs = FramePairer(lambda: answers.pop(0), Fraction(10), Fraction(10))
+    pairs = FramePairer(lambda _: answers.pop(0), Fraction(10), Fraction(10))
     pairs.match(0.0)
     pairs.match(time)
     assert pairs.counts.held == held
+
+
+def test_a_live_thermal_frame_is_waited_for_only_if_none_is_near_and_while_it_can_be() -> None:
+    waits: list[float | None] = []
+    answers: list[Frame | NoItem] = [Frame(PLANE, 0.0, 0), NoItem.TIMEOUT, NoItem.TIMEOUT, NoItem.TIMEOUT]
+
+    def next_frame(seconds: float | None) -> Frame | NoItem:
+        waits.append(seconds)
+        return answers.pop(0)
+
+    now = 0.01
+    pairs = FramePairer(next_frame, Fraction(10), Fraction(20), offset=0.2, clock=lambda: now)
+    pairs.match(0.24)  # near are frames up to 0.051 s earlier and later, which arrive 0.2 s before their time
+    assert waits == pytest.approx([0.081, 0.0])
+    pairs.match(0.28)
+    now = 0.5
+    pairs.match(0.38)
+    assert waits[2:] == pytest.approx([0.121, 0.0])
+    assert (pairs.counts.paired, pairs.counts.held) == (3, 2)
 
 
 def info(start: float, frames: int | None, *, live: bool = False) -> SourceInfo:

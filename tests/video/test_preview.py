@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+import ivfuse.video.preview
 from ivfuse.errors import OutputError
 from ivfuse.video.frame import Frame
 from ivfuse.video.preview import LatestFrame, preview
@@ -69,6 +71,29 @@ def test_a_viewer_that_reads_nothing_does_not_slow_the_fusion() -> None:
                 time.sleep(0.001)
             assert time.thread_time() - started[0] < 0.1
             assert time.perf_counter() - started[1] < 5
+
+
+def test_a_slow_viewer_gets_few_old_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = threading.Semaphore(0)
+    encode = ivfuse.video.preview._encode_jpeg
+
+    def counted(frame: Frame) -> bytes:
+        encoded.release()
+        return encode(frame)
+
+    monkeypatch.setattr("ivfuse.video.preview._encode_jpeg", counted)
+    urls: list[str] = []
+    noise = np.random.default_rng(0).integers(0, 255, (480, 640)).astype(np.uint8)
+    with preview(0, urls.append) as show, socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        lazy.connect(("127.0.0.1", int(urls[0].rstrip("/").rpartition(":")[2])))
+        lazy.sendall(b"GET /stream.mjpg HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+        sent = 0
+        show(Frame((noise,), 0, 0))
+        while sent < 10 and encoded.acquire(timeout=5 if not sent else 0.25):
+            sent += 1
+            show(Frame((noise,), sent, sent))
+        assert 1 <= sent <= 3  # images of 200 kB, of which the system would buffer many
 
 
 def test_without_viewers_no_image_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -27,6 +28,27 @@ def test_a_full_queue_drops_its_oldest_items_on_request() -> None:
 
 def test_an_empty_queue_times_out() -> None:
     queue: FrameQueue[int] = FrameQueue(3, threading.Event())
+    assert queue.get(timeout=0) is NoItem.TIMEOUT
+
+
+def test_a_short_wait_is_short() -> None:
+    queue: FrameQueue[int] = FrameQueue(3, threading.Event())
+    started = time.monotonic()
+    for _ in range(20):
+        assert queue.get(timeout=0.001) is NoItem.TIMEOUT
+    assert time.monotonic() - started < 1  # the stop event is checked ten times a second
+
+
+def test_late_items_are_dropped_but_the_newest_is_kept() -> None:
+    queue: FrameQueue[int] = FrameQueue(5, threading.Event())
+    for item in range(5):
+        queue.put(item)
+    queue.drop_while(lambda item: item < 2)
+    assert queue.get() == 2
+    queue.drop_while(lambda item: True)
+    assert queue.dropped == 3
+    assert queue.get() == 4
+    queue.drop_while(lambda item: True)
     assert queue.get(timeout=0) is NoItem.TIMEOUT
 
 

@@ -43,7 +43,7 @@ class SyntheticSource:
             self.stats.frames += 1
             planes = [np.full((24, 32), 0 if self._same else index % 200, np.uint8)]
             planes += [np.full((12, 16), 128, np.uint8)] * 2 if self._color else []
-            yield Frame(tuple(planes), time.monotonic() if self._pause else index / 25, index)
+            yield Frame(tuple(planes), time.monotonic() if self.info.live else index / 25, index)
 
     def close(self) -> None:
         self.closed = True
@@ -176,15 +176,55 @@ def test_live_frames_are_dropped_when_fusing_is_slow() -> None:
     assert times == sorted(times)
 
 
-def test_a_burst_of_eight_live_frames_is_not_dropped() -> None:
-    class Slow(Counting):
+def test_after_a_slow_frame_the_newest_pair_is_fused() -> None:
+    thermal_first, thermal_last, fusing, go_on = (threading.Event() for _ in range(4))
+    seen: list[tuple[int, int]] = []
+
+    class Blocking(Counting):
         def fuse(self, ir: Any, vi: Any) -> Any:
-            time.sleep(0.02)
+            seen.append((round(255 * ir[0, 0]), round(255 * vi[0, 0])))
+            fusing.set()
+            go_on.wait(5)
             return super().fuse(ir, vi)
 
-    sources = SyntheticSource(8, live=0), SyntheticSource(8, live=0)
-    summary = fuse_video(FrameFuser(Fuser(Slow())), *sources, MemoryWriter())
-    assert (summary.frames, summary.dropped) == (8, 0)
+    class Thermal(SyntheticSource):
+        def items(self) -> Iterator[Any]:
+            for frame in super().items():
+                yield frame
+                thermal_first.set()
+                fusing.wait(5)
+            thermal_last.set()
+
+    class Visible(SyntheticSource):
+        def items(self) -> Iterator[Any]:
+            thermal_first.wait(5)
+            for frame in super().items():
+                yield frame
+                thermal_last.wait(5)
+            time.sleep(0.05)  # a little more than the frame period
+            go_on.set()
+
+    sources = Thermal(20, live=0), Visible(20, live=0)
+    summary = fuse_video(FrameFuser(Fuser(Blocking())), *sources, MemoryWriter())
+    assert seen == [(0, 0), (19, 19)]
+    assert (summary.frames, summary.dropped) == (2, 11 + 18)  # the thermal waits in a queue of eight
+
+
+def test_a_frame_is_shown_before_the_writer_has_room_for_it() -> None:
+    shown = threading.Semaphore(0)
+
+    class Blocked(MemoryWriter):
+        def write(self, frame: Frame) -> None:
+            if not self.frames:  # this frame, four in the queue, and one that waits for room
+                in_time.append(all(shown.acquire(timeout=5) for _ in range(6)))
+            super().write(frame)
+
+    in_time: list[bool] = []
+    fuse_video(
+        FrameFuser(Fuser("average")), SyntheticSource(8), SyntheticSource(8), Blocked(),
+        on_frame=lambda frame: shown.release(),
+    )  # fmt: skip
+    assert in_time == [True]
 
 
 def test_a_live_thermal_that_stalls_does_not_stall_the_run() -> None:
@@ -196,10 +236,11 @@ def test_a_live_thermal_that_stalls_does_not_stall_the_run() -> None:
             resumed.wait(5)
 
     summary = fuse_video(
-        FrameFuser(Fuser("average")), Stalling(1, live=0), SyntheticSource(2, live=0), MemoryWriter(),
+        FrameFuser(Fuser("average")), Stalling(1, live=0.03), SyntheticSource(2, live=0.03), MemoryWriter(),
         on_frame=lambda frame: resumed.set() if frame.index == 1 else None,
     )  # fmt: skip
-    assert (summary.frames, summary.pairs.held) == (2, 1)
+    assert summary.frames == 2
+    assert summary.pairs.held >= 1
 
 
 def test_the_thermal_is_aligned_by_the_fusers_aligner() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 import threading
 from collections.abc import Callable
@@ -189,14 +190,45 @@ def test_times_of_a_transport_stream_begin_at_zero(
     assert frames_of(source)[0].time == pytest.approx(0, abs=1e-3)
 
 
+@pytest.mark.parametrize("stream", [-1, 1])
+def test_a_stream_that_the_file_lacks_is_refused_with_those_it_has(
+    clips: tuple[Path, Path], stream: int
+) -> None:
+    open_source(str(clips[0]), "ir", stream=0).close()
+    with pytest.raises(UsageError, match=rf"ir_stream.*{stream}.*expected 0"):
+        open_source(str(clips[0]), "ir", stream=stream)
+
+
 def test_a_camera_needs_a_name() -> None:
     with pytest.raises(UsageError, match="camera:0"):
         open_source("camera:", "vi")
 
 
-def test_a_stream_is_read_live(tmp_path: Path, moving: Any, write_clip: WriteClip) -> None:
-    import socket
+def test_no_frame_of_a_live_stream_is_held_back_by_decoding(tmp_path: Path, write_clip: WriteClip) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3)).astype(np.uint8)
+    clip = write_clip(tmp_path / "vi.nut", frames, codec="mpeg4", pixels="yuv420p")
+    server = socket.create_server(("127.0.0.1", 0))
+    decoded = threading.Event()
+    in_time: list[bool] = []
 
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection, server:
+            connection.sendall(clip.read_bytes())
+            in_time.append(decoded.wait(3))
+
+    serving = threading.Thread(target=serve, daemon=True)
+    serving.start()
+    source = open_source(f"tcp://127.0.0.1:{server.getsockname()[1]}", "vi", threads=8)
+    for count, _ in enumerate(source.items(), 1):
+        if count == len(frames):
+            decoded.set()
+    serving.join(10)
+    source.close()
+    assert in_time == [True]
+
+
+def test_a_stream_is_read_live(tmp_path: Path, moving: Any, write_clip: WriteClip) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

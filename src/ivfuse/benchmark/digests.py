@@ -24,16 +24,10 @@ def file_digest(path: Path) -> str:
     Raises:
         InputError: if it cannot be read.
     """
-    return digest(_read(path))
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, as ``sha256sum`` prints it.
-
-    Raises:
-        InputError: if it cannot be read.
-    """
-    return hashlib.sha256(_read(path)).hexdigest()
+    try:
+        return digest(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read: {fault_of(error)}") from error
 
 
 @cache
@@ -41,12 +35,9 @@ def metrics_version() -> str:
     """Digest of the source code of the metrics: scores of other versions are not reused."""
     import ivfuse.metrics
 
-    folder = Path(ivfuse.metrics.__file__).parent
+    return code_digest(Path(ivfuse.metrics.__file__).parent)
+
+
+def code_digest(folder: Path) -> str:
+    """Digest of the Python files of a folder, with their names."""
     return digest(*(part for path in sorted(folder.glob("*.py")) for part in (path.name, path.read_bytes())))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path.name}: cannot be read: {fault_of(error)}") from error

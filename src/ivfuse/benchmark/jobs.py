@@ -77,7 +77,7 @@ def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
     """Build the function that fuses pairs with one method and measures its cost."""
     thermal = ThermalOptions() if setup.ir_window is None else ThermalOptions(setup.ir_window)
     device = setup.device if is_learned(setup.method) else "auto"
-    fuser = Fuser(setup.method, thermal=thermal, threads=setup.threads, device=device)
+    fuser = Fuser(setup.method, thermal=thermal, threads=setup.threads, device=device, allow_damaged=None)
     warm = False
 
     def fuse(job: FuseJob) -> Fused:

@@ -166,7 +166,11 @@ def make_panel(
     entries = [*method_entries(methods), *(external_entry(text, [found]) for text in fused)]
     if not entries:
         raise UsageError(field="methods", found=repr(methods), expected="a method or fused images")
-    fusers = {e.name: Fuser(e.method or e.name, gray=gray) for e in entries if e.external is None}
+    fusers = {
+        e.name: Fuser(e.method or e.name, gray=gray, allow_damaged=None)
+        for e in entries
+        if e.external is None
+    }
     rows = []
     for pair in chosen:
         images = tuple(_row_images(pair, entries, fusers, found.name))
@@ -187,11 +191,11 @@ def _row_images(
     pair: FilePair, entries: Sequence[Entry], fusers: Mapping[str, Fuser], data: str
 ) -> Iterator[Levels]:
     """The sources as they are fused, then the methods' images."""
-    reader = next(iter(fusers.values()), None) or Fuser("average")
+    reader = next(iter(fusers.values()), None) or Fuser("average", allow_damaged=None)
     sources = reader.read(pair.ir, pair.vi)
     yield color_levels(sources.thermal.pixels)
     yield color_levels(sources.visible.pixels)
-    shape = sources.visible.pixels.shape[:2]
+    shape = sources.visible.height, sources.visible.width
     for entry in entries:
         if entry.external is None:
             yield color_levels(fusers[entry.name].fuse_pair(sources))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ivfuse.benchmark.columns import CostColumns, ScoreColumns
+from ivfuse.benchmark.protocol import SourceSet, digest_of_pairs
 from ivfuse.benchmark.run import Problem
 from ivfuse.benchmark.statistics import Values
 from ivfuse.metrics import get_metric
@@ -59,6 +60,19 @@ class ParquetColumns:
             parts.append(np.stack([_numbers(table[name], np.nan) for name in table.column_names]))
         wall, cpu, height, width = np.concatenate(parts, axis=1)
         return CostColumns(wall, cpu, np.zeros(wall.size), height * width / 1e6)
+
+    def sources(self, data: str) -> SourceSet:
+        """The sources of a data set, whose content the workers read; its pairs are not listed."""
+        import pyarrow as pa
+
+        rows = self.rows[data]
+        method = rows.head(1, columns=["method"])["method"][0].as_py()
+        filter_ = None if method is None else _is("method", method)
+        text = pa.schema([(name, pa.large_string()) for name in ("id", "ir_sha256", "vi_sha256")])
+        table = rows.to_table(text.names, filter=filter_).cast(text).sort_by("id")
+        batches = (batch.columns for batch in table.to_batches(max_chunksize=4096))
+        pairs = (pair for columns in batches for pair in zip(*(x.to_pylist() for x in columns), strict=True))
+        return SourceSet(data, (), digest_of_pairs(pairs))
 
     def problems(self, most: int = 1000) -> list[Problem]:
         """The first images without scores, at most so many."""

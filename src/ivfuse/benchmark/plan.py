@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from ivfuse.image.pairing import match_fused
 from ivfuse.image.pairing_tree import match_fused_tree
 from ivfuse.metrics import DEFAULT_METRICS, SEEING, expand_names, get_convention
 from ivfuse.runtime.devices import Device, choose
+from ivfuse.runtime.files import sha256_of
 from ivfuse.thermal.tone_mapping import Window
 
 _NAME = re.compile(r"\w[\w.+ -]*")
@@ -59,7 +59,7 @@ class Plan:
         device: device of learned methods; ``auto`` as in :class:`ivfuse.fusion.options.FuseOptions`.
         seed: seed of the bootstrap.
         seeing: measures of targets and naturalness, under the first convention; they are not ranked.
-        protocol: what is measured of what; ``None`` for a run on a cluster, where no one reads all sources.
+        protocol: what is measured of what; ``None`` where no one has read the sources yet, as on a cluster.
     """
 
     sets: tuple[DataSet, ...]
@@ -225,7 +225,7 @@ def method_entries(text: str) -> list[Entry]:
             graph = Path(part)
             if not graph.is_file():
                 raise InputError(f"{graph}: no such file, expected an ONNX graph")
-            digest = hashlib.sha256(graph.read_bytes()).hexdigest()
+            digest = sha256_of(graph)
             entries.append(Entry(graph.stem, digest, method=str(graph)))
         elif part:
             entries += [Entry(name, _version(name)) for name in method_names(part)]

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import ivfuse
 from ivfuse.benchmark.datasets import DataSet, recognize
 from ivfuse.benchmark.degraded import CLEAN
-from ivfuse.benchmark.digests import metrics_version, sha256
+from ivfuse.benchmark.digests import metrics_version
 from ivfuse.errors import InputError
 from ivfuse.image.pairing import FilePair, Pairing
+from ivfuse.runtime.files import sha256_of
 from ivfuse.synthetic.degrade import parse_degradations
 
 FORMAT = 1
@@ -46,10 +48,23 @@ class Source:
 
 @dataclass(frozen=True)
 class SourceSet:
-    """The pairs of a data set, under the name that tables show."""
+    """The pairs of a data set.
+
+    Attributes:
+        name: as tables show it.
+        pairs: none for a run on a cluster, where their number has no limit.
+        digest: of the pairs, by :func:`digest_of_pairs`; computed if it is not given.
+    """
 
     name: str
     pairs: tuple[Source, ...]
+    digest: str = ""
+
+    def __post_init__(self) -> None:
+        """Compute the digest once: it stands under every table."""
+        if not self.digest:
+            pairs = sorted((pair.name, pair.ir_sha256, pair.vi_sha256) for pair in self.pairs)
+            object.__setattr__(self, "digest", digest_of_pairs(pairs))
 
 
 @dataclass(frozen=True)
@@ -81,11 +96,10 @@ class Protocol:
     @property
     def hash(self) -> str:
         """Twelve hexadecimal digits that change with anything that a score depends on."""
-        sets = [sorted([each.name, each.ir_sha256, each.vi_sha256] for each in x.pairs) for x in self.sets]
         first, *others = self.conventions
         facts = {
             "format": FORMAT,
-            "sets": sorted(sets),
+            "sets": sorted(data.digest for data in self.sets),
             "metrics": sorted(self.metrics),
             "conventions": [first, *sorted(others)],
             "degradations": sorted(set(self.degradations)),
@@ -95,17 +109,40 @@ class Protocol:
             "ivfuse": self.ivfuse,
             "code": self.code,
         }
-        text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return hash_of(facts)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the metadata of files of rows state, as the schema of Parquet has it."""
+        return {"ivfuse.protocol": self.hash, "ivfuse.version": self.ivfuse}
 
     @property
     def line(self) -> str:
         """What stands under a table."""
-        return f"Protocol {self.hash}, ivfuse {self.ivfuse}"
+        return line_of(self.hash, self.ivfuse)
 
     def as_measured_here(self) -> Protocol:
         """The same by the program that runs now, which may be of another version."""
         return replace(self, ivfuse=ivfuse.__version__, code=metrics_version()[:12])
+
+
+def hash_of(facts: dict[str, Any]) -> str:
+    """Twelve hexadecimal digits of JSON values."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def line_of(short: str, version: str) -> str:
+    """What stands under a table that was measured by a protocol of this hash."""
+    return f"Protocol {short}, ivfuse {version}"
+
+
+def digest_of_pairs(pairs: Iterable[tuple[str, str, str]]) -> str:
+    """SHA-256 of names of pairs with the SHA-256 of their infrared and visible files, sorted by name."""
+    total = hashlib.sha256()
+    for pair in pairs:
+        total.update(json.dumps(pair, separators=(",", ":")).encode() + b"\n")
+    return total.hexdigest()
 
 
 def protocol_of(
@@ -126,6 +163,19 @@ def protocol_of(
     return Protocol(found, tuple(metrics), tuple(conventions), plain, seed, ir_window)
 
 
+def protocol_of_pairs(
+    pairs: Sequence[FilePair],
+    metrics: Sequence[str],
+    convention: str,
+    ir_window: tuple[float, float] | None = None,
+) -> Protocol:
+    """The protocol of scores of pairs, all of whose files are read."""
+    digest_of = _file_digests()
+    found = sorted((pair.name, digest_of(pair.ir), digest_of(pair.vi)) for pair in pairs)
+    sources = SourceSet("", (), digest_of_pairs(found))
+    return Protocol((sources,), tuple(metrics), (convention,), ir_window=ir_window)
+
+
 def plain_degradation(text: str) -> str:
     """A degradation as it stands in protocols: ``haze:3``, where ``haze`` alone means that.
 
@@ -137,16 +187,23 @@ def plain_degradation(text: str) -> str:
     return ",".join(map(str, parse_degradations(text)))
 
 
-def _source_set(data: DataSet) -> SourceSet:
+def _file_digests() -> Callable[[Path], str]:
+    """A function that reads each file once, however often it is asked for."""
     known: dict[Path, str] = {}
 
     def digest_of(path: Path) -> str:
         if path not in known:
             try:
-                known[path] = sha256(path)
+                known[path] = sha256_of(path)
             except InputError:  # the run says so, and goes on with the others
                 known[path] = UNREADABLE
         return known[path]
+
+    return digest_of
+
+
+def _source_set(data: DataSet) -> SourceSet:
+    digest_of = _file_digests()
 
     def below(path: Path) -> str:
         return path.relative_to(data.root).as_posix()
@@ -198,4 +255,4 @@ def sets_of(protocol: Protocol, roots: Sequence[Path]) -> list[DataSet]:
 def _difference(path: Path, known: str) -> str:
     if not path.is_file():
         return "missing"
-    return "" if sha256(path) == known else "another content"
+    return "" if sha256_of(path) == known else "another content"

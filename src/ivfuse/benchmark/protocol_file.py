@@ -27,10 +27,13 @@ def write_protocol(protocol: Protocol, path: Path) -> None:
     """Write a protocol as TOML.
 
     Raises:
-        InputError: a source could not be read, or has a name that is not Unicode text.
+        InputError: a source could not be read, or has a name that is not Unicode text; or the pairs of a
+            set are not listed.
         OutputError: the file cannot be written; it is written whole or not at all.
     """
     for data in protocol.sets:
+        if not data.pairs:
+            raise InputError(f"{data.name}: its pairs are not listed, so that no protocol can name them")
         for pair in data.pairs:
             if UNREADABLE in (pair.ir_sha256, pair.vi_sha256):
                 raise InputError(f"{data.name}: {pair.name} cannot be read, so that no protocol can name it")
@@ -117,8 +120,8 @@ class _Reader:
             raise InputError(f"{self.path}: resize = {table['resize']!r}, expected {RESIZE!r}")
         window = table.get("ir_window")
         numbers = None if window is None else self._list(window, (int, float), "ir_window")
-        if numbers is not None and (len(numbers) != 2 or not numbers[0] < numbers[1]):
-            raise InputError(f"{self.path}: ir_window = {window!r}, expected LO below HI")
+        if numbers is not None and (len(numbers) != 2 or not abs(numbers[0] - numbers[1]) > 0):
+            raise InputError(f"{self.path}: ir_window = {window!r}, expected two values that differ")
         seed = self._value(table["seed"], int, "seed")
         if seed < 0:
             raise InputError(f"{self.path}: seed = {seed}, expected 0 or more")

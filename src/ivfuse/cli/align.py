@@ -51,7 +51,7 @@ def align_channels(
     """
     from ivfuse.training.alignment import Options, align, measure_target
     from ivfuse.training.alignment_report import check_empty, write_aligned
-    from ivfuse.training.scenes import list_pairs, read_scenes, stems_of
+    from ivfuse.training.color_pairs import list_pairs, read_color_pairs, stems_of
 
     options = Options(k or None, patch, stride, distance, cast(Any, gamma), clusters, bounds, truncate)
     check_empty(out)
@@ -60,8 +60,8 @@ def align_channels(
     pairs = [list_pairs(folder, left_out) for folder in (target, external)]
     for folder in (target, external):
         _tell_left_out(folder)
-    wanted = measure_target(_tracked(read_scenes(pairs[0]), len(pairs[0]), "target"), options)
-    found = align(_tracked(read_scenes(pairs[1]), len(pairs[1]), "external"), wanted, options)
+    wanted = measure_target(_tracked(read_color_pairs(pairs[0]), len(pairs[0]), "target"), options)
+    found = align(_tracked(read_color_pairs(pairs[1]), len(pairs[1]), "external"), wanted, options)
     about = {"target": str(target), "external": str(external)}
     manifest = write_aligned(out, found, about)
     if json:

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -47,7 +47,40 @@ VERBS = {
     "report": "ivfuse.cli.report:report",
 }
 
+# What the help says of each verb, in a line, by what people want to do.
+SECTIONS = {
+    "Fuse": {
+        "demo": "Render a street by night and by day, and fuse it.",
+        "fuse": "Fuse a pair of images, or all pairs of a folder.",
+        "video": "Fuse two videos, live cameras or topics of bags.",
+        "register": "Find where the thermal lies on the visible.",
+        "info": "Describe a thermal file, a video or a bag.",
+        "methods": "List the fusion methods, or describe one.",
+        "serve": "Serve a web page and an HTTP API.",
+    },
+    "Measure": {
+        "eval": "Score fused images or videos.",
+        "metrics": "List the metrics, or explain one.",
+        "benchmark": "Compare methods on your pairs, with a report.",
+        "panel": "Draw the figure of a paper: scenes by methods.",
+        "degrade": "Lay rain, haze, noise and other faults over pairs.",
+        "datasets": "List known data sets with sources and terms.",
+        "bench": "Measure time and memory on this machine.",
+    },
+    "Train": {
+        "train": "Train a network from a recipe, or go on with it.",
+        "export": "Write a trained network as an ONNX graph.",
+        "convert": "Convert weights of the authors' releases.",
+        "align-channels": "Make patches of another set look like yours.",
+        "push": "Publish weights on the Hugging Face Hub.",
+    },
+    "More": {
+        "manifest": "List pairs in a file, for runs on a cluster.",
+        "report": "Describe this installation, for reports of bugs.",
+    },
+}
 _VERSION = "--version"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of a disk that takes no more output
 WRONG_USE = (UsageError, UnknownNameError, MissingExtraError)
 
 
@@ -63,6 +96,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:  # while a module was imported
         typer.echo("ivfuse: interrupted", err=True)
         sys.exit(130)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        _give_up(sys.stdout, error)
     finally:
         _flush()
 
@@ -86,7 +123,14 @@ def build(verb: str | None = None) -> typer.Typer:
 
 
 class _Group(PlainFirst, TyperGroup):
-    """The command with its verbs."""
+    """The command, whose help shows its verbs in sections."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the verbs under the titles of :data:`SECTIONS`, in one column."""
+        width = max(len(verb) for verb in VERBS)
+        for title, verbs in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(verb.ljust(width), text) for verb, text in verbs.items()])
 
 
 class _Verb(PlainFirst, TyperCommand):
@@ -125,8 +169,8 @@ def _ivfuse(
     \b
     Examples:
       ivfuse demo -o demo
-      ivfuse fuse night-ir.png night-vi.png -o fused.png
-      ivfuse eval fused.png night-ir.png night-vi.png
+      ivfuse fuse demo/night-ir.png demo/night-vi.png -o fused.png
+      ivfuse eval fused.png demo/night-ir.png demo/night-vi.png
     """
 
 
@@ -154,9 +198,17 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 def _flush() -> None:
-    """Flush the output; a reader that has gone away (``ivfuse methods | head -1``) is no error."""
+    """Flush the output."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except OSError as error:
+            _give_up(stream, error)
+
+
+def _give_up(stream: TextIO, error: OSError) -> None:
+    """Discard what a stream does not take; a reader that has gone away (``| head -1``) is no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if not isinstance(error, BrokenPipeError):
+        typer.echo(f"ivfuse: error: the output cannot be written: {error.strerror}", err=True)
+        sys.exit(1)

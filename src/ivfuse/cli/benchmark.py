@@ -57,7 +57,8 @@ def benchmark(
         tuple[float, float] | None,
         typer.Option(
             metavar="LO HI",
-            help="Thermal values shown as black and white; else the 1st and 99th percentile of 16-bit files.",
+            help="Thermal values shown as black and white, 255 0 for black-hot images; else the 1st and 99th "
+            "percentile of 16-bit files.",
         ),
     ] = None,
     threads: Annotated[

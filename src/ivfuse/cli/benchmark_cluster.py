@@ -41,6 +41,7 @@ def run(data: Sequence[str], out: Path, asked: Asked, choices: ClusterChoices) -
     """Compare methods on a cluster and write the report; returns the exit code."""
     from ivfuse.benchmark.parquet import ParquetColumns
     from ivfuse.benchmark.plan import method_entries, plan_of
+    from ivfuse.benchmark.protocol import Protocol
     from ivfuse.benchmark.report.page import write_page
     from ivfuse.benchmark.results import reduce
     from ivfuse.benchmark.run import Outcome
@@ -60,6 +61,16 @@ def run(data: Sequence[str], out: Path, asked: Asked, choices: ClusterChoices) -
     plan = replace(plan, sets=tuple(sets))
     rows = {name: done.folder.rows() for name, (_, done) in runs.items()}
     columns = ParquetColumns(rows, {name: plan.measured(name) for name in plan.conventions})
+    protocol = Protocol(
+        tuple(map(columns.sources, rows)),
+        plan.metrics,
+        plan.conventions,
+        seed=plan.seed,
+        ir_window=plan.ir_window,
+    )
+    plan = replace(plan, protocol=protocol)
+    for _, done in runs.values():
+        done.folder.state(protocol.metadata)
     results = reduce(plan, columns, columns.problems(), shown)
     write_tables(results, out / "tables")
     write_page(results, out / "index.html", available_cpus())

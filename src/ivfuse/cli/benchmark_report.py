@@ -104,7 +104,8 @@ def print_results(
         from ivfuse.benchmark.tasks.tables import text_rows
 
         for table in tasks:
-            notes = (f"  {note}" for note in table.notes[1:])
+            notes = [f"  {note}" for note in table.notes[1:]]
+            notes += [] if table.protocol is None else [table.protocol.line]
             echo_lines(["", table.title, *format_table(text_rows(table), "lr"), *notes])
     echo(f"report: {results.plan.out / 'index.html'}")
 

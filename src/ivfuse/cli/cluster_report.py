@@ -23,18 +23,23 @@ if TYPE_CHECKING:
 def print_scores(plan: RunPlan, summary: RunSummary, work: ScoreWork, choices: ClusterChoices) -> None:
     """Reduce the rows of a run to means, deviations and intervals, and print them."""
     from ivfuse.benchmark.parquet import ParquetColumns
+    from ivfuse.benchmark.protocol import Protocol
     from ivfuse.benchmark.statistics import summarize
     from ivfuse.metrics import get_metric
 
-    columns = ParquetColumns({"": plan.folder.rows()}, {work.convention: work.names}).scores(
-        "", None, work.convention
+    numbers = ParquetColumns({"": plan.folder.rows()}, {work.convention: work.names})
+    protocol = Protocol(
+        (numbers.sources(""),), tuple(work.names), (work.convention,), ir_window=work.ir_window
     )
+    plan.folder.state(protocol.metadata)
+    columns = numbers.scores("", None, work.convention)
     found = {name: summarize(columns.values[name], 0, columns.weights.get(name)) for name in work.names}
     if choices.json:
         cluster_runs.say_failures(summary)
         means = {name: _plain(each) for name, each in found.items()}
         lost = {name: dict(reasons) for name, reasons in columns.reasons.items() if reasons}
-        whole = {**cluster_runs.as_json(summary), "convention": work.convention, "metrics": means}
+        whole = {**cluster_runs.as_json(summary), "convention": work.convention, "protocol": protocol.hash}
+        whole["metrics"] = means
         typer.echo(json_module.dumps({**whole, "without_value": lost}, indent=2))
         return
     cluster_runs.say_failures(summary)
@@ -46,7 +51,9 @@ def print_scores(plan: RunPlan, summary: RunSummary, work: ScoreWork, choices: C
         rows.append(
             (name, better, _shown(each.mean), _shown(each.sd), interval, lost_count, str(each.items or ""))
         )
-    echo_lines([f"{summary.done} images, convention {work.convention}", *format_table(rows, "llrrrr")])
+    echo_lines(
+        [f"{summary.done} images, convention {work.convention}", *format_table(rows, "llrrrr"), protocol.line]
+    )
     if not choices.quiet:
         echo(cluster_runs.counts(summary))
         echo(summary.location)

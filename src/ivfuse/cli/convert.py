@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import OutputError, UnknownNameError, UsageError
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 # Method with released weights -> the files it takes, as they are named on the command line.
 METHODS = {
@@ -60,28 +57,25 @@ def convert(
       ivfuse convert --method maefuse released.pth -o maefuse.safetensors
       ivfuse convert --method crossfuse-cam --auto-ir ir.pth --auto-vi vi.pth --fusion f.pth -o m.safetensors
     """
-    options = {"--auto-ir": auto_ir, "--auto-vi": auto_vi, "--fusion": fusion}
-    sources = _sources(method, file or [], options)
+    sources = _sources(method, file or [], {"--auto-ir": auto_ir, "--auto-vi": auto_vi, "--fusion": fusion})
     if heads is not None and method not in HEADS:
         raise UsageError(f"--heads: {method} does not take it, its file tells the number")
     _check_target(out, sources)
     from ivfuse.cli.extras import training
 
     with training():
-        from ivfuse.training import convert as cam
-        from ivfuse.training import convert_maefuse as mae
-        from ivfuse.training import convert_topk as topk
+        from ivfuse.training.convert_cam import convert_crossfuse_cam
+        from ivfuse.training.convert_maefuse import convert_maefuse
+        from ivfuse.training.convert_topk import convert_crossfuse_topk
+        from ivfuse.training.release import save_converted
 
-    weights: Mapping[str, Tensor]
     if method == "crossfuse-cam":
-        weights = cam.convert_crossfuse_cam(*sources, heads=heads)
-        cam.save_converted(out, weights, heads=heads)
+        weights, options = convert_crossfuse_cam(*sources, heads=heads)
     elif method == "maefuse":
-        weights, net = mae.convert_maefuse(sources, heads=heads)
-        mae.save_maefuse(out, weights, net)
+        weights, options = convert_maefuse(sources, heads=heads)
     else:
-        weights, widths = topk.convert_crossfuse_topk(*sources)
-        topk.save_crossfuse_topk(out, weights, widths)
+        weights, options = convert_crossfuse_topk(*sources)
+    save_converted(out, method, weights, options)
     count = sum(value.numel() for value in weights.values())
     echo(f"{out}: {out.stat().st_size:,} bytes, {len(weights)} tensors, {count:,} values")
 

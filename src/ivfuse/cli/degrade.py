@@ -38,7 +38,8 @@ def degrade(
         tuple[float, float] | None,
         typer.Option(
             metavar="LO HI",
-            help="Thermal values shown as black and white; else the 1st and 99th percentile of 16-bit files.",
+            help="Thermal values shown as black and white, 255 0 for black-hot images; else the 1st and 99th "
+            "percentile of 16-bit files.",
         ),
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List what there is and exit.")] = False,

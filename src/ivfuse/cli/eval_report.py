@@ -21,6 +21,7 @@ from ivfuse.cli.terminal import echo, echo_lines
 from ivfuse.errors import escape_controls
 
 if TYPE_CHECKING:
+    from ivfuse.benchmark.protocol import Protocol
     from ivfuse.image.pairing import TriplePairing
     from ivfuse.metrics.folder import Scored
 
@@ -36,12 +37,14 @@ class Report:
         names: the metrics, in the order asked.
         triples: the images and what was left over.
         scored: what became of each image, in the order of the triples.
+        protocol: what was measured of what; ``None`` for a single image.
     """
 
     convention: str
     names: tuple[str, ...]
     triples: TriplePairing
     scored: tuple[Scored, ...]
+    protocol: Protocol | None = None
 
     @property
     def failed(self) -> list[Scored]:
@@ -80,20 +83,20 @@ class Report:
 
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(["name", "convention", *self.names])
+        measured = self.protocol.hash if self.protocol else ""
+        table.writerow(["name", "convention", *self.names, "protocol"])
         for each in self.scored:
             if each.scores is not None:
-                values = each.scores.values
-                table.writerow(
-                    [each.triple.name, self.convention, *(_cell(values[name]) for name in self.names)]
-                )
-        table.writerow(["mean", self.convention, *(_cell(value) for value in self.means.values())])
+                cells = (_cell(each.scores.values[name]) for name in self.names)
+                table.writerow([each.triple.name, self.convention, *cells, measured])
+        table.writerow(["mean", self.convention, *map(_cell, self.means.values()), measured])
         write_atomic(path, text.getvalue().encode())
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain values, for machines; a missing value is null."""
         return {
             "convention": self.convention,
+            "protocol": self.protocol and self.protocol.hash,
             "metrics": list(self.names),
             "mean": {name: _plain(value) for name, value in self.means.items()},
             "targets": self.counts,
@@ -106,6 +109,7 @@ class Report:
                     "vi": str(each.triple.vi),
                     "values": {name: _plain(value) for name, value in each.scores.values.items()},
                     "targets": each.scores.counts,
+                    "resampled": each.resampled,
                 }
                 for each in self.scored
                 if each.scores is not None
@@ -140,7 +144,7 @@ def say(report: Report, *, one: bool, images: bool, json: bool, quiet: bool) -> 
         return
     if images and not one:
         echo_lines([*_rows(report), ""])
-    echo_lines(_table(report, count, one))
+    echo_lines([*_table(report, count, one), *([report.protocol.line] if report.protocol else [])])
     if not quiet:
         _say_reasons(report, count, one)
 
@@ -154,6 +158,12 @@ def _say_left_over(report: Report) -> None:
         echo(f"no partner: {path}", err=True)
     for group in report.triples.ambiguous:
         echo(f"ambiguous: {group}", err=True)
+    if resampled := sum(each.resampled for each in report.scored):
+        echo(
+            f"thermal resampled to the size of the visible image ({resampled} of {len(report.scored)});"
+            " no registration is applied",
+            err=True,
+        )
 
 
 def _table(report: Report, count: int, one: bool) -> list[str]:

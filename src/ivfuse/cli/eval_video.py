@@ -143,8 +143,8 @@ def _score(fused: str, ir: str, vi: str, offset: float, *, shown: bool) -> Video
 
 def _videos(fused: str) -> list[str]:
     """The fused videos: those of a folder of video files, else the location itself."""
-    from ivfuse.cli.video_folders import VIDEO_SUFFIXES
     from ivfuse.image.pairing import list_images
+    from ivfuse.video.container import VIDEO_SUFFIXES
 
     folder = Path(fused)
     if not folder.is_dir() or list_images(folder):

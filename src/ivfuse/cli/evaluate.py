@@ -13,7 +13,7 @@ from ivfuse.cli.flags import flag_of
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.image.pairing import TriplePairing
+    from ivfuse.image.pairing import FilePair, TriplePairing
 
 
 def evaluate(
@@ -48,7 +48,8 @@ def evaluate(
         tuple[float, float] | None,
         typer.Option(
             metavar="LO HI",
-            help="Thermal values shown as black and white; else the 1st and 99th percentile of 16-bit files.",
+            help="Thermal values shown as black and white, 255 0 for black-hot images; else the 1st and 99th "
+            "percentile of 16-bit files.",
         ),
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; else all processors.")] = None,
@@ -171,12 +172,13 @@ def _here(
     one = _is_one(fused, ir, vi)
     _check_csv(csv)
 
+    from ivfuse.benchmark.protocol import protocol_of_pairs
     from ivfuse.cli import eval_report, fuse_report
     from ivfuse.metrics import get_convention
     from ivfuse.metrics.folder import score_files
 
     get_convention(convention)
-    triples = _trios(fused, ir, vi, one, recursive)
+    triples, pairs = _trios(fused, ir, vi, one, recursive)
     with fuse_report.progress(len(triples.triples), shown=not (one or quiet or json)) as tell:
         scored = score_files(
             triples.triples,
@@ -188,7 +190,8 @@ def _here(
             allow_damaged=allow_damaged,
             spell=flag_of,
         )
-    report = eval_report.Report(convention, tuple(names), triples, tuple(scored))
+    protocol = None if one else protocol_of_pairs(pairs, names, convention, ir_window)
+    report = eval_report.Report(convention, tuple(names), triples, tuple(scored), protocol)
     if csv is not None:
         report.write_csv(csv)
     eval_report.say(report, one=one, images=images, json=json, quiet=quiet)
@@ -255,14 +258,16 @@ def _check_csv(path: Path | None) -> None:
         raise UsageError(f"--csv {path}: expected a file in a folder that exists")
 
 
-def _trios(fused: Path, ir: Path, vi: Path | None, one: bool, recursive: bool) -> TriplePairing:
-    """The images that were asked for."""
+def _trios(
+    fused: Path, ir: Path, vi: Path | None, one: bool, recursive: bool
+) -> tuple[TriplePairing, tuple[FilePair, ...]]:
+    """The images that were asked for, and the pairs of the sources, with fused images or without."""
     from ivfuse.image.pairing import FileTriple, TriplePairing, match_fused, pair_folder, pair_folders
     from ivfuse.image.pairing_tree import match_fused_tree, pair_tree
     from ivfuse.thermal.formats.registry import holds_photo
 
     if one and vi is not None:
-        return TriplePairing((FileTriple(fused.stem, ir, vi, fused),), (), (), ())
+        return TriplePairing((FileTriple(fused.stem, ir, vi, fused),), (), (), ()), ()
     if recursive:
         pairing = pair_tree(ir, vi, holds_photo, leave_out=fused)
         triples = match_fused_tree(pairing, fused)
@@ -274,4 +279,4 @@ def _trios(fused: Path, ir: Path, vi: Path | None, one: bool, recursive: bool) -
         raise InputError(
             f"{fused}: no fused image of the {len(pairing.pairs)} pairs of {sources}, expected their names"
         )
-    return triples
+    return triples, pairing.pairs

@@ -7,6 +7,7 @@ _SPECIAL = {
     "ir": "IR",
     "vi": "VI",
     "out": "--out",
+    "depth": "--bits",
     "repository": "REPO",
     "method_options": "--option",
     "parallax": "--no-parallax",

@@ -48,7 +48,8 @@ def fuse(
         tuple[float, float] | None,
         typer.Option(
             metavar="LO HI",
-            help="Thermal values shown as black and white; else the 1st and 99th percentile of 16-bit files.",
+            help="Thermal values shown as black and white, 255 0 for black-hot images; else the 1st and 99th "
+            "percentile of 16-bit files.",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
@@ -207,6 +208,8 @@ def _target(out: str, format_: str | None, bits: int, one: bool, strip: bool) ->
         raise UsageError(field="out", found=f"the name of a file, {out}", expected="a folder for many pairs")
     if not one or sources.names_folder(out):
         return FusedImage(Path(out), _suffix(format_), bits, strip)
+    if not Path(out).suffix:
+        raise UsageError(f"{out}: a name without a suffix, expected one like {out}.png, or a folder, {out}/")
     if format_ is not None and _suffix(format_) != Path(out).suffix.lower():
         raise UsageError(
             field="format",

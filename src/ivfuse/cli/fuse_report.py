@@ -5,7 +5,6 @@ The summary goes to standard output, everything that went wrong to standard erro
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -69,6 +68,8 @@ def say(method: str, pairing: Pairing, summary: Summary, *, one: bool, json: boo
         hint = "" if one else "; run again to go on, outputs that exist are skipped"
         echo(f"ivfuse: interrupted{hint}", err=True)
     if json:
+        import json as json_module
+
         typer.echo(json_module.dumps(as_json(method, pairing, summary), indent=2))
         return
     if quiet:

@@ -111,9 +111,9 @@ def _print_bag(path: Path, *, json: bool) -> None:
 
 
 def _is_video(path: Path) -> bool:
-    from ivfuse.video.describe import DESCRIBED
+    from ivfuse.video.container import SUFFIXES
 
-    return path.suffix.lower() in DESCRIBED and path.is_file()
+    return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def _print_video(path: Path, *, json: bool) -> None:

@@ -66,7 +66,7 @@ def _page(metric: Metric) -> list[str]:
     from ivfuse.metrics import CONVENTIONS
 
     facts = f"{metric.name}: {_better(metric)} is better, range {_range(metric)}, needs {metric.needs}"
-    lines = [facts, "", metric.doc, "", f"Source: {metric.source}", "", "Conventions:"]
+    lines = [facts, "", *metric.doc.splitlines(), "", f"Source: {metric.source}", "", "Conventions:"]
     for convention in CONVENTIONS.values():
         variant = convention.variants.get(metric.name)
         if variant is None:

@@ -98,7 +98,8 @@ def is_one_pair(ir: Path, vi: Path | None) -> bool:
 
     Raises:
         InputError: if a file or folder is missing; the error names all that are.
-        UsageError: if a file and a folder were given, or a file without its visible image.
+        UsageError: if a file and a folder were given, a file without its visible image, one image as both, or
+            a video.
     """
     from ivfuse.thermal.formats.frame_numbers import split_number
 
@@ -108,19 +109,33 @@ def is_one_pair(ir: Path, vi: Path | None) -> bool:
         what = "no such file or folder" if len(missing) == 1 else "no such files or folders"
         raise InputError(f"{' and '.join(map(str, missing))}: {what}")
     many = [_is_pattern(path) or path.is_dir() for path in (ir, vi) if path]
+    if videos := [path for path in given if path.is_file() and _is_video(path)]:
+        raise UsageError(f"{videos[0]} is a video", hint="`ivfuse video` fuses videos")
     if vi is not None and many == [False, True] and _frames(ir):
         return False
     if vi is not None and many[0] != many[1]:
         names = (ir, vi) if many[0] else (vi, ir)
         raise UsageError(f"{names[0]} is a folder and {names[1]} is not: give two files or two folders")
-    if vi is None and not many[0]:
+    if not many[0] and (vi is None or vi == ir):
         from ivfuse.thermal.formats.registry import is_plain
 
         if is_plain(ir):
             raise UsageError(
                 f"{ir} is a file: give the visible file too, or a radiometric JPEG, or one folder of both"
+                if vi is None
+                else f"{ir} is given as the thermal and as the visible image: give two files"
             )
     return not many[0]
+
+
+def _is_video(path: Path) -> bool:
+    from ivfuse.image.formats import SUFFIXES as IMAGES
+
+    if path.suffix.lower() in IMAGES:
+        return False
+    from ivfuse.video.container import SUFFIXES as VIDEOS
+
+    return path.suffix.lower() in VIDEOS
 
 
 def names_folder(out: str) -> bool:
@@ -152,15 +167,19 @@ def pairs_of(ir: Path, vi: Path | None, out: str, *, recursive: bool = False) ->
         vi = vi or ir  # a camera file that contains both
         name = vi.stem if names_folder(out) else Path(out).stem
         return Pairing((FilePair(name, ir, vi),), (), ())
+    videos = _note_on_videos(ir, vi, out, recursive)
     if recursive:
-        return _required(pair_tree(ir, vi, holds_photo, leave_out=out), ir, vi)
+        pairing = pair_tree(ir, vi, holds_photo, leave_out=out)
+        return _required(replace(pairing, notes=(*pairing.notes, *videos)), ir, vi)
     try:
         pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
     except InputError as error:
         if error.hint is None and ir.is_dir():
-            error.hint = _deeper(ir)
+            error.hint = _deeper(ir) or "".join(videos) or None
         raise
-    return _required(pairing, ir, vi, _deeper(ir) if not pairing.pairs else None)
+    pairing = replace(pairing, notes=(*pairing.notes, *videos))
+    found = pairing.pairs or pairing.orphans
+    return _required(pairing, ir, vi, _deeper(ir) if not found else None)
 
 
 def without_outputs(pairing: Pairing, outputs: Iterable[Path]) -> Pairing:
@@ -172,12 +191,49 @@ def without_outputs(pairing: Pairing, outputs: Iterable[Path]) -> Pairing:
 def _required(pairing: Pairing, ir: Path, vi: Path | None, hint: str | None = None) -> Pairing:
     if pairing.pairs:
         return pairing
-    near = "; ".join(pairing.notes) or None
+    if vi is not None and ir.resolve() == vi.resolve():
+        raise InputError(
+            f"{ir} is given as the thermal and as the visible folder",
+            expected="two folders, or names like x_ir.png and x_vi.png",
+        )
+    near = "; ".join(pairing.notes) or _alone(pairing)
     raise InputError(
         f"{ir if vi is None else f'{ir} and {vi}'}: no pairs found",
         expected="files of equal names (or like ir_1.png and vi_1.png)",
         hint=hint or near,
     )
+
+
+def _alone(pairing: Pairing) -> str | None:
+    """Say how many images have no partner, with the names of two."""
+    if not pairing.orphans:
+        return None
+    # The thermal images come first, so that the ends of the list show names of both.
+    names = dict.fromkeys(
+        f"{path.parent.name}/{path.name}" for path in (*pairing.orphans[:1], *pairing.orphans[-1:])
+    )
+    return f"{len(pairing.orphans)} images have no partner, such as {' and '.join(names)}"
+
+
+def _note_on_videos(ir: Path, vi: Path | None, out: str, recursive: bool) -> tuple[str, ...]:
+    """Say which files of the folders are videos, and so not among the images; at most one line."""
+    from ivfuse.image.modality import IR, VI
+    from ivfuse.image.pairing import list_entries, list_images
+    from ivfuse.image.pairing_tree import files_below
+    from ivfuse.video.container import VIDEO_SUFFIXES
+
+    folders = [ir] if vi is None else [ir, vi]
+    if recursive:
+        found = [path for each in folders for path in files_below(each, VIDEO_SUFFIXES, out)]
+    else:
+        if vi is None:
+            inner = [each for each in list_entries(ir) if each.is_dir()]
+            folders += [*IR.folders(inner), *VI.folders(inner)]
+        found = [path for each in folders for path in list_images(each, VIDEO_SUFFIXES)]
+    if not found:
+        return ()
+    videos = f"{found[0].name} is" if len(found) == 1 else f"{len(found)} videos such as {found[0].name} are"
+    return (f"{videos} left out: ivfuse video fuses videos",)
 
 
 def _deeper(folder: Path) -> str | None:

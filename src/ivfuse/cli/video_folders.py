@@ -10,10 +10,7 @@ from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, UsageError, reason_of
 from ivfuse.image.pairing import Pairing, list_images, pair_folders
 from ivfuse.image.pairing_tree import pair_tree
-from ivfuse.video.container import SUFFIXES
-
-_RECORDINGS = (".seq", ".csq")
-VIDEO_SUFFIXES = (*SUFFIXES, *_RECORDINGS)
+from ivfuse.video.container import VIDEO_SUFFIXES
 
 
 def pair_videos(ir: str, vi: str, out: str | None, *, recursive: bool) -> Pairing | None:

@@ -57,8 +57,8 @@ IrWindow = Annotated[
     tuple[float, float] | None,
     typer.Option(
         metavar="LO HI",
-        help="Thermal values to map to black and white; by default 8-bit video keeps its range, and deeper "
-        "video follows the scene slowly.",
+        help="Thermal values to map to black and white, 255 0 for black-hot video; by default 8-bit video "
+        "keeps its range, and deeper video follows the scene slowly.",
     ),
 ]
 Window = Annotated[

@@ -120,7 +120,7 @@ def irregularities(summary: VideoSummary) -> list[str]:
     """Counts of frames that were not fused one to one, in a line for each source and for the pairs."""
     pairs = summary.pairs
     counts = {
-        "thermal": [*_faults(summary.ir), (pairs.unused, "not needed")],
+        "thermal": [*_faults(summary.ir), (pairs.unused, "paired with no visible frame")],
         "visible": [
             *_faults(summary.vi),
             (pairs.unmatched, "without a thermal frame near in time, left out"),

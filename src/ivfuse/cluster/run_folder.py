@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,6 +42,7 @@ from ivfuse.runtime.files import make_folder, part_of, remove_stale_parts
 FILES = "files"  # folder of the images of the shards, or of their tar archives
 PLAN = "plan"  # folder of the pairs of the shards
 ATTEMPTS = "attempts"  # folder of marks of shards that are being worked on
+COMMON_METADATA = "_common_metadata"  # beside the rows: the name that data sets of Parquet have for it
 SHARDS_PER_PART = 256  # shards in a file of the plan
 
 
@@ -210,6 +211,17 @@ class RunFolder:
         with reading(where):
             paths = [f"{inner.rstrip('/')}/{name}" for name in list_names(where) if name.endswith(".parquet")]
             return ds.dataset(paths, filesystem=fs, format="parquet")
+
+    def state(self, facts: Mapping[str, str]) -> None:
+        """Write facts on all rows into the metadata of their schema, ``rows/_common_metadata``.
+
+        Raises:
+            InputError: if the rows cannot be read.
+            OutputError: if it cannot be written.
+        """
+        buffer = io.BytesIO()
+        pq.write_metadata(self.rows().schema.with_metadata(dict(facts)), buffer)
+        write_whole(join(self.location, ROWS, COMMON_METADATA), buffer.getvalue())
 
     def begin_attempt(self, number: int) -> int:
         """Mark a shard as being worked on; returns how many earlier attempts ended without a trace."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import time
@@ -15,10 +16,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from ivfuse.cluster.locations import fetch
 from ivfuse.cluster.pairs import PairRow
 from ivfuse.cluster.run_folder import RunFolder
-from ivfuse.cluster.work import COMMON, Session, Work, code_version
+from ivfuse.cluster.work import COMMON, SOURCE_DIGESTS, Session, Work, code_version
 from ivfuse.errors import InputError, reason_of
+from ivfuse.runtime.files import check_regular
 from ivfuse.runtime.processes import Worker
 
 CAREFUL_AFTER = 2  # attempts that ended with their process; then each pair is tried in a process of its own
@@ -108,6 +111,27 @@ def _reason(rows: list[dict[str, Any]]) -> str:
     return next(str(row["reason"]) for row in rows if row["status"] != "done")
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """What reading a pair gave.
+
+    Attributes:
+        data: for the session; or the error in its place.
+        digests: cells of the row on the content of the files.
+        started: when it began, in seconds.
+    """
+
+    data: Any
+    digests: dict[str, str]
+    started: float
+
+    def computed(self, session: Session) -> Any:
+        """What the session makes of it; raises what reading or computing raises."""
+        if isinstance(self.data, Exception):
+            raise self.data
+        return session.compute(self.data)
+
+
 def _overlapped(
     session: Session, work: Work, pairs: list[PairRow], scratch: Path
 ) -> list[list[dict[str, Any]]]:
@@ -115,48 +139,65 @@ def _overlapped(
     rows: list[list[dict[str, Any]]] = [[] for _ in pairs]
     writing: Future[None] | None = None
 
-    def write(index: int, result: Any, started: float) -> None:
+    def write(index: int, result: Any, read: _Reading) -> None:
         try:
-            rows[index] = _completed(session.write(pairs[index], result, scratch), pairs[index], started)
+            rows[index] = _completed(session.write(pairs[index], result, scratch), pairs[index], read)
         except Exception as error:  # one bad pair must not end the run
-            rows[index] = _failed(work, pairs[index], error)
+            rows[index] = _failed(work, pairs[index], error, read.digests)
 
     with _copies() as copies, ThreadPoolExecutor(2, thread_name_prefix="ivfuse-files") as pool:
-        reading = pool.submit(_read, session, pairs[0], copies)
+        reading = pool.submit(_read, session, work, pairs[0], copies)
         for index, pair in enumerate(pairs):
             current = reading
             if index + 1 < len(pairs):
-                reading = pool.submit(_read, session, pairs[index + 1], copies)
+                reading = pool.submit(_read, session, work, pairs[index + 1], copies)
+            read = current.result()
             try:
-                result, started = _computed(session, current)
+                result = read.computed(session)
             except Exception as error:  # as above
-                rows[index] = _failed(work, pair, error)
+                rows[index] = _failed(work, pair, error, read.digests)
                 continue
             if writing is not None:
                 writing.result()
-            writing = pool.submit(write, index, result, started)
+            writing = pool.submit(write, index, result, read)
         if writing is not None:
             writing.result()
     return rows
 
 
-def _computed(session: Session, reading: Future[tuple[Any, float]]) -> tuple[Any, float]:
-    data, started = reading.result()
-    return session.compute(data), started
-
-
-def _read(session: Session, pair: PairRow, copies: Path) -> tuple[Any, float]:
+def _read(session: Session, work: Work, pair: PairRow, copies: Path) -> _Reading:
     """Read a pair; copies of its remote files are removed again."""
     started = time.perf_counter()
     folder = Path(mkdtemp(dir=copies))
+    data: Any
     try:
-        return session.read(pair, folder), started
-    except Exception as error:
-        if str(folder) not in (reason := reason_of(error)):
-            raise
-        raise InputError(_named_by_source(reason, folder, pair)) from error
+        try:
+            data = session.read(pair, folder)
+        except Exception as error:
+            reason = reason_of(error)
+            data = InputError(_named_by_source(reason, folder, pair)) if str(folder) in reason else error
+        return _Reading(data, _digests(work, pair, folder), started)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _digests(work: Work, pair: PairRow, folder: Path) -> dict[str, str]:
+    """The cells of :data:`SOURCE_DIGESTS`, if the work has them; ``folder`` holds what was fetched."""
+    if not set(SOURCE_DIGESTS.names) <= set(work.columns.names):
+        return {}
+    ir = _digest(pair.ir, folder, "ir")
+    return {"ir_sha256": ir, "vi_sha256": ir if pair.vi == pair.ir else _digest(pair.vi, folder, "vi")}
+
+
+def _digest(location: str, folder: Path, stem: str) -> str:
+    """SHA-256 of a file, by its copy if there is one; empty if it cannot be read."""
+    try:
+        path = next(folder.glob(f"{stem}*"), None) or fetch(location, folder, stem)
+        check_regular(path)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (InputError, OSError):
+        return ""
 
 
 def _named_by_source(reason: str, folder: Path, pair: PairRow) -> str:
@@ -175,16 +216,18 @@ def _copies() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _completed(rows: list[dict[str, Any]], pair: PairRow, started: float) -> list[dict[str, Any]]:
+def _completed(rows: list[dict[str, Any]], pair: PairRow, read: _Reading) -> list[dict[str, Any]]:
     """Fill in the columns that all rows share."""
-    common = {**asdict(pair), "status": "done", "reason": "", "code": code_version()}
-    seconds = time.perf_counter() - started
+    common = {**asdict(pair), **read.digests, "status": "done", "reason": "", "code": code_version()}
+    seconds = time.perf_counter() - read.started
     return [{**common, "seconds": seconds, **row} for row in rows]
 
 
-def _failed(work: Work, pair: PairRow, error: Exception | str) -> list[dict[str, Any]]:
+def _failed(
+    work: Work, pair: PairRow, error: Exception | str, digests: dict[str, str]
+) -> list[dict[str, Any]]:
     reason = error if isinstance(error, str) else reason_of(error)
-    common = {**asdict(pair), "status": "failed", "reason": reason, "code": code_version()}
+    common = {**asdict(pair), **digests, "status": "failed", "reason": reason, "code": code_version()}
     return [{**common, **row, "fused": ""} for row in work.failed(pair, reason)]
 
 
@@ -195,7 +238,11 @@ def _one_by_one(job: Job, pairs: list[PairRow], scratch: Path) -> list[list[dict
         rows = []
         for pair in pairs:
             reply = worker.ask(pair)
-            rows.append(_failed(job.work, pair, reply.failure) if reply.failure else reply.value)
+            if not reply.failure:
+                rows.append(reply.value)
+                continue
+            with _copies() as folder:
+                rows.append(_failed(job.work, pair, reply.failure, _digests(job.work, pair, folder)))
         return rows
     finally:
         worker.close()

@@ -31,6 +31,9 @@ COMMON = pa.schema(
     ]
 )
 
+# Columns of works whose tables state what was measured; empty for a file that cannot be read.
+SOURCE_DIGESTS = pa.schema([("ir_sha256", pa.string()), ("vi_sha256", pa.string())])
+
 
 class Session(Protocol):
     """What one worker keeps warm: a method, or the metrics. Reading and writing run beside computing."""
@@ -57,7 +60,8 @@ class Work(Protocol):
 
     Attributes:
         name: kind of the work.
-        columns: columns of its rows in addition to :data:`COMMON`.
+        columns: columns of its rows in addition to :data:`COMMON`; those of :data:`SOURCE_DIGESTS` among
+            them are filled in for it.
     """
 
     name: str

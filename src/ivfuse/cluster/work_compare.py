@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ivfuse.cluster.locations import fetch
 from ivfuse.cluster.pairs import PairRow
-from ivfuse.cluster.work import method_version
+from ivfuse.cluster.work import SOURCE_DIGESTS, method_version
 from ivfuse.cluster.work_score import score_cells, score_columns
 from ivfuse.errors import reason_of
 from ivfuse.fusion.outputs import FusedImage
@@ -51,7 +51,7 @@ class CompareWork:
         facts = [("stage", pa.string()), ("wall", pa.float64()), ("cpu", pa.float64())]
         size = [("height", pa.int32()), ("width", pa.int32())]
         scores = [column for convention, names in self.metrics for column in score_columns(names, convention)]
-        return pa.schema([*facts, *size, *scores])
+        return pa.schema([*SOURCE_DIGESTS, *facts, *size, *scores])
 
     def settings(self) -> dict[str, Any]:
         """See :class:`ivfuse.cluster.work.Work`."""
@@ -70,7 +70,8 @@ class CompareWork:
     def fuser(self, method: str, threads: int) -> Fuser:
         """The pipeline of one method."""
         thermal = ThermalOptions() if self.ir_window is None else ThermalOptions(self.ir_window)
-        return Fuser(method, thermal=thermal, threads=threads if is_learned(method) else None)
+        threads_of = threads if is_learned(method) else None
+        return Fuser(method, thermal=thermal, threads=threads_of, allow_damaged=None)
 
     def session(self, threads: int) -> CompareSession:
         """See :class:`ivfuse.cluster.work.Work`."""

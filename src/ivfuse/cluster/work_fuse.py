@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ivfuse.cluster.locations import fetch
 from ivfuse.cluster.pairs import PairRow
@@ -18,7 +19,7 @@ from ivfuse.fusion.options import FuseOptions
 from ivfuse.fusion.outputs import FusedImage
 from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.pipeline import Fuser
-from ivfuse.image.arrays import Pixels
+from ivfuse.image.arrays import level_type
 from ivfuse.image.formats import check_output
 from ivfuse.registration.transform import load_rig
 from ivfuse.runtime.limits import set_pixel_limit
@@ -117,12 +118,12 @@ class FuseSession:
         vi = ir if pair.vi == pair.ir else fetch(pair.vi, folder, "vi")
         return fuser.read(ir, vi), fuser
 
-    def compute(self, data: tuple[Pair, Fuser]) -> tuple[Pair, Pixels]:
+    def compute(self, data: tuple[Pair, Fuser]) -> tuple[Pair, NDArray[Any]]:
         """Fuse and render."""
         pair, fuser = data
-        return pair, fuser.fuse_pair(pair)
+        return pair, fuser.fuse_pair(pair, dtype=level_type(self.work.depth))
 
-    def write(self, pair: PairRow, result: tuple[Pair, Pixels], folder: Path) -> list[dict[str, Any]]:
+    def write(self, pair: PairRow, result: tuple[Pair, NDArray[Any]], folder: Path) -> list[dict[str, Any]]:
         """Write the image and return its row."""
         images, fused = result
         output = FusedImage(folder, self.work.suffix, self.work.depth, self.work.strip)

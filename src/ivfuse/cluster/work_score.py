@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ivfuse.cluster.locations import fetch
 from ivfuse.cluster.pairs import PairRow
+from ivfuse.cluster.work import SOURCE_DIGESTS
 from ivfuse.errors import InputError, in_python
 from ivfuse.image.pairing import FileTriple
 from ivfuse.metrics import get_convention, get_metric
@@ -57,7 +58,7 @@ class ScoreWork:
     @property
     def columns(self) -> pa.Schema:
         """See :class:`ivfuse.cluster.work.Work`."""
-        return pa.schema(score_columns(self.names, self.convention))
+        return pa.schema([*SOURCE_DIGESTS, *score_columns(self.names, self.convention)])
 
     def settings(self) -> dict[str, Any]:
         """See :class:`ivfuse.cluster.work.Work`."""
@@ -85,7 +86,7 @@ class ScoreSession:
     def __init__(self, work: ScoreWork) -> None:
         """Store what to do."""
         self.work = work
-        self.score = make_scorer((list(work.names), work.convention, work.ir_window, False, in_python))
+        self.score = make_scorer((list(work.names), work.convention, work.ir_window, None, in_python))
 
     def read(self, pair: PairRow, folder: Path) -> Scores:
         """Fetch the three images and score them: metrics need them all, so that nothing overlaps."""

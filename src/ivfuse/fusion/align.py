@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UsageError
+from ivfuse.fusion.black_frame import NOTE, fill_frame
 from ivfuse.fusion.doubts import doubts_about_fields, doubts_about_sizes
 from ivfuse.fusion.field_ratio import field_ratio
 from ivfuse.fusion.pair import Pair
@@ -91,7 +92,7 @@ class Aligner:
         notes = (*pair.notes, _describe(warp))
         if self.crop:
             alpha = None if visible.alpha is None else np.ascontiguousarray(warp.crop_visible(visible.alpha))
-            visible = replace(visible, pixels=warp.crop_visible(visible.pixels).copy(), alpha=alpha)
+            visible = replace(visible, stored=warp.crop_visible(visible.stored).copy(), alpha=alpha)
             coverage = None
         if valid is not None:
             thermal, coverage = _without_data(thermal, warp.apply(valid.astype(np.float32)), coverage)
@@ -139,7 +140,7 @@ class Aligner:
         from ivfuse.registration.warp import Warper
 
         model = "homography" if self.model is None or self.model == "auto" else self.model
-        images = (pair.name, pair.thermal.pixels, luma(pair.visible.pixels))
+        images = (pair.name, pair.thermal.pixels, luma(pair.visible.stored))
         ratio = field_ratio(pair.thermal, pair.visible)
         return Warper(register_grays([images], model, ratio).require(pair.name), self.crop)
 
@@ -151,8 +152,16 @@ def sizes_of(pair: Pair) -> tuple[Size, Size]:
 
 
 def stretch(pair: Pair) -> Pair:
-    """Resample the thermal image and its temperatures to the size of the visible image."""
+    """Resample the thermal image and its temperatures to the size of the visible image.
+
+    The black frame of an image that was warped before is left out.
+    """
     height, width = pair.visible.height, pair.visible.width
+    stored = pair.thermal.window is None and pair.thermal.celsius is None  # not clipped by a window
+    if stored and pair.thermal.valid is None and (filled := fill_frame(pair.thermal.pixels)):
+        thermal = replace(pair.thermal, pixels=filled[0])
+        weight = np.ascontiguousarray(resize_to(filled[1], height, width))
+        pair = replace(pair, thermal=thermal, coverage=weight, notes=(*pair.notes, f"thermal: {NOTE}"))
     thermal = pair.thermal
     valid, coverage = thermal.valid, pair.coverage
     if thermal.pixels.shape == (height, width):

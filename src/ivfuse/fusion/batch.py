@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ivfuse.errors import OutputError, Spell, in_python, reason_of
-from ivfuse.fusion.outputs import FusedImage, Output
+from ivfuse.fusion.outputs import FusedImage, Output, write_outputs
 from ivfuse.fusion.pair import Pair
-from ivfuse.fusion.pipeline import Fuser, FuseResult, write_outputs
-from ivfuse.image.arrays import Pixels
+from ivfuse.fusion.pipeline import Fuser, FuseResult
 from ivfuse.image.pairing import FilePair
 from ivfuse.runtime.files import make_folder, refuse_input_as_output
 
@@ -101,7 +103,7 @@ def fuse_pairs(
         OutputError: before any pair is fused, if two pairs would write the same file, an output is an input,
             or the folder cannot be created.
     """
-    run = _Run(fuser, [*extra, image], on_progress or (lambda name, outcome: None))
+    run = _Run(fuser, [*extra, image], image.dtype, on_progress or (lambda name, outcome: None))
     todo = []
     for job in _plan(pairs, run.outputs):
         if job.out.exists() and not overwrite:
@@ -139,6 +141,7 @@ class _Run:
 
     fuser: Fuser
     outputs: Sequence[Output]
+    dtype: np.dtype[Any]
     tell: OnProgress
     done: list[FuseResult] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -166,7 +169,7 @@ class _Run:
                 if small and index + 1 < len(jobs):
                     reading = pool.submit(self._read, jobs[index + 1])
                 started = time.perf_counter()
-                fused = self.fuser.fuse_pair(pair)
+                fused = self.fuser.fuse_pair(pair, dtype=self.dtype)
                 seconds += time.perf_counter() - started
             except Exception as error:  # one unusable pair must not end the run
                 self._fail(job, error)
@@ -187,7 +190,7 @@ class _Run:
         pair = self.fuser.read(job.pair.ir, job.pair.vi)
         return pair, time.perf_counter() - started
 
-    def _write(self, job: _Job, fused: Pixels, pair: Pair, seconds: float) -> None:
+    def _write(self, job: _Job, fused: NDArray[Any], pair: Pair, seconds: float) -> None:
         started = time.perf_counter() - seconds
         notes = write_outputs(self.outputs, job.files, pair, fused)
         extra = {kind: path for kind, path in job.files.items() if kind != FusedImage.kind}

@@ -25,10 +25,26 @@ _SIDE, _GROUPS = 64, 24  # pixels and groups of equal size in which colors are c
 
 
 def doubts_about_order(thermal: Thermal, visible: Visible) -> tuple[str, ...]:
-    """Doubt a thermal image in color beside a gray visible image; at most one note."""
-    if not thermal.colored or is_colored(visible.pixels):
-        return ()
+    """Doubt a thermal image in color; at most one note, see :func:`doubts_about_colors`."""
     gray = "16-bit gray" if visible.depth > 8 else "gray"
+    return doubts_about_colors(thermal.colored, thermal.colored and is_colored(visible.stored), gray)
+
+
+def doubts_about_colors(thermal: bool, visible: bool, gray: str = "gray") -> tuple[str, ...]:
+    """Doubt a thermal image in color: swapped beside a gray visible image, else in a palette.
+
+    Args:
+        thermal: whether the thermal image is in color.
+        visible: whether the visible image is.
+        gray: what a visible image without color is called.
+    """
+    if not thermal:
+        return ()
+    if visible:
+        return (
+            "thermal: the image is in color, as in a palette, whose brightness need not rise with the"
+            " temperature; a white-hot image is fused better",
+        )
     return (f"thermal: the image is in color and the visible one is {gray}; the two may be swapped",)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ivfuse.image.exif import DIGITAL_ZOOM, EQUIVALENT, read_exif
 from ivfuse.image.read import Visible
 from ivfuse.thermal.read import Thermal
 
@@ -19,9 +18,14 @@ def field_ratio(thermal: Thermal, visible: Visible) -> float | None:
     Returns:
         ``None`` if a lens is unknown, the visible image is zoomed digitally, or the ratio is out of range.
     """
-    exif = read_exif(visible.metadata.exif)
-    own, other = thermal.equivalent_focal_length, exif.number(EQUIVALENT)
-    if own is None or other is None or abs((exif.number(DIGITAL_ZOOM) or 1) - 1) > _ZOOM_TOLERANCE:
+    own, block = thermal.equivalent_focal_length, visible.metadata.exif
+    if own is None or block is None:
+        return None
+    from ivfuse.image.exif import DIGITAL_ZOOM, EQUIVALENT, read_exif
+
+    exif = read_exif(block)
+    other = exif.number(EQUIVALENT)
+    if other is None or abs((exif.number(DIGITAL_ZOOM) or 1) - 1) > _ZOOM_TOLERANCE:
         return None
     ratio = other / own
     return ratio if _RANGE[0] <= ratio <= _RANGE[1] else None

@@ -5,8 +5,6 @@ A learned method is added as an entry of ``weights/manifest.toml``; no code refe
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 import tomllib
@@ -17,7 +15,7 @@ from typing import Any
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.method import MethodInfo
-from ivfuse.runtime.files import write_atomic
+from ivfuse.runtime.files import sha256_of, write_atomic
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ENVIRONMENT = "IVFUSE_WEIGHTS"
@@ -233,11 +231,7 @@ def verify(path: Path, sha256: str) -> None:
     Raises:
         InputError: if the file cannot be read or has another digest (damaged, truncated, another version).
     """
-    try:
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the weights: {error.strerror}") from error
+    found = sha256_of(path)
     if found != sha256:
         raise InputError(f"{path}: the weights have SHA-256 {found}, expected {sha256}; fetch the file again")
 
@@ -255,6 +249,8 @@ def update_entry(path: Path, name: str, facts: Mapping[str, str | int]) -> None:
         InputError: if the manifest cannot be read, or the entry would be malformed.
         OutputError: if the manifest cannot be written.
     """
+    import json
+
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     _parse_manifest(text, path)
     before = tomllib.loads(text).get("models", {}).get(name, {})

@@ -52,7 +52,7 @@ class FuseOptions:
             thermal image; otherwise a method that allows it runs at about the resolution of the thermal
             image, and its result is carried up.
         allow_damaged: whether to use what can be decoded of damaged JPEG files, with a note, instead of
-            raising an error.
+            raising an error; ``None`` for an error that does not suggest it.
 
     Raises:
         UsageError: if an option is out of range.
@@ -73,7 +73,7 @@ class FuseOptions:
     ir_gamma: float = 1.0
     tile: int | None = None
     full_size: bool = False
-    allow_damaged: bool = False
+    allow_damaged: bool | None = False
 
     def __post_init__(self) -> None:
         """Validate the options."""

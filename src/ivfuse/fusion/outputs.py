@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ivfuse.errors import UsageError
 from ivfuse.fusion.pair import Pair
-from ivfuse.image.arrays import Pixels
+from ivfuse.image.arrays import level_type
 from ivfuse.image.formats import TIFF, check_output, format_of
 from ivfuse.image.metadata import NO_METADATA
 from ivfuse.image.write import write_image
@@ -32,8 +36,14 @@ class Output(Protocol):
         """
         ...
 
-    def write(self, path: Path, pair: Pair, fused: Pixels) -> tuple[str, ...]:
+    def write(self, path: Path, pair: Pair, fused: NDArray[Any]) -> tuple[str, ...]:
         """Write the file atomically and return notes for the user.
+
+        Args:
+            path: the file.
+            pair: the pair that was fused.
+            fused: the fused image, (H, W) or (H, W, 3); float32 in [0, 1], or uint8 or uint16 where it is
+                written in that depth.
 
         Raises:
             InputError: if the pair does not contain the data.
@@ -62,6 +72,11 @@ class FusedImage:
     strip: bool = False
     kind = "fused"
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the levels in the file."""
+        return level_type(self.depth)
+
     def __post_init__(self) -> None:
         """Check suffix and depth before any pair is fused."""
         check_output(self.target if not self.suffix else "x" + self.suffix, self.depth)
@@ -70,7 +85,7 @@ class FusedImage:
         """See :class:`Output`."""
         return self.target / f"{name}{self.suffix}" if self.suffix else self.target
 
-    def write(self, path: Path, pair: Pair, fused: Pixels) -> tuple[str, ...]:
+    def write(self, path: Path, pair: Pair, fused: NDArray[Any]) -> tuple[str, ...]:
         """See :class:`Output`."""
         alpha = pair.visible.alpha
         metadata = NO_METADATA if self.strip else pair.visible.metadata
@@ -105,9 +120,29 @@ class TemperatureRaster:
             raise UsageError(f"{self.target}: one file of temperatures for {pairs} pairs, expected a folder")
         return self.target
 
-    def write(self, path: Path, pair: Pair, fused: Pixels) -> tuple[str, ...]:
+    def write(self, path: Path, pair: Pair, fused: NDArray[Any]) -> tuple[str, ...]:
         """See :class:`Output`."""
         check_raster(path)
         metadata = NO_METADATA if self.strip else pair.visible.metadata
         write_celsius(path, pair.thermal.temperatures(), metadata)
         return ()
+
+
+def write_outputs(
+    outputs: Sequence[Output], files: dict[str, Path], pair: Pair, fused: NDArray[Any]
+) -> tuple[str, ...]:
+    """Write all outputs of a pair, the last stage of the pipeline.
+
+    Args:
+        outputs: the outputs, in the order of writing.
+        files: the path for each kind of output.
+        pair: the pair that was fused.
+        fused: the fused image, (H, W) or (H, W, 3), float32 in [0, 1] or levels in the depth of the outputs.
+
+    Returns:
+        The notes on reading, aligning and writing.
+    """
+    notes = pair.notes
+    for output in outputs:
+        notes += output.write(files[output.kind], pair, fused)
+    return notes

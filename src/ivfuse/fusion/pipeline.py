@@ -22,14 +22,13 @@ from ivfuse.fusion.align import Aligner, align_camera_file, blend
 from ivfuse.fusion.doubts import doubts_about_drawing, doubts_about_order
 from ivfuse.fusion.method import Method, tile_function
 from ivfuse.fusion.options import FuseOptions
-from ivfuse.fusion.outputs import FusedImage, Output
+from ivfuse.fusion.outputs import FusedImage, Output, write_outputs
 from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.reduced import Shape, fuse_reduced, reduced_shape
 from ivfuse.fusion.registry import create_method
-from ivfuse.image.arrays import Gray, Pixels, to_levels
+from ivfuse.image.arrays import Gray, to_levels
 from ivfuse.image.color import luma, recolor
 from ivfuse.image.decode import allowing_damage
-from ivfuse.image.exif import completed
 from ivfuse.image.read import Visible, read_visible
 from ivfuse.image.tiling import run_tiled
 from ivfuse.runtime.files import refuse_input_as_output
@@ -132,7 +131,7 @@ class Fuser:
         """
         if _is_batch(ir, vi):
             return self._fuse_batch(np.asarray(ir), np.asarray(vi), dtype)
-        return _as_dtype(self.fuse_pair(self.read(ir, vi)), dtype)
+        return self.fuse_pair(self.read(ir, vi), dtype=dtype)
 
     def fuse_files(
         self,
@@ -165,7 +164,7 @@ class Fuser:
         for path in files.values():
             refuse_input_as_output(path, *inputs)
         pair = self.read(ir_path, vi_path)
-        fused = self.fuse_pair(pair)
+        fused = self.fuse_pair(pair, dtype=image.dtype)
         notes = write_outputs([*extra, image], files, pair, fused)
         out = files.pop(image.kind)
         seconds = time.perf_counter() - started
@@ -187,23 +186,35 @@ class Fuser:
             note = note_on_highlight(self.options.render, pair.thermal)
             notes += () if note is None else (note,)
         if shape := self._reduced_shape_of(pair):
-            height, width = pair.visible.pixels.shape[:2]
+            height, width = pair.visible.height, pair.visible.width
             notes += (f"fused at {shape[1]}x{shape[0]}, carried up to {width}x{height}",)
         return replace(pair, notes=notes)
 
-    def fuse_pair(self, pair: Pair) -> Pixels:
-        """Fuse an aligned pair and render the result, the third and fourth stage of the pipeline."""
-        pixels, rendering = pair.visible.pixels, self.options.render
+    def fuse_pair(self, pair: Pair, *, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+        """Fuse an aligned pair and render the result, the third and fourth stage of the pipeline.
+
+        Args:
+            pair: the pair, as :meth:`read` returns it.
+            dtype: data type of the result: float32 in [0, 1], uint8 or uint16. Large images in color take a
+                fraction of the memory as uint8.
+
+        Returns:
+            The fused image, see :meth:`fuse`.
+
+        Raises:
+            UsageError: if the data type is not supported.
+        """
+        wanted, stored, rendering = _supported(dtype), pair.visible.stored, self.options.render
         thermal = pair.thermal.pixels
         inverted = rendering is not None and rendering.inverted
-        fused = self._fuse_gray(1 - thermal if inverted else thermal, luma(pixels), pair)
-        if not (self.options.gray or pixels.ndim == 2 or (rendering is not None and rendering.gray)):
-            fused = recolor(pixels, fused)
-        if rendering is None:
-            return fused
-        from ivfuse.thermal.render import render
+        fused: NDArray[Any] = self._fuse_gray(1 - thermal if inverted else thermal, luma(stored), pair)
+        if not (self.options.gray or stored.ndim == 2 or (rendering is not None and rendering.gray)):
+            fused = recolor(stored, fused, np.empty(stored.shape, np.float32 if rendering else wanted))
+        if rendering is not None:
+            from ivfuse.thermal.render import render
 
-        return render(rendering, fused, pair.thermal, pair.coverage)
+            fused = render(rendering, fused, pair.thermal, pair.coverage)
+        return fused if wanted == np.float32 else to_levels(fused, 8 * wanted.itemsize)
 
     def reduced_shape(self, visible: Shape, thermal: Shape, covered: float = 1.0) -> Shape | None:
         """Return the shape at which the method runs if it is smaller than that of the visible image.
@@ -231,7 +242,7 @@ class Fuser:
         if pair.thermal_shape is None:
             return None
         covered = 1.0 if pair.coverage is None else float(pair.coverage.mean(dtype=np.float64))
-        return self.reduced_shape(pair.visible.pixels.shape[:2], pair.thermal_shape, covered)
+        return self.reduced_shape((pair.visible.height, pair.visible.width), pair.thermal_shape, covered)
 
     def fuse_covered(self, ir: Gray, vi: Gray, coverage: Gray | None) -> Gray:
         """Fuse two luma images, with strength and gamma, where the thermal has weight; else keep ``vi``.
@@ -293,7 +304,10 @@ class Fuser:
 
     def _fuse_batch(self, ir: NDArray[Any], vi: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
         if len(ir) != len(vi):
-            raise ShapeError(f"found {len(ir)} thermal and {len(vi)} visible images, expected equal numbers")
+            raise ShapeError(
+                f"found arrays of shape {ir.shape} and {vi.shape}",
+                expected="(H, W) and (H, W, 3), or batches (N, H, W) and (N, H, W, 3)",
+            )
         return np.stack([self.fuse(a, b, dtype=dtype) for a, b in zip(ir, vi, strict=True)])
 
 
@@ -359,31 +373,14 @@ def _with_capture(visible: Visible, thermal: Thermal, *, lens: bool) -> Visible:
         lens: whether both show the same field, so that the focal length of the one holds for the other.
     """
     own, offered = visible.metadata, thermal.metadata
-    exif = completed(own.exif, offered.exif, lens=lens)
-    xmp = own.xmp
+    exif, xmp = own.exif, own.xmp
+    if offered.exif is not None:
+        from ivfuse.image.exif import completed
+
+        exif = completed(exif, offered.exif, lens=lens)
     if own.exif is None and xmp is None and offered.xmp is not None:
         xmp = re.sub(_CALIBRATION, b"", offered.xmp)
     return replace(visible, metadata=replace(own, exif=exif, xmp=xmp))
-
-
-def write_outputs(
-    outputs: Sequence[Output], files: dict[str, Path], pair: Pair, fused: Pixels
-) -> tuple[str, ...]:
-    """Write all outputs of a pair, the last stage of the pipeline.
-
-    Args:
-        outputs: the outputs, in the order of writing.
-        files: the path for each kind of output.
-        pair: the pair that was fused.
-        fused: the fused image, (H, W) or (H, W, 3) float32 in [0, 1].
-
-    Returns:
-        The notes on reading, aligning and writing.
-    """
-    notes = pair.notes
-    for output in outputs:
-        notes += output.write(files[output.kind], pair, fused)
-    return notes
 
 
 def _is_batch(ir: Any, vi: Any) -> bool:
@@ -395,13 +392,12 @@ def _is_batch(ir: Any, vi: Any) -> bool:
     return thermal == visible == 3 and ir.shape[2] not in channels and vi.shape[2] not in channels
 
 
-def _as_dtype(fused: Pixels, dtype: DTypeLike) -> NDArray[Any]:
+def _supported(dtype: DTypeLike) -> np.dtype[Any]:
+    """The data type of a result; raises UsageError if no image has it."""
     wanted = np.dtype(dtype)
-    if wanted == np.float32:
-        return fused
-    if wanted not in (np.uint8, np.uint16):
+    if wanted not in (np.float32, np.uint8, np.uint16):
         raise UsageError(field="dtype", found=wanted, expected="float32, uint8 or uint16")
-    return to_levels(fused, 8 * wanted.itemsize)
+    return wanted
 
 
 def _holds_both(ir: str | os.PathLike[str], vi: Source | None) -> bool:

@@ -100,7 +100,7 @@ def read_images(ir: Image, vi: Image) -> tuple[Gray, Gray, float | None]:
     if isinstance(ir, np.ndarray) or isinstance(vi, np.ndarray):
         return thermal_gray(ir), visible_gray(vi), None
     thermal, visible = read_thermal(ir), read_visible(Path(vi))
-    return thermal.pixels, luma(visible.pixels), field_ratio(thermal, visible)
+    return thermal.pixels, luma(visible.stored), field_ratio(thermal, visible)
 
 
 def thermal_gray(ir: Image) -> Gray:
@@ -115,4 +115,4 @@ def thermal_gray(ir: Image) -> Gray:
 
 def visible_gray(vi: Image) -> Gray:
     """Read the luma of a visible image or file, (H, W) float32 in [0, 1]."""
-    return luma(to_float(vi) if isinstance(vi, np.ndarray) else read_visible(Path(vi)).pixels)
+    return luma(to_float(vi) if isinstance(vi, np.ndarray) else read_visible(Path(vi)).stored)

@@ -33,6 +33,11 @@ def full_scale(dtype: np.dtype[Any]) -> int:
     return {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}.get(dtype, 1)
 
 
+def level_type(depth: int) -> np.dtype[Any]:
+    """Return the data type of integer levels: uint8 for a depth of 8 bits, else uint16."""
+    return np.dtype(np.uint8 if depth == 8 else np.uint16)
+
+
 def as_array(image: Any, name: str = "image") -> NDArray[Any]:
     """Convert an image of any supported kind to an array.
 
@@ -57,15 +62,24 @@ def as_array(image: Any, name: str = "image") -> NDArray[Any]:
 
 
 def to_float(image: Any, name: str = "image") -> Pixels:
-    """Convert an image to float32 in [0, 1].
-
-    Args:
-        image: (H, W), (H, W, 1) or (H, W, 3) array, or a PIL image; uint8 is divided by 255, uint16 by 65535,
-            and bool becomes 0 and 1. Floats must be in [0, 1]; values up to 0.001 outside are clipped.
-        name: name of the image in error messages.
+    """Convert an image to float32 in [0, 1]; see :func:`checked_image` for arguments and errors.
 
     Returns:
         (H, W) or (H, W, 3) float32; ``image`` itself if it needs no conversion.
+    """
+    return to_unit(checked_image(image, name))
+
+
+def checked_image(image: Any, name: str = "image") -> NDArray[Any]:
+    """Check an image, and convert what is neither uint8, uint16 nor float32.
+
+    Args:
+        image: (H, W), (H, W, 1) or (H, W, 3) array, or a PIL image; uint8 means 0 to 255, uint16 0 to 65535,
+            and bool 0 and 1. Floats must be in [0, 1]; values up to 0.001 outside are clipped.
+        name: name of the image in error messages.
+
+    Returns:
+        (H, W) or (H, W, 3), uint8, uint16, or float32 in [0, 1]; ``image`` itself if it is one of these.
 
     Raises:
         ShapeError: if the array is empty or has another shape.
@@ -76,7 +90,7 @@ def to_float(image: Any, name: str = "image") -> Pixels:
         x = x[..., 0]
     check_shape(x, name)
     if x.dtype in (np.uint8, np.uint16):
-        return scale_to_unit(x, 0, full_scale(x.dtype))
+        return x
     if x.dtype == bool:
         return x.astype(np.float32)
     if x.dtype.kind != "f":
@@ -92,22 +106,36 @@ def to_float(image: Any, name: str = "image") -> Pixels:
     return np.asarray(x, np.float32)
 
 
-def to_levels(pixels: NDArray[Any], depth: int = 8) -> NDArray[Any]:
-    """Convert floats in [0, 1] to the nearest integer levels; values outside are clipped.
+def to_unit(stored: NDArray[Any]) -> Pixels:
+    """Convert the levels of an image to float32 in [0, 1].
 
     Args:
-        pixels: float array with two or more dimensions; integer arrays are returned unchanged.
+        stored: (H, W) or (H, W, C); uint8 or uint16 from 0 to full scale, or floats.
+
+    Returns:
+        A new array for integers; floats are returned unchanged.
+    """
+    return stored if stored.dtype.kind == "f" else scale_to_unit(stored, 0, full_scale(stored.dtype))
+
+
+def to_levels(pixels: NDArray[Any], depth: int = 8) -> NDArray[Any]:
+    """Convert an image to the nearest integer levels; floats outside [0, 1] are clipped.
+
+    Args:
+        pixels: float array in [0, 1] with two or more dimensions, or uint8 or uint16, which is returned
+            unchanged if it has the depth already.
         depth: bits per sample, 8 or 16.
 
     Returns:
         uint8 or uint16 array of the same shape.
     """
-    if pixels.dtype.kind in "ui":
+    wanted = level_type(depth)
+    if pixels.dtype == wanted:
         return pixels
-    out = np.empty(pixels.shape, np.uint8 if depth == 8 else np.uint16)
-    top = pixels.dtype.type(2**depth - 1)
+    out = np.empty(pixels.shape, wanted)
     for rows in strips(pixels.shape[0], int(np.prod(pixels.shape[1:]))):
-        part = np.clip(pixels[rows], 0, 1) * top
+        unit = to_unit(pixels[rows])
+        part = np.clip(unit, 0, 1) * unit.dtype.type(full_scale(wanted))
         out[rows] = np.rint(part, out=part)
     return out
 
@@ -118,7 +146,7 @@ def scale_to_unit(values: NDArray[Any], low: float, high: float, *, reverse: boo
     Args:
         values: (H, W) or (H, W, C) of any numeric type.
         low: the value that becomes 0.
-        high: the value that becomes 1; must exceed ``low``.
+        high: the value that becomes 1; must differ from ``low``.
         reverse: whether to reverse the order of the channels (B, G, R to R, G, B).
     """
     out = np.empty(values.shape, np.float32)
@@ -126,7 +154,7 @@ def scale_to_unit(values: NDArray[Any], low: float, high: float, *, reverse: boo
     for rows in strips(*values.shape[:2]):
         part, target = values[rows], out[rows]
         if reverse and part.ndim == 3:
-            part = _reversed(part)
+            part = reverse_channels(part)
         if whole:
             np.divide(part, np.float32(high), out=target)
         else:
@@ -150,8 +178,8 @@ def check_finite(values: NDArray[Any], name: str) -> None:
         )
 
 
-def _reversed(part: NDArray[Any]) -> NDArray[Any]:
-    """Reverse the order of the channels; OpenCV copies colors several times as fast as NumPy."""
+def reverse_channels(part: NDArray[Any]) -> NDArray[Any]:
+    """Reverse the order of the channels of (H, W, C); OpenCV copies colors several times as fast as NumPy."""
     if part.shape[2] != 3 or part.dtype not in (np.uint8, np.uint16):
         return part[..., ::-1]
     import cv2

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import ShapeError
-from ivfuse.image.arrays import Gray, Rgb, strips
+from ivfuse.image.arrays import Gray, Rgb, strips, to_levels, to_unit
 
 _COLOR_SAMPLES = 320  # longest side of the samples that tell color from gray
 _LEAST_COLOR = 0.03  # mean difference between channels, relative to the brightest value
@@ -16,20 +16,21 @@ GAIN_FLOOR, MAX_GAIN = np.float32(0.1), np.float32(2)  # constants of the chroma
 WEIGHTS = (0.299, 0.587, 0.114)  # luma weights of R, G, B; ITU-R BT.601-7, 2.5.1
 
 
-def luma(pixels: NDArray[np.float32]) -> Gray:
+def luma(pixels: NDArray[Any]) -> Gray:
     """Compute the luma Y of BT.601, full range.
 
     Args:
-        pixels: (H, W) or (H, W, 3) in R, G, B order; any range.
+        pixels: (H, W) or (H, W, 3) in R, G, B order; floats of any range, or uint8 or uint16.
 
     Returns:
-        (H, W) float32 in the same range. A gray image is returned unchanged, without a copy.
+        (H, W) float32, in the range of the floats, or in [0, 1] for integers. Gray floats are returned
+        unchanged, without a copy.
 
     Raises:
         ShapeError: if the array is not an image.
     """
     if pixels.ndim == 2:
-        return pixels
+        return to_unit(pixels)
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ShapeError(f"image: found an array of shape {pixels.shape}, expected (H, W) or (H, W, 3)")
     import cv2
@@ -38,11 +39,11 @@ def luma(pixels: NDArray[np.float32]) -> Gray:
     out = np.empty((height, width), np.float32)
     weights = np.array([WEIGHTS], np.float32)
     for rows in strips(height, width):
-        out[rows] = cv2.transform(np.ascontiguousarray(pixels[rows], dtype=np.float32), weights)
+        out[rows] = cv2.transform(np.ascontiguousarray(to_unit(pixels[rows]), np.float32), weights)
     return out
 
 
-def recolor(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
+def recolor(rgb: NDArray[Any], fused: Gray, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Replace the luma of a color image while keeping its hue and saturation.
 
     Y, Cb and Cr are linear in R, G and B, so a color keeps its saturation at another luma only if its chroma
@@ -54,12 +55,12 @@ def recolor(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
     and the hue; clipping each channel would change both.
 
     Args:
-        rgb: (H, W, 3) float32 in [0, 1].
+        rgb: (H, W, 3) float32 in [0, 1], uint8 or uint16.
         fused: the new luma, (H, W) float32 in [0, 1].
-        out: array for the result, (H, W, 3) float32; may be ``rgb`` itself.
+        out: array for the result, (H, W, 3) float32, uint8 or uint16; may be ``rgb`` itself.
 
     Returns:
-        (H, W, 3) float32 in [0, 1]; ``out`` if given.
+        ``out`` if given, else (H, W, 3) float32 in [0, 1].
 
     Raises:
         ShapeError: if the shapes do not match.
@@ -71,11 +72,12 @@ def recolor(rgb: Rgb, fused: Gray, out: Rgb | None = None) -> Rgb:
     elif out.shape != rgb.shape:
         raise ShapeError(f"out: found {out.shape}, expected {rgb.shape}")
     for rows in strips(*fused.shape):
-        _recolor_strip(rgb[rows], np.clip(fused[rows], 0, 1), out[rows])
+        part = _recolor_strip(to_unit(rgb[rows]), np.clip(fused[rows], 0, 1))
+        out[rows] = part if out.dtype.kind == "f" else to_levels(part, 8 * out.dtype.itemsize)
     return out
 
 
-def _recolor_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
+def _recolor_strip(rgb: Rgb, fused: Gray) -> Rgb:
     """Apply :func:`recolor` to a few rows."""
     import cv2
 
@@ -95,7 +97,7 @@ def _recolor_strip(rgb: Rgb, fused: Gray, out: Rgb) -> None:
         plane *= gain
         plane += fused
         np.clip(plane, 0, 1, out=plane)
-    np.copyto(out, cv2.merge(chroma))
+    return np.asarray(cv2.merge(chroma), np.float32)
 
 
 def to_single_channel(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -20,30 +20,36 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, MissingExtraError
 from ivfuse.image.decoders import pillow_array, quiet_opencv
+from ivfuse.image.directories import UnsupportedFileError
 from ivfuse.image.formats import NAMES, sniff
-from ivfuse.image.headers import BadFileError, Header, exif_orientation, read_header
+from ivfuse.image.headers import BadFileError, Header, exif_orientation, read_header, webp_size
 from ivfuse.image.jpeg import DamagedError, decode_jpeg
 from ivfuse.image.metadata import NO_METADATA, Metadata, read_metadata
 from ivfuse.image.png import prepare
-from ivfuse.image.tiff import UnsupportedFileError, read_tiff_header
 from ivfuse.runtime.files import check_regular
 from ivfuse.runtime.limits import pixel_limit
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
+    from ivfuse.image.tiff import TiffHeader
+
 
 SIZE_HINT = "{max_pixels} sets another limit"
 DAMAGE_HINT = "{allow_damaged} uses what can be decoded"
 
-_allow_damaged: ContextVar[bool] = ContextVar("allow_damaged", default=False)
+_allow_damaged: ContextVar[bool | None] = ContextVar("allow_damaged", default=None)
 
 
 @contextmanager
-def allowing_damage(allow: bool = True) -> Iterator[None]:
+def allowing_damage(allow: bool | None = True) -> Iterator[None]:
     """Return what can be decoded of damaged files, with a note, within the block and in this thread.
 
     A context rather than a parameter, because images also lie inside files of other formats.
+
+    Args:
+        allow: ``False`` for an error that suggests to allow it; ``None``, as outside of such blocks, for an
+            error that does not, because the caller has no such option.
     """
     before = _allow_damaged.set(allow)
     try:
@@ -99,7 +105,8 @@ def decode(path: Path) -> Decoded:
         raise InputError(f"{path}: {error}") from error
     except DamagedError as error:
         expected = f"a complete {NAMES} image"
-        raise InputError(f"{path}: found {error}", expected=expected, hint=DAMAGE_HINT) from error
+        hint = DAMAGE_HINT if _allow_damaged.get() is False else None
+        raise InputError(f"{path}: found {error}", expected=expected, hint=hint) from error
     except BadFileError as error:
         raise InputError(f"{path}: found {error}, expected a complete {NAMES} image") from error
 
@@ -113,7 +120,7 @@ def upright_size(path: Path) -> tuple[int, int]:
     kind, data = load(path)
     try:
         if kind in ("PNG", "JPEG", "TIFF"):
-            header = read_tiff_header(data) if kind == "TIFF" else read_header(kind, data)
+            header = _read_header(kind, data)
             (width, height), orientation = (header.width, header.height), header.orientation
         else:
             with _open_pillow(kind, data) as image:
@@ -143,7 +150,7 @@ def decode_bytes(kind: str, data: bytes, *, upright: bool = True) -> Decoded:
         turned = header if upright else replace(header, orientation=1)
         if kind == "PNG":
             return _decode_png(turned, data)
-        pixels, note = decode_jpeg(header, data, allow_damaged=_allow_damaged.get())
+        pixels, note = decode_jpeg(header, data, allow_damaged=bool(_allow_damaged.get()))
         return _upright(_checked(header, pixels), True, None, turned.orientation, note)
     return _with_pillow(kind, data)
 
@@ -194,6 +201,14 @@ def _decode_png(header: Header, data: bytes) -> Decoded:
     return _upright(found.pixels, False, found.alpha, header.orientation, _pages_note(header.more))
 
 
+def _read_header(kind: str, data: bytes) -> Header | TiffHeader:
+    if kind != "TIFF":
+        return read_header(kind, data)
+    from ivfuse.image.tiff import read_tiff_header
+
+    return read_tiff_header(data)
+
+
 def _checked(header: Header, pixels: NDArray[Any] | None) -> NDArray[Any]:
     """Reject a decoded image that has not the size stated in the header."""
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
@@ -204,6 +219,7 @@ def _checked(header: Header, pixels: NDArray[Any] | None) -> NDArray[Any]:
 def _decode_tiff(data: bytes, upright: bool) -> Decoded:
     """Decode the full image of a TIFF file."""
     from ivfuse.image.decode_tiff import decode_tiff
+    from ivfuse.image.tiff import read_tiff_header
 
     header = read_tiff_header(data)
     _check_size(header.width, header.height)
@@ -279,25 +295,8 @@ def _open_pillow(kind: str, data: bytes) -> ImageFile:
     from PIL.WebPImagePlugin import WebPImageFile
 
     _check_length(kind, int.from_bytes(data[4:8], "little") + 8, len(data))
-    _check_size(*_webp_size(data))  # opening allocates the whole canvas, twice
+    _check_size(*webp_size(data))  # opening allocates the whole canvas, twice
     return WebPImageFile(file)
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Read the size of the canvas from the first chunk.
-
-    Source: RFC 9649 (container and lossless), RFC 6386, 9.1 (lossy).
-    """
-    name = data[12:16]
-    if name == b"VP8X" and len(data) >= 30:
-        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
-    if name == b"VP8L" and len(data) >= 25:
-        bits = int.from_bytes(data[21:25], "little")
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if name == b"VP8 " and len(data) >= 30:
-        sizes = int.from_bytes(data[26:28], "little"), int.from_bytes(data[28:30], "little")
-        return sizes[0] & 0x3FFF, sizes[1] & 0x3FFF
-    raise BadFileError("a damaged WebP file (its header)")
 
 
 def _check_length(kind: str, stated: int, found: int) -> None:

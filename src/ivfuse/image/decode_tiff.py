@@ -18,15 +18,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import MissingExtraError
 from ivfuse.image.decoders import libtiff_errors, pillow_array, quiet_opencv
-from ivfuse.image.directories import (
-    COLOR_MAP,
-    STRIP_COUNTS,
-    STRIP_OFFSETS,
-    TILE_COUNTS,
-    TILE_OFFSETS,
-    BadFileError,
-    with_directory,
-)
+from ivfuse.image.directories import COLOR_MAP, BadFileError, UnsupportedFileError, with_directory
 from ivfuse.image.tiff import (
     ASSOCIATED,
     CMYK,
@@ -40,9 +32,9 @@ from ivfuse.image.tiff import (
     UNSIGNED,
     YCBCR,
     TiffHeader,
-    UnsupportedFileError,
     check_blocks,
 )
+from ivfuse.image.tiff_blocks import blocks, check_stated_sizes
 
 _LOSSLESS = (1, 5, 8, 32773, 32946)  # compressions that every build of OpenCV and Pillow decodes
 _PILLOW = (*_LOSSLESS, 2, 3, 4, 7)
@@ -96,14 +88,9 @@ def decode_tiff(header: TiffHeader, data: bytes) -> TiffPixels:
 
 def _check_deflate(header: TiffHeader, data: bytes) -> None:
     """Verify the checksums of Deflate, which libtiff does not; the inflated data is dropped in parts."""
-    fields = header.directory.fields
-    offsets = fields[TILE_OFFSETS if TILE_OFFSETS in fields else STRIP_OFFSETS]
-    counts = fields.get(TILE_COUNTS, fields.get(STRIP_COUNTS))
-    if counts is None:
-        return
     most = 4 * header.width * header.height * header.samples * header.bits // 8 + (1 << 24)
-    for start, size in zip(offsets.tolist(), counts.tolist(), strict=False):
-        inflater, rest = zlib.decompressobj(), data[start : start + size]
+    for rest in blocks(header, data):
+        inflater = zlib.decompressobj()
         try:
             while rest and not inflater.eof and most > 0:
                 most -= len(inflater.decompress(rest, 1 << 20))
@@ -217,6 +204,7 @@ def _by_tifffile(header: TiffHeader, data: bytes) -> NDArray[Any]:
         import tifffile
     except ImportError as error:
         raise MissingExtraError(f"a TIFF file with {header}", "formats") from error
+    check_stated_sizes(header, data)
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # errors are raised; the log adds nothing
     try:
         with tifffile.TiffFile(BytesIO(data)) as file:

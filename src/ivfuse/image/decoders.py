@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,6 +52,8 @@ def libtiff_errors() -> Iterator[list[str]]:
     Yields:
         A list that contains the errors after the block.
     """
+    import tempfile
+
     errors: list[str] = []
     with _stderr_lock, tempfile.TemporaryFile() as file:
         with suppress(AttributeError, OSError, ValueError):

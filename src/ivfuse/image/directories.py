@@ -46,7 +46,8 @@ FILL_ORDER, STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = 
 PLANAR, GROUP3, GROUP4, PREDICTOR, COLOR_MAP = 284, 292, 293, 317, 320
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS, SUB_DIRECTORIES = 322, 323, 324, 325, 330
 EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES, YCBCR_SUBSAMPLING, YCBCR_POSITION = 338, 339, 347, 530, 531
-ICC_PROFILE, GDAL_NODATA, LERC_PARAMETERS, DNG_VERSION = 34675, 42113, 50674, 50706
+ICC_PROFILE, LERC_PARAMETERS, DNG_VERSION = 34675, 50674, 50706
+GDAL_METADATA, GDAL_NODATA = 42112, 42113
 
 # The tags that decoders need to decode the pixels, with the largest number of values that is accepted.
 _MAX_STRIPS = 1 << 22
@@ -68,10 +69,15 @@ EXIF_DIRECTORY, GPS_DIRECTORY, XMP = 34665, 34853, 700
 FIELD_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # bytes, by type
 FIELD_WORDS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 1, 7: 1, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8}  # bytes that swap
 MAX_EXIF_ENTRIES = 512
+MAX_BLOCK = 65_500  # bytes of EXIF or XMP; what a segment of a JPEG file can hold
 
 
 class BadFileError(Exception):
     """A file that cannot be decoded; the message is a short description of what was found."""
+
+
+class UnsupportedFileError(BadFileError):
+    """A sound file of a kind that cannot be read; the message is a whole sentence."""
 
 
 @dataclass(frozen=True)

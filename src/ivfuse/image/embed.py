@@ -6,7 +6,6 @@ import re
 import struct
 
 from ivfuse.image.directories import EXIF_DIRECTORY, MAX_EXIF_ENTRIES, ORIENTATION, XMP
-from ivfuse.image.exif_tiff import with_fields
 from ivfuse.image.formats import JPEG, PNG, TIFF, ImageFormat
 from ivfuse.image.metadata import EXIF_MARK, PNG_XMP_MARK, XMP_MARK, Metadata
 from ivfuse.image.png import chunk
@@ -101,5 +100,7 @@ def embed(kind: ImageFormat, data: memoryview, metadata: Metadata) -> memoryview
             parts += chunk(b"iTXt", PNG_XMP_MARK + b"\0\0\0\0" + xmp)
         at = 33  # behind the header
     elif kind is TIFF and (exif or xmp):
+        from ivfuse.image.exif_tiff import with_fields
+
         return with_fields(data, exif, {XMP: xmp} if xmp else {})
     return memoryview(b"".join((data[:at], *parts, data[at:]))) if parts else data

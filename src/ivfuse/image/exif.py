@@ -16,6 +16,7 @@ from ivfuse.image.directories import (
     EXIF_DIRECTORY,
     FIELD_WORDS,
     GPS_DIRECTORY,
+    MAX_BLOCK,
     MAX_EXIF_ENTRIES,
     BadFileError,
     layout_of,
@@ -29,7 +30,6 @@ TAKEN, _OFFSET_TAKEN = 36867, 36881
 CAMERA_TAGS = frozenset({MAKE, MODEL, SOFTWARE, 42033, 42036, 50708})  # serial number and lens among them
 TIME_TAGS = frozenset({DATE_TIME, TAKEN, 36868, 36880, 36881, 36882, 37520, 37521, 37522})
 LENS_TAGS = frozenset({33437, FOCAL_LENGTH, DIGITAL_ZOOM, EQUIVALENT, 42034})
-MAX_BLOCK = 65_500  # bytes of EXIF or XMP; what a segment of a JPEG file can hold
 
 _MAKER_NOTE = 37500
 _POINTERS = (3, 4)  # types of offsets

@@ -15,6 +15,7 @@ from ivfuse.image.directories import (
     EXIF_DIRECTORY,
     FIELD_SIZES,
     FIELD_WORDS,
+    GDAL_METADATA,
     GDAL_NODATA,
     GPS_DIRECTORY,
     STRIP_OFFSETS,
@@ -85,7 +86,7 @@ def with_fields(tiff: memoryview, exif: bytes | None, fields: Mapping[int, bytes
     Args:
         tiff: a classic little-endian TIFF file of one directory, with strips.
         exif: the block, or ``None``.
-        fields: values of further tags: text for :data:`GDAL_NODATA`, bytes for others.
+        fields: values of further tags: text for those of GDAL, bytes for others.
 
     Raises:
         struct.error: if the block is damaged.
@@ -99,7 +100,7 @@ def with_fields(tiff: memoryview, exif: bytes | None, fields: Mapping[int, bytes
         if each.tag in _KEPT:
             rows[each.tag] = bytes(head[each.place : each.place + 12])
     for tag, value in fields.items():
-        entry = StoredField(tag, _ASCII if tag == GDAL_NODATA else _BYTE, len(value), 0, 0)
+        entry = StoredField(tag, _ASCII if tag in (GDAL_METADATA, GDAL_NODATA) else _BYTE, len(value), 0, 0)
         rows[tag] = _row("<", entry, value, tail, end)
     for each in _directory(tiff, "<", _first(tiff, "<")):
         value = bytes(tiff[each.at : each.at + each.size])

@@ -1,4 +1,4 @@
-"""Headers of PNG and JPEG files, parsed before memory is allocated for pixels.
+"""Headers of PNG, JPEG and WebP files, parsed before memory is allocated for pixels.
 
 The parsers also detect truncated files, which the decoders do not always report.
 """
@@ -121,6 +121,26 @@ def _jpeg(data: bytes) -> Header:
         raise BadFileError("a truncated JPEG file")
     bits, height, width, samples = frame
     return Header("JPEG", width, height, bits, samples, orientation=orientation)
+
+
+def webp_size(data: bytes) -> tuple[int, int]:
+    """Read width and height of the canvas of a WebP file from its first chunk.
+
+    Raises:
+        BadFileError: if it is damaged.
+
+    Source: RFC 9649 (container and lossless), RFC 6386, 9.1 (lossy).
+    """
+    name = data[12:16]
+    if name == b"VP8X" and len(data) >= 30:
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if name == b"VP8L" and len(data) >= 25:
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if name == b"VP8 " and len(data) >= 30:
+        sizes = int.from_bytes(data[26:28], "little"), int.from_bytes(data[28:30], "little")
+        return sizes[0] & 0x3FFF, sizes[1] & 0x3FFF
+    raise BadFileError("a damaged WebP file (its header)")
 
 
 def exif_orientation(exif: bytes) -> int:

@@ -10,9 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ivfuse.image.directories import ICC_PROFILE, MAX_EXIF_ENTRIES, XMP
-from ivfuse.image.exif import MAX_BLOCK
-from ivfuse.image.exif_tiff import exif_of_tiff
+from ivfuse.image.directories import ICC_PROFILE, MAX_BLOCK, MAX_EXIF_ENTRIES, XMP
 from ivfuse.image.png import chunks
 
 MAX_PROFILE = 4 << 20  # bytes
@@ -140,4 +138,6 @@ def _tiff(data: bytes) -> Metadata:
     values = found.get(_TIFF_MAX_VALUE, b"")
     most = max(struct.unpack(f"{order}{len(values) // 2}H", values[: len(values) // 2 * 2]), default=0)
     bits = int(most).bit_length() if most & (most + 1) == 0 else 0  # only 2^n - 1 is believed
+    from ivfuse.image.exif_tiff import exif_of_tiff
+
     return Metadata(found.get(ICC_PROFILE), bits, exif_of_tiff(data, MAX_BLOCK), found.get(XMP))

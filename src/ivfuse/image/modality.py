@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cached_property
 from pathlib import Path
 
 IR_WORDS = ("infrared", "thermal", "lwir", "therm", "tir", "ir")
@@ -14,7 +15,7 @@ FUSED_WORDS = ("fused", "fusion", "fuse", "result", "output", "f")
 # before further text as in DJI_20230101120002_0001_T_point1. The zoom camera, Z, is recognized after a digit.
 _IR_LETTERS = (r"(?<=[\W_])t$", r"(?<=_\d{4}_)t(?=_)")
 _VI_LETTERS = (r"(?<=[\W_])[vw]$", r"(?<=\d_)z$", r"(?<=_\d{4}_)[vwz](?=_)")
-_CAMERA = re.compile(r"_([vwz])(?=_|$)", re.IGNORECASE)
+_CAMERA = r"_([vwz])(?=_|$)"
 _CAMERAS = "vwz"  # preferred first: those with about the field of view of the thermal camera before the zoom
 
 
@@ -22,12 +23,20 @@ class Words:
     """The words for one modality in file names, where no letter precedes or follows them."""
 
     def __init__(self, words: tuple[str, ...], letters: tuple[str, ...]) -> None:
-        """Compile the patterns; ``letters`` are patterns that denote a camera by one letter."""
+        """Store the words; ``letters`` are patterns that denote a camera by one letter."""
         letter = r"[^\W\d_]"
-        word = rf"(?<!{letter})(?:{'|'.join(words)})(?!{letter})"
         self.words = words
-        self.word = re.compile(word, re.IGNORECASE)
-        self.any = re.compile("|".join((word, *letters)), re.IGNORECASE)
+        self._patterns = (rf"(?<!{letter})(?:{'|'.join(words)})(?!{letter})", *letters)
+
+    @cached_property
+    def word(self) -> re.Pattern[str]:
+        """Pattern of the words."""
+        return re.compile(self._patterns[0], re.IGNORECASE)
+
+    @cached_property
+    def any(self) -> re.Pattern[str]:
+        """Pattern of the words and letters."""
+        return re.compile("|".join(self._patterns), re.IGNORECASE)
 
     def key(self, path: Path) -> str:
         """Return the stem without the words and with unified separators."""
@@ -70,7 +79,7 @@ def preferred(visible: list[Path]) -> list[Path]:
 
     All images are returned if one of the names contains no such letter.
     """
-    letters = [_CAMERA.search(path.stem) for path in visible]
+    letters = [re.search(_CAMERA, path.stem, re.IGNORECASE) for path in visible]
     ranks = [_CAMERAS.index(found[1].lower()) if found else -1 for found in letters]
     if not ranks or min(ranks) < 0:
         return visible

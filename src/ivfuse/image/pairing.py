@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ivfuse.errors import InputError
 from ivfuse.image.formats import CAMERA_SUFFIXES, INPUT_SUFFIXES
@@ -41,13 +42,26 @@ class Pairing:
         pairs: the pairs in natural order of their names.
         orphans: images without a counterpart.
         ambiguous: one line for each name that matches several files, which lists them.
-        notes: remarks for the user on pairs that were found or almost found by other means than equal names.
+        notes: remarks for the user on pairs that were found or almost found by other means than equal names,
+            and on images that were left out.
     """
 
     pairs: tuple[FilePair, ...]
     orphans: tuple[Path, ...]
     ambiguous: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+
+class Listing(NamedTuple):
+    """The image files of a folder.
+
+    Attributes:
+        images: to use.
+        drawn: left out: the images that a camera draws beside files of its own, with the same stems.
+    """
+
+    images: list[Path]
+    drawn: list[Path]
 
 
 @dataclass(frozen=True)
@@ -98,10 +112,10 @@ def pair_folders(
         InputError: if a folder is missing or cannot be listed.
     """
     ir_dir, vi_dir = Path(ir_dir), Path(vi_dir)
-    ir, vi = list_images(ir_dir, suffixes), list_images(vi_dir, suffixes)
+    ir, vi = list_folder(ir_dir, suffixes), list_folder(vi_dir, suffixes)
     if ir_dir.resolve() == vi_dir.resolve():
-        return pair_mixed_files(ir)
-    return pair_files(ir, vi)
+        return with_note_on_drawn(pair_mixed_files(ir.images), ir.drawn)
+    return with_note_on_drawn(pair_files(ir.images, vi.images), [*ir.drawn, *vi.drawn])
 
 
 def pair_files(ir: list[Path], vi: list[Path]) -> Pairing:
@@ -154,11 +168,11 @@ def pair_folder(root: Path | str, holds_both: Callable[[Path], bool] | None = No
     if ir or vi:
         found = ", ".join(f"{x.name}/" for x in [*ir, *vi])
         raise InputError(f"{root}: found {found}, expected one thermal and one visible folder")
-    images = list_images(root)
-    named = pair_mixed_files(images)
+    images, drawn = list_folder(root)
+    named = with_note_on_drawn(pair_mixed_files(images), drawn)
     if not named.pairs and holds_both and (cameras := [x for x in images if holds_both(x)]):
         pairs = tuple(FilePair(x.stem, x, x) for x in cameras)
-        return Pairing(pairs, tuple(x for x in images if x not in cameras), ())
+        return Pairing(pairs, tuple(x for x in images if x not in cameras), (), named.notes)
     if not any(modality(x) for x in images):
         names = [f"{x.name}/" for x in folders[:4]] + [x.name for x in images[:3]]
         raise InputError(f"{root}: found {', '.join(names) or 'no images'}, {_EXPECTED}")
@@ -194,9 +208,16 @@ def match_fused(pairing: Pairing, fused_dir: Path | str) -> TriplePairing:
 
 
 def list_images(folder: Path, suffixes: Container[str] = INPUT_SUFFIXES) -> list[Path]:
-    """List the image files of a folder, selected by suffix, in natural order and without hidden files.
+    """List the image files of a folder, as :func:`list_folder` does.
 
-    The image that a camera draws beside a file of its own, with the same stem, is left out.
+    Raises:
+        InputError: if the folder is missing or cannot be listed.
+    """
+    return list_folder(folder, suffixes).images
+
+
+def list_folder(folder: Path, suffixes: Container[str] = INPUT_SUFFIXES) -> Listing:
+    """List the image files of a folder, selected by suffix, in natural order and without hidden files.
 
     Raises:
         InputError: if the folder is missing or cannot be listed.
@@ -204,7 +225,17 @@ def list_images(folder: Path, suffixes: Container[str] = INPUT_SUFFIXES) -> list
     found = [x for x in list_entries(folder) if x.suffix.lower() in suffixes and x.is_file()]
     cameras = {x for x in found if x.suffix.lower() in CAMERA_SUFFIXES}
     stems = {x.stem for x in cameras}
-    return [x for x in found if x in cameras or x.stem not in stems]
+    drawn = {x for x in found if x not in cameras and x.stem in stems}
+    return Listing([x for x in found if x not in drawn], [x for x in found if x in drawn])
+
+
+def with_note_on_drawn(pairing: Pairing, drawn: Sequence[Path]) -> Pairing:
+    """Say which images were left out because the camera's own file of the same name is used."""
+    if not drawn:
+        return pairing
+    images = f"{drawn[0].name} is" if len(drawn) == 1 else f"{len(drawn)} images such as {drawn[0].name} are"
+    note = f"{images} left out, since the camera's own file of the same name is used"
+    return replace(pairing, notes=(*pairing.notes, note))
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:

@@ -7,17 +7,19 @@ from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ivfuse.image.formats import SUFFIXES
+from ivfuse.image.formats import INPUT_SUFFIXES
 from ivfuse.image.modality import IR, VI
 from ivfuse.image.pairing import (
     FilePair,
     Pairing,
     TriplePairing,
     list_entries,
+    list_folder,
     list_images,
     match_fused,
     pair_files,
     pair_mixed_files,
+    with_note_on_drawn,
 )
 
 HoldsBoth = Callable[[Path], bool]
@@ -28,7 +30,7 @@ def pair_tree(
     vi: Path | str | None = None,
     holds_both: HoldsBoth | None = None,
     leave_out: Path | str | None = None,
-    suffixes: Container[str] = SUFFIXES,
+    suffixes: Container[str] = INPUT_SUFFIXES,
 ) -> Pairing:
     """Pair the images of folders and of their subfolders; symbolic links to subfolders are not followed.
 
@@ -49,17 +51,19 @@ def pair_tree(
         InputError: if a folder is missing or cannot be listed.
     """
     skipped = None if leave_out is None else Path(leave_out).resolve()
+    drawn: list[Path] = []
     ir = Path(ir)
     if vi is None or ir.resolve() == Path(vi).resolve():
-        parts = list(_mixed(ir, "", holds_both, skipped))
+        parts = list(_mixed(ir, "", holds_both, skipped, drawn))
     else:
-        parts = list(_beside(ir, Path(vi), "", skipped, suffixes))
-    return Pairing(
+        parts = list(_beside(ir, Path(vi), "", skipped, drawn, suffixes))
+    found = Pairing(
         tuple(pair for part in parts for pair in part.pairs),
         tuple(path for part in parts for path in part.orphans),
         tuple(line for part in parts for line in part.ambiguous),
         tuple(note for part in parts for note in part.notes),
     )
+    return with_note_on_drawn(found, drawn)
 
 
 def match_fused_tree(pairing: Pairing, fused: Path | str) -> TriplePairing:
@@ -98,36 +102,64 @@ def match_fused_tree(pairing: Pairing, fused: Path | str) -> TriplePairing:
 
 def subfolders_with_images(folder: Path) -> list[str]:
     """List the names of the direct subfolders that contain images at any depth."""
-    return [each.name for each in _subfolders(folder, None) if next(_images_below(each, None), None)]
+    return [each.name for each in _subfolders(folder, None) if next(files_below(each), None)]
+
+
+def files_below(
+    folder: Path, suffixes: Container[str] = INPUT_SUFFIXES, leave_out: Path | str | None = None
+) -> Iterator[Path]:
+    """Yield the files of a folder and its subfolders, as :func:`list_images` lists them.
+
+    Args:
+        folder: where to begin.
+        suffixes: in lower case, of the files to yield.
+        leave_out: folder that is not entered; ``None`` for none.
+
+    Raises:
+        InputError: if a folder is missing or cannot be listed.
+    """
+    skipped = None if leave_out is None else Path(leave_out).resolve()
+    yield from list_images(folder, suffixes)
+    for each in _subfolders(folder, skipped):
+        yield from files_below(each, suffixes, skipped)
 
 
 def _mixed(
-    folder: Path, prefix: str, holds_both: HoldsBoth | None, skipped: Path | None
+    folder: Path, prefix: str, holds_both: HoldsBoth | None, skipped: Path | None, drawn: list[Path]
 ) -> Iterator[Pairing]:
-    """Pair a folder that contains both modalities, then its subfolders."""
-    yield _named(prefix, _pair_images(list_images(folder), holds_both))
+    """Pair a folder of both modalities, then its subfolders; what is left out goes to ``drawn``."""
+    listing = list_folder(folder)
+    drawn += listing.drawn
+    yield _named(prefix, _pair_images(listing.images, holds_both))
     folders = _subfolders(folder, skipped)
     ir, vi = IR.folders(folders), VI.folders(folders)
     if len(ir) == len(vi) == 1:
-        yield from _beside(ir[0], vi[0], prefix, skipped)
+        yield from _beside(ir[0], vi[0], prefix, skipped, drawn)
         folders = [each for each in folders if each not in (*ir, *vi)]
     for each in folders:
-        yield from _mixed(each, f"{prefix}{each.name}/", holds_both, skipped)
+        yield from _mixed(each, f"{prefix}{each.name}/", holds_both, skipped, drawn)
 
 
 def _beside(
-    ir: Path, vi: Path, prefix: str, skipped: Path | None, suffixes: Container[str] = SUFFIXES
+    ir: Path,
+    vi: Path,
+    prefix: str,
+    skipped: Path | None,
+    drawn: list[Path],
+    suffixes: Container[str] = INPUT_SUFFIXES,
 ) -> Iterator[Pairing]:
-    """Pair two folders, then their subfolders of equal names."""
-    yield _named(prefix, pair_files(list_images(ir, suffixes), list_images(vi, suffixes)))
+    """Pair two folders, then their subfolders of equal names; what is left out goes to ``drawn``."""
+    listings = list_folder(ir, suffixes), list_folder(vi, suffixes)
+    drawn += [path for listing in listings for path in listing.drawn]
+    yield _named(prefix, pair_files(*(listing.images for listing in listings)))
     others = {each.name.casefold(): each for each in _subfolders(vi, skipped)}
     for each in _subfolders(ir, skipped):
         if other := others.pop(each.name.casefold(), None):
-            yield from _beside(each, other, f"{prefix}{each.name}/", skipped, suffixes)
+            yield from _beside(each, other, f"{prefix}{each.name}/", skipped, drawn, suffixes)
         else:
-            yield Pairing((), tuple(_images_below(each, skipped, suffixes)), ())
+            yield Pairing((), tuple(files_below(each, suffixes, skipped)), ())
     for each in others.values():
-        yield Pairing((), tuple(_images_below(each, skipped, suffixes)), ())
+        yield Pairing((), tuple(files_below(each, suffixes, skipped)), ())
 
 
 def _pair_images(images: list[Path], holds_both: HoldsBoth | None) -> Pairing:
@@ -155,9 +187,3 @@ def _subfolders(folder: Path, skipped: Path | None) -> list[Path]:
         for each in list_entries(folder)
         if each.is_dir() and not each.is_symlink() and each.resolve() != skipped
     ]
-
-
-def _images_below(folder: Path, skipped: Path | None, suffixes: Container[str] = SUFFIXES) -> Iterator[Path]:
-    yield from list_images(folder, suffixes)
-    for each in _subfolders(folder, skipped):
-        yield from _images_below(each, skipped, suffixes)

@@ -1,4 +1,4 @@
-"""Reading of visible images from files and arrays as float32 in [0, 1], with a note on the value mapping."""
+"""Reading of visible images from files and arrays, with a note on how their values map to [0, 1]."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from ivfuse.image.arrays import (
     Gray,
     Pixels,
     check_finite,
+    checked_image,
     full_scale,
+    reverse_channels,
     scale_to_unit,
     strips,
-    to_float,
+    to_unit,
 )
 from ivfuse.image.color import WEIGHTS, is_colored
 from ivfuse.image.decode import decode
@@ -33,28 +35,34 @@ class Visible:
     """A visible image in memory.
 
     Attributes:
-        pixels: (H, W) or (H, W, 3) in R, G, B order, float32 in [0, 1].
+        stored: (H, W) or (H, W, 3) in R, G, B order; uint8 or uint16 from 0 to full scale, or float32 in
+            [0, 1]. Large images stay in the few bytes of their file, and are converted some rows at a time.
         alpha: opacity, (H, W) float32 in [0, 1], or ``None``; the colors are not premultiplied.
         depth: bits per sample of the source: 8, 16, or 32 for floats and 32-bit integers.
         note: one line on how values were mapped, or "".
         metadata: EXIF and XMP of the file, among others.
     """
 
-    pixels: Pixels
+    stored: NDArray[Any]
     alpha: Gray | None = None
     depth: int = 8
     note: str = ""
     metadata: Metadata = NO_METADATA
 
     @property
+    def pixels(self) -> Pixels:
+        """The whole image as float32 in [0, 1], converted at each call."""
+        return to_unit(self.stored)
+
+    @property
     def height(self) -> int:
         """Number of rows."""
-        return int(self.pixels.shape[0])
+        return int(self.stored.shape[0])
 
     @property
     def width(self) -> int:
         """Number of columns."""
-        return int(self.pixels.shape[1])
+        return int(self.stored.shape[1])
 
 
 def read_visible(
@@ -74,16 +82,16 @@ def read_visible(
         as_stored: whether to ignore color profiles and to use the full range of 16 bits, as for results.
 
     Returns:
-        The image: (H, W) if gray, (H, W, 3) if color or palette, with alpha separate. The pixels of a float32
-        array are the array itself.
+        The image: (H, W) if gray, (H, W, 3) if color or palette, with alpha separate. A uint8, uint16 or
+        float32 array is stored as it is, not copied.
 
     Raises:
         InputError: if the file is missing, not an image, damaged or too large, or contains NaN or infinity.
         ShapeError: if an array is not (H, W), (H, W, 1) or (H, W, 3).
     """
     if not isinstance(source, str | os.PathLike):
-        pixels = to_float(source, name)
-        return Visible(pixels, depth=16 if getattr(source, "dtype", None) == np.uint16 else 8)
+        stored = checked_image(source, name)
+        return Visible(stored, depth=16 if stored.dtype == np.uint16 else 8)
     path = Path(source)
     decoded = decode(path)
     metadata = Metadata(bits=16) if as_stored else decoded.metadata
@@ -91,7 +99,7 @@ def read_visible(
     low, high, note = _range(path, pixels, decoded.valid, decoded.white, metadata.bits)
     alpha = decoded.alpha
     return Visible(
-        scale_to_unit(pixels, low, high, reverse=decoded.bgr),
+        _in_rgb(pixels, low, high, decoded.bgr),
         None if alpha is None else scale_to_unit(alpha, 0, decoded.white or full_scale(alpha.dtype)),
         min(8 * pixels.dtype.itemsize, 32),
         "; ".join(part for part in (note, color_note, decoded.note) if part),
@@ -175,6 +183,13 @@ def _range(
     if low == high:
         return low, low + 1, f"{kind}, constant {low:g}, set to 0"
     return low, high, f"{kind}, stretched from {low:.6g} to {high:.6g}"
+
+
+def _in_rgb(pixels: NDArray[Any], low: float, high: float, bgr: bool) -> NDArray[Any]:
+    """R, G, B or gray: integers that use their full scale as they are, all others as float32 in [0, 1]."""
+    if pixels.dtype in (np.uint8, np.uint16) and (low, high) == (0, full_scale(pixels.dtype)):
+        return reverse_channels(pixels) if bgr and pixels.ndim == 3 else np.ascontiguousarray(pixels)
+    return scale_to_unit(pixels, low, high, reverse=bgr)
 
 
 def _luma_of_counts(values: NDArray[Any], bgr: bool) -> NDArray[Any]:

@@ -33,6 +33,7 @@ from ivfuse.image.directories import (
     WIDTH,
     BadFileError,
     Directory,
+    UnsupportedFileError,
     read_directory,
     walk,
 )
@@ -55,12 +56,9 @@ _PHOTOMETRICS |= {32845: "LogLuv"}
 _RAW_PHOTOMETRICS = {32803: "color filter array", 34892: "linear raw"}
 _RAW_COMPRESSIONS = {32767: "Sony ARW", 34713: "Nikon NEF", 65000: "Kodak DCR", 65535: "Pentax PEF"}
 _LONGEST_TILE = 1 << 16
+_LARGEST_TILE = 1 << 24  # pixels, of an image that is smaller than its tiles
 # Bytes of pixels per stored byte, at most; other compressions store an image of one value in a few bytes.
 _EXPANSION = {1: 1, 32773: 64, 5: 4096, 8: 1032, 32946: 1032}
-
-
-class UnsupportedFileError(BadFileError):
-    """A sound file of a kind that cannot be read; the message is a whole sentence."""
 
 
 @dataclass(frozen=True)
@@ -190,9 +188,12 @@ def check_blocks(header: TiffHeader, length: int) -> None:
     counts = fields.get(TILE_COUNTS if tiled and TILE_COUNTS in fields else STRIP_COUNTS)
     if offsets is None:
         raise BadFileError("a damaged TIFF file (no pixels)")
+    if counts is None and header.compression != 1:
+        raise header.unsupported("the sizes of strips or tiles are not stated")
     if tiled:
         width, height = one(TILE_WIDTH, 0), one(TILE_HEIGHT, 0)
-        if not (1 <= width <= _LONGEST_TILE and 1 <= height <= _LONGEST_TILE):
+        largest = max(_LARGEST_TILE, 2 * header.width * header.height)
+        if not (1 <= width <= _LONGEST_TILE and 1 <= height <= _LONGEST_TILE and width * height <= largest):
             raise BadFileError(f"a damaged TIFF file (tiles of {width}x{height})")
     else:
         width, height = header.width, min(max(one(ROWS_PER_STRIP, header.height), 1), header.height)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, OutputError, ShapeError, UsageError
-from ivfuse.image.arrays import Gray, Pixels, check_shape, strips, to_levels
+from ivfuse.image.arrays import Gray, check_shape, strips, to_levels
 from ivfuse.image.embed import adapted, embed
 from ivfuse.image.formats import JPEG, PNG, WEBP, ImageFormat, check_output
 from ivfuse.image.metadata import NO_METADATA, Metadata
@@ -21,7 +21,7 @@ JPEG_QUALITY = 95
 
 def write_image(
     path: str | os.PathLike[str],
-    pixels: NDArray[np.float32],
+    pixels: NDArray[Any],
     depth: int = 8,
     alpha: Gray | None = None,
     metadata: Metadata = NO_METADATA,
@@ -31,8 +31,8 @@ def write_image(
     Args:
         path: the file to write. Its suffix selects the format: .png, .jpg, .jpeg (quality 95, chroma at full
             resolution), .tif, .tiff, .bmp or .webp (lossless). Missing folders are created.
-        pixels: (H, W) or (H, W, 3) in R, G, B order, float32 in [0, 1]; clipped and rounded to the nearest
-            level.
+        pixels: (H, W) or (H, W, 3) in R, G, B order, float32 in [0, 1], clipped and rounded to the nearest
+            level, or uint8 or uint16.
         depth: bits per sample: 8, or 16 for .png, .tif and .tiff.
         alpha: opacity, (H, W) float32 in [0, 1]; kept in .png, .tif, .tiff and .webp.
         metadata: EXIF and XMP of the source, adapted to the image; kept in all but .bmp.
@@ -52,7 +52,7 @@ def write_image(
     write_atomic(path, embed(kind, _encode(path, kind, levels, kept), kept))
 
 
-def _check_arrays(path: Path, kind: ImageFormat, pixels: Pixels, alpha: Gray | None) -> None:
+def _check_arrays(path: Path, kind: ImageFormat, pixels: NDArray[Any], alpha: Gray | None) -> None:
     """Check that the arrays are an image that the format can hold."""
     check_shape(pixels, str(path))
     if alpha is not None and alpha.shape != pixels.shape[:2]:

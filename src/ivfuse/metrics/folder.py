@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ivfuse.errors import Spell, in_python, reason_of
 from ivfuse.image.arrays import Pixels
@@ -17,7 +21,7 @@ from ivfuse.image.decode import allowing_damage
 from ivfuse.image.pairing import FileTriple
 from ivfuse.image.read import read_visible
 from ivfuse.metrics.conventions import get_convention
-from ivfuse.metrics.evaluate import Scores, score_many, to_levels
+from ivfuse.metrics.evaluate import Image, Scores, evaluate_arrays, score_many, to_levels
 from ivfuse.metrics.registry import expand_names, get_metric
 from ivfuse.metrics.triple import Levels
 from ivfuse.runtime.processes import Reply, ask_all, available_cpus
@@ -25,6 +29,7 @@ from ivfuse.thermal.formats.registry import is_plain
 from ivfuse.thermal.read import ThermalOptions, read_thermal
 from ivfuse.thermal.tone_mapping import Window
 
+Source = str | os.PathLike[str] | Image  # a path or an array
 OnProgress = Callable[[str, Literal["done", "failed"]], None]
 
 WORTH_PROCESSES = 2.0  # seconds of work below which starting workers costs more than it saves
@@ -33,11 +38,58 @@ _MAKE_SCORER = "ivfuse.metrics.folder:make_scorer"
 
 @dataclass(frozen=True)
 class Scored:
-    """The outcome for one fused image: its scores, or why it has none."""
+    """The outcome for one fused image: its scores, or why it has none.
+
+    Attributes:
+        triple: the files.
+        scores: the numbers; ``None`` after a failure.
+        failure: why there are none, in one line.
+        resampled: whether the thermal image was resampled to the size of the visible one.
+    """
 
     triple: FileTriple
     scores: Scores | None
     failure: str = ""
+    resampled: bool = False
+
+
+def evaluate(
+    fused: Source,
+    ir: Source,
+    vi: Source,
+    metrics: Iterable[str] | None = None,
+    convention: str = "default",
+) -> dict[str, float]:
+    """Score one fused image, given as files or arrays.
+
+    Args:
+        fused: a path, or an array (H, W) or (H, W, 3) RGB; uint8, or float in [0, 1], which is rounded to 8
+            bit first.
+        ir: the infrared image, of the same height and width, in either form. A file of another size is
+            resampled to that of ``vi``; 16-bit files are mapped by their 1st and 99th percentile.
+        vi: the visible image, in the forms of ``fused``.
+        metrics: names, or families of metrics; all if not given.
+        convention: which family of tables to follow; it also says how color becomes gray.
+
+    Returns:
+        Metric name -> number, in the order asked; NaN where the metric has no value.
+
+    Raises:
+        InputError: if a file cannot be read, or an array is neither uint8 nor float in [0, 1].
+        ShapeError: if sizes differ or an array is no image.
+        UnknownNameError: if there is no such metric or convention.
+
+    Example:
+        >>> evaluate("fused.png", "thermal.png", "visible.jpg", metrics=["EN", "VIF"])  # doctest: +SKIP
+        {'EN': 6.91, 'VIF': 0.87}
+    """
+    if isinstance(vi, str | os.PathLike):
+        vi = read_visible(Path(vi)).pixels
+    if isinstance(fused, str | os.PathLike):
+        fused = read_visible(Path(fused), as_stored=True).pixels
+    if isinstance(ir, str | os.PathLike):
+        ir = _on_grid_of(np.asarray(vi), read_infrared(Path(ir)))
+    return evaluate_arrays(fused, ir, vi, metrics, convention)
 
 
 def score_files(
@@ -66,8 +118,8 @@ def score_files(
         spell: how failures spell fields of the API; a function of a module, as workers call it too.
 
     Returns:
-        One entry per triple, in their order. An image that cannot be read or whose size differs has a
-        failure.
+        One entry per triple, in their order. A thermal image of another size is resampled to that of the
+        visible one. A fused image that cannot be read or whose size differs has a failure.
 
     Raises:
         UnknownNameError: before any work, no such metric or convention.
@@ -83,7 +135,7 @@ def score_files(
     return [result[index] for index in range(len(triples))]
 
 
-_How = tuple[list[str], str, Window | None, bool, Spell]
+_How = tuple[list[str], str, Window | None, bool | None, Spell]
 
 
 def _scored(triples: Sequence[FileTriple], how: _How, processes: int) -> Iterator[tuple[int, Scored]]:
@@ -123,10 +175,13 @@ def _score(triple: FileTriple, how: _How) -> Scored:
     try:
         # Color is kept, since conventions differ in how it becomes gray.
         with allowing_damage(allow_damaged):
-            ir = to_levels(read_infrared(triple.ir, window), triple.ir.name)
+            pixels = read_infrared(triple.ir, window)
             vi = to_levels(read_visible(triple.vi).pixels, triple.vi.name)
             fused = to_levels(read_visible(triple.fused, as_stored=True).pixels, triple.fused.name)
-        return Scored(triple, score_many({"fused": fused}, ir, vi, names, convention)["fused"])
+        resampled = pixels.shape[:2] != vi.shape[:2]
+        ir = to_levels(_on_grid_of(vi, pixels), triple.ir.name)
+        scores = score_many({"fused": fused}, ir, vi, names, convention)["fused"]
+        return Scored(triple, scores, resampled=resampled)
     except Exception as error:  # a bad image must not end the run
         return Scored(triple, None, reason_of(error, spell))
 
@@ -157,10 +212,13 @@ def read_infrared(path: Path, window: Window | None = None) -> Pixels:
 def read_sources(ir: Path, vi: Path, ir_window: Window | None = None) -> tuple[Levels, Levels]:
     """Read thermal and visible image in 8 bits, on the visible grid as in the fusion."""
     visible = to_levels(read_visible(vi).pixels, vi.name)
-    pixels = read_infrared(ir, ir_window)
-    if pixels.shape[:2] != visible.shape[:2]:
-        pixels = resize_to(luma(pixels), *visible.shape[:2])
-    return to_levels(pixels, ir.name), visible
+    return to_levels(_on_grid_of(visible, read_infrared(ir, ir_window)), ir.name), visible
+
+
+def _on_grid_of(visible: NDArray[Any], pixels: Pixels) -> Pixels:
+    """A thermal image in the size of the visible one, as the fusion places it without a registration."""
+    same = pixels.shape[:2] == visible.shape[:2]
+    return pixels if same else resize_to(luma(pixels), *visible.shape[:2])
 
 
 def means(scored: Sequence[Scored], names: Sequence[str]) -> dict[str, float]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ivfuse.metrics.features_windows import windows
+from ivfuse.metrics.filters import bands
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
 from ivfuse.metrics.triple import CachedImage, Gray, Triple, shared
@@ -62,15 +64,15 @@ def _correlate(values: Gray, kernel: Gray) -> Gray:
 def _bands(image: CachedImage) -> list[tuple[int, Gray]]:
     """Return (level from the finest = 0, coefficients) of the two orientations at each level."""
     low = _correlate(image.values, _mirrored(_BEFORE))
-    bands = []
+    found = []
     for level in range(LEVELS):
         for kernel in _band_filters():
             band = _correlate(low, kernel)
             height, width = (side // BLOCK * BLOCK for side in band.shape)
-            bands.append((level, np.ascontiguousarray(band[:height, :width])))
+            found.append((level, np.ascontiguousarray(band[:height, :width])))
         if level < LEVELS - 1:
             low = np.ascontiguousarray(_correlate(low, 2 * _mirrored(_BETWEEN))[::2, ::2])
-    return bands
+    return found
 
 
 def _window(level: int) -> int:
@@ -110,6 +112,19 @@ def _local(image: CachedImage) -> list[_Local]:
     return result
 
 
+def _covariance(band: Gray) -> Gray:
+    """Return the (9, 9) covariance of the 3x3 neighborhoods, added up over bands of rows."""
+    products, sums, count = np.zeros((BLOCK**2, BLOCK**2)), np.zeros(BLOCK**2), 0
+    for rows in bands(band.shape[0], BLOCK, 16):
+        vectors = windows(band[rows])
+        products += vectors @ vectors.T
+        sums += vectors.sum(axis=1)
+        count += vectors.shape[1]
+    mean = sums / count
+    covariance: Gray = products / count - np.outer(mean, mean)
+    return covariance
+
+
 @shared
 def _scene(image: CachedImage) -> list[tuple[Gray, Gray]]:
     """Return, for each band of a source, the energy field over blocks and the variances of a block's vector.
@@ -119,16 +134,9 @@ def _scene(image: CachedImage) -> list[tuple[Gray, Gray]]:
     result = []
     for _, band in _bands(image):
         height, width = band.shape
-        places = [(row, column) for column in range(BLOCK) for row in range(BLOCK)]
-        vectors = np.stack(
-            [
-                band[row : height - BLOCK + 1 + row, column : width - BLOCK + 1 + column].ravel()
-                for row, column in places
-            ]
-        )
-        vectors -= vectors.mean(axis=1, keepdims=True)
-        variances, axes = np.linalg.eigh(vectors @ vectors.T / vectors.shape[1])
+        variances, axes = np.linalg.eigh(_covariance(band))
         kept = variances > 1e-13 * max(variances[-1], LEAST_ENERGY)
+        places = [(row, column) for column in range(BLOCK) for row in range(BLOCK)]
         blocks = np.stack([band[row::BLOCK, column::BLOCK].ravel() for row, column in places])
         along = axes[:, kept].T @ blocks
         along *= along

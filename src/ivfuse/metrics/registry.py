@@ -58,7 +58,7 @@ def expand_names(names: Iterable[str]) -> list[str]:
     """
     families = {each.family for each in METRICS.values()}
     found: dict[str, None] = {}
-    for name in names:
+    for name in [names] if isinstance(names, str) else names:
         group = name.casefold()
         if group == "all":
             found.update(dict.fromkeys(METRICS))

@@ -20,6 +20,7 @@ from ivfuse.registration.geometry import (
     scale_matrix,
     to_centers,
     transform_points,
+    translation_matrix,
 )
 from ivfuse.registration.prepare import PreparedPair, rescale
 
@@ -113,7 +114,7 @@ def _common_field(pair: PreparedPair, matrix: Matrix, side: int) -> tuple[Gray, 
     crop = pair.vi[top:bottom, left:right]
     grid = rescale(crop, min(1.0, side / float(np.sqrt(crop.size))))
     scale = scale_matrix(grid.shape[1] / crop.shape[1], grid.shape[0] / crop.shape[0])
-    return grid, scale @ np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]])
+    return grid, scale @ translation_matrix(-left, -top)
 
 
 def _warp_thermal(pair: PreparedPair, matrix: Matrix, shape: tuple[int, ...]) -> tuple[Gray, Gray]:

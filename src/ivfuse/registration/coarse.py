@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from ivfuse.image.arrays import Gray
 from ivfuse.image.correlation import Spectrum, cross_correlation, fft_shape, spectrum
 from ivfuse.registration.features import Features, describe
-from ivfuse.registration.geometry import Matrix, image_corners, scale_matrix, transform_points
+from ivfuse.registration.geometry import (
+    Matrix,
+    image_corners,
+    scale_matrix,
+    transform_points,
+    translation_matrix,
+)
 from ivfuse.registration.prepare import PreparedPair, rescale
 
 SEARCH_SIDE = 128  # square root of the visible's pixel count during the search
@@ -93,8 +99,8 @@ def coarse_search(
         to_visible = scale_matrix(vi.shape[1] / shape[1], vi.shape[0] / shape[0])
         from_thermal = rotate @ scale_matrix(small.shape[1] / ir.shape[1], small.shape[0] / ir.shape[0])
         for x, y, score in _best_translations(target, template, centered=field_ratio is not None):
-            shift = np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
-            found.append(CoarseMatch(to_visible @ shift @ from_thermal, score, float(scale)))
+            matrix = to_visible @ translation_matrix(x, y) @ from_thermal
+            found.append(CoarseMatch(matrix, score, float(scale)))
     return _suppress_duplicates(found, pair, count)
 
 

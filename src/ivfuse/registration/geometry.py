@@ -63,6 +63,11 @@ def scale_matrix(x: float, y: float) -> Matrix:
     return np.diag([x, y, 1.0])
 
 
+def translation_matrix(x: float, y: float) -> Matrix:
+    """Shift to the right and down."""
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], np.float64)
+
+
 def transform_points(matrix: Matrix, points: Points) -> Points:
     """Apply a transform to points (N, 2), N >= 1; a point at infinity becomes (0, 0)."""
     return np.asarray(cv2.perspectiveTransform(points.reshape(-1, 1, 2).astype(np.float64), matrix)[:, 0])
@@ -174,7 +179,7 @@ def fit_transform(thermal: Points, visible: Points, model: Model, base: Matrix |
     if model == "translation":
         base = np.eye(3) if base is None else base
         shift = (visible - transform_points(base, thermal)).mean(axis=0)
-        return np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]]) @ base
+        return translation_matrix(*shift) @ base
     if model == "homography":
         return _fit_homography(thermal, visible)
     x, y = thermal.T

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ivfuse.image.arrays import Gray
 from ivfuse.registration.blocks import Array, BlockMatches, match_blocks
-from ivfuse.registration.geometry import Matrix, Model, Points, normalize, scale_matrix
+from ivfuse.registration.geometry import Matrix, Model, Points, normalize, scale_matrix, translation_matrix
 from ivfuse.registration.prepare import PreparedPair
 
 SHARPNESS = 30.0  # likelihood of a displacement: exp(SHARPNESS * score), as the features were trained
@@ -64,7 +64,7 @@ def refine_step(pairs: Sequence[PreparedPair], matrix: Matrix, level: Level) -> 
     first = max(level.reach * _INITIAL_SIGMA, 1.5)
     change = solve_correction(matches, design, level.model, first, level.final_sigma)
     half, middle = max(matches.size) / 2, np.array(matches.size) / 2
-    inner = scale_matrix(1 / half, 1 / half) @ np.array([[1, 0, -middle[0]], [0, 1, -middle[1]], [0, 0, 1]])
+    inner = scale_matrix(1 / half, 1 / half) @ translation_matrix(*-middle)
     update = np.linalg.inv(inner) @ _correction_matrix(change / half, level.model) @ inner
     new = np.linalg.inv(matches.to_grid) @ np.linalg.inv(update) @ matches.to_grid @ matrix
     return normalize(new), match_margin(matches, design @ change)
@@ -151,7 +151,7 @@ def _penalties(count: int, model: Model) -> Array:
 def _correction_matrix(p: Array, model: Model) -> Matrix:
     """The transform near the identity that has these parameters."""
     if model == "translation":
-        return np.array([[1, 0, p[0]], [0, 1, p[1]], [0, 0, 1]])
+        return translation_matrix(*p)
     if model == "similarity":
         return np.array([[1 + p[2], -p[3], p[0]], [p[3], 1 + p[2], p[1]], [0, 0, 1]])
     perspective = [-p[6], -p[7]] if model == "homography" else [0, 0]

@@ -222,6 +222,11 @@ def combine(estimates: Sequence[NamedEstimate], model: Model) -> RigResult:
             accepted.append(_Accepted(index, pair, matrix, transform_points(matrix, _grid(pair.sizes[0]))))
     if sizes is None or not accepted:
         return _without_accepted(estimates, reasons, sizes, model)
+    read = [one.sizes for one in estimates if one.sizes]
+    usual = read.count(sizes)
+    if usual * 2 < len(read):
+        reason = f"only {usual} of {len(read)} pairs have frames of one size, as those of a rig do"
+        return RigResult(None, reason, REJECTED, _outcomes(estimates, reasons))
     used = _consensus(accepted)
     for one_accepted in accepted:
         if one_accepted not in used:

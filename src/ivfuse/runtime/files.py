@@ -5,6 +5,7 @@ A file is either written completely or not at all, and never over one of the inp
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
@@ -153,6 +154,19 @@ def check_regular(path: Path) -> None:
         kinds = ((stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
         found = next((name for test, name in kinds if test(mode)), "a device")
         raise InputError(f"{path}: found {found}, expected a regular file")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file as 64 lower-case hexadecimal digits, read in parts.
+
+    Raises:
+        InputError: if the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {fault_of(error)}") from error
 
 
 def make_folder(folder: Path) -> None:

@@ -23,6 +23,7 @@ from ivfuse.runtime.devices import (
     prepare_provider,
     provider_options,
 )
+from ivfuse.runtime.files import sha256_of
 from ivfuse.runtime.processor import bf16_is_faster
 
 MAX_THREADS = 1024  # of a runtime, which creates them at once
@@ -96,13 +97,15 @@ def open_session(
     # Input sizes vary, and a memory plan is kept for each size, so memory use would grow. The arena stays
     # enabled: it halves the time and does not grow.
     options.enable_mem_pattern = False
+    # Threads that spin between runs take the cores of decoding and encoding.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if threads is not None:
         options.intra_op_num_threads = threads
     folder = None
     if device != "cpu":
         prepare_provider(device)
         if device in ("tensorrt", "coreml"):
-            folder = cache_folder("onnxruntime", ort.__version__, device, _digest(path))
+            folder = cache_folder("onnxruntime", ort.__version__, device, sha256_of(path))
     session = ort.InferenceSession(
         str(path),
         sess_options=options,
@@ -144,12 +147,6 @@ def bound_run(session: Any, memory: str) -> Callable[[Arrays, str], NDArray[np.f
     return run
 
 
-def _digest(path: Path) -> str:
-    from hashlib import sha256
-
-    return sha256(path.read_bytes()).hexdigest()
-
-
 def _open_openvino(path: Path, device: str, precision: Precision, threads: int | None) -> Graph:
     import openvino as ov
 
@@ -159,7 +156,7 @@ def _open_openvino(path: Path, device: str, precision: Precision, threads: int |
     else:
         target = ACCELERATORS[device].provider
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-        folder = cache_folder("openvino", ov.__version__, device, _digest(path))
+        folder = cache_folder("openvino", ov.__version__, device, sha256_of(path))
         if folder is not None:
             options["CACHE_DIR"] = str(folder)
     model = core.read_model(str(path))

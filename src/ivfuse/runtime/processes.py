@@ -123,7 +123,7 @@ class Worker:
             self._process = context.Process(
                 target=_serve, args=(other, *self._start_with, given_pixel_limit()), daemon=True
             )
-            with _environment_of(self._start_with[2]):
+            with _environment_of(self._start_with[2]), _interrupts_blocked():
                 self._process.start()
             other.close()
         with suppress(OSError):  # the process died between two requests; receive() reports it
@@ -187,6 +187,26 @@ def ask_all(
     finally:
         for worker in workers:
             worker.close()
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Let processes that start meanwhile inherit a blocked SIGINT.
+
+    Ctrl-C reaches all processes of a terminal. A new one that has not come to :func:`prepare_worker` yet
+    would print the traceback of its imports.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # it would start with the first worker, and unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

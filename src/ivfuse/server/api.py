@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from ivfuse.server import schemas
 from ivfuse.server.capabilities import capabilities, default_metrics
 from ivfuse.server.forms import FuseForm, MetricsForm, PairForm, openapi_body
+from ivfuse.server.messages import FUSED_FILES
 from ivfuse.server.multipart import read_form
 from ivfuse.server.problems import Problem, responses
 from ivfuse.server.state import State
@@ -68,7 +69,7 @@ async def fuse(request: Request, state: State) -> Response:
             "require_registration": form.format != "json",
         }
         result = await state.run_job(message, request.is_disconnected)
-        image = (folder / f"fused.{'png' if options['encoding'] == 'png' else 'jpg'}").read_bytes()
+        image = (folder / FUSED_FILES[options["encoding"]]).read_bytes()
         media_type = _MEDIA_TYPES[options["encoding"]]
         if form.format == "json":
             return JSONResponse(_fused_json(result, image, media_type, folder))

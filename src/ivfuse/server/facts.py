@@ -10,21 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.fusion.pair import Pair
+from ivfuse.image.arrays import Levels
 from ivfuse.thermal.radiometry import ZERO_C
 from ivfuse.thermal.read import ThermalOptions, read_raw
 from ivfuse.thermal.tone_mapping import percentile_window
 
-Levels = NDArray[np.uint8]
-
 _BINS = 128  # of the histogram of the thermal values
 _COUNTED = 1_000_000  # values from which on only a sample is counted
 _LONGEST_SIDE = 640  # of the grid of temperatures
-
-
-def to_levels(pixels: NDArray[np.float32]) -> Levels:
-    """Round an image in [0, 1] to the levels of an 8-bit file, 0..255."""
-    levels: Levels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    return levels
 
 
 def score_facts(

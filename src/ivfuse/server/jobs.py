@@ -17,12 +17,13 @@ from ivfuse.errors import InputError, IvfuseError, UsageError
 from ivfuse.fusion.method import Method
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import create_method, default_method, method_info
+from ivfuse.image.arrays import to_levels
 from ivfuse.image.read import read_visible
 from ivfuse.image.write import write_image
 from ivfuse.runtime.devices import Device
 from ivfuse.runtime.limits import pixel_limit, set_pixel_limit
 from ivfuse.server import messages
-from ivfuse.server.facts import score_facts, thermal_range, to_levels, write_temperatures
+from ivfuse.server.facts import score_facts, thermal_range, write_temperatures
 from ivfuse.server.pair_registration import NOT_REQUESTED, RegistrationCache
 from ivfuse.thermal.radiometry import overrides_of
 from ivfuse.thermal.read import ThermalOptions
@@ -31,7 +32,6 @@ from ivfuse.thermal.tone_mapping import PERCENTILE
 
 SAMPLE_SIZE = (480, 640)
 _SAMPLE_CELSIUS = (4.0, 38.0)  # temperatures of black and white in the synthetic thermal image
-_SUFFIXES = {"png": "png", "jpeg": "jpg"}
 
 
 @dataclass(frozen=True)
@@ -125,11 +125,8 @@ class JobRunner:
         """Fuse a pair, or a camera's file that contains both images."""
         started = time.perf_counter()
         options = JobOptions(**message["options"])
-        thermal, render, method = (
-            options.thermal_options(),
-            options.render_options(),
-            self._method(options.method),
-        )
+        thermal, render = options.thermal_options(), options.render_options()
+        method = self._method(options.method)
         ir, vi = folder / "ir", folder / "vi" if "vi" in message["files"] else None
         found = self._registrations.get(ir, vi) if options.register else NOT_REQUESTED
         if options.register and message["require_registration"] and vi is not None and not found.accepted:
@@ -147,16 +144,16 @@ class JobRunner:
         result: dict[str, Any] = {"method": method.info.name, "registration": found.facts or None}
         if options.previews:
             write_image(folder / "infrared.jpg", pair.thermal.pixels)
-            write_image(folder / "visible.jpg", pair.visible.pixels)
+            write_image(folder / "visible.jpg", pair.visible.stored)
             result["thermal"] = thermal_range(ir, thermal, pair)
         if options.temperatures and pair.thermal.celsius is not None:
             result["temperatures"] = write_temperatures(folder / "temperatures", pair.thermal.celsius)
         sources = (
-            (to_levels(pair.thermal.pixels), to_levels(pair.visible.pixels)) if options.metrics else None
+            (to_levels(pair.thermal.pixels), to_levels(pair.visible.stored)) if options.metrics else None
         )
-        fused = fuser.fuse_pair(pair)
+        fused = fuser.fuse_pair(pair, dtype=np.uint8 if options.bits == 8 else np.float32)
         alpha = pair.visible.alpha if options.encoding == "png" else None
-        write_image(folder / f"fused.{_SUFFIXES[options.encoding]}", fused, options.bits, alpha)
+        write_image(folder / messages.FUSED_FILES[options.encoding], fused, options.bits, alpha)
         result["scores"] = score_facts(to_levels(fused), *sources, options.metrics) if sources else None
         result |= {"height": fused.shape[0], "width": fused.shape[1]}
         result["notes"] = list(map(messages.note, pair.notes))
@@ -164,7 +161,7 @@ class JobRunner:
 
     def _score(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
         """Score a fused image."""
-        fused, ir, vi = (to_levels(read_visible(folder / part).pixels) for part in ("fused", "ir", "vi"))
+        fused, ir, vi = (to_levels(read_visible(folder / part).stored) for part in ("fused", "ir", "vi"))
         return score_facts(fused, ir, vi, message["metrics"], message["convention"])
 
     def _register(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:

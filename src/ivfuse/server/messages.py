@@ -12,6 +12,7 @@ from ivfuse.errors import IvfuseError, MissingExtraError, fill_fields, install_c
 from ivfuse.image.decode import DAMAGE_HINT, SIZE_HINT
 
 IMAGE_NAMES: Mapping[str, str] = {"ir": "infrared", "vi": "visible", "fused": "fused"}  # by form field
+FUSED_FILES: Mapping[str, str] = {"png": "fused.png", "jpeg": "fused.jpg"}  # by encoding
 CAMERA_FILES = frozenset({"ir"})  # form fields that accept the files of thermal cameras, too
 TOO_SLOW = "The request arrived too slowly; please try again on a faster connection."
 TOO_MUCH_MEMORY = "Processing these images needs more memory than the server allows."

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ivfuse.runtime.files import sha256_of
 
 if TYPE_CHECKING:
     from ivfuse.registration.transform import Registration
@@ -76,7 +77,7 @@ class RegistrationCache:
 
     def get(self, ir: Path, vi: Path | None) -> PairRegistration:
         """As :func:`register_pair`, from the cache if possible."""
-        key = "".join(sha256(file.read_bytes()).hexdigest() for file in (ir, vi) if file)
+        key = "".join(sha256_of(file) for file in (ir, vi) if file)
         entry = self._entries.pop(key, None) or register_pair(ir, vi)
         self._entries[key] = entry
         if len(self._entries) > _CACHE_SIZE:

@@ -47,6 +47,7 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         http=protocol_with_timeouts(settings.client_timeout),
         ws="none",
         lifespan="on",
+        log_config=None,  # uvicorn's own closes the handlers of the whole process, and some their streams
         log_level=logging.WARNING,
         access_log=False,
         server_header=False,

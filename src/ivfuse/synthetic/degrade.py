@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import ShapeError, UnknownNameError, UsageError
+from ivfuse.image.arrays import to_float, to_levels
 from ivfuse.synthetic import weather
 from ivfuse.synthetic.weather import Float32, Floats, to_display, to_linear
 
@@ -263,9 +264,8 @@ def _compression(ir: Floats, vi: Floats, strength: float, rng: np.random.Generat
     quality = round(_level(strength, (45, 28, 17, 10, 5)))
 
     def saved(pixels: Floats) -> Floats:
-        levels = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-        _, data = cv2.imencode(".jpg", levels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.float32) / np.float32(255)
+        _, data = cv2.imencode(".jpg", to_levels(pixels), [cv2.IMWRITE_JPEG_QUALITY, quality])
+        return to_float(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
 
     # The order of channels matters to the codec's color transform.
     return saved(ir), saved(vi) if vi.ndim == 2 else saved(vi[..., ::-1])[..., ::-1]

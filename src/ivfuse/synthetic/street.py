@@ -21,11 +21,11 @@ from ivfuse.synthetic.scenery.ground import paint_ground, paint_manhole, paint_s
 from ivfuse.synthetic.scenery.people import Person, paint_dog, paint_person
 from ivfuse.synthetic.scenery.plants import paint_hedge, paint_lamp, paint_smoke, paint_tree
 from ivfuse.synthetic.scenery.sensors import add_glare, expose, sense_heat
-from ivfuse.synthetic.scenery.setting import HOURS, Hour, Lamp, Lights, Time
+from ivfuse.synthetic.scenery.setting import HOURS, Hour, Lamp, Lights, Street, Time
 
 SMALLEST = 32  # pixels of a side
 _CANVAS = 1_300_000  # pixels to render at; smaller images are shrunk from about this many
-
+_OUT_OF_ORDER = 15.5  # distance of the street lamp that is dark, in meters
 
 SCENE_CLASSES = (
     *("unlabeled", "road", "sidewalk", "building", "sky", "vegetation", "pole", "person", "car", "dog"),
@@ -99,7 +99,7 @@ def street_scene(height: int = 480, width: int = 640, seed: int = 0, time: Time 
     canvas = Canvas(camera.height, camera.width)
     hour = HOURS[time]
     plan = _plan(seed)
-    _paint(canvas, camera, hour, plan, seed)
+    _paint(Street(canvas, camera, hour, Lights(hour, _lamps(hour, plan))), plan, seed)
     light, heat, target = (
         x if finer == 1 else resized(x, height, width) for x in (canvas.light, canvas.heat, canvas.target)
     )
@@ -180,7 +180,7 @@ def _plan(seed: int) -> _Plan:
         tuple(people), (oncoming, leaving, *parked),
         ((-5.3, about(19.5, 0.8)), (-5.3, about(31, 1)), (5.3, about(21.5, 1)), (5.3, about(36, 1))),
         ((6.3, about(13.8, 0.3)), (-6.7, about(10.9, 0.2))),
-        ((-5.0, 15.5), (5.0, 13.0), (-5.0, 29.0), (5.0, 27.0), (-5.0, 44.0), (5.0, 42.0)),
+        ((-5.0, _OUT_OF_ORDER), (5.0, 13.0), (-5.0, 29.0), (5.0, 27.0), (-5.0, 44.0), (5.0, 42.0)),
         smoke,
         (about(2.2, 0.2), about(9.4, 0.2)),
     )  # fmt: skip
@@ -193,7 +193,7 @@ def _lamps(hour: Hour, plan: _Plan) -> list[Lamp]:
     lamps = [
         Lamp(x - np.sign(x) * 1.5, 5.8, z, (1.0, 0.72, 0.40), 14.0 * hour.lamps)
         for x, z in plan.lamps
-        if z != 15.5  # one is out of order: a dark corner
+        if z != _OUT_OF_ORDER
     ]
     for car in plan.cars:
         if car.running:
@@ -204,50 +204,48 @@ def _lamps(hour: Hour, plan: _Plan) -> list[Lamp]:
     return lamps
 
 
-def _paint(canvas: Canvas, camera: Camera, hour: Hour, plan: _Plan, seed: int) -> None:
+def _paint(street: Street, plan: _Plan, seed: int) -> None:
     """Paint everything, from far to near."""
-    lights = Lights(hour, _lamps(hour, plan))
-    paint_sky(canvas, camera, hour, np.random.default_rng((seed, 2)))
-    paint_ground(canvas, camera, hour, lights, np.random.default_rng((seed, 4)))
-    paint_manhole(canvas, camera, hour, lights, -1.5, 6.4)
-    canvas.begin("building")
-    paint_houses(canvas, camera, hour, lights, seed)
-    things = _things(canvas, camera, hour, lights, plan, seed)
+    paint_sky(street, np.random.default_rng((seed, 2)))
+    paint_ground(street, np.random.default_rng((seed, 4)))
+    paint_manhole(street, -1.5, 6.4)
+    street.canvas.begin("building")
+    paint_houses(street, seed)
+    things = _things(street, plan, seed)
     for _, kind, paint in sorted(things, key=lambda thing: -thing[0]):
-        canvas.begin(kind)
+        street.canvas.begin(kind)
         paint()
 
 
-def _things(
-    canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, plan: _Plan, seed: int
-) -> list[tuple[float, str | None, Callable[[], None]]]:
+def _things(street: Street, plan: _Plan, seed: int) -> list[tuple[float, str | None, Callable[[], None]]]:
     """What stands in the street, each with its distance, its kind and how to paint it."""
-    dark = 0.75 if hour.name == "day" else 0.45
+    day = street.hour.name == "day"
+    dark = 0.75 if day else 0.45
 
     def sun(x: float) -> float:
-        return 1.0 if hour.name == "day" and x > 0.2 else 0.0
+        return 1.0 if day and x > 0.2 else 0.0
 
     def grow(kind: Callable[..., None], x: float, z: float) -> Callable[[], None]:
         rng = np.random.default_rng((seed, int(z * 100)))
-        return partial(kind, canvas, camera, hour, lights, rng, x, z, sun(x))
+        return partial(kind, street, rng, x, z, sun(x))
 
     def walk(person: Person) -> Callable[[], None]:
         def paint() -> None:
-            paint_shadow(canvas, camera, person.x + 0.25 * sun(person.x), person.z, (0.5, 0.22), dark)
-            paint_person(canvas, camera, hour, lights, person, sun(person.x))
+            paint_shadow(street, person.x + 0.25 * sun(person.x), person.z, (0.5, 0.22), dark)
+            paint_person(street, person, sun(person.x))
 
         return paint
 
     def drive(car: Car) -> Callable[[], None]:
         def paint() -> None:
-            paint_shadow(canvas, camera, car.x + 0.15, car.z + 2.15, (1.15, 2.5), 0.9)
-            paint_car(canvas, camera, hour, lights, car, sun(car.x))
+            paint_shadow(street, car.x + 0.15, car.z + 2.15, (1.15, 2.5), 0.9)
+            paint_car(street, car, sun(car.x))
 
         return paint
 
     def trot() -> None:
-        paint_shadow(canvas, camera, plan.dog[0], plan.dog[1], (0.45, 0.15), dark)
-        paint_dog(canvas, camera, hour, lights, plan.dog, -1, sun(plan.dog[0]))
+        paint_shadow(street, plan.dog[0], plan.dog[1], (0.45, 0.15), dark)
+        paint_dog(street, plan.dog, -1, sun(plan.dog[0]))
 
     things: list[tuple[float, str | None, Callable[[], None]]] = [
         (p.z, "person", walk(p)) for p in plan.people
@@ -255,7 +253,7 @@ def _things(
     things += [(car.z, "car", drive(car)) for car in plan.cars]
     things += [(z, "vegetation", grow(paint_tree, x, z)) for x, z in plan.trees]
     things += [(z, "vegetation", grow(paint_hedge, x, z)) for x, z in plan.hedges]
-    things += [(z, "pole", partial(paint_lamp, canvas, camera, hour, lights, x, z)) for x, z in plan.lamps]
+    things += [(z, "pole", partial(paint_lamp, street, x, z)) for x, z in plan.lamps]
     things.append((plan.smoke[1], None, grow(paint_smoke, *plan.smoke)))
     things.append((plan.dog[1], "dog", trot))
     return things
@@ -272,7 +270,7 @@ def _glares(camera: Camera, hour: Hour, plan: _Plan) -> list[tuple[float, float,
         out.append((float(column), float(row), size * camera.focal, color, power * hour.lamps))
 
     for x, z in plan.lamps:
-        if z != 15.5:
+        if z != _OUT_OF_ORDER:
             add(x - np.sign(x) * 1.5, 5.95, z, 0.55 / z + 0.008, (1.0, 0.74, 0.42), 1.3)
     for car in plan.cars:
         for side in (-0.64, 0.64):

@@ -8,12 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import OutputError, UsageError
-from ivfuse.image.directories import GDAL_NODATA, XMP
+from ivfuse.image.directories import GDAL_METADATA, GDAL_NODATA, XMP
 from ivfuse.image.embed import adapted
-from ivfuse.image.exif_tiff import with_fields
 from ivfuse.image.formats import TIFF
 from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.runtime.files import write_atomic
+
+# What GDAL and QGIS show of the band; the form is that of GDAL's GTiff driver.
+_DEGREES = b"""<GDALMetadata>
+  <Item name="DESCRIPTION" sample="0" role="description">temperature, degC</Item>
+  <Item name="UNITTYPE" sample="0" role="unittype">degC</Item>
+</GDALMetadata>
+\0"""
 
 
 def check_raster(path: Path) -> None:
@@ -33,7 +39,7 @@ def write_celsius(path: Path, celsius: NDArray[np.float32], metadata: Metadata =
 
     Args:
         path: the .tif or .tiff file to write.
-        celsius: (H, W) float32 in degC; NaN, where there is none, is stated as the value without data.
+        celsius: (H, W) float32 in degC, which is stated; NaN, where there is none, as the value without data.
         metadata: EXIF and XMP of the source.
 
     Raises:
@@ -43,11 +49,13 @@ def write_celsius(path: Path, celsius: NDArray[np.float32], metadata: Metadata =
     check_raster(path)
     import cv2
 
+    from ivfuse.image.exif_tiff import with_fields
+
     done, data = cv2.imencode(".tiff", np.ascontiguousarray(celsius, np.float32))
     if not done:
         raise OutputError(f"{path}: the encoder failed on {celsius.shape} float32")
     kept = adapted(metadata, celsius.shape[1], celsius.shape[0])
-    fields = {XMP: kept.xmp} if kept.xmp else {}
+    fields = {GDAL_METADATA: _DEGREES} | ({XMP: kept.xmp} if kept.xmp else {})
     if np.isnan(celsius).any():
         fields[GDAL_NODATA] = b"nan\0"
     write_atomic(path, with_fields(memoryview(np.ascontiguousarray(data).data), kept.exif, fields))

@@ -37,7 +37,8 @@ class ThermalOptions:
 
     Attributes:
         window: the values that become black and white, as a rule, a text such as ``10C..45C``, or a pair of
-            numbers in the units of the file (degC if it has temperatures).
+            numbers in the units of the file (degC if it has temperatures). Counts in which dark is warm
+            (black-hot) have a window from high to low, such as ``(255, 0)``.
         scale: conversion of the counts of uncalibrated files to degrees, or a text such as ``0.01K``;
             ``None`` if unknown.
         overrides: conditions (emissivity, distance, ...) that replace those of a radiometric file.

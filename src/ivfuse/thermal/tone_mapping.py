@@ -32,7 +32,7 @@ class WindowRule:
         kind: ``percentile`` (1st to 99th of each image), ``plateau`` (equalization with limited bins),
             ``range`` (fixed), or ``shared`` (1st to 99th over all images of a run; see
             :mod:`ivfuse.thermal.shared_window`).
-        span: the range if ``kind`` is ``range``.
+        span: the range if ``kind`` is ``range``; from high to low for counts in which dark is warm.
     """
 
     kind: Kind = "percentile"
@@ -64,6 +64,8 @@ class Mapped:
 def parse_window(text: str) -> WindowRule:
     """Parse ``percentile``, ``plateau``, ``shared`` or a range: ``10C..45C``, or ``7200..8400`` in counts.
 
+    A range of counts may be reversed, ``255..0``, for images in which dark is warm (black-hot).
+
     Raises:
         UsageError: if the text is none of these.
     """
@@ -76,7 +78,7 @@ def parse_window(text: str) -> WindowRule:
             found=repr(text),
             expected="percentile, plateau, shared, or a range like 10C..45C",
         )
-    return WindowRule("range", parse_span(text, "window", open_ends=False))
+    return WindowRule("range", parse_span(text, "window", open_ends=False, reversible=True))
 
 
 def counts_error(name: str) -> InputError:
@@ -98,10 +100,16 @@ def to_gray(values: NDArray[Any], rule: WindowRule, name: str, *, degrees: bool)
 
     Raises:
         InputError: if a value is NaN or infinite, or a range is given in degrees for counts.
+        UsageError: if a reversed range is given for temperatures, of which the warmer are always brighter.
     """
     span = rule.span
     if span is not None and span.degrees and not degrees:
         raise counts_error(name)
+    if span is not None and degrees and span.low > span.high:
+        raise UsageError(
+            f"{name}: the window goes from {span.low:g} to {span.high:g}, but the values are temperatures",
+            expected="the lower bound first",
+        )
     check_thermal(values, name)
     if rule.kind == "plateau":
         return _plateau(values, degrees)
@@ -121,8 +129,9 @@ def thermal_window(
 
     Args:
         counts: (H, W) integers or floats: counts of the sensor, or degC.
-        window: the values that become 0 and 1; ``None`` for the 1st and 99th percentile. If these are equal,
-            the minimum and maximum are used, and a constant image becomes 0.
+        window: the values that become 0 and 1, the first the higher if dark is warm; ``None`` for the 1st and
+            99th percentile. If these are equal, the minimum and maximum are used, and a constant image
+            becomes 0.
         name: name of the image in error messages.
 
     Returns:
@@ -131,7 +140,7 @@ def thermal_window(
     Raises:
         InputError: if a value is NaN or infinite.
         ShapeError: if the array is empty or not (H, W).
-        UsageError: if the window is not finite or not in increasing order.
+        UsageError: if the window is empty or not finite.
     """
     check_thermal(counts, name)
     if window is None:
@@ -149,17 +158,21 @@ def check_thermal(values: NDArray[Any], name: str) -> None:
 
 
 def check_window(window: Window) -> None:
-    """Raise UsageError unless a window and its width are finite, and its ends in increasing order."""
-    if not (window[0] < window[1] and math.isfinite(float(window[1]) - float(window[0]))):
-        raise UsageError(field="window", found=f"{window[0]:g} to {window[1]:g}", expected="LO below HI")
+    """Raise UsageError unless the ends of a window differ, and they and its width are finite."""
+    if window[0] == window[1] or not math.isfinite(float(window[1]) - float(window[0])):
+        raise UsageError(
+            f"the thermal window goes from {window[0]:g} to {window[1]:g}",
+            expected="two finite values that differ",
+        )
 
 
 def apply_window(counts: NDArray[Any], low: float, high: float) -> tuple[Gray, str]:
     """Apply a window to validated values; zeros if the window is empty. See :func:`thermal_window`."""
     kind = "float values" if counts.dtype.kind == "f" else f"{8 * counts.dtype.itemsize}-bit counts"
-    if low >= high:
+    if low == high:
         return np.zeros(counts.shape, np.float32), f"{kind}, constant {low:g}"
-    return scale_to_unit(counts, low, high), f"{kind}, window {low:.6g} to {high:.6g}"
+    order = ", dark is warm" if low > high else ""
+    return scale_to_unit(counts, low, high), f"{kind}, window {low:.6g} to {high:.6g}{order}"
 
 
 def percentile_window(values: NDArray[Any]) -> Window:

@@ -16,8 +16,8 @@ from ivfuse.thermal.radiometry import ZERO_C
 MAX_VALUE = 1e9  # of a bound, a factor or an offset: beyond, sums and differences lose all digits
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
-_VALUE = re.compile(rf"\s*({_NUMBER})\s*°?\s*([CKFckf]?)\s*")
-_SCALE = re.compile(rf"\s*({_NUMBER})\s*°?\s*([CKFckf])\s*([+-]\s*(?:\d+\.?\d*|\.\d+))?\s*")
+_VALUE = rf"\s*({_NUMBER})\s*°?\s*([CKFckf]?)\s*"
+_SCALE = rf"\s*({_NUMBER})\s*°?\s*([CKFckf])\s*([+-]\s*(?:\d+\.?\d*|\.\d+))?\s*"
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Span:
 
     Attributes:
         low: lower bound; minus infinity if there is none.
-        high: upper bound; infinity if there is none.
+        high: upper bound; infinity if there is none. It is below ``low`` in a reversed window of counts.
         degrees: whether the bounds are in degC; otherwise in the units of the file.
     """
 
@@ -49,7 +49,7 @@ class Span:
         return inside
 
 
-def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span:
+def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "", reversible: bool = False) -> Span:
     """Parse a range such as ``10C..45C``, and optionally ``>40C`` or ``<5C``; units are C, K or F.
 
     Args:
@@ -57,6 +57,7 @@ def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span
         name: name of the field in error messages.
         open_ends: whether ``>`` and ``<`` are accepted.
         unit: unit of numbers without one; "" for the units of the file.
+        reversible: whether a range without a unit may go from high to low.
 
     Raises:
         UsageError: if the text is not a range, or a bound is beyond :data:`MAX_VALUE`.
@@ -75,14 +76,14 @@ def parse_span(text: str, name: str, *, open_ends: bool, unit: str = "") -> Span
     low, low_degrees = _value(ends[0], unit or (ends[1].strip()[-1:] if degrees else ""), wrong)
     if low_degrees != degrees:
         raise wrong
-    if not low < high:
+    if not low < high and not (reversible and low > high and not degrees):
         raise UsageError(field=name, found=f"{text!r}, whose lower bound is not below the upper bound")
     return Span(low, high, degrees)
 
 
 def _value(text: str, unit: str, wrong: UsageError) -> tuple[float, bool]:
     """Parse a number, converted to degC if it has a unit, and tell whether it has one."""
-    match = _VALUE.fullmatch(text)
+    match = re.fullmatch(_VALUE, text)
     if match is None:
         raise wrong
     if not abs(float(match[1])) <= MAX_VALUE:
@@ -122,7 +123,7 @@ def parse_scale(text: str) -> Scale:
     Raises:
         UsageError: if the text is not a scale.
     """
-    match = _SCALE.fullmatch(text)
+    match = re.fullmatch(_SCALE, text)
     factor = float(match[1]) if match else 0.0
     offset = float((match[3] or "0").replace(" ", "")) if match else 0.0
     if match is None or not 1e-9 <= factor <= MAX_VALUE or abs(offset) > MAX_VALUE:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UnknownNameError, UsageError
-from ivfuse.training.scenes import Bytes, Scene
+from ivfuse.image.arrays import Levels
+from ivfuse.training.color_pairs import ColorPair
 
 Floats = NDArray[np.float64]
 Distance = Callable[[Floats, Floats], Floats]
@@ -101,8 +102,8 @@ class Patch:
     left: int
     distance: float
     group: int
-    ir: Bytes
-    vi: Bytes
+    ir: Levels
+    vi: Levels
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Aligned:
     candidates: int
     gammas: Floats
 
-    def corrected(self, patch: Patch) -> Bytes:
+    def corrected(self, patch: Patch) -> Levels:
         """Apply the gamma of its group to the visible image of a patch, (P, P, 3)."""
         tables = [gamma_table(gamma, truncate=self.options.truncate) for gamma in self.gammas[patch.group]]
         return np.stack([table[patch.vi[..., c]] for c, table in enumerate(tables)], axis=-1)
@@ -157,13 +158,13 @@ DISTANCES: dict[str, Distance] = {"mean": mean_distance, "wasserstein": wasserst
 # ------------------------------------------------------------------ the steps
 
 
-def measure_target(scenes: Iterable[Scene], options: Options) -> Target:
+def measure_target(pairs: Iterable[ColorPair], options: Options) -> Target:
     """Compute the color statistics of the patches of a training set; never use images of an evaluation set.
 
     Raises:
         InputError: if no image is as large as a patch.
     """
-    parts = [patch_histograms(scene.vi, options)[1] for scene in scenes]
+    parts = [patch_histograms(pair.vi, options)[1] for pair in pairs]
     histograms = np.concatenate(parts) if parts else np.zeros((0, 3, 256))
     if not len(histograms):
         raise InputError(f"target: no image is as large as a patch of {options.patch}x{options.patch} pixels")
@@ -173,7 +174,7 @@ def measure_target(scenes: Iterable[Scene], options: Options) -> Target:
     return Target(np.stack([group.mean(0) for group in groups]), np.array([len(group) for group in groups]))
 
 
-def align(scenes: Iterable[Scene], target: Target, options: Options) -> Aligned:
+def align(pairs: Iterable[ColorPair], target: Target, options: Options) -> Aligned:
     """Select the external patches nearest to the target and compute the gammas that correct them.
 
     Scenes are read one at a time, and only the nearest patches so far are kept in memory.
@@ -183,10 +184,10 @@ def align(scenes: Iterable[Scene], target: Target, options: Options) -> Aligned:
     """
     kept: list[Patch] = []
     candidates = 0
-    for scene in scenes:
-        places, histograms = patch_histograms(scene.vi, options)
+    for pair in pairs:
+        places, histograms = patch_histograms(pair.vi, options)
         candidates += len(places)
-        kept += _near_patches(scene, places, histograms, target, options)
+        kept += _near_patches(pair, places, histograms, target, options)
         kept.sort(key=lambda patch: patch.distance)  # stable: ties stay in the order of reading
         del kept[options.k or len(kept) :]
     if not kept:
@@ -195,7 +196,7 @@ def align(scenes: Iterable[Scene], target: Target, options: Options) -> Aligned:
     return Aligned(options, target, kept, candidates, _gammas(kept, target, options))
 
 
-def patch_histograms(vi: Bytes, options: Options) -> tuple[list[tuple[int, int]], Floats]:
+def patch_histograms(vi: Levels, options: Options) -> tuple[list[tuple[int, int]], Floats]:
     """Compute positions (top, left) and normalized histograms (patches, 3, 256) of an image's patches."""
     places = list(_places(vi.shape[0], vi.shape[1], options))
     if not places:
@@ -214,9 +215,9 @@ def _places(height: int, width: int, options: Options) -> Iterator[tuple[int, in
 
 
 def _near_patches(
-    scene: Scene, places: list[tuple[int, int]], histograms: Floats, target: Target, options: Options
+    pair: ColorPair, places: list[tuple[int, int]], histograms: Floats, target: Target, options: Options
 ) -> Iterator[Patch]:
-    """Yield the patches of a scene, at most the nearest k, with their nearest group."""
+    """Yield the patches of a pair, at most the nearest k, with their nearest group."""
     measure = DISTANCES[options.distance]
     groups = target.histograms
     distances = np.stack([measure(histograms, group).sum(-1) for group in groups], axis=-1)
@@ -226,8 +227,8 @@ def _near_patches(
         top, left = places[index]
         window = (slice(top, top + size), slice(left, left + size))
         group = int(distances[index].argmin())
-        ir, vi = scene.ir[window].copy(), scene.vi[window].copy()
-        yield Patch(scene.name, top, left, float(nearest[index]), group, ir, vi)
+        ir, vi = pair.ir[window].copy(), pair.vi[window].copy()
+        yield Patch(pair.name, top, left, float(nearest[index]), group, ir, vi)
 
 
 def _gammas(patches: list[Patch], target: Target, options: Options) -> Floats:
@@ -242,7 +243,7 @@ def _gammas(patches: list[Patch], target: Target, options: Options) -> Floats:
     return gammas
 
 
-def pooled_histogram(images: Iterable[Bytes]) -> Floats:
+def pooled_histogram(images: Iterable[Levels]) -> Floats:
     """Compute the normalized channel histograms over several (P, P, 3) images: (3, 256)."""
     counts = sum(
         np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)]) for image in images
@@ -255,7 +256,7 @@ def pooled_histogram(images: Iterable[Bytes]) -> Floats:
 # ------------------------------------------------------------------ gamma
 
 
-def gamma_table(gamma: float, *, truncate: bool = False) -> Bytes:
+def gamma_table(gamma: float, *, truncate: bool = False) -> Levels:
     """Compute the lookup table 255 (x / 255)^(1 / gamma) of the 256 levels, rounded or truncated."""
     values = _powers(gamma)
     return (np.floor(values) if truncate else np.rint(values)).astype(np.uint8)

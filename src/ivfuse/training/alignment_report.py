@@ -18,9 +18,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ivfuse.errors import OutputError
+from ivfuse.image.arrays import Levels
 from ivfuse.runtime.files import part_of
 from ivfuse.training.alignment import DISTANCES, LEVELS, Aligned, Floats, pooled_histogram
-from ivfuse.training.scenes import Bytes
+from ivfuse.training.color_pairs import spread_evenly
 
 CHANNELS = ("red", "green", "blue")
 INKS = {"red": (200, 40, 40), "green": (30, 140, 50), "blue": (40, 80, 210)}
@@ -108,7 +109,7 @@ def _write_pairs(folder: Path, aligned: Aligned, external: str) -> list[str]:
     return names
 
 
-def _write_png(path: Path, pixels: Bytes) -> None:
+def _write_png(path: Path, pixels: Levels) -> None:
     done, data = cv2.imencode(".png", pixels[..., ::-1] if pixels.ndim == 3 else pixels)
     if not done:
         raise OutputError(f"{path}: cannot be encoded")
@@ -160,7 +161,7 @@ def _histograms(aligned: Aligned) -> tuple[Floats, Floats, Floats]:
     return before, after, np.tensordot(shares, aligned.target.histograms, 1)
 
 
-def histogram_chart(aligned: Aligned) -> Bytes:
+def histogram_chart(aligned: Aligned) -> Levels:
     """Plot the histograms per channel: the target filled in gray, before as a thin, after as a thick line."""
     found = _histograms(aligned)
     means = [h @ LEVELS for h in found]
@@ -185,18 +186,16 @@ def histogram_chart(aligned: Aligned) -> Bytes:
     return np.asarray(canvas)
 
 
-def contact_sheet(aligned: Aligned) -> Bytes:
+def contact_sheet(aligned: Aligned) -> Levels:
     """Draw patches from the nearest to the farthest in columns: thermal, visible before, visible after."""
-    count = min(SHEET, len(aligned.patches))
-    chosen = np.linspace(0, len(aligned.patches) - 1, count).round().astype(int)
+    chosen = spread_evenly(aligned.patches, SHEET)
     label, gap = 90, 6
-    size = (label + count * (CELL + gap), 3 * (CELL + gap) + 24)
+    size = (label + len(chosen) * (CELL + gap), 3 * (CELL + gap) + 24)
     canvas = Image.new("RGB", size, PAPER)
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(14)
     for row, text in enumerate(("thermal", "before", "after")):
         draw.text((8, row * (CELL + gap) + CELL // 2), text, DARK, font, anchor="lm")
-    for column, index in enumerate(chosen):
-        patch = aligned.patches[index]
+    for column, patch in enumerate(chosen):
         left = label + column * (CELL + gap)
         for row, pixels in enumerate((patch.ir, patch.vi, aligned.corrected(patch))):
             cell = Image.fromarray(pixels).convert("RGB").resize((CELL, CELL), Image.Resampling.BICUBIC)

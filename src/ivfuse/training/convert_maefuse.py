@@ -8,7 +8,7 @@ depths are derived from the tensors.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ from ivfuse.training.release import (
     Weights,
     check_keys,
     check_shapes,
-    load_paper,
+    count_blocks,
     read_release,
-    save_paper,
     to_float,
 )
 
@@ -86,20 +85,6 @@ def convert_maefuse(
     return weights, options
 
 
-def save_maefuse(path: Path, weights: Mapping[str, Tensor], options: Mapping[str, Any]) -> None:
-    """Write the result of :func:`convert_maefuse` as safetensors with metadata."""
-    save_paper(path, weights, METHOD, options, "the authors' checkpoint files")
-
-
-def load_maefuse_paper(path: Path) -> MaeFusePaper:
-    """Load the network of a file written by :func:`save_maefuse`, in eval mode.
-
-    Raises:
-        InputError: if the file is missing, has another format, or contains weights of another network.
-    """
-    return load_paper(path, MaeFusePaper, METHOD)
-
-
 def released_name(ours: str) -> str:
     """Convert the name of a weight to that of the release."""
     for pattern, replacement in _PLACES:
@@ -107,11 +92,6 @@ def released_name(ours: str) -> str:
         if count:
             return name
     return ours
-
-
-def release_state_dict(weights: Mapping[str, Tensor]) -> Weights:
-    """Convert weights back to the released state dict, without position codes."""
-    return {released_name(ours): value for ours, value in weights.items()}
 
 
 def _read(file: Path) -> Weights:
@@ -131,13 +111,8 @@ def _options(file: Path, released: Mapping[str, Tensor]) -> dict[str, Any]:
     check_keys(file, METHOD, released.keys() & {embed, decoder}, (embed, decoder))
     return {
         "dim": released[embed].shape[0],
-        "depth": _count(released, r"model1\.blocks"),
+        "depth": count_blocks(released, r"model1\.blocks"),
         "decoder_dim": released[decoder].shape[0],
-        "decoder_depth": _count(released, r"model1\.decoder_blocks"),
+        "decoder_depth": count_blocks(released, r"model1\.decoder_blocks"),
         "feed_forward": "model2.fc1.weight" in released,
     }
-
-
-def _count(names: Iterable[str], prefix: str) -> int:
-    """Count the blocks with this prefix."""
-    return len({match[1] for key in names if (match := re.match(rf"{prefix}\.(\d+)\.", key))})

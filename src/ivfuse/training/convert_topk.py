@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +19,8 @@ from ivfuse.training.release import (
     Weights,
     check_keys,
     check_shapes,
-    load_paper,
+    count_blocks,
     read_release,
-    save_paper,
     state_dict,
     to_float,
 )
@@ -64,7 +64,7 @@ _LOW = (  # heads of the low band
 )
 
 
-def convert_crossfuse_topk(file: Path) -> tuple[Weights, dict[str, int]]:
+def convert_crossfuse_topk(file: Path) -> tuple[Weights, dict[str, Any]]:
     """Convert the released file to weights and constructor options of :class:`CrossFuseTopkPaper`.
 
     Raises:
@@ -88,34 +88,11 @@ def convert_crossfuse_topk(file: Path) -> tuple[Weights, dict[str, int]]:
     return weights, options
 
 
-def save_crossfuse_topk(path: Path, weights: Mapping[str, Tensor], options: Mapping[str, int]) -> None:
-    """Write the result of :func:`convert_crossfuse_topk` as safetensors with metadata."""
-    save_paper(path, weights, METHOD, options, "the authors' checkpoint file")
-
-
-def load_crossfuse_topk_paper(path: Path) -> CrossFuseTopkPaper:
-    """Load the network of a file written by :func:`save_crossfuse_topk`, in eval mode.
-
-    Raises:
-        InputError: if the file is missing, has another format, or contains weights of another network.
-    """
-    return load_paper(path, CrossFuseTopkPaper, METHOD)
-
-
 def released_name(ours: str) -> str:
     """Convert the name of a weight to that of the release: group, dot, key within the group."""
     name = _renamed(ours, _PLACES)
     low = ".baseFeature." in name or name.startswith("BaseFuseLayer.")
     return _renamed(_renamed(name, _LOW if low else _BLOCK, once=True), _PARTS)
-
-
-def release_groups(weights: Mapping[str, Tensor]) -> dict[str, Weights]:
-    """Convert weights back to the four state dicts of the release."""
-    groups: dict[str, Weights] = {group: {} for group in GROUPS}
-    for ours, value in weights.items():
-        group, key = released_name(ours).split(".", 1)
-        groups[group][key] = value
-    return groups
 
 
 def _renamed(name: str, rules: tuple[tuple[str, str], ...], *, once: bool = False) -> str:
@@ -127,16 +104,13 @@ def _renamed(name: str, rules: tuple[tuple[str, str], ...], *, once: bool = Fals
     return name
 
 
-def _options(file: Path, released: Mapping[str, Tensor]) -> dict[str, int]:
+def _options(file: Path, released: Mapping[str, Tensor]) -> dict[str, Any]:
     """Derive width, blocks, heads and nodes from shapes and from the numbers in names."""
     stem, scale = "DIDF_Encoder.patch_embed.proj.weight", "DIDF_Encoder.baseFeature.attn.scale"
     check_keys(file, METHOD, released.keys() & {stem, scale}, (stem, scale))
     counts = {
-        option: len({match[1] for key in released if (match := re.match(rf"{prefix}\.(\d+)\.", key))})
-        for option, prefix in (
-            ("blocks", r"DIDF_Encoder\.encoder_level1"),
-            ("nodes", r"DIDF_Encoder\.detailFeature\.net"),
-        )
+        "blocks": count_blocks(released, r"DIDF_Encoder\.encoder_level1"),
+        "nodes": count_blocks(released, r"DIDF_Encoder\.detailFeature\.net"),
     }
     sizes = {"width": released[stem].shape[0], "heads": released[scale].shape[0]}
     if sizes["width"] % 2 or sizes["width"] % sizes["heads"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from torch import nn
 
 from ivfuse.errors import IvfuseError
 from ivfuse.image.pairing import FilePair
-from ivfuse.runtime.files import replacing
+from ivfuse.runtime.files import replacing, sha256_of
+from ivfuse.runtime.onnx import open_session
 from ivfuse.training.checkpoint import load_model
 from ivfuse.training.nets import outputs_of, takes_level
 from ivfuse.training.quantize import quantize
@@ -65,11 +64,10 @@ def export_onnx(weights: Path, out: Path) -> Exported:
             raise IvfuseError(
                 f"{out}: the graph differs from torch by {difference:.1e}, expected {TOLERANCE:.0e}"
             )
-    content = out.read_bytes()
     facts: dict[str, str | int] = {
         "file": out.name,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "size": len(content),
+        "sha256": sha256_of(out),
+        "size": out.stat().st_size,
         "parameters": live_parameters(net),
         "variant": str(about.get("variant", "fixed")),
         "align": int(getattr(net, "align", 1)),
@@ -93,7 +91,7 @@ def export_int8(exported: Exported, pairs: Sequence[FilePair]) -> Exported:
     """
     out = exported.path.with_suffix(".int8.onnx")
     difference = quantize(exported.path, pairs, out)
-    digest = hashlib.sha256(out.read_bytes()).hexdigest()
+    digest = sha256_of(out)
     facts: dict[str, str | int] = {"int8": out.name, "int8_sha256": digest}
     return Exported(out, exported.method, facts, difference)
 
@@ -152,7 +150,7 @@ def store_halves(path: Path) -> None:
 
 def compare(net: nn.Module, path: Path) -> float:
     """Compute the largest difference between a graph and its network over :data:`SIZES`."""
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(path)
     generator = torch.Generator().manual_seed(0)
     worst = 0.0
     for batch, height, width in SIZES:

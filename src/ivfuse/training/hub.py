@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -26,7 +25,7 @@ from ivfuse.fusion.hub_config import (
     write_config,
 )
 from ivfuse.fusion.manifest import load_manifest, verify
-from ivfuse.runtime.files import make_folder, write_atomic
+from ivfuse.runtime.files import make_folder, sha256_of, write_atomic
 from ivfuse.training.checkpoint import load_fusing
 from ivfuse.training.export import Exported, export_onnx
 
@@ -94,7 +93,7 @@ def save_pretrained(weights: Path, folder: Path, facts: CardFacts) -> ModelConfi
     done = export_onnx(weights, folder / GRAPH)
     if weights.resolve() != (folder / WEIGHTS).resolve():
         write_atomic(folder / WEIGHTS, content)
-    stored = FileFacts(hashlib.sha256(content).hexdigest(), len(content))
+    stored = FileFacts(sha256_of(folder / WEIGHTS), len(content))
     graph = _graph_facts(done, facts)
     write_atomic(folder / CARD, _card(done, graph, facts))
     write_atomic(folder / CONFIG, write_config(done.method, graph, stored))

@@ -1,77 +1,37 @@
-"""Training losses by name: each takes the fused image and its sources, and is zero (or lowest) at its best.
+"""Training losses on reconstructions, codes, bands, hidden patches and fused images, by name.
 
-All images are (B, 1, H, W) in [0, 1]; every loss is a scalar mean over the batch. A recipe lists names,
-weights and options. A loss of reconstruction takes one image and its reconstruction, a loss of alignment a
-code and its target, a loss of bands both modalities' features, a loss of masking patches, a loss of a teacher
-the teacher's image; losses of random views are in ``views.py``.
+Arguments are those of the kind of each loss, see ``loss_registry.py``; every loss is a scalar mean over the
+batch. Losses on random views are in ``losses_views.py``, those about what people and detectors see by in
+``losses_seeing.py``.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
-from typing import Any
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ivfuse.errors import UnknownNameError, UsageError
+from ivfuse.training.loss_registry import loss
 from ivfuse.training.nets.blocks import Bands
-
-FusionLoss = Callable[..., Tensor]
-FUSION_LOSSES: dict[str, FusionLoss] = {}
-RECONSTRUCTION_LOSSES: dict[str, FusionLoss] = {}
-BAND_LOSSES: dict[str, FusionLoss] = {}
-ALIGNMENT_LOSSES: dict[str, FusionLoss] = {}
-MASK_LOSSES: dict[str, FusionLoss] = {}
-TEACHER_LOSSES: dict[str, FusionLoss] = {}
-
-
-def _register(table: dict[str, FusionLoss]) -> Callable[[FusionLoss], FusionLoss]:
-    def add(function: FusionLoss) -> FusionLoss:
-        table[function.__name__] = function
-        return function
-
-    return add
-
-
-def find_loss(table: Mapping[str, FusionLoss], name: str, options: Mapping[str, Any]) -> FusionLoss:
-    """The loss ``name`` with its options in place.
-
-    Raises:
-        UnknownNameError: no such loss; the nearest names are told.
-        UsageError: an option that the loss does not have.
-    """
-    if name not in table:
-        raise UnknownNameError("loss", name, table)
-    parameters = inspect.signature(table[name]).parameters.values()
-    known = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
-    if unknown := [key for key in options if key not in known]:
-        accepted = ", ".join(known) or "none"
-        raise UsageError(f"the loss {name!r} does not know the option {unknown[0]!r}; accepted: {accepted}")
-    return partial(table[name], **options)
-
 
 # ------------------------------------------------------------------ reconstruction
 
 
-@_register(RECONSTRUCTION_LOSSES)
-@_register(ALIGNMENT_LOSSES)
+@loss("reconstruction", "alignment")
 def mse(out: Tensor, target: Tensor, *, scale: float = 1.0) -> Tensor:
     """Mean squared error of values multiplied by ``scale`` (255: the paper's range)."""
     return F.mse_loss(out * scale, target * scale)
 
 
-@_register(RECONSTRUCTION_LOSSES)
-@_register(ALIGNMENT_LOSSES)
+@loss("reconstruction", "alignment")
 def l1(out: Tensor, target: Tensor) -> Tensor:
     """Mean absolute error."""
     return F.l1_loss(out, target)
 
 
-@_register(RECONSTRUCTION_LOSSES)
+@loss("reconstruction")
 def ms_ssim(out: Tensor, target: Tensor) -> Tensor:
     """1 - MS-SSIM (Wang, Simoncelli & Bovik 2003): five scales, Gaussian 11/1.5; needs sides of 176 or more.
 
@@ -90,14 +50,14 @@ def ms_ssim(out: Tensor, target: Tensor) -> Tensor:
     return 1 - product
 
 
-@_register(RECONSTRUCTION_LOSSES)
+@loss("reconstruction")
 def dssim(out: Tensor, target: Tensor) -> Tensor:
     """(1 - SSIM) / 2 (Wang et al. 2004), Gaussian 11/1.5, as in stage 1 of Shi et al. 2025."""
     luminance, structure = _ssim_terms(out, target)
     return (1 - (luminance * structure).mean()) / 2
 
 
-@_register(RECONSTRUCTION_LOSSES)
+@loss("reconstruction")
 def gradient(out: Tensor, target: Tensor) -> Tensor:
     """L1 between the components of normalized Sobel gradients (Shi et al. 2025, stage 1)."""
     return F.l1_loss(_sobel(out) / 8, _sobel(target) / 8)
@@ -106,7 +66,7 @@ def gradient(out: Tensor, target: Tensor) -> Tensor:
 # ------------------------------------------------------------------ masking
 
 
-@_register(MASK_LOSSES)
+@loss("mask")
 def hidden_mse(guess: Tensor, truth: Tensor, hidden: Tensor, *, normalize: float = 1) -> Tensor:
     """MSE over hidden patches alone (He et al. 2022, section 3).
 
@@ -126,7 +86,7 @@ def hidden_mse(guess: Tensor, truth: Tensor, hidden: Tensor, *, normalize: float
 # ------------------------------------------------------------------ bands
 
 
-@_register(BAND_LOSSES)
+@loss("bands")
 def decomposition(bands: Bands) -> Tensor:
     """Low bands should agree, high bands should not: cc(high)^2 / (1.01 + cc(low)) (Zhao et al. 2023, eq. 8).
 
@@ -140,14 +100,14 @@ def decomposition(bands: Bands) -> Tensor:
 # ------------------------------------------------------------------ fusion: the papers'
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def intensity_mask(fused: Tensor, ir: Tensor, vi: Tensor, *, scale: float = 1.0) -> Tensor:
     """MSE to the source whose 11x11 mean is the larger (Li & Wu 2024, eq. 9)."""
     warm = _box(ir, 11) > _box(vi, 11)
     return F.mse_loss(fused * scale, torch.where(warm, ir, vi) * scale)
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def gradient_laplacian(fused: Tensor, ir: Tensor, vi: Tensor, *, scale: float = 1.0) -> Tensor:
     """MSE between positive Laplacians, the sources' by maximum (Li & Wu 2024, eq. 12)."""
     kernel = fused.new_tensor([[0, 1, 0], [1, -4, 1], [0, 1, 0]])[None, None]
@@ -155,13 +115,13 @@ def gradient_laplacian(fused: Tensor, ir: Tensor, vi: Tensor, *, scale: float = 
     return F.mse_loss(f * scale, torch.maximum(a, b) * scale)
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def intensity_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     """L1 to the pixel maximum of the sources (SeAFusion, Tang et al. 2022)."""
     return F.l1_loss(fused, torch.maximum(ir, vi))
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def intensity_shift(
     fused: Tensor,
     ir: Tensor,
@@ -184,20 +144,20 @@ def intensity_shift(
     above = ir - ir.mean((2, 3), keepdim=True)
     moved = vi + light * F.relu(above) * (1 - vi) - dark * F.relu(-above)
     off = fused - torch.maximum(ir, moved)
-    loss = off.abs().mean()
+    total = off.abs().mean()
     if low:
-        loss = loss + low * _gaussian(off, 2 * round(3 * sigma) + 1, sigma).abs().mean()
-    return loss
+        total = total + low * _gaussian(off, 2 * round(3 * sigma) + 1, sigma).abs().mean()
+    return total
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def gradient_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     """L1 between Sobel magnitudes |x| + |y|, the sources' by maximum (SeAFusion, Tang et al. 2022)."""
     f, a, b = (_sobel(x).abs().sum(1, keepdim=True) for x in (fused, ir, vi))
     return F.l1_loss(f, torch.maximum(a, b))
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def laplacian_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     """L1 between Laplacians of eight neighbors, the sources' by signed maximum, as MaeFuse's release has it.
 
@@ -209,7 +169,7 @@ def laplacian_max(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     return F.l1_loss(f, torch.maximum(a, b))
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def gradient_signed(fused: Tensor, ir: Tensor, vi: Tensor, *, gain: float = 1.0) -> Tensor:
     """L1 between Sobel components, the sources' from whichever has the larger magnitude, sign kept.
 
@@ -223,14 +183,14 @@ def gradient_signed(fused: Tensor, ir: Tensor, vi: Tensor, *, gain: float = 1.0)
 # ------------------------------------------------------------------ fusion: measures of quality
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def ssim(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     """1 - the mean SSIM with both sources (Wang et al. 2004), Gaussian 11/1.5."""
     values = [(lum * structure).mean() for lum, structure in (_ssim_terms(fused, x) for x in (ir, vi))]
     return 1 - (values[0] + values[1]) / 2
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def edges(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     """1 - a smooth form of Qabf (Xydeas & Petrovic 2000).
 
@@ -241,19 +201,19 @@ def edges(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     return 1 - (kept.sum((1, 2, 3)) / ((ga + gb).sum((1, 2, 3)) + 1e-6)).mean()
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def information(fused: Tensor, ir: Tensor, vi: Tensor, *, scales: float = 4) -> Tensor:
     """1 - half the sum of both VIFs (Sheikh & Bovik 2006, pixel domain), noise variance 2 of 0..255."""
     return 1 - _vif(torch.cat((ir, vi)), torch.cat((fused, fused)), int(scales))
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def differences(fused: Tensor, ir: Tensor, vi: Tensor) -> Tensor:
     """1 - half the sum of the correlations of differences, SCD (Aslantas & Bendes 2015)."""
     return 1 - (_pearson(fused - vi, ir) + _pearson(fused - ir, vi)).mean() / 2
 
 
-@_register(FUSION_LOSSES)
+@loss("fusion")
 def contrast(fused: Tensor, ir: Tensor, vi: Tensor, *, gain: float = 1.0) -> Tensor:
     """How far the standard deviation stays below ``gain`` times the larger of the sources'."""
     f, a, b = (x.flatten(1).std(1) for x in (fused, ir, vi))
@@ -263,28 +223,33 @@ def contrast(fused: Tensor, ir: Tensor, vi: Tensor, *, gain: float = 1.0) -> Ten
 # ------------------------------------------------------------------ fusion: a teacher
 
 
-@_register(TEACHER_LOSSES)
+@loss("teacher")
 def imitation(fused: Tensor, taught: Tensor, *, gradient: float = 1.0, low: float = 0.0) -> Tensor:
     """L1 to what another network makes of the pair, and ``gradient`` times that between Sobel components.
 
     ``low`` weighs the distance after a Gaussian of 3 pixels, as in :func:`intensity_shift`.
     """
     off = fused - taught
-    loss = off.abs().mean() + gradient * (_sobel(off) / 4).abs().mean()
+    total = off.abs().mean() + gradient * (_sobel(off) / 4).abs().mean()
     if low:
-        loss = loss + low * _gaussian(off, 19, 3.0).abs().mean()
-    return loss
+        total = total + low * _gaussian(off, 19, 3.0).abs().mean()
+    return total
 
 
 # ------------------------------------------------------------------ parts
 
 
+def gaussian_taps(length: int, sigma: float) -> Tensor:
+    """A Gaussian of an odd length in pixels, (length,) float64 with sum 1."""
+    t = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
+    taps = torch.exp(-(t**2) / (2 * sigma**2))
+    return taps / taps.sum()
+
+
 @lru_cache(maxsize=128)
 def _window_matrix(size: int, length: int, sigma: float, step: int, device: torch.device) -> Tensor:
     """(size, outputs): a valid Gaussian filter and subsampling by ``step`` as a matrix; fast anywhere."""
-    t = torch.arange(length, dtype=torch.float64) - (length - 1) / 2
-    taps = torch.exp(-(t**2) / (2 * sigma**2))
-    taps = (taps / taps.sum()).float()
+    taps = gaussian_taps(length, sigma).float()
     starts = range(0, size - length + 1, step)
     matrix = torch.zeros(size, len(starts))
     for column, start in enumerate(starts):

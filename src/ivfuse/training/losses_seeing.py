@@ -1,25 +1,22 @@
 """Losses that ask for what people and detectors see by: tones, detail, warm targets, no halos.
 
-Each takes the fused picture and a batch of :class:`~ivfuse.training.viewing.Views`, and is about the clean
+Each takes the fused picture and a batch of :class:`~ivfuse.training.seeing.Views`, and is about the clean
 sources whatever the network was shown. All images are (B, 1, H, W) in [0, 1]; a loss is a scalar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ivfuse.training.viewing import MOST, RING, Views
+from ivfuse.training.loss_registry import loss
+from ivfuse.training.losses import gaussian_taps
+from ivfuse.training.seeing import MOST, RING, Views
 
-SeeingLoss = Callable[..., Tensor]
-SEEING_LOSSES: dict[str, SeeingLoss] = {}
 BANDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # sigmas, in pixels: a band lies between two of them
-
-
 NOISE = 0.006  # deviation of a thermal band that is nothing but noise
 SHARP = 4.0  # exponent of loudness: how clearly the louder source wins
 # Of what the thermal darkens in a band: wide ones put a shadow round what is warm.
@@ -29,12 +26,7 @@ SAMPLES = 64  # pixels of a target, and of its ring, that are compared
 SOFT = 0.05  # a difference of levels that counts as one, roughly
 
 
-def _register(function: SeeingLoss) -> SeeingLoss:
-    SEEING_LOSSES[function.__name__] = function
-    return function
-
-
-@_register
+@loss("seeing")
 def picture(
     fused: Tensor,
     views: Views,
@@ -73,11 +65,11 @@ def picture(
         weight = 1 - (1 - near_targets) * (views.regions > 0).float()
     off = fused - goal
     across, down = off[..., 1:] - off[..., :-1], off[..., 1:, :] - off[..., :-1, :]
-    loss: Tensor = (weight * off.abs()).mean() + slopes * (across.abs().mean() + down.abs().mean())
-    return loss
+    total: Tensor = (weight * off.abs()).mean() + slopes * (across.abs().mean() + down.abs().mean())
+    return total
 
 
-@_register
+@loss("seeing")
 def tones(
     fused: Tensor,
     views: Views,
@@ -115,7 +107,7 @@ def _level(
     return day + dark * (blurred(torch.maximum(vi, lifted), sigma) - day)
 
 
-@_register
+@loss("seeing")
 def detail(fused: Tensor, views: Views, *, gain: float = 1.0, prefer: float = 1.0) -> Tensor:
     """L1 between five bands of detail, the sources' from whichever has more of it near by.
 
@@ -141,7 +133,7 @@ def _stronger(ir: Tensor, vi: Tensor, gain: float, prefer: float, fringe: float 
     return gain * (vi + share * torch.where(change < 0, darker * change, change))
 
 
-@_register
+@loss("seeing")
 def local(fused: Tensor, views: Views, *, gain: float = 1.0, floor: float = 0.008) -> Tensor:
     """How far the deviation in 9x9 pixels stays below ``gain`` times the larger of the sources'."""
     with torch.no_grad():
@@ -149,7 +141,7 @@ def local(fused: Tensor, views: Views, *, gain: float = 1.0, floor: float = 0.00
     return F.relu(gain * goal - _deviation(fused)).mean()
 
 
-@_register
+@loss("seeing")
 def targets(
     fused: Tensor, views: Views, *, apart: float = 2.0, part: float = 0.75, rise: float = 1.0
 ) -> Tensor:
@@ -174,11 +166,11 @@ def targets(
     deviation = ((spread[0] + spread[1]) / 2 + 1e-4).sqrt()
     hinge = F.relu(apart - fused_rise / deviation) / apart
     hinge = hinge + rise * _missing_rise(fused_rise, ir_rise, vi_rise, ring[..., 3], part)
-    loss: Tensor = (hinge * there).sum() / there.sum().clamp(min=1)
-    return loss
+    mean: Tensor = (hinge * there).sum() / there.sum().clamp(min=1)
+    return mean
 
 
-@_register
+@loss("seeing")
 def apart(fused: Tensor, views: Views, *, auc: float = 0.88, part: float = 0.5, rise: float = 0.5) -> Tensor:
     """Hinges on whether warm targets can be told from their rings: on the AUC itself, and on the rise.
 
@@ -202,8 +194,8 @@ def apart(fused: Tensor, views: Views, *, auc: float = 0.88, part: float = 0.5, 
     dark = torch.maximum(clean_brighter, seen_brighter)
     shape = ((ring[:, 3].mean(2) - 0.55) / 0.2).clamp(0, 1) * ((0.35 - dark) / 0.2).clamp(0, 1)
     hinge = hinge + shape * (F.relu(auc - 1 + brighter) / auc - hinge)
-    loss: Tensor = (hinge * there).sum() / there.sum().clamp(min=1)
-    return loss
+    mean: Tensor = (hinge * there).sum() / there.sum().clamp(min=1)
+    return mean
 
 
 def _missing_rise(fused: Tensor, ir: Tensor, vi: Tensor, around: Tensor, part: float) -> Tensor:
@@ -244,7 +236,7 @@ def _numbers(device: torch.device) -> Tensor:
     return torch.tensor(numbers, dtype=torch.uint8, device=device)[None, :, None]
 
 
-@_register
+@loss("seeing")
 def overshoot(fused: Tensor, views: Views, *, margin: float = 0.02, reach: float = 5) -> Tensor:
     """How far the fused picture leaves the range of both sources within ``reach`` pixels: halos."""
     side = 2 * int(reach) + 1
@@ -254,7 +246,7 @@ def overshoot(fused: Tensor, views: Views, *, margin: float = 0.02, reach: float
     return (F.relu(fused - high - margin) + F.relu(low - margin - fused)).mean()
 
 
-@_register
+@loss("seeing")
 def islands(fused: Tensor, views: Views, *, sigma: float = 3.0, margin: float = 0.002) -> Tensor:
     """How far slopes of the fused picture exceed those of both sources near by: borders that nothing has."""
     with torch.no_grad():
@@ -307,9 +299,7 @@ def _blur_matrices(side: int, sigmas: tuple[float, ...], device: torch.device) -
 @lru_cache(maxsize=64)
 def _blur_matrix(side: int, sigma: float, device: torch.device) -> Tensor:
     reach = max(1, round(3 * sigma))
-    t = torch.arange(-reach, reach + 1, dtype=torch.float64)
-    taps = torch.exp(-(t**2) / (2 * sigma**2))
-    taps = taps / taps.sum()
+    taps = gaussian_taps(2 * reach + 1, sigma)
     matrix = torch.zeros(side, side, dtype=torch.float64)
     for row in range(side):
         index = torch.arange(row - reach, row + reach + 1) % (2 * side)

@@ -14,7 +14,7 @@ from ivfuse.errors import InputError, UsageError
 from ivfuse.training.checkpoint import read_model
 from ivfuse.training.nets.maefuse_paper import DEVIATION, MEAN
 from ivfuse.training.nets.vit import Encoder, position_codes
-from ivfuse.training.release import Weights, check_keys, read_release, state_dict, to_float
+from ivfuse.training.release import Weights, check_keys, check_shapes, read_release, state_dict, to_float
 
 METHOD = "the encoder of maefuse"
 LEFT_OUT = (
@@ -47,10 +47,7 @@ def read_encoder(net: nn.Module, path: Path) -> Weights:
     weights = _read_ivfuse(path) if path.suffix == ".safetensors" else _read_mae(path, encoder)
     expected = encoder.state_dict()
     check_keys(path, METHOD, weights, expected)
-    for key, value in expected.items():
-        if weights[key].shape != value.shape:
-            found, wanted = tuple(weights[key].shape), tuple(value.shape)
-            raise InputError(f"{path}: {key} has the shape {found}, expected {wanted}")
+    check_shapes(weights, expected, {key: (path, key) for key in expected})
     return weights
 
 

@@ -25,6 +25,7 @@ from ivfuse.registration.geometry import (
     image_corners,
     to_centers,
     transform_points,
+    translation_matrix,
 )
 from ivfuse.registration.prepare import rescale
 from ivfuse.training.pairs import Mixture, PairImages, Sets
@@ -111,7 +112,7 @@ class MatchSampler:
         x, y = (rng.uniform(min(half, n / 2), max(n - half, n / 2)) for n in (shape[1], shape[0]))
         mirror = -1.0 if self.augment.flip and rng.random() < 0.5 else 1.0
         turned = np.array([[cosine, -sine, x], [sine, cosine, y], [0, 0, 1]]) @ np.diag([mirror, 1, 1])
-        return np.asarray(turned @ np.array([[1, 0, -size / 2], [0, 1, -size / 2], [0, 0, 1]]), np.float64)
+        return np.asarray(turned @ translation_matrix(-size / 2, -size / 2), np.float64)
 
     def _draw_warp(self, size: int, rng: np.random.Generator) -> Matrix:
         """Draw a warp given by a different shift at each corner."""

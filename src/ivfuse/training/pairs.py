@@ -8,24 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ivfuse.errors import InputError
-from ivfuse.image.arrays import Gray
+from ivfuse.image.arrays import Gray, Levels, to_float, to_levels
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import list_images
 from ivfuse.image.read import read_visible
 from ivfuse.registration.geometry import four_point_homography, image_corners, to_centers
 from ivfuse.thermal.read import read_thermal
 from ivfuse.training.alignment import Options, align, measure_target
+from ivfuse.training.color_pairs import ColorPair, list_pairs, read_color_pairs, spread_evenly, stems_of
 from ivfuse.training.recipe import Augment, Data, External, Offset, PairSet, PhotoSet
-from ivfuse.training.scenes import Bytes, Scene, list_pairs, read_scenes, stems_of, to_bytes
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,12 @@ class PairImages:
     """One pair as 8-bit luma, (H, W) each."""
 
     name: str
-    ir: Bytes
-    vi: Bytes
+    ir: Levels
+    vi: Levels
 
     def as_float(self) -> tuple[Gray, Gray]:
         """Both as float32 in [0, 1]."""
-        return _to_float(self.ir), _to_float(self.vi)
+        return to_float(self.ir), to_float(self.vi)
 
 
 Sets = list[tuple[float, list[PairImages]]]
@@ -54,7 +52,7 @@ def load_set(root: Path, spec: PairSet, exclude: frozenset[str] = frozenset()) -
         ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape)
         if spec.corners:
             ir = _straightened(ir, spec.corners)
-        out.append(PairImages(pair.name, to_bytes(ir), to_bytes(vi)))
+        out.append(PairImages(pair.name, to_levels(ir), to_levels(vi)))
     return out
 
 
@@ -89,11 +87,9 @@ def _load_photo_set(folder: Path, spec: PhotoSet) -> list[PairImages]:
     files = list_images(folder)
     if not files:
         raise InputError(f"{folder}: no images to use")
-    if spec.limit is not None and spec.limit < len(files):
-        files = [files[i] for i in np.linspace(0, len(files) - 1, spec.limit).round().astype(int)]
     out = []
-    for file in files:
-        image = to_bytes(luma(read_visible(file).pixels))
+    for file in spread_evenly(files, spec.limit):
+        image = to_levels(luma(read_visible(file).pixels))
         out.append(PairImages(file.stem, image, image))
     return out
 
@@ -103,15 +99,15 @@ def load_external(root: Path, data: Data, how: External, exclude: frozenset[str]
     names = ("k", "patch", "stride", "distance", "gamma", "clusters", "bounds", "truncate")
     options = Options(**{name: getattr(how, name) for name in names})
 
-    def wanted() -> Iterator[Scene]:
+    def wanted() -> Iterator[ColorPair]:
         for spec in data.train:
             if not how.target or spec.path in how.target:
-                yield from read_scenes(list_pairs(root / spec.path, exclude, spec.limit))
+                yield from read_color_pairs(list_pairs(root / spec.path, exclude, spec.limit))
 
     target = measure_target(wanted(), options)
-    found = align(read_scenes(list_pairs(root / how.path, exclude, how.limit)), target, options)
+    found = align(read_color_pairs(list_pairs(root / how.path, exclude, how.limit)), target, options)
     return [
-        PairImages(f"{p.source}-y{p.top}-x{p.left}", p.ir, to_bytes(luma(_to_float(found.corrected(p)))))
+        PairImages(f"{p.source}-y{p.top}-x{p.left}", p.ir, to_levels(luma(to_float(found.corrected(p)))))
         for p in found.patches
     ]
 
@@ -178,7 +174,7 @@ class Sampler:
                 np.pad(x[top : top + size, left : left + size], grow, mode="symmetric")
                 for x in (pair.ir, pair.vi)
             ]
-        return augmented(_to_float(both[0]), _to_float(both[1]), self.augment, rng)
+        return augmented(to_float(both[0]), to_float(both[1]), self.augment, rng)
 
 
 def augmented(ir: Gray, vi: Gray, how: Augment, rng: np.random.Generator) -> tuple[Gray, Gray]:
@@ -204,7 +200,3 @@ def _revalued(x: Gray, how: Augment, rng: np.random.Generator) -> Gray:
         x = x + rng.standard_normal(x.shape, dtype=np.float32) * np.float32(rng.uniform(0, how.noise))
         x = np.clip(x, 0, 1)
     return x
-
-
-def _to_float(x: NDArray[Any]) -> Gray:
-    return x.astype(np.float32) / np.float32(255)

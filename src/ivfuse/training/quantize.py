@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -26,6 +25,7 @@ from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import FilePair
 from ivfuse.image.read import read_visible
 from ivfuse.runtime.files import replacing
+from ivfuse.runtime.onnx import open_session
 from ivfuse.thermal.read import read_thermal
 
 MOST_PAIRS = 16  # for calibration; the extremes of more change little
@@ -52,7 +52,7 @@ def quantize(graph: Path, pairs: Sequence[FilePair], out: Path) -> float:
     """
     if not pairs:
         raise IvfuseError("found no pairs to calibrate by, expected at least one")
-    exact = _session(graph)
+    exact = open_session(graph)
     inputs = [each.name for each in exact.get_inputs()]
     step = -(-len(pairs) // MOST_PAIRS)
     feeds = [_feed(pair, inputs) for pair in pairs[::step]]
@@ -70,7 +70,7 @@ def quantize(graph: Path, pairs: Sequence[FilePair], out: Path) -> float:
             op_types_to_quantize=["Conv"],
             nodes_to_exclude=_exact(prepared),
         )
-        difference = _difference(exact, _session(part), feeds)
+        difference = _difference(exact, open_session(part), feeds)
         if not difference <= TOLERANCE:
             raise IvfuseError(
                 f"{out}: in 8 bits the image differs by {255 * difference:.1f} levels on average, "
@@ -100,10 +100,6 @@ def _feed(pair: FilePair, inputs: Sequence[str]) -> Feed:
 
 def _batch(image: Gray) -> Any:
     return np.ascontiguousarray(image, np.float32)[None, None]
-
-
-def _session(graph: Path) -> Any:
-    return ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
 
 
 def _exact(graph: Path) -> list[str]:

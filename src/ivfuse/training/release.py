@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ivfuse.errors import InputError
-from ivfuse.training.checkpoint import load_checkpoint, load_model, save_model
+from ivfuse.training.checkpoint import load_checkpoint, save_model
 
 Weights = dict[str, Tensor]
-Net = TypeVar("Net", bound=nn.Module)
 
 
 def read_release(path: Path) -> dict[str, Any]:
@@ -85,33 +85,26 @@ def check_shapes(
             raise InputError(f"{path}: {theirs} has the shape {found}, expected {wanted}")
 
 
-def save_paper(
-    path: Path, weights: Mapping[str, Tensor], method: str, net: Mapping[str, Any], origin: str
-) -> None:
+def count_blocks(keys: Iterable[str], prefix: str) -> int:
+    """Count the numbers that follow a prefix (a regular expression) and a dot in keys."""
+    return len({match[1] for key in keys if (match := re.match(rf"{prefix}\.(\d+)\.", key))})
+
+
+def save_converted(path: Path, method: str, weights: Weights, options: Mapping[str, Any]) -> None:
     """Write converted weights of the paper variant as safetensors.
 
     Args:
         path: the file to write.
-        weights: names and tensors of the network.
         method: name of the method.
-        net: options of the network.
-        origin: where the weights come from.
-    """
-    about = {"method": method, "variant": "paper", "net": dict(net), "origin": origin}
-    save_model(path, weights, about)
-
-
-def load_paper(path: Path, kind: type[Net], method: str) -> Net:
-    """Load the paper variant from a file of converted weights, in eval mode.
+        weights: names and tensors of the network.
+        options: options of the network's constructor.
 
     Raises:
-        InputError: if the file is missing, has another format, or contains weights of another network.
+        OutputError: if the file cannot be written.
     """
-    net, about = load_model(path)
-    if not isinstance(net, kind):
-        found = f"{about['method']} ({about.get('variant', 'fixed')})"
-        raise InputError(f"{path}: weights of {found}, expected {method} (paper)")
-    return net
+    origin = "the authors' checkpoint files"
+    about = {"method": method, "variant": "paper", "net": dict(options), "origin": origin}
+    save_model(path, weights, about)
 
 
 def to_float(value: Tensor) -> Tensor:

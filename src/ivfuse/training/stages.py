@@ -1,10 +1,10 @@
-"""What a stage of training does: which parts learn, by which loss, optimizer and schedule."""
+"""What a stage of training asks for: which parts of the network learn, and by which losses."""
 
 from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,20 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from ivfuse.errors import UnknownNameError, UsageError
-from ivfuse.training.losses import (
-    ALIGNMENT_LOSSES,
-    BAND_LOSSES,
-    FUSION_LOSSES,
-    MASK_LOSSES,
-    RECONSTRUCTION_LOSSES,
-    TEACHER_LOSSES,
-    find_loss,
-)
-from ivfuse.training.losses_seeing import SEEING_LOSSES
+from ivfuse.training import losses, losses_seeing, losses_views  # noqa: F401 (they register their losses)
+from ivfuse.training.loss_registry import find_loss
 from ivfuse.training.nets import build_net, outputs_of, takes_level
-from ivfuse.training.recipe import Loss, Optimizer, Recipe, StageRecipe
-from ivfuse.training.viewing import Views
-from ivfuse.training.views import VIEW_LOSSES
+from ivfuse.training.recipe import Loss, Recipe, StageRecipe
+from ivfuse.training.seeing import Views
 
 # What a network may offer besides ``forward``: reconstructions, both modalities' bands with either, fusion by
 # some of its modules, codes to be aligned, guesses of hidden patches.
@@ -41,13 +32,6 @@ OFFERED = (
 # These set the random numbers of views and of masks apart from those of the batch's crops.
 VIEWS = 2**31
 MASKS = 2**31 + 1
-
-TABLES: dict[str, Mapping[str, Any]] = {
-    "mask": MASK_LOSSES,
-    "reconstruct": RECONSTRUCTION_LOSSES | BAND_LOSSES,
-    "align": ALIGNMENT_LOSSES,
-    "fuse": FUSION_LOSSES | VIEW_LOSSES | BAND_LOSSES | TEACHER_LOSSES | SEEING_LOSSES,
-}
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -120,41 +104,6 @@ class Through(nn.Module):
         return out
 
 
-def make_optimizer(parts: Mapping[str, list[nn.Parameter]], how: Optimizer) -> torch.optim.Optimizer:
-    """The optimizer of a stage; weight decay acts on matrices and kernels, not on biases and norms.
-
-    Each group of parameters holds its ``factor`` of the learning rate.
-    """
-    kind = torch.optim.AdamW if how.name == "adamw" else torch.optim.Adam
-    factors = {part: how.rates.get(part, 1.0) for part in parts}
-    groups = []
-    for factor in dict.fromkeys(factors.values()):
-        mine = [p for part, parameters in parts.items() if factors[part] == factor for p in parameters]
-        decays = ([p for p in mine if p.ndim > 1], how.weight_decay), ([p for p in mine if p.ndim <= 1], 0.0)
-        groups += [{"params": p, "weight_decay": decay, "factor": factor} for p, decay in decays if p]
-    return kind(groups, lr=how.lr, betas=how.betas)
-
-
-def learning_rate(how: Optimizer, step: int, steps: int, factor: float = 1.0) -> float:
-    """The rate at ``step`` of ``steps`` of a part with this factor: linear warm-up, then the schedule."""
-    warm = min(1.0, (step + 1) / how.warmup) if how.warmup else 1.0
-    course = factor
-    if how.schedule == "cosine":
-        done = min(1.0, max(0, step - how.warmup) / max(1, steps - how.warmup))
-        course *= 0.01 + 0.99 * (1 + math.cos(math.pi * done)) / 2
-    elif how.schedule == "drop" and step >= how.drop_at * steps:
-        course *= 0.1
-    elif how.schedule == "step":
-        course *= 0.5 ** (step // how.halve_every)
-    return max(how.floor, how.lr * course) * warm
-
-
-def clip_parts(parts: Mapping[str, list[nn.Parameter]], norm: float) -> None:
-    """Shorten the gradients of each part by themselves to ``norm`` or less."""
-    for parameters in parts.values():
-        torch.nn.utils.clip_grad_norm_(parameters, norm)
-
-
 def loss_weight(term: Loss, step: int, steps: int) -> float:
     """The weight of a term at ``step`` of ``steps``."""
     falling = (1 + math.cos(math.pi * step / steps)) / 2 if term.schedule == "cosine" else 1.0
@@ -189,19 +138,23 @@ class StageLoss:
         """
         self.stage, self.seed, self.autocast, self.teacher = stage, seed, autocast, teacher
         self.share = share
-        if bool(stage.teacher) != any(term.name in TEACHER_LOSSES for term in stage.loss):
-            raise UsageError(f"stage {stage.name}: a teacher and the loss imitation go together")
-        if stage.see is None and any(term.name in SEEING_LOSSES for term in stage.loss):
-            raise UsageError(f"stage {stage.name}: a loss of seeing needs the key see")
-        table = TABLES[stage.task]
-        self.functions = {term.name: find_loss(table, term.name, term.options) for term in stage.loss}
-        self.bands = any(term.name in BAND_LOSSES for term in stage.loss)
-        if any(term.only and term.name in BAND_LOSSES for term in stage.loss):
-            raise UsageError(f"stage {stage.name}: a loss of bands is of both modalities, expected no 'only'")
-        if self.bands and stage.through:
-            raise UsageError(
-                f"stage {stage.name}: a loss of bands is of the whole network, expected no through"
-            )
+        self.losses = {term.name: find_loss(stage.task, term.name, term.options) for term in stage.loss}
+        kinds = {kind for kind, _ in self.losses.values()}
+        self.bands = "bands" in kinds
+        for wrong, reason in (
+            (bool(stage.teacher) != ("teacher" in kinds), "a teacher and the loss imitation go together"),
+            (stage.see is None and "seeing" in kinds, "a loss of seeing needs the key see"),
+            (
+                any(term.only and self.losses[term.name][0] == "bands" for term in stage.loss),
+                "a loss of bands is of both modalities, expected no 'only'",
+            ),
+            (
+                self.bands and stage.through is not None,
+                "a loss of bands is of the whole network, expected no through",
+            ),
+        ):
+            if wrong:
+                raise UsageError(f"stage {stage.name}: {reason}")
         self.method = {
             "mask": "reconstruct_masked",
             "reconstruct": "reconstruct_bands" if self.bands else "reconstruct",
@@ -222,12 +175,16 @@ class StageLoss:
             values = self._reconstruct(found, ir, vi)
         else:
             tensors = [x.float() for x in found]
-            values = [(name, "", function(*tensors)) for name, function in self.functions.items()]
+            values = [(name, "", function(*tensors)) for name, (_, function) in self.losses.items()]
         weights = {term.name: loss_weight(term, step, self.stage.steps) for term in self.stage.loss}
         first, *rest = (weights[name] * value for name, _, value in values)
         for term in rest:
             first = first + term
         return first, {name + end: value for name, end, value in values}
+
+    def of_views(self, net: Any, views: Views, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a stage with the key ``see``: the network is shown what the losses are not about."""
+        return self(net, views.ir, views.vi, step, views)
 
     def outputs(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> Any:
         """What the stage's method of the network gives for a batch."""
@@ -247,9 +204,8 @@ class StageLoss:
     def _masked(self, net: Any, ir: Tensor, vi: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """One image of each pair (a photograph is paired with itself), and noise to choose patches by."""
         rng = np.random.default_rng((*self.seed, step, MASKS))
-        rank, world = (
-            self.share
-        )  # drawn for the whole batch, so that processes do not repeat each other's masks
+        rank, world = self.share
+        # Drawn for the whole batch, so that processes do not repeat each other's masks.
         own = slice(rank, None, world)
         warm = torch.from_numpy(rng.random((world * len(ir), 1, 1, 1))[own] < 0.5).to(ir.device)
         patches = (ir.shape[-2] // net.patch) * (ir.shape[-1] // net.patch)
@@ -264,14 +220,14 @@ class StageLoss:
         again = self._through(net) if self.stage.through else net
         rng = np.random.default_rng((*self.seed, step, VIEWS))
         values = []
-        for name, function in self.functions.items():
-            if name in BAND_LOSSES:
+        for name, (kind, function) in self.losses.items():
+            if kind == "bands":
                 value = function(bands)
-            elif name in VIEW_LOSSES:
+            elif kind == "views":
                 value = function(again, fused, ir, vi, rng)
-            elif name in TEACHER_LOSSES:
+            elif kind == "teacher":
                 value = function(fused, self._taught(ir, vi))
-            elif name in SEEING_LOSSES:
+            elif kind == "seeing":
                 value = function(fused, views)
             else:
                 value = function(fused, ir, vi)
@@ -299,41 +255,11 @@ class StageLoss:
         images = dict(zip(("ir", "vi"), zip(outs, (ir, vi), strict=True), strict=True))
         values = []
         for term in self.stage.loss:
-            if term.name in BAND_LOSSES:
-                values.append((term.name, "", self.functions[term.name](bands)))
+            kind, function = self.losses[term.name]
+            if kind == "bands":
+                values.append((term.name, "", function(bands)))
                 continue
             for modality in (term.only,) if term.only else ("ir", "vi"):
                 out, target = images[modality]
-                values.append((term.name, f"_{modality}", self.functions[term.name](out.float(), target)))
+                values.append((term.name, f"_{modality}", function(out.float(), target)))
         return values
-
-
-class SeeLoss:
-    """The loss of a stage with the key ``see``: the network is shown what the losses are not about."""
-
-    def __init__(self, loss: StageLoss) -> None:
-        """``loss`` is of the same stage."""
-        self.loss = loss
-
-    def __call__(self, net: Any, views: Views, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and its unweighted parts."""
-        return self.loss(net, views.ir, views.vi, step, views)
-
-
-class Average:
-    """Exponential moving average of a network's parameters: steadier than the last step's."""
-
-    def __init__(self, net: nn.Module, decay: float) -> None:
-        """Begin with the present parameters."""
-        self.decay = decay
-        self.values = {k: v.detach().clone() for k, v in net.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, net: nn.Module) -> None:
-        """Move towards the present parameters."""
-        for name, value in net.state_dict().items():
-            kept = self.values[name]
-            if kept.is_floating_point():
-                kept.lerp_(value, 1 - self.decay)
-            else:
-                kept.copy_(value)

@@ -28,24 +28,17 @@ from ivfuse.training.log import Log
 from ivfuse.training.mae_weights import read_encoder
 from ivfuse.training.matching import MatchLoss, MatchSampler
 from ivfuse.training.nets import build_net
+from ivfuse.training.optimization import Average, clip_parts, learning_rate, make_optimizer
 from ivfuse.training.pairs import Sampler, Sets, load_photos, load_training
 from ivfuse.training.recipe import Recipe, StageRecipe
-from ivfuse.training.stages import (
-    OFFERED,
-    Average,
-    SeeLoss,
-    StageLoss,
-    Through,
-    check_recipe,
-    clip_parts,
-    learning_rate,
-    make_optimizer,
-    set_learning,
-)
+from ivfuse.training.seeing import ViewSampler
+from ivfuse.training.stages import OFFERED, StageLoss, Through, check_recipe, set_learning
 from ivfuse.training.validation import Validator
-from ivfuse.training.viewing import ViewSampler
 
 LOG_EVERY = 25
+
+BatchSampler = Sampler | MatchSampler | ViewSampler
+BatchLoss = Callable[..., tuple[Tensor, dict[str, Tensor]]]  # network, what the sampler draws, step
 
 
 @dataclass
@@ -86,8 +79,8 @@ class _Stage:
     optimizer: torch.optim.Optimizer
     steered: Any
     average: Average | None
-    loss: Callable[..., tuple[Tensor, dict[str, Tensor]]]
-    sampler: Sampler | MatchSampler | ViewSampler
+    sampler: BatchSampler
+    loss: BatchLoss
 
 
 def train(
@@ -123,22 +116,8 @@ def train(
         load_fusing(Path(teacher))  # found missing or wrong now, not hours later
     fabric = launch(accelerator, devices, recipe.precision)
     _check_batches(recipe, fabric.world_size)
+    net, state = _begin(recipe, out, fabric)
     leader = fabric.global_rank == 0
-    encoder: dict[str, Tensor] = {}
-    state = _State()
-    if leader:  # the only process that reads and writes the folder
-        encoder = _encoder_weights(recipe, out)
-        _claim(out, recipe)
-        state = _restore(out / "last.ckpt")
-    if fabric.world_size > 1:
-        encoder, state = fabric.broadcast((encoder, state))
-    seed_everything(recipe.seed, verbose=False)
-    net = build_net(recipe.method, recipe.variant, **recipe.net)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
-    if state.weights:
-        net.load_state_dict(state.weights)
-    elif encoder:
-        net.get_submodule("encoder").load_state_dict(encoder)
     with Log(out, (state.stage, state.step), active=leader) as log:
         several = f" and {fabric.world_size - 1} more processes" if fabric.world_size > 1 else ""
         log.say(f"{recipe.method} ({recipe.variant}) on {fabric.device}{several}, {recipe.precision}")
@@ -156,6 +135,26 @@ def train(
         save_model(out / "model.safetensors", net.state_dict(), about | {"recipe": recipe.model_dump()})
     fabric.barrier()
     return out / "model.safetensors"
+
+
+def _begin(recipe: Recipe, out: Path, fabric: Fabric) -> tuple[nn.Module, _State]:
+    """The network with the weights it begins or goes on with, and where the run was left."""
+    encoder: dict[str, Tensor] = {}
+    state = _State()
+    if fabric.global_rank == 0:  # the only process that reads and writes the folder
+        encoder = _encoder_weights(recipe, out)
+        _claim(out, recipe)
+        state = _restore(out / "last.ckpt")
+    if fabric.world_size > 1:
+        encoder, state = fabric.broadcast((encoder, state))
+    seed_everything(recipe.seed, verbose=False)
+    net = build_net(recipe.method, recipe.variant, **recipe.net)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+    if state.weights:
+        net.load_state_dict(state.weights)
+    elif encoder:
+        net.get_submodule("encoder").load_state_dict(encoder)
+    return net, state
 
 
 def _run_stage(run: _Run, index: int, state: _State, left: int | None) -> int | None:
@@ -186,8 +185,6 @@ def _run_stage(run: _Run, index: int, state: _State, left: int | None) -> int | 
 def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
     """Freeze, make the optimizer, and take up what an interrupted run left."""
     recipe = run.recipe.stages[index]
-    seed = (run.recipe.seed, index)
-    share = (run.fabric.global_rank, run.fabric.world_size)
     parts = set_learning(run.net, recipe.learn)
     optimizer = make_optimizer(parts, recipe.optimizer)
     wrapped, steered = run.fabric.setup(run.net, optimizer)
@@ -201,34 +198,27 @@ def _begin_stage(run: _Run, index: int, state: _State) -> _Stage:
         optimizer.load_state_dict(state.optimizer)
         if average and state.average:
             average.values = {k: v.to(run.fabric.device) for k, v in state.average.items()}
+    sampler, loss = _sampler_and_loss(run, index, recipe)
+    return _Stage(index, recipe, parts, wrapped, optimizer, steered, average, sampler, loss)
+
+
+def _sampler_and_loss(run: _Run, index: int, recipe: StageRecipe) -> tuple[BatchSampler, BatchLoss]:
+    """What draws a stage's batches, and the loss that takes them."""
+    seed = (run.recipe.seed, index)
     sets = run.sets + run.photos if recipe.photos else run.sets
-    sampler: Sampler | MatchSampler | ViewSampler
-    loss: StageLoss | MatchLoss | SeeLoss
+    if recipe.match:
+        return MatchSampler(sets, recipe.match, seed, recipe.augment), MatchLoss(recipe.match)
+    share = (run.fabric.global_rank, run.fabric.world_size)
+    loss = StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe), share)
+    crops: dict[str, Any] = {
+        "crop": recipe.crop,
+        "batch": recipe.batch,
+        "seed": seed,
+        "augment": recipe.augment,
+    }
     if recipe.see:
-        sampler = ViewSampler(
-            sets,
-            recipe.see,
-            crop=recipe.crop,
-            batch=recipe.batch,
-            seed=seed,
-            augment=recipe.augment,
-            device=run.fabric.device,
-        )
-        loss = SeeLoss(StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe), share))
-    elif recipe.match:
-        sampler = MatchSampler(sets, recipe.match, seed, recipe.augment)
-        loss = MatchLoss(recipe.match)
-    else:
-        sampler = Sampler(
-            sets,
-            crop=recipe.crop,
-            batch=recipe.batch,
-            seed=seed,
-            augment=recipe.augment,
-            resize=recipe.resize,
-        )
-        loss = StageLoss(recipe, seed, run.fabric.autocast, _teacher(run, recipe), share)
-    return _Stage(index, recipe, parts, wrapped, optimizer, steered, average, loss, sampler)
+        return ViewSampler(sets, recipe.see, device=run.fabric.device, **crops), loss.of_views
+    return Sampler(sets, resize=recipe.resize, **crops), loss
 
 
 def _teacher(run: _Run, recipe: StageRecipe) -> nn.Module | None:

@@ -42,7 +42,8 @@ class AutoGain:
         """Choose a fixed window, or how fast the window follows the scene.
 
         Args:
-            window: thermal values that are mapped to 0 and 1; ``None`` to follow the scene.
+            window: thermal values that are mapped to 0 and 1, the first the higher if dark is warm; ``None``
+                to follow the scene.
             time_constant: of the smoothing, in seconds; 0 uses each frame's own window.
 
         Raises:
@@ -116,7 +117,7 @@ def _rescale(values: NDArray[Any], low: float, high: float) -> Gray:
     Computed in float32, which is precise enough for video and three times as fast as
     :func:`ivfuse.image.arrays.scale_to_unit` in float64.
     """
-    if not high > low:
+    if high == low:
         return np.zeros(values.shape, np.float32)
     out = values.astype(np.float32)
     out -= np.float32(low)

@@ -20,8 +20,11 @@ SUFFIXES = (
     ".m2ts",
     ".webm",
     ".mpg",
+    ".mpeg",
     ".wmv",
-)  # in folders
+    ".flv",
+)  # of the files of a folder that FFmpeg reads
+VIDEO_SUFFIXES = (*SUFFIXES, ".seq", ".csq")  # and of the recordings of thermal cameras
 _OPEN_TIMEOUT, _READ_TIMEOUT = 10.0, 10.0  # seconds before a live source counts as dead
 _PROBE_MICROSECONDS = 1_000_000  # FFmpeg analyzes a stream for five seconds by default
 

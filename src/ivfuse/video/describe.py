@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ivfuse.video.container import SUFFIXES, open_container
+from ivfuse.video.container import open_container
 from ivfuse.video.open import require_av
-
-DESCRIBED = (*SUFFIXES, ".mpeg", ".flv")
 
 
 def describe_video(path: Path) -> dict[str, Any]:

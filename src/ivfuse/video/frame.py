@@ -31,6 +31,7 @@ LIMITED, FULL = 1, 2  # color ranges as FFmpeg numbers them
 _STRIP = 20_000  # chroma samples processed at a time
 _LUMA_WEIGHTS = {BT709: (0.2126, 0.0722), BT2020: (0.2627, 0.0593)}  # of red and blue
 _NEUTRAL = 128  # the chroma level of gray
+_LEAST_CHROMA = 2.0  # mean distance from it, in levels of 255, of a video in color
 _LEAST_DIFFERENCE = np.float32(1e-6)  # of a channel from the luma, against division by zero
 
 
@@ -98,6 +99,14 @@ def decode_luma(frame: Frame) -> Gray:
     import cv2
 
     return np.asarray(cv2.LUT(frame.planes[0], _luma_table(frame.limited)), np.float32)
+
+
+def is_colored_yuv(planes: tuple[Plane, ...]) -> bool:
+    """Whether Y, U and V, uint8, have color beyond the traces that compression leaves in gray video."""
+    if len(planes) < 3:
+        return False
+    spread = np.mean([float(np.abs(plane.astype(np.int16) - _NEUTRAL).mean()) for plane in planes[1:]])
+    return bool(spread > _LEAST_CHROMA)
 
 
 def shrink_luma(frame: Frame, height: int, width: int) -> Gray:
@@ -273,3 +282,11 @@ def _gain_tables(limited: bool) -> tuple[Gray, Gray, Gray, Gray]:
 def _difference_table(step: float) -> NDArray[np.float32]:
     """The color difference, such as B - Y, of each 8-bit chroma level."""
     return ((np.arange(256) - _NEUTRAL) * step).astype(np.float32)
+
+
+def hdr_notes(frame: Frame) -> list[str]:
+    """What happens to a visible with high dynamic range."""
+    name = HDR_TRANSFERS.get(frame.transfer)
+    if name is None:
+        return []
+    return [f"the visible is HDR ({name}): written with 8 bit in its transfer function, without tone mapping"]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
 from ivfuse.fusion.align import Aligner
-from ivfuse.fusion.doubts import doubts_about_sizes
+from ivfuse.fusion.doubts import doubts_about_colors, doubts_about_sizes
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.reduced import Shape
 from ivfuse.image.arrays import Gray
@@ -49,7 +49,7 @@ OnFrame = Callable[[Frame], object]
 _QUEUE_CAPACITY = 4  # frames between two threads
 _LIVE_QUEUE_CAPACITY = 8  # the same for live sources, whose frames arrive unevenly
 _PARTS = ("place", "luma", "method", "smooth", "carry up", "recolor")
-_FRAME_TIMEOUT = 0.5  # seconds to wait for a live thermal frame before the previous one is used again
+_FRAME_TIMEOUT = 0.5  # seconds between checks of the stop event while no frame arrives
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,10 @@ class _VideoRun:
         self._ir_queue = _source_queue(ir, self._abort)
         self._vi_queue = _source_queue(vi, self._abort)
         self._out_queue: FrameQueue[Frame | AudioPacket] = FrameQueue(_QUEUE_CAPACITY, self._abort)
-        self._pairer = FramePairer(self._next_thermal, ir.info.rate, vi.info.rate, offset)
+        clock = time.monotonic if vi.info.live else None
+        self._pairer = FramePairer(self._next_thermal, ir.info.rate, vi.info.rate, offset, clock)
+        # A live frame may wait for one frame period, and for a thermal that comes later by the offset.
+        self._longest_wait = float(1 / vi.info.rate) + max(0.0, -offset)
         self._size = (0, 0)
         self._shape: Shape | None = None  # at which the method runs
         self._fused_frames = 0
@@ -290,6 +293,8 @@ class _VideoRun:
         """Pair and fuse until a source ends or the run is stopped."""
         first = None
         while not self._stop.is_set():
+            if self._vi.info.live:
+                self._vi_queue.drop_while(self._is_late)
             item = self._vi_queue.get(_FRAME_TIMEOUT)
             if item is NoItem.ENDED:
                 return
@@ -313,18 +318,22 @@ class _VideoRun:
             self._shape = self._fuser.shape_for(ir, vi)
         out = self._fuser.fuse(ir, vi)
         self._size = (out.height, out.width)
-        self._out_queue.put(out)
         self._fused_frames += 1
-        if self._on_frame is not None:
+        if self._on_frame is not None:  # before the writer, which may have to wait for the encoder
             self._on_frame(out)
+        self._out_queue.put(out)
 
-    def _next_thermal(self) -> Frame | NoItem:
+    def _is_late(self, item: Frame | AudioPacket) -> bool:
+        """Whether a live frame has waited too long to be fused if there is a newer one."""
+        return isinstance(item, Frame) and time.monotonic() - item.time > self._longest_wait
+
+    def _next_thermal(self, seconds: float | None) -> Frame | NoItem:
         """The next thermal frame, for the pairer."""
         while True:
-            item = self._ir_queue.get(_FRAME_TIMEOUT)
+            item = self._ir_queue.get(_FRAME_TIMEOUT if seconds is None else seconds)
             if isinstance(item, Frame) or item is NoItem.ENDED:
                 return item
-            if self._ir.info.live or self._stop.is_set():
+            if seconds is not None or self._stop.is_set():
                 return NoItem.TIMEOUT
 
     def _write(self) -> None:
@@ -382,6 +391,7 @@ class _VideoRun:
         notes += self._writer.notes if self._writer else []
         ir, vi = self._ir.info, self._vi.info
         notes += [f"thermal: {note}" for note in ir.notes] + [f"visible: {note}" for note in vi.notes]
+        notes += doubts_about_colors(ir.colored, vi.colored)
         notes += self._fuser.notes
         if not self._fuser.placer.stretches:
             notes += [] if self._fuser.aligner else ["thermal aligned by the rig"]

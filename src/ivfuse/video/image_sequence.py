@@ -20,7 +20,7 @@ from ivfuse.image.profiles import to_srgb
 from ivfuse.image.read import white_level
 from ivfuse.thermal.formats.base import RawThermal
 from ivfuse.thermal.read import read_raw
-from ivfuse.video.frame import BT601, UNSPECIFIED, Frame, Plane
+from ivfuse.video.frame import BT601, UNSPECIFIED, Frame, Plane, is_colored_yuv
 from ivfuse.video.source import Modality, SourceInfo, SourceStats, TimestampNormalizer
 
 if TYPE_CHECKING:
@@ -86,7 +86,10 @@ class ImageSequenceSource:
         planes, raw = _read_planes(first, modality)
         height, width = planes[0].shape
         degrees, notes = (False, ()) if raw is None else (raw.degrees, raw.notes)
-        self.info = SourceInfo(name, width, height, rate, images[-1][0] + 1, degrees=degrees, notes=notes)
+        colored = is_colored_yuv(planes) if raw is None else raw.colored
+        self.info = SourceInfo(
+            name, width, height, rate, images[-1][0] + 1, degrees=degrees, colored=colored, notes=notes
+        )
         self.stats = SourceStats()
 
     def items(self) -> Iterator[Frame | AudioPacket]:

@@ -28,7 +28,7 @@ def paired_frames(ir: FrameSource, vi: FrameSource) -> Iterator[tuple[Frame, Fra
         InputError: if a source breaks; after the pairs before that.
     """
     thermal = (item for item in ir.items() if isinstance(item, Frame))
-    pairer = FramePairer(lambda: next(thermal, NoItem.ENDED), ir.info.rate, vi.info.rate)
+    pairer = FramePairer(lambda _: next(thermal, NoItem.ENDED), ir.info.rate, vi.info.rate)
     for item in vi.items():
         if not isinstance(item, Frame):
             continue

@@ -5,6 +5,7 @@ Fusion only stores its latest frame here. The threads of the viewers encode it, 
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,9 @@ from ivfuse.video.frame_conversion import to_opencv
 _HOST = "127.0.0.1"
 _BOUNDARY = "ivfuse-frame"
 _JPEG_QUALITY = 80
-_MIN_INTERVAL = 0.04  # seconds between two images for one viewer
+_MIN_INTERVAL = 0.02  # seconds between two images for one viewer
 _MAX_SIDE = 1920  # pixels; larger frames are downsampled
+_SEND_BUFFER = 1 << 16  # bytes; a slow viewer gets the latest image, not all those that fit a larger buffer
 _VIEWER_TIMEOUT = 10  # seconds after which a viewer that reads nothing is disconnected
 
 _PAGE = b"""<!doctype html>
@@ -117,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     latest: LatestFrame
     timeout = _VIEWER_TIMEOUT
+    disable_nagle_algorithm = True  # the end of an image does not wait for an acknowledgment
 
     def do_GET(self) -> None:
         """Send the page, the running images, or the latest image alone."""
@@ -153,15 +156,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         number = 0
         try:
             while (found := self.latest.wait_for_jpeg(number)) is not None:
                 number, jpeg = found
                 if not jpeg:
                     continue
+                due = time.monotonic() + _MIN_INTERVAL
                 head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
                 self.wfile.write(head.encode() + jpeg + b"\r\n")
-                time.sleep(_MIN_INTERVAL)
+                time.sleep(max(0.0, due - time.monotonic()))
         except OSError:
             return
 

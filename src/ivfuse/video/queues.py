@@ -80,6 +80,14 @@ class FrameQueue(Generic[T]):
             self._changed.notify_all()
             return item
 
+    def drop_while(self, late: Callable[[T], bool]) -> None:
+        """Drop the oldest items that are late, but never the newest one."""
+        with self._changed:
+            while len(self._items) > 1 and late(self._items[0]):
+                self._items.popleft()
+                self.dropped += 1
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Refuse further items; those in the queue can still be taken."""
         with self._changed:
@@ -93,7 +101,8 @@ class FrameQueue(Generic[T]):
                 raise StoppedError
             if deadline is not None and time.monotonic() >= deadline:
                 return False
-            self._changed.wait(_POLL_INTERVAL)
+            left = _POLL_INTERVAL if deadline is None else deadline - time.monotonic()
+            self._changed.wait(min(left, _POLL_INTERVAL))
         return True
 
 

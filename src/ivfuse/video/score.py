@@ -108,7 +108,7 @@ def _check_size(fused: FrameSource, vi: FrameSource) -> None:
 def _pairer(source: FrameSource, rate: Fraction, offset: float) -> FramePairer:
     """Pairs the frames of a source with the visible frames, which have the given rate."""
     frames = _frames(source)
-    return FramePairer(lambda: next(frames, NoItem.ENDED), source.info.rate, rate, offset)
+    return FramePairer(lambda _: next(frames, NoItem.ENDED), source.info.rate, rate, offset)
 
 
 def _frames(source: FrameSource) -> Iterator[Frame]:

@@ -37,6 +37,7 @@ class SourceInfo:
         live: a camera or a stream, whose frames are timed by their arrival.
         audio: PyAV's audio streams, the templates of those in the output.
         degrees: the values of its frames are temperatures in degC.
+        colored: its first frame is in color; known once that frame has been read.
         notes: remarks for the user.
     """
 
@@ -49,6 +50,7 @@ class SourceInfo:
     live: bool = False
     audio: tuple[Any, ...] = ()
     degrees: bool = False
+    colored: bool = False
     notes: tuple[str, ...] = ()
 
     @property

@@ -14,7 +14,16 @@ import numpy as np
 from ivfuse.errors import InputError, IvfuseError
 from ivfuse.video.camera_frames import CameraFrames
 from ivfuse.video.container import choose_track, open_container, reason_of
-from ivfuse.video.frame import BT601, FULL, LIMITED, RGB_MATRIX, UNSPECIFIED, Frame, Plane
+from ivfuse.video.frame import (
+    BT601,
+    FULL,
+    LIMITED,
+    RGB_MATRIX,
+    UNSPECIFIED,
+    Frame,
+    Plane,
+    is_colored_yuv,
+)
 from ivfuse.video.source import DEFAULT_RATE, Modality, SourceInfo, SourceStats, TimestampNormalizer
 
 if TYPE_CHECKING:
@@ -65,7 +74,8 @@ class StreamSource:
         try:
             self._track = choose_track(self._container, self._name, modality, stream)
             self._video = self._track.stream
-            self._track.context.thread_type = "AUTO"
+            # Threads that decode one frame each hold back as many frames as there are threads.
+            self._track.context.thread_type = "SLICE" if live else "AUTO"
             self._track.context.thread_count = threads
             self.stats = SourceStats()
             self._camera = CameraFrames.of(self._track.context) if modality == "ir" else None
@@ -242,6 +252,8 @@ class StreamSource:
             if rotation and "422" in image.format.name:  # rotated 4:2:2 chroma is not 4:2:2
                 image = image.reformat(format="yuv444p")
             planes, limited = thermal_plane(image) if self._modality == "ir" else visible_planes(image)
+            if not index and (_is_rgb(image) or len(image.format.components) >= 3):
+                self.info = replace(self.info, colored=is_colored_yuv(visible_planes(image)[0]))
         if rotation in (90, 180, 270):
             planes = tuple(np.ascontiguousarray(np.rot90(plane, rotation // 90)) for plane in planes)
         return Frame(planes, time, index, limited, matrix, primaries, transfer, self._aspect(rotation))

@@ -17,7 +17,8 @@ MAX_HOLD = 0.5  # seconds for which a thermal frame may substitute for missing o
 # Frames match within this share of the longer frame period: half of it, and a little for rounded times.
 _MATCH_TOLERANCE = 0.51
 
-NextFrame = Callable[[], Frame | NoItem]
+# The next thermal frame, or why there is none; waits for the given seconds, or as long as it takes for None.
+NextFrame = Callable[[float | None], Frame | NoItem]
 
 
 @dataclass
@@ -43,19 +44,26 @@ class FramePairer:
     """Finds the thermal frames of visible frames that arrive in the order of their times.
 
     Args:
-        next_frame: returns the next thermal frame, or why there is none.
+        next_frame: returns the next thermal frame, or why there is none, given the seconds to wait for it.
         ir_rate: thermal frames per second.
         vi_rate: visible frames per second; frames match within half the longer of both periods.
         offset: seconds to add to the thermal times.
+        clock: tells the time at which frames of live sources arrive; ``None`` for recorded sources.
     """
 
     def __init__(
-        self, next_frame: NextFrame, ir_rate: Fraction, vi_rate: Fraction, offset: float = 0.0
+        self,
+        next_frame: NextFrame,
+        ir_rate: Fraction,
+        vi_rate: Fraction,
+        offset: float = 0.0,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         """Create a pairer; no frame is read yet."""
         self.counts = PairingCounts()
         self._next_frame = next_frame
         self._offset = offset
+        self._clock = clock
         self._tolerance = _MATCH_TOLERANCE * float(max(1 / ir_rate, 1 / vi_rate))
         self._current: Frame | None = None
         self._following: Frame | None = None
@@ -92,7 +100,7 @@ class FramePairer:
         """Move on to the nearest thermal frame; returns whether the current frame has changed."""
         advanced = False
         while True:
-            self._read_ahead()
+            self._read_ahead(time)
             if self._following is None:
                 return advanced
             if self._current is not None:
@@ -103,14 +111,25 @@ class FramePairer:
             self._current_used, advanced = False, True
             self._frames_read += 1
 
-    def _read_ahead(self) -> None:
+    def _read_ahead(self, time: float) -> None:
         if self._following is not None or self._ended:
             return
-        item = self._next_frame()
+        item = self._next_frame(self._patience(time))
         if isinstance(item, Frame):
             self._following = item
         elif item is NoItem.ENDED:
             self._ended = True
+
+    def _patience(self, time: float) -> float | None:
+        """Seconds to wait for the next frame; ``None`` for as long as it takes.
+
+        A live frame is not waited for if another one is near, or once it would come too late to be near.
+        """
+        if self._clock is None:
+            return None
+        if self._is_near(time):
+            return 0.0
+        return max(0.0, time + self._tolerance - self._offset - self._clock())
 
     def _is_near(self, time: float) -> bool:
         return self._current is not None and self._distance(self._current, time) <= self._tolerance

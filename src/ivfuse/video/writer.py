@@ -1,4 +1,4 @@
-"""Writers of fused video: a file that stays playable if the run is killed, or a sequence of PNG images."""
+"""Writers of fused video, chosen by the name of the output; a file stays playable if the run is killed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
-import numpy as np
-
-from ivfuse.errors import OutputError, UsageError
-from ivfuse.image.pairing import list_images
-from ivfuse.runtime.files import write_atomic
+from ivfuse.errors import OutputError, UsageError, fault_of
 from ivfuse.runtime.locks import Lock, take_lock
 from ivfuse.video.bags.writer import BagWriter, find_output
-from ivfuse.video.frame import FULL, HDR_TRANSFERS, Frame
-from ivfuse.video.frame_conversion import pixel_format_of, to_av_frame, to_opencv
+from ivfuse.video.frame import FULL, Frame, hdr_notes
+from ivfuse.video.frame_conversion import pixel_format_of, to_av_frame
+from ivfuse.video.image_writer import ImageSequenceWriter
 
 if TYPE_CHECKING:
     from ivfuse.video.source import AudioPacket
@@ -35,7 +32,6 @@ _MAX_KEYFRAME_FRAMES = 10_000  # a damaged header can state any rate
 _FRAGMENT_SECONDS = 0.2  # of video; a killed run loses the last fragment and what the encoder holds back
 _MPEG4_QUANTIZER = 2  # of 1 (best) to 31
 _BIT_RATE = 8_000_000  # bits per second, for H.264 encoders without a constant quality mode
-_PNG_COMPRESSION = 1  # of 0 to 9; higher levels are slower and hardly smaller
 
 # Encoders for H.264 in order of preference. libx264 is GPL, so FFmpeg may be built without it.
 _H264_ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox", "h264_mf")
@@ -175,7 +171,7 @@ class VideoFileWriter:
             self._container.mux(self._video.encode(image))
         except (av.FFmpegError, OSError) as error:
             self._release()
-            raise OutputError(f"{self.path}: cannot be written: {_reason(error)}") from error
+            raise OutputError(f"{self.path}: cannot be written: {fault_of(error)}") from error
 
     def write_audio(self, packet: AudioPacket) -> None:
         """See :meth:`FrameWriter.write_audio`; packets from before the first frame are left out."""
@@ -194,7 +190,7 @@ class VideoFileWriter:
         try:
             self._container.mux(packet)
         except av.FFmpegError as error:
-            raise OutputError(f"{self.path}: the audio cannot be written: {_reason(error)}") from error
+            raise OutputError(f"{self.path}: the audio cannot be written: {fault_of(error)}") from error
 
     def close(self) -> Path | None:
         """See :meth:`FrameWriter.close`."""
@@ -209,7 +205,7 @@ class VideoFileWriter:
             os.replace(self.part, self.path)
         except (av.FFmpegError, OSError) as error:
             raise OutputError(
-                f"{self.path}: cannot be completed: {_reason(error)}; see {self.part}"
+                f"{self.path}: cannot be completed: {fault_of(error)}; see {self.part}"
             ) from error
         finally:
             self._release()
@@ -303,66 +299,6 @@ class VideoFileWriter:
         return replace(frame, planes=(luma, *chroma))
 
 
-class ImageSequenceWriter:
-    """Writes PNG images, numbered from 0; each file is complete or absent."""
-
-    def __init__(self, pattern: Path, overwrite: bool) -> None:
-        """Check the folder.
-
-        Args:
-            pattern: path with a number in its name, like ``out/f_%05d.png``.
-            overwrite: replace images in the folder.
-
-        Raises:
-            UsageError: if the folder contains images that must not be replaced.
-        """
-        self.notes: list[str] = []
-        self._pattern = pattern
-        self._count = 0
-        self._overwrite = overwrite
-        self._lock: Lock | None = None
-        self._check_empty()
-
-    def _check_empty(self) -> None:
-        folder = self._pattern.parent
-        if not self._overwrite and folder.is_dir() and list_images(folder):
-            raise UsageError(f"{folder}: contains images already", hint="{overwrite} replaces them")
-
-    def write(self, frame: Frame) -> None:
-        """See :meth:`FrameWriter.write`."""
-        import cv2
-
-        if not self._count:
-            self._begin(frame)
-        pixels = to_opencv(frame)
-        path = self._pattern.with_name(self._pattern.name % self._count)
-        done, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_COMPRESSION])
-        if not done:
-            raise OutputError(f"{path}: the encoder failed on an image of shape {pixels.shape}")
-        write_atomic(path, np.ascontiguousarray(data).data)
-        self._count += 1
-
-    def _begin(self, frame: Frame) -> None:
-        """Claim the folder, so that the images of two runs are not mixed."""
-        folder = self._pattern.parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = take_lock(folder, folder)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be written to: {_reason(error)}") from error
-        self._check_empty()
-        self.notes += hdr_notes(frame)
-
-    def write_audio(self, packet: AudioPacket) -> None:
-        """Images have no audio."""
-
-    def close(self) -> Path | None:
-        """See :meth:`FrameWriter.close`."""
-        if self._lock is not None:
-            self._lock.release()
-        return self._pattern.parent if self._count else None
-
-
 def _choose_encoder(path: Path, options: EncoderOptions) -> str:
     """The first encoder of the codec that FFmpeg has."""
     codec = options.codec
@@ -389,14 +325,6 @@ def _has_encoder(name: str) -> bool:
         return False
 
 
-def hdr_notes(frame: Frame) -> list[str]:
-    """What happens to a visible with high dynamic range."""
-    name = HDR_TRANSFERS.get(frame.transfer)
-    if name is None:
-        return []
-    return [f"the visible is HDR ({name}): written with 8 bit in its transfer function, without tone mapping"]
-
-
 def _fragment_options(suffix: str) -> dict[str, str]:
     """Container options that make each fragment playable as soon as it is written."""
     if suffix == ".mp4":
@@ -412,7 +340,3 @@ def _fragment_options(suffix: str) -> dict[str, str]:
 def _part_of(path: Path, ending: str) -> Path:
     """The unfinished file of an output; its stem is cut where names would exceed 255 bytes."""
     return path.with_name(os.fsencode(path.stem)[: 255 - len(ending)].decode("utf-8", "ignore") + ending)
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error)

@@ -48,6 +48,8 @@ def _table(table: TaskTable) -> str:
         marked = [f"<b class=first>{x}</b>" if name in best[i] else x for i, x in enumerate(cells)]
         rows.append(f"<tr><th scope=row>{escape(name)}</th>{''.join(f'<td>{x}</td>' for x in marked)}</tr>")
     notes = "".join(f"<p class=note>{escape(line)}</p>" for line in table.notes)
+    if table.protocol is not None:
+        notes = f"<p class='note protocol'>{escape(table.protocol.line)}.</p>{notes}"
     return (
         f"<section><h2>{escape(table.title)}</h2><div class=wide><table><thead><tr>{heads}</tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table></div>{notes}</section>"

@@ -17,8 +17,10 @@ from ivfuse.benchmark.tasks.class_names import canonical, match_classes
 from ivfuse.benchmark.tasks.detectors import Detections, Detector, DetectorOptions, open_detector
 from ivfuse.benchmark.tasks.images import INFRARED, VISIBLE, ImageJob, image_job, load_images
 from ivfuse.benchmark.tasks.labels import Boxes, Labels
+from ivfuse.benchmark.tasks.protocol import TaskProtocol, task_protocol
 from ivfuse.errors import InputError, UsageError
 from ivfuse.image.pairing import FilePair
+from ivfuse.runtime.files import sha256_of
 from ivfuse.runtime.processes import Reply, ask_all
 
 _MAKE = "ivfuse.benchmark.tasks.detection:make_detect"
@@ -99,6 +101,7 @@ class DetectionResults:
         precision: infrared, visible and method -> scores; an image that is missing has no hits.
         missing: method -> pairs without an image.
         problems: a line each.
+        protocol: what is measured of what.
     """
 
     data: str
@@ -109,6 +112,7 @@ class DetectionResults:
     precision: dict[str, Precision]
     missing: dict[str, int]
     problems: tuple[str, ...]
+    protocol: TaskProtocol | None = None
 
     @property
     def rows(self) -> list[str]:
@@ -152,14 +156,35 @@ def measure_detection(
         UsageError, InputError, MissingExtraError: as :func:`check_detection`.
         InputError: no pair of a set has labels.
     """
-    names = check_detection(task, len(plan.sets)).names
+    detector = check_detection(task, len(plan.sets))
+    protocol = _protocol(plan, task, detector)
     if jobs > 1:  # else each process would take all processors
         task = replace(task, options=replace(task.options, threads=1))
     tell = on_progress or (lambda what, reused: None)
-    return [
-        _board(plan, data, task, task.labels_of(index), names, jobs, tell)
+    boards = (
+        _board(plan, data, task, task.labels_of(index), detector.names, jobs, tell)
         for index, data in enumerate(plan.sets)
-    ]
+    )
+    return [replace(board, protocol=protocol) for board in boards]
+
+
+def _protocol(plan: Plan, task: DetectionTask, detector: Detector) -> TaskProtocol | None:
+    """What is measured of what; a class map counts by what it means."""
+    labels = []
+    for index in range(len(plan.sets)):
+        found = task.labels_of(index)
+        classes: dict[str, list[str]] = {}
+        for name, number in zip(detector.names, task.meaning(found, detector.names), strict=True):
+            if number >= 0:
+                classes.setdefault(found.classes[number], []).append(name)
+        labels.append({"labels": found.sha256, "classes": classes})
+    settings = {
+        "output": detector.form.name,
+        "size": list(detector.size),
+        "confidence": task.options.confidence,
+        "ignore_below": float(task.ignore_below),
+    }
+    return task_protocol(plan, "detection", labels, sha256_of(task.detector), settings)
 
 
 def make_detect(argument: tuple[Path, DetectorOptions]) -> Callable[[ImageJob], dict[str, Any]]:

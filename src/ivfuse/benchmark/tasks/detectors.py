@@ -68,8 +68,8 @@ class Detector:
         self, session: Any, form: OutputFormat, names: tuple[str, ...], size: Grid, confidence: float
     ) -> None:
         """Take what was found out about it."""
-        self.form, self.names = form, names
-        self._session, self._size, self._confidence = session, size, confidence
+        self.form, self.names, self.size = form, names, size
+        self._session, self._confidence = session, confidence
         self._input = session.get_inputs()[0].name
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
@@ -81,9 +81,9 @@ class Detector:
         Raises:
             InputError: the detector fails, or gives what is not finite.
         """
-        prepared, factors, offset = prepare(image, self.form.prepare, self._size)
+        prepared, factors, offset = prepare(image, self.form.prepare, self.size)
         output = _run(self._session, self._input, prepared)
-        corners, scores, classes = self.form.decode(output, self._size)
+        corners, scores, classes = self.form.decode(output, self.size)
         if classes.size and not 0 <= int(classes.min()) <= int(classes.max()) < len(self.names):
             raise InputError(
                 f"detector: gives class {int(classes.max())}, there are {len(self.names)} names of classes"

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,8 +17,10 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from ivfuse.benchmark.digests import digest
 from ivfuse.errors import InputError
 from ivfuse.image.pairing import FilePair
+from ivfuse.runtime.files import sha256_of
 
 JSON_BYTES = 1 << 29  # of a COCO file; COCO's own instances take 450 MB
 TEXT_BYTES = 1 << 22  # of a file that holds one image's boxes, or the names of the classes
@@ -55,10 +57,12 @@ class Labels:
     Attributes:
         classes: names.
         images: stem of the image file, in small letters -> its boxes; none for an image without objects.
+        sha256: of the COCO file; else a digest of the names of the classes, and of the files and their names.
     """
 
     classes: tuple[str, ...]
     images: Mapping[str, Boxes]
+    sha256: str = ""
 
     def of(self, pair: FilePair) -> Boxes | None:
         """The boxes of a pair by its own name or that of either file; ``None`` if it has no labels."""
@@ -80,18 +84,24 @@ def read_labels(path: Path | str) -> Labels:
     """
     path = Path(path)
     if path.is_file():
-        return _read_coco(path)
+        return replace(_read_coco(path), sha256=sha256_of(path))
     if not path.is_dir():
         raise InputError(
             f"{path}: no such file or folder, expected COCO JSON or a folder of YOLO or VOC labels"
         )
     for folder in (path, path / "labels", path / "Annotations", path / "annotations"):
         if xml := sorted(folder.glob("*.xml")):
-            return _read_voc(xml)
+            return _named(_read_voc(xml), xml)
         lists = ("classes.txt", "obj.names")
         if text := [x for x in sorted(folder.glob("*.txt")) if x.name not in lists]:
-            return _read_yolo(text, _yolo_names(folder))
+            return _named(_read_yolo(text, _yolo_names(folder)), text)
     raise InputError(f"{path}: found neither .txt nor .xml files, expected a folder of YOLO or VOC labels")
+
+
+def _named(labels: Labels, files: Sequence[Path]) -> Labels:
+    """The labels with the digest of the files of a folder that they were read from."""
+    parts = [part for path in files for part in (path.name, sha256_of(path))]
+    return replace(labels, sha256=digest(str(len(labels.classes)), *labels.classes, *parts))
 
 
 def make_boxes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.benchmark.datasets import DataSet
+from ivfuse.benchmark.digests import digest
 from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.run import OnProgress
 from ivfuse.benchmark.tasks.average_precision import mean_of
@@ -29,8 +30,10 @@ from ivfuse.benchmark.tasks.label_maps import (
     map_of,
     read_label_map,
 )
+from ivfuse.benchmark.tasks.protocol import TaskProtocol, task_protocol
 from ivfuse.errors import InputError, UnknownNameError, UsageError
 from ivfuse.image.pairing import FilePair
+from ivfuse.runtime.files import sha256_of
 from ivfuse.runtime.processes import ask_all
 
 _MAKE = "ivfuse.benchmark.tasks.segmentation:make_segment"
@@ -61,6 +64,10 @@ class SegmentationTask:
     scale: str = "imagenet"
     predicted: Mapping[str, Path] = field(default_factory=dict)
 
+    def truth_of(self, index: int) -> Path:
+        """The folder of true maps of the set of that number."""
+        return self.truth[index if len(self.truth) > 1 else 0]
+
 
 @dataclass(frozen=True)
 class SegmentationResults:
@@ -75,6 +82,7 @@ class SegmentationResults:
         miou: the mean over the counted classes that occur.
         missing: infrared, visible or method -> pairs without a prediction; they count as misses.
         problems: a line each.
+        protocol: what is measured of what.
     """
 
     data: str
@@ -85,6 +93,7 @@ class SegmentationResults:
     miou: dict[str, float]
     missing: dict[str, int]
     problems: tuple[str, ...]
+    protocol: TaskProtocol | None = None
 
     @property
     def rows(self) -> list[str]:
@@ -212,7 +221,22 @@ def measure_segmentation(
     """
     check_segmentation(task, plan)
     tell = on_progress or (lambda what, reused: None)
-    return [_results(plan, index, task, jobs, tell) for index in range(len(plan.sets))]
+    protocol = _protocol(plan, task)
+    boards = (_results(plan, index, task, jobs, tell) for index in range(len(plan.sets)))
+    return [replace(board, protocol=protocol) for board in boards]
+
+
+def _protocol(plan: Plan, task: SegmentationTask) -> TaskProtocol | None:
+    """What is measured of what: true maps of the pairs, the classes and the segmenter."""
+    labels = []
+    for index, data in enumerate(plan.sets):
+        maps = find_maps(task.truth_of(index))
+        found = sorted((pair.name, sha256_of(path)) for pair in data.pairs if (path := map_of(pair, maps)))
+        labels.append({"labels": digest(*(part for each in found for part in each))})
+    counted = {task.labels.classes[index]: index for index in task.labels.counted}
+    model = sha256_of(task.segmenter) if task.segmenter else ""
+    settings = {"classes": counted, "scale": task.scale if task.segmenter else ""}
+    return task_protocol(plan, "segmentation", labels, model, settings)
 
 
 @dataclass(frozen=True)
@@ -267,7 +291,7 @@ def _results(
     plan: Plan, index: int, task: SegmentationTask, jobs: int, tell: OnProgress
 ) -> SegmentationResults:
     data = plan.sets[index]
-    maps = find_maps(task.truth[index if len(task.truth) > 1 else 0])
+    maps = find_maps(task.truth_of(index))
     labeled = [(pair, path) for pair in data.pairs if (path := map_of(pair, maps)) is not None]
     if not labeled:
         raise InputError(f"{data.name}: no pair has a label map, expected files of equal names")

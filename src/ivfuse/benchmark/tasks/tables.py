@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ivfuse.benchmark.tasks.detection import NOTHING, DetectionResults
+from ivfuse.benchmark.tasks.protocol import TaskProtocol
 from ivfuse.benchmark.tasks.segmentation import SegmentationResults
 from ivfuse.runtime.files import write_atomic
 
@@ -25,12 +26,14 @@ class TaskTable:
         heads: of the columns after the name.
         rows: names and values, 0 to 1; NaN where there is none.
         notes: lines below.
+        protocol: what was measured of what.
     """
 
     title: str
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[float, ...]], ...]
     notes: tuple[str, ...]
+    protocol: TaskProtocol | None = None
 
 
 def detection_table(board: DetectionResults) -> TaskTable:
@@ -54,6 +57,7 @@ def detection_table(board: DetectionResults) -> TaskTable:
         (*heads, "AP50", "AP50:95"),
         tuple(rows),
         (*notes, *board.problems),
+        board.protocol,
     )
 
 
@@ -73,6 +77,7 @@ def segmentation_table(board: SegmentationResults) -> TaskTable:
         (*heads, "mIoU"),
         rows,
         (*notes, *board.problems),
+        board.protocol,
     )
 
 
@@ -123,7 +128,8 @@ def markdown(table: TaskTable) -> str:
         scores = map(format_score, values)
         cells = [f"**{text}**" if name in best[index] else text for index, text in enumerate(scores)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *(f"- {line}" for line in table.notes), ""])
+    measured = [] if table.protocol is None else ["", f"{table.protocol.line}."]
+    return "\n".join([*lines, "", *(f"- {line}" for line in table.notes), *measured, ""])
 
 
 def best_rows(table: TaskTable) -> list[set[str]]:
@@ -147,6 +153,8 @@ def as_json(table: TaskTable) -> dict[str, Any]:
             for name, values in table.rows
         },
         "notes": list(table.notes),
+        "protocol": table.protocol and table.protocol.hash,
+        "measured": table.protocol and table.protocol.facts(),
     }
 
 
@@ -177,11 +185,13 @@ def _coco_results(board: DetectionResults, name: str) -> list[dict[str, Any]]:
 def _csv(tables: Sequence[TaskTable]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["table", "image", "measure", "value"])
+    writer.writerow(["table", "image", "measure", "value", "protocol"])
     for table in tables:
+        measured = table.protocol.hash if table.protocol else ""
         for name, values in table.rows:
             for head, value in zip(table.heads, values, strict=True):
-                writer.writerow([table.title, name, head, repr(value) if math.isfinite(value) else ""])
+                number = repr(value) if math.isfinite(value) else ""
+                writer.writerow([table.title, name, head, number, measured])
     return out.getvalue()
 
 

@@ -8,8 +8,6 @@ import cv2
 import numpy as np
 
 from ivfuse.synthetic.scenery.canvas import (
-    Camera,
-    Canvas,
     Color,
     Floats,
     fractal,
@@ -18,7 +16,7 @@ from ivfuse.synthetic.scenery.canvas import (
     smoothstep,
     vector,
 )
-from ivfuse.synthetic.scenery.setting import WALL, Hour, Lights
+from ivfuse.synthetic.scenery.setting import WALL, Hour, Street
 
 DENSITY = (6.0, 64.0)  # texture pixels per meter, for far and near houses
 FLOOR = 3.3  # meters
@@ -74,10 +72,10 @@ class Facade:
         self.heat[box] = heat
 
 
-def paint_houses(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, seed: int) -> None:
+def paint_houses(street: Street, seed: int) -> None:
     """Paint both rows of houses, from far to near, and the skyline; the same houses at every time of day."""
     rng = np.random.default_rng((seed, 20))
-    _close_street(canvas, camera, hour, rng)
+    _close_street(street, rng)
     houses: list[tuple[float, float, float, bool, int, str]] = []
     signs = list(rng.permutation(_SIGNS))
     walls = list(rng.permutation(len(_WALLS)))
@@ -89,18 +87,19 @@ def paint_houses(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, see
             style = walls[len(houses) % len(walls)]
             houses.append((start, length, height, left, int(style), str(signs[len(houses) % len(signs)])))
             start += length
-    if camera.width / 2 > camera.focal:  # a wide image also shows what is close by
+    if street.camera.width / 2 > street.camera.focal:  # a wide image also shows what is close by
         houses += [
             (1.0, 7.0, 12.5, True, int(walls[0]), str(signs[0])),
             (1.0, 5.5, 12.5, False, int(walls[1]), str(signs[1])),
         ]
     for start, length, height, left, style, sign in sorted(houses, reverse=True):
         its_own = np.random.default_rng((seed, 21, int(start * 100)))
-        _paint_house(canvas, camera, hour, lights, its_own, (start, length, height), left, style, sign)
+        _paint_house(street, its_own, (start, length, height), left, style, sign)
 
 
-def _close_street(canvas: Canvas, camera: Camera, hour: Hour, rng: np.random.Generator) -> None:
+def _close_street(street: Street, rng: np.random.Generator) -> None:
     """Faint houses far away, in the haze."""
+    canvas, camera, hour = street.canvas, street.camera, street.hour
     day = hour.name == "day"
     for z, shade in ((160.0, 0.75), (110.0, 0.6)):
         x = -30.0
@@ -111,13 +110,12 @@ def _close_street(canvas: Canvas, camera: Camera, hour: Hour, rng: np.random.Gen
                 vector(height, height, -1, -1),
                 np.full(4, z, np.float32),
             )
-            light = linear(hour.horizon) * (shade if day else 0.5 * shade)
-            color = (float(light[0]), float(light[1]), float(light[2]))
+            color = linear(hour.horizon) * (shade if day else 0.5 * shade)
             canvas.fill(corners, color, hour.heat.haze + 0.04 * (1 - shade) + float(rng.uniform(0, 0.03)))
             for wx in np.arange(x + 0.7, x + width - 1, 1.7):
                 for wy in np.arange(2.0, height - 2, 2.6):
                     lit = rng.random() < 0.7 * hour.lit_windows
-                    pane = (0.45, 0.30, 0.12) if lit else (color[0] * 0.8, color[1] * 0.82, color[2] * 0.85)
+                    pane = (0.45, 0.30, 0.12) if lit else color * (0.8, 0.82, 0.85)
                     spot = camera.project(
                         vector(wx, wx + 0.9, wx + 0.9, wx), vector(wy + 1.4, wy + 1.4, wy, wy), z
                     )
@@ -126,10 +124,7 @@ def _close_street(canvas: Canvas, camera: Camera, hour: Hour, rng: np.random.Gen
 
 
 def _paint_house(
-    canvas: Canvas,
-    camera: Camera,
-    hour: Hour,
-    lights: Lights,
+    street: Street,
     rng: np.random.Generator,
     size: tuple[float, float, float],
     left: bool,
@@ -137,9 +132,10 @@ def _paint_house(
     sign: str,
 ) -> None:
     """Draw one facade upright, light it, and paint it in perspective."""
+    hour, lights = street.hour, street.lights
     start, length, height = size
     x = -WALL if left else WALL
-    density = float(np.clip(0.75 * camera.scale(max(start, 10.0)), *DENSITY))
+    density = float(np.clip(0.75 * street.camera.scale(max(start, 10.0)), *DENSITY))
     facade = draw_facade(length, height, density, hour, rng, style, sign)
     rows, columns = facade.heat.shape
     # Left walls show their near end on the left, right walls theirs on the right.
@@ -159,38 +155,35 @@ def _paint_house(
     warm = facade.heat + hour.heat.sun * (0.75 * sunlit - 0.2)
     seen[..., 3] = warm + fog * (hour.heat.haze - warm)
     ends = (start, start + length) if left else (start + length, start)
-    corners = camera.project(
+    corners = street.camera.project(
         vector(x, x, x, x),
         vector(height, height, 0, 0),
         vector(ends[0], ends[1], ends[1], ends[0]),
     )
-    _paint_chimneys(canvas, camera, hour, rng, x, start, length, height)
-    canvas.warp(seen, corners)
+    _paint_chimneys(street, rng, x, start, length, height)
+    street.canvas.warp(seen, corners)
 
 
 def _paint_chimneys(
-    canvas: Canvas,
-    camera: Camera,
-    hour: Hour,
-    rng: np.random.Generator,
-    x: float,
-    start: float,
-    length: float,
-    height: float,
+    street: Street, rng: np.random.Generator, x: float, start: float, length: float, height: float
 ) -> None:
     """Chimneys above the eaves; some are in use."""
+    hour = street.hour
     outward = 0.5 * np.sign(x)
     for part in rng.uniform(0.2, 0.8, 2):
         z = start + part * length
         warm = float(rng.uniform(0.3, 0.75))
-        for low, high, half, heat in ((-0.5, 0.8, 0.28, hour.heat.wall - 0.05), (0.8, 1.0, 0.34, warm)):
-            corners = camera.project(
+        for low, high, half, heat in (
+            (-0.5, 0.8, 0.28, hour.heat.wall - 0.05),
+            (0.8, 1.0, 0.34, warm),
+        ):
+            corners = street.camera.project(
                 vector(-half, half, half, -half) + np.float32(x + outward),
                 height + vector(high, high, low, low),
                 z,
             )
             light = linear((0.33, 0.22, 0.19)) * linear(hour.ambient) * 1.2
-            canvas.fill(corners, (float(light[0]), float(light[1]), float(light[2])), heat)
+            street.canvas.fill(corners, light, heat)
 
 
 def draw_facade(

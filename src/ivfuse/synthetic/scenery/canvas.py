@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 Color = tuple[float, float, float]
-Box = tuple[slice, slice]
+Window = tuple[slice, slice]  # rows and columns of the canvas
 
 _SHIFT = 4  # fractional bits of polygon corners
 
@@ -85,7 +85,7 @@ class Canvas:
         self.things.append(kind)
         return self._painting
 
-    def polygon(self, points: Floats) -> tuple[Box, Floats] | None:
+    def polygon(self, points: Floats) -> tuple[Window, Floats] | None:
         """The rows and columns around a polygon and its antialiased mask there; ``None`` if it is outside.
 
         Args:
@@ -104,28 +104,28 @@ class Canvas:
         return np.s_[top:bottom, left:right], mask.astype(np.float32) / 255
 
     def paint(
-        self, box: Box, mask: Floats, color: Floats | Color, heat: Floats | float, target: bool = False
+        self, window: Window, mask: Floats, color: Floats | Color, heat: Floats | float, target: bool = False
     ) -> None:
-        """Blend a color and a thermal value into a box, by a mask in [0, 1].
+        """Blend a color and a thermal value into a window, by a mask in [0, 1].
 
         Args:
-            box: rows and columns.
+            window: rows and columns.
             mask: (h, w), how much of each pixel is covered.
             color: linear light, (3,) or (h, w, 3).
             heat: a number or (h, w).
             target: what is painted is a warm target; else it hides what is behind.
         """
-        part = self.light[box]
+        part = self.light[window]
         part += mask[..., np.newaxis] * (np.asarray(color, np.float32) - part)
-        warmth = self.heat[box]
+        warmth = self.heat[window]
         warmth += mask * (heat - warmth)
-        marked = self.target[box]
+        marked = self.target[window]
         marked += mask * (float(target) - marked)
         if self._painting is not None:
-            self.owner[box][mask >= 0.5] = self._painting
+            self.owner[window][mask >= 0.5] = self._painting
 
     def fill(
-        self, points: Floats, color: Color, heat: float, target: bool = False, opacity: float = 1.0
+        self, points: Floats, color: Floats | Color, heat: float, target: bool = False, opacity: float = 1.0
     ) -> None:
         """Paint a polygon in one color and heat."""
         found = self.polygon(points)
@@ -133,7 +133,7 @@ class Canvas:
             self.paint(found[0], found[1] * opacity, color, heat, target)
 
     def fill_round(
-        self, points: Floats, color: Color, heat: float, *, radius: float, target: bool = False
+        self, points: Floats, color: Floats | Color, heat: float, *, radius: float, target: bool = False
     ) -> None:
         """Paint a polygon with the shading of a round body: darker and cooler towards its edge.
 
@@ -147,12 +147,12 @@ class Canvas:
         found = self.polygon(points)
         if found is None:
             return
-        box, mask = found
+        window, mask = found
         padded = cv2.copyMakeBorder((mask > 0.5).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
         inner = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1] / max(radius, 1e-3)
         inner = np.sqrt(np.clip(inner, 0.05, 1))
         shades = (0.55 + 0.45 * inner)[..., np.newaxis] * np.asarray(color, np.float32)
-        self.paint(box, mask, shades, heat * (0.86 + 0.14 * inner), target)
+        self.paint(window, mask, shades, heat * (0.86 + 0.14 * inner), target)
 
     def warp(self, image: Floats, corners: Floats) -> None:
         """Paint a flat image in perspective.
@@ -164,10 +164,10 @@ class Canvas:
         found = self.polygon(corners)
         if found is None:
             return
-        box, mask = found
+        window, mask = found
         height, width = image.shape[:2]
         source = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
-        offset = np.array([box[1].start, box[0].start], np.float32)
+        offset = np.array([window[1].start, window[0].start], np.float32)
         matrix = cv2.getPerspectiveTransform(source, corners - offset)
         size = (mask.shape[1], mask.shape[0])
         warped = cv2.warpPerspective(
@@ -178,7 +178,7 @@ class Canvas:
             borderMode=cv2.BORDER_REPLICATE,
         )
         seen = np.asarray(warped, np.float32)
-        self.paint(box, mask, seen[..., :3], seen[..., 3])
+        self.paint(window, mask, seen[..., :3], seen[..., 3])
 
 
 def vector(*values: float) -> Floats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivfuse.synthetic.scenery.canvas import Camera, Canvas, Color, Floats, ellipse, linear, vector
-from ivfuse.synthetic.scenery.setting import Hour, Lights
+from ivfuse.synthetic.scenery.setting import Hour, Street
 
 # Upper outline of a sedan, rear bumper to front bumper: meters along the car and above the road.
 _OUTLINE = (
@@ -64,10 +64,10 @@ class _View:
         return self.points(np.full(4, end), vector(up + tall, up + tall, up - tall, up - tall), sides)
 
 
-def paint_car(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, car: Car, sunlit: float) -> None:
+def paint_car(street: Street, car: Car, sunlit: float) -> None:
     """Paint a car: upper faces from far to near, the visible side, then the near end."""
-    view = _View(camera, car)
-    lit = lights.color_at(car.x, 1.0, car.z - 0.5, sunlit)
+    canvas, hour, view = street.canvas, street.hour, _View(street.camera, car)
+    lit = street.lights.at(car.x, 1.0, car.z - 0.5, sunlit)
     along, up = _rounded(_OUTLINE)
     _underside(canvas, view, hour, car)
     strips = list(range(len(along) - 1))
@@ -94,9 +94,8 @@ def _half_width(up: Floats) -> Floats:
     return np.asarray(0.88 - 0.24 * np.clip((up - _BELT + 0.08) / 0.5, 0, 1) ** 1.2, np.float32)
 
 
-def _tone(color: Color, light: Floats, shade: float, gloss: Floats | float = 0.0) -> Color:
-    lit = linear(color) * light * shade + gloss
-    return (float(lit[0]), float(lit[1]), float(lit[2]))
+def _tone(color: Color, light: Floats, shade: float, gloss: Floats | float = 0.0) -> Floats:
+    return linear(color) * light * shade + gloss
 
 
 def _underside(canvas: Canvas, view: _View, hour: Hour, car: Car) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ivfuse.synthetic.scenery.canvas import Camera, Canvas, Floats, fractal, linear, resized, smoothstep
-from ivfuse.synthetic.scenery.setting import ROAD, Hour, Lights
+from ivfuse.synthetic.scenery.canvas import Camera, Floats, fractal, linear, resized, smoothstep
+from ivfuse.synthetic.scenery.setting import ROAD, Street
 
 SHADOW_EDGE = -0.6  # by day the left houses shade the street up to here, in meters from the middle
 
 
-def paint_sky(canvas: Canvas, camera: Camera, hour: Hour, rng: np.random.Generator) -> None:
+def paint_sky(street: Street, rng: np.random.Generator) -> None:
     """Paint the sky: a gradient, clouds, and at night stars and a moon."""
+    canvas, camera, hour = street.canvas, street.camera, street.hour
     height, width = canvas.heat.shape
     rows = min(int(camera.horizon * height) + 2, height)
     up = np.linspace(1, 0, rows, dtype=np.float32)[:, np.newaxis]
@@ -49,10 +50,9 @@ def _stars(light: Floats, clouds: Floats, camera: Camera, rng: np.random.Generat
     light += disc * (np.array([0.85, 0.86, 0.78], np.float32) - light)
 
 
-def paint_ground(
-    canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, rng: np.random.Generator
-) -> None:
+def paint_ground(street: Street, rng: np.random.Generator) -> None:
     """Asphalt with lane marks and a crossing, curbs, slabs."""
+    canvas, camera, hour = street.canvas, street.camera, street.hour
     height, width = canvas.heat.shape
     first = min(max(int(camera.horizon * height) + 1, 0), height - 1)
     rows = np.arange(first, height, dtype=np.float32)[:, np.newaxis] + 0.5
@@ -68,8 +68,8 @@ def paint_ground(
     sunlit = _sunlit(x, z, 0.12)
     small = (max(road.shape[0] // 4, 1), max(width // 4, 1))
     coarse, coarse_z = (resized(np.broadcast_to(v, road.shape), *small) for v in (x, z))
-    light = resized(lights.at(coarse, 0.0, coarse_z), road.shape[0], width)
-    light += sunlit[..., np.newaxis] * lights.sun
+    light = resized(street.lights.at(coarse, 0.0, coarse_z), road.shape[0], width)
+    light += sunlit[..., np.newaxis] * street.lights.sun
     if hour.lamps:
         light *= (1 + 0.25 * np.clip(patches, -1, 1))[..., np.newaxis]  # damp spots reflect more
     canvas.owner[first:] = np.where(road > 0.5, canvas.begin("road"), canvas.begin("sidewalk"))
@@ -134,14 +134,11 @@ def _sample(tile: Floats, x: Floats, y: Floats) -> Floats:
     )
 
 
-def paint_shadow(
-    canvas: Canvas, camera: Camera, x: float, z: float, size: tuple[float, float], depth: float
-) -> None:
+def paint_shadow(street: Street, x: float, z: float, size: tuple[float, float], depth: float) -> None:
     """Paint the soft contact shadow under an object.
 
     Args:
-        canvas: to paint on.
-        camera: through which it is seen.
+        street: to paint in.
         x: middle, in meters.
         z: middle, in meters.
         size: half width and half length, in meters.
@@ -149,17 +146,17 @@ def paint_shadow(
     """
     for grow, part in ((1.25, 0.4), (1.0, 0.4), (0.75, 0.4)):
         t = np.linspace(0, 2 * np.pi, 36, endpoint=False, dtype=np.float32)
-        points = camera.project(x + grow * size[0] * np.cos(t), 0.0, z + grow * size[1] * np.sin(t))
-        found = canvas.polygon(points)
+        points = street.camera.project(x + grow * size[0] * np.cos(t), 0.0, z + grow * size[1] * np.sin(t))
+        found = street.canvas.polygon(points)
         if found is not None:
             box, mask = found
-            canvas.light[box] *= 1 - (mask * part * depth)[..., np.newaxis]
+            street.canvas.light[box] *= 1 - (mask * part * depth)[..., np.newaxis]
 
 
-def paint_manhole(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, x: float, z: float) -> None:
+def paint_manhole(street: Street, x: float, z: float) -> None:
     """Paint a manhole cover, warm from the drain below; its pattern shows in the visible only."""
-    light = lights.color_at(x, 0.0, z)
-    canvas.begin("road")
+    light = street.lights.at(x, 0.0, z)
+    street.canvas.begin("road")
     t = np.linspace(0, 2 * np.pi, 40, endpoint=False, dtype=np.float32)
     for radius, shade, heat in (
         (0.42, 0.30, 0.08),
@@ -168,5 +165,5 @@ def paint_manhole(canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, x:
         (0.24, 0.20, 0.22),
     ):
         color = linear((shade, shade, shade)) * light
-        points = camera.project(x + radius * np.cos(t), 0.0, z + radius * np.sin(t))
-        canvas.fill(points, (float(color[0]), float(color[1]), float(color[2])), hour.heat.road + heat)
+        points = street.camera.project(x + radius * np.cos(t), 0.0, z + radius * np.sin(t))
+        street.canvas.fill(points, color, street.hour.heat.road + heat)

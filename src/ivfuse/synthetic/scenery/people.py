@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ivfuse.synthetic.scenery.canvas import Camera, Canvas, Color, Floats, ellipse, hull, linear, vector
-from ivfuse.synthetic.scenery.setting import Hour, Lights
+from ivfuse.synthetic.scenery.canvas import Color, Floats, ellipse, hull, linear, vector
+from ivfuse.synthetic.scenery.setting import Hour, Street
 
 Point = tuple[float, float]
 
@@ -55,21 +55,32 @@ class _Part:
     thick: float
 
 
-def paint_person(
-    canvas: Canvas, camera: Camera, hour: Hour, lights: Lights, person: Person, sunlit: float
-) -> None:
+def paint_person(street: Street, person: Person, sunlit: float) -> None:
     """Paint a person whose feet are on the ground."""
-    parts = _walking(person, hour) if person.walk else _standing(person, hour)
-    scale = camera.scale(person.z) * person.tall / 1.75
-    (foot,) = camera.project(vector(person.x), 0.0, person.z)
-    light = lights.color_at(person.x, 1.1, person.z, sunlit)
+    parts = _walking(person, street.hour) if person.walk else _standing(person, street.hour)
+    light = street.lights.at(person.x, 1.1, person.z, sunlit)
+    _paint_parts(street, parts, (person.x, person.z), person.heading, person.tall / 1.75, light)
+
+
+def _paint_parts(
+    street: Street, parts: list[_Part], place: Point, heading: int, tall: float, light: Floats
+) -> None:
+    """Paint a body.
+
+    Args:
+        street: to paint in.
+        parts: from far to near.
+        place: x and z of the feet, in meters.
+        heading: 1 to the right, -1 to the left.
+        tall: factor of the size.
+        light: irradiance, (3,).
+    """
+    scale = street.camera.scale(place[1]) * tall
+    (foot,) = street.camera.project(vector(place[0]), 0.0, place[1])
     for part in parts:
-        points = part.outline * vector(person.heading * scale, -scale) + foot
-        color = linear(part.color) * light
-        canvas.fill_round(
-            points, (float(color[0]), float(color[1]), float(color[2])), part.heat,
-            radius=part.thick * scale, target=True,
-        )  # fmt: skip
+        points = part.outline * vector(heading * scale, -scale) + foot
+        color, radius = linear(part.color) * light, part.thick * scale
+        street.canvas.fill_round(points, color, part.heat, radius=radius, target=True)
 
 
 def _looks(person: Person, hour: Hour) -> tuple[Color, Color, Color, Color, float, float]:
@@ -194,18 +205,9 @@ def _standing(person: Person, hour: Hour) -> list[_Part]:
     return [*parts, *arms, _Part(torso, top, warm + 0.03, 0.12), *_head(0, hour, skin, hair, False)]
 
 
-def paint_dog(
-    canvas: Canvas,
-    camera: Camera,
-    hour: Hour,
-    lights: Lights,
-    place: tuple[float, float],
-    heading: int,
-    sunlit: float,
-) -> None:
+def paint_dog(street: Street, place: Point, heading: int, sunlit: float) -> None:
     """Paint a trotting dog in profile."""
-    x, z = place
-    fur, warm = (0.42, 0.29, 0.17), hour.heat.clothes + 0.02
+    fur, warm = (0.42, 0.29, 0.17), street.hour.heat.clothes + 0.02
     parts = []
     for hip, angle, shade in ((-0.26, 0.35, 0.7), (0.22, -0.3, 0.7), (-0.26, -0.35, 1.0), (0.22, 0.35, 1.0)):
         knee = _joint((hip, 0.38), angle, 0.19)
@@ -219,12 +221,5 @@ def paint_dog(
         _Part(hull((0.41, 0.71, 0.085), (0.56, 0.67, 0.045)), fur, warm + 0.12, 0.06),
         _Part(hull((0.35, 0.74, 0.04), (0.32, 0.62, 0.03)), _darker(fur, 0.6), warm + 0.08, 0.03),
     ]
-    (foot,) = camera.project(vector(x), 0.0, z)
-    light, scale = lights.color_at(x, 0.5, z, sunlit), camera.scale(z)
-    for part in parts:
-        color = linear(part.color) * light
-        points = part.outline * vector(heading * scale, -scale) + foot
-        canvas.fill_round(
-            points, (float(color[0]), float(color[1]), float(color[2])), part.heat,
-            radius=part.thick * scale, target=True,
-        )  # fmt: skip
+    light = street.lights.at(place[0], 0.5, place[1], sunlit)
+    _paint_parts(street, parts, place, heading, 1.0, light)

@@ -1,4 +1,4 @@
-"""Times of day: colors of the sky, lights, and the thermal values of all materials."""
+"""The setting of the street: time of day, lights, thermal values of all materials, camera and canvas."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from ivfuse.synthetic.scenery.canvas import Color, Floats, linear
+from ivfuse.synthetic.scenery.canvas import Camera, Canvas, Color, Floats, linear
 
 Time = Literal["night", "dusk", "day"]
 
@@ -117,6 +117,19 @@ class Lights:
             out += strength[..., np.newaxis] * np.asarray(lamp.color, np.float32)
         return out
 
-    def color_at(self, x: float, y: float, z: float, sunlit: float = 0.0) -> Floats:
-        """Irradiance at one point, (3,)."""
-        return self.at(x, y, z, sunlit)
+
+@dataclass(frozen=True)
+class Street:
+    """A street that is being painted.
+
+    Attributes:
+        canvas: to paint on.
+        camera: through which it is seen.
+        hour: time of day.
+        lights: sky, sun and lamps.
+    """
+
+    canvas: Canvas
+    camera: Camera
+    hour: Hour
+    lights: Lights

@@ -6,14 +6,17 @@ Counts may be a whole frame of a USB camera, of which the thermal image is taken
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
 
 from ivfuse.errors import InputError
 from ivfuse.image.read import StoredValues, read_values
-from ivfuse.thermal.camera_frames import read_image
 from ivfuse.thermal.formats.base import RawThermal, thermal_format
-from ivfuse.thermal.formats.facts import value_range
 from ivfuse.thermal.radiometry import Overrides
+
+if TYPE_CHECKING:
+    from ivfuse.thermal.camera_frames import CameraFrame
 
 
 @thermal_format("image")
@@ -29,9 +32,11 @@ class PlainImage:
 
     def describe(self, path: Path, conditions: Overrides) -> dict[str, Any]:
         """See :class:`ThermalReader`."""
+        from ivfuse.thermal.formats.facts import value_range
+
         stored = read_values(path)
         facts = describe_values(path, stored) | {"kind": self.name}
-        frame = None if stored.valid is not None else read_image(stored.values)
+        frame = _camera_frame(stored)
         if frame is not None:
             del facts["values"]
             facts |= {
@@ -51,7 +56,7 @@ class PlainImage:
             )
         stored = read_values(path)
         notes: tuple[str, ...] = (stored.note,) if stored.note else ()
-        frame = None if stored.valid is not None else read_image(stored.values)
+        frame = _camera_frame(stored)
         if frame is not None:
             notes += frame.notes
             return RawThermal(frame.values, frame.degrees, notes=notes, metadata=stored.metadata)
@@ -68,8 +73,19 @@ class PlainImage:
         return False
 
 
+def _camera_frame(stored: StoredValues) -> CameraFrame | None:
+    """The frame of a USB camera, if the file holds one."""
+    if stored.valid is not None or stored.values.dtype != np.uint16:
+        return None
+    from ivfuse.thermal.camera_frames import read_image
+
+    return read_image(stored.values)
+
+
 def describe_values(path: Path, stored: StoredValues) -> dict[str, Any]:
     """Describe any image by its size and the type and range of its values."""
+    from ivfuse.thermal.formats.facts import value_range
+
     values = stored.values
     return {
         "file": str(path),

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Weather = Callable[[Tensor, Tensor, "Dice"], Tensor]
-VISIBLE_FAULTS: dict[str, Weather] = {}
-# What a network cannot know is not asked for: the share of the level without the weather in the goal.
-KNOWABLE = {"haze": 0.25, "rain": 0.4, "snow": 0.4, "dark": 0.0, "glare": 0.0, "grain": 1.0}
+Apply = Callable[[Tensor, Tensor, "Dice"], Tensor]
 SHARES = (0.34, 0.42, 0.4)  # of the light behind, hidden by drops that are far, nearer, near
 
 
@@ -50,21 +48,41 @@ class Dice:
         return torch.rand(*shape, generator=self.generator, device=self.device)
 
 
-def _fault(name: str) -> Callable[[Weather], Weather]:
-    def add(function: Weather) -> Weather:
-        VISIBLE_FAULTS[name] = function
-        return function
+@dataclass(frozen=True)
+class BatchWeather:
+    """A kind of weather or fault of the visible.
 
-    return add
+    Attributes:
+        apply: takes the visible, (B, 1, H, W) in [0, 1], the height of each row in its picture, (B, 1, H, 1)
+            from 0 at the upper edge to 1 at the lower, and all chance; returns the visible as it is seen.
+        knowable: share of the level without the weather in what is asked for, 0..1: a network cannot know all
+            of it.
+    """
+
+    apply: Apply
+    knowable: float
 
 
-@_fault("haze")
+WEATHERS: dict[str, BatchWeather] = {}
+
+
+def weather(name: str, *, knowable: float) -> Callable[[Apply], Apply]:
+    """Register a kind of weather under the name that recipes use."""
+
+    def register(apply: Apply) -> Apply:
+        WEATHERS[name] = BatchWeather(apply, knowable)
+        return apply
+
+    return register
+
+
+@weather("haze", knowable=0.25)
 def haze(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Koschmieder's law over a road scene, or an even wall of it for a quarter of the images."""
     return _veil(vi, height, dice.log_uniform(len(vi), 0.5, 3.2), dice)
 
 
-@_fault("rain")
+@weather("rain", knowable=0.4)
 def rain(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Streaks at three distances behind a thin veil."""
     vi = _veil(vi, height, dice.uniform(len(vi), 0.05, 0.7), dice)
@@ -72,7 +90,7 @@ def rain(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     return _falling(vi, layers, SHARES, dice, bright=1.15)
 
 
-@_fault("snow")
+@weather("snow", knowable=0.4)
 def snow(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Flakes at four distances behind a veil."""
     vi = _veil(vi, height, dice.uniform(len(vi), 0.1, 1.2), dice)
@@ -80,7 +98,7 @@ def snow(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     return _falling(vi, layers, (0.75, 0.75, 0.8, 0.55), dice, bright=1.35)
 
 
-@_fault("dark")
+@weather("dark", knowable=0.0)
 def dark(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Too little light: dark, noisy, in few levels."""
     light = vi.square() * dice.log_uniform(len(vi), 0.02, 0.5)
@@ -89,7 +107,7 @@ def dark(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     return (light.clamp(0, 1).sqrt() * 255).round() / 255
 
 
-@_fault("glare")
+@weather("glare", knowable=0.0)
 def glare(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Too much light: clipped, with a glow about what is bright."""
     light = vi.square() * dice.log_uniform(len(vi), 1.4, 6.0)
@@ -97,7 +115,7 @@ def glare(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     return _display(light + 0.25 * glow)
 
 
-@_fault("grain")
+@weather("grain", knowable=1.0)
 def grain(vi: Tensor, height: Tensor, dice: Dice) -> Tensor:
     """Noise of the sensor after a blur of the lens, each of any strength."""
     vi = smoothed(vi, dice.uniform(len(vi), 0.05, 1.2))

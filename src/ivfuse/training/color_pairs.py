@@ -1,26 +1,27 @@
-"""Reading of pairs as 8-bit arrays in color; needs no torch."""
+"""Reading of pairs as 8-bit arrays in color, for the alignment of channels; needs no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ivfuse.errors import InputError
+from ivfuse.image.arrays import Levels, to_levels
 from ivfuse.image.color import resize_to
 from ivfuse.image.pairing import FilePair, pair_folder
 from ivfuse.image.read import read_visible
 from ivfuse.thermal.formats.registry import holds_photo
 from ivfuse.thermal.read import read_thermal
 
-Bytes = NDArray[np.uint8]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Scene:
+class ColorPair:
     """One pair of images.
 
     Attributes:
@@ -30,8 +31,8 @@ class Scene:
     """
 
     name: str
-    ir: Bytes
-    vi: Bytes
+    ir: Levels
+    vi: Levels
 
 
 def list_pairs(
@@ -50,9 +51,14 @@ def list_pairs(
     pairs = [p for p in pair_folder(folder, holds_photo).pairs if p.name not in exclude]
     if not pairs:
         raise InputError(f"{folder}: no pairs to use")
-    if limit is not None and limit < len(pairs):
-        pairs = [pairs[i] for i in np.linspace(0, len(pairs) - 1, limit).round().astype(int)]
-    return pairs
+    return spread_evenly(pairs, limit)
+
+
+def spread_evenly(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """Select ``limit`` items evenly, the first and the last included; ``None`` for all of them."""
+    if limit is None or limit >= len(items):
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, limit).round().astype(int)]
 
 
 def stems_of(folders: Sequence[Path]) -> frozenset[str]:
@@ -60,16 +66,11 @@ def stems_of(folders: Sequence[Path]) -> frozenset[str]:
     return frozenset(pair.name for folder in folders for pair in pair_folder(folder, holds_photo).pairs)
 
 
-def read_scenes(pairs: Sequence[FilePair]) -> Iterator[Scene]:
+def read_color_pairs(pairs: Sequence[FilePair]) -> Iterator[ColorPair]:
     """Read pairs one at a time, with thermal images resampled to the visible grid."""
     for pair in pairs:
         vi = read_visible(pair.vi).pixels
         ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape[:2])
         if vi.ndim == 2:
             vi = np.repeat(vi[..., None], 3, axis=2)
-        yield Scene(pair.name, to_bytes(ir), to_bytes(vi))
-
-
-def to_bytes(x: NDArray[np.float32]) -> Bytes:
-    """Convert [0, 1] to 0..255, rounded."""
-    return np.rint(x * 255).astype(np.uint8)
+        yield ColorPair(pair.name, to_levels(ir), to_levels(vi))

@@ -14,18 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ivfuse.training.losses import FusionLoss
+from ivfuse.training.loss_registry import loss
 
 Fuse = Callable[[Tensor, Tensor], Tensor]
-VIEW_LOSSES: dict[str, FusionLoss] = {}
 
 
-def _register(function: FusionLoss) -> FusionLoss:
-    VIEW_LOSSES[function.__name__] = function
-    return function
-
-
-@_register
+@loss("views")
 def blur(
     fuse: Fuse,
     fused: Tensor,
@@ -48,7 +42,7 @@ def blur(
     return F.mse_loss(view, _gauss(view, sigma, (10, 4)))
 
 
-@_register
+@loss("views")
 def consistency(
     fuse: Fuse,
     fused: Tensor,

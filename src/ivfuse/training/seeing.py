@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ivfuse.image.arrays import Levels, to_levels
 from ivfuse.image.color import luma
 from ivfuse.metrics.targets import find_targets
 from ivfuse.synthetic.scenery.setting import Time
 from ivfuse.synthetic.street import street_scene
+from ivfuse.training.batch_weather import WEATHERS, Dice, smoothed, thermal_faults
 from ivfuse.training.pairs import PairImages, Sets
 from ivfuse.training.recipe import Augment, See
-from ivfuse.training.scenes import Bytes, to_bytes
-from ivfuse.training.weathered import KNOWABLE, VISIBLE_FAULTS, Dice, smoothed, thermal_faults
 
 MOST = 12  # targets of a picture
 RING = 100  # what is added to a target's number in its ring
@@ -146,8 +146,10 @@ class ViewSampler:
         for number, name in enumerate(names):
             where = torch.from_numpy(np.flatnonzero(kinds == number)).to(self.device)
             if len(where):
-                seen[where] = VISIBLE_FAULTS[name](vi[where], height[where], dice)
-                goal[where] = _asked_for(vi[where], seen[where], (KNOWABLE | self.how.knowable)[name])
+                weather = WEATHERS[name]
+                seen[where] = weather.apply(vi[where], height[where], dice)
+                knowable = self.how.knowable.get(name, weather.knowable)
+                goal[where] = _asked_for(vi[where], seen[where], knowable)
         return seen, goal
 
 
@@ -177,7 +179,7 @@ def _shelf(
     return _Shelf(torch.from_numpy(together).to(device), np.cumsum(sizes) - sizes, shapes, share)
 
 
-def in_all_sizes(pair: PairImages, sides: list[int], crop: int) -> list[Bytes]:
+def in_all_sizes(pair: PairImages, sides: list[int], crop: int) -> list[Levels]:
     """Infrared, visible and regions of a pair, (3, h, w), in every size that suits it."""
     regions = regions_of(pair.ir)
     held = []
@@ -196,12 +198,12 @@ def _sizes(shape: tuple[int, ...], sides: list[int], crop: int) -> list[tuple[in
     return [(round(shape[0] * factor), round(shape[1] * factor)) for factor in factors]
 
 
-def _resized(x: Bytes, height: int, width: int) -> Bytes:
+def _resized(x: Levels, height: int, width: int) -> Levels:
     method = cv2.INTER_AREA if height < x.shape[0] else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(x, (width, height), interpolation=method), np.uint8)
 
 
-def regions_of(ir: Bytes) -> Bytes:
+def regions_of(ir: Levels) -> Levels:
     """Numbers of the warm targets and of their rings, (H, W), as in :class:`Views`.
 
     Where rings meet, the smaller target has the pixel: its ring is the smaller one too.
@@ -217,7 +219,7 @@ def regions_of(ir: Bytes) -> Bytes:
     return regions
 
 
-def _place(regions: Bytes, top: int, left: int, shape: tuple[int, ...]) -> Bytes:
+def _place(regions: Levels, top: int, left: int, shape: tuple[int, ...]) -> Levels:
     return regions[top : top + shape[0], left : left + shape[1]]
 
 
@@ -230,4 +232,4 @@ def street(seed: int) -> PairImages:
     """One of them."""
     times: tuple[Time, ...] = ("night", "day", "night", "dusk")
     scene = street_scene(360, 480, seed=10_000 + seed, time=times[seed % 4])
-    return PairImages(f"street-{seed}", to_bytes(scene.ir), to_bytes(luma(scene.vi)))
+    return PairImages(f"street-{seed}", to_levels(scene.ir), to_levels(luma(scene.vi)))

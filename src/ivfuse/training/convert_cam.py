@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,9 +18,7 @@ from ivfuse.training.release import (
     Weights,
     check_keys,
     check_shapes,
-    load_paper,
     read_release,
-    save_paper,
     state_dict,
     to_float,
 )
@@ -28,17 +27,16 @@ METHOD = "crossfuse-cam"
 HEAD = 32  # channels per attention head in the release, which the shapes of weights do not reveal
 
 
-def convert_crossfuse_cam(auto_ir: Path, auto_vi: Path, fusion: Path, *, heads: int | None = None) -> Weights:
-    """Convert the three files of the crossfuse-cam release to weights of :class:`CrossFuseCamPaper`.
+def convert_crossfuse_cam(
+    auto_ir: Path, auto_vi: Path, fusion: Path, *, heads: int | None = None
+) -> tuple[Weights, dict[str, Any]]:
+    """Convert the three released files to weights and constructor options of :class:`CrossFuseCamPaper`.
 
     Args:
         auto_ir: thermal auto-encoder of stage 1.
         auto_vi: visible auto-encoder of stage 1.
         fusion: cross attention module and decoder of stage 2.
         heads: number of attention heads; ``None`` for one per 32 channels of a token, as released.
-
-    Returns:
-        A state dict with the widths of the files.
 
     Raises:
         InputError: if a file is missing or not a state dict, a key is unknown or missing, or the shape of a
@@ -59,37 +57,11 @@ def convert_crossfuse_cam(auto_ir: Path, auto_vi: Path, fusion: Path, *, heads: 
             weights[ours] = to_float(released[theirs])
             origin[ours] = (path, theirs)
         _check_boxes(path, released)
-    _check_shapes(weights, origin, heads)
-    return weights
-
-
-def save_converted(path: Path, weights: Mapping[str, Tensor], *, heads: int | None = None) -> None:
-    """Write converted weights as safetensors with method, variant and widths in the metadata.
-
-    Args:
-        path: the file to write.
-        weights: result of :func:`convert_crossfuse_cam`.
-        heads: number of attention heads as given to :func:`convert_crossfuse_cam`.
-    """
-    save_paper(path, weights, METHOD, _widths(weights, heads), "the authors' checkpoint files")
-
-
-def load_crossfuse_cam_paper(path: Path) -> CrossFuseCamPaper:
-    """Load the network of a file written by :func:`save_converted`, in eval mode.
-
-    Raises:
-        InputError: if the file is missing, has another format, or contains weights of another network.
-    """
-    return load_paper(path, CrossFuseCamPaper, METHOD)
-
-
-def release_state_dicts(weights: Mapping[str, Tensor]) -> tuple[Weights, Weights, Weights]:
-    """Convert weights back to the released state dicts (auto_ir, auto_vi, fusion), without unused keys."""
-    ir, vi, fusion = (
-        {theirs: weights[ours] for ours, theirs in names.items()}
-        for names in (_auto_names("ir"), _auto_names("vi"), _fusion_names())
-    )
-    return ir, vi, fusion
+    options = _options(weights, heads)
+    with torch.device("meta"):
+        expected = CrossFuseCamPaper(**options).state_dict()
+    check_shapes(weights, expected, origin)
+    return weights, options
 
 
 # ------------------------------------------------------------------ names: ours -> the release's
@@ -169,14 +141,8 @@ def _check_boxes(path: Path, released: Weights) -> None:
             raise InputError(f"{path}: {key} is not the constant 1/9 of the release")
 
 
-def _widths(weights: Mapping[str, Tensor], heads: int | None) -> dict[str, int]:
+def _options(weights: Mapping[str, Tensor], heads: int | None) -> dict[str, Any]:
+    """Derive widths from the shapes of the thermal encoder."""
     layers = {"shallow": "stem", "growth": "block1.layers.0", "deep": "block1.adjust"}
     widths = {name: len(weights[f"encoder_ir.{layer}.bias"].flatten()) for name, layer in layers.items()}
     return widths | {"heads": heads or max(1, 4 * widths["deep"] // HEAD)}
-
-
-def _check_shapes(weights: Weights, origin: Mapping[str, tuple[Path, str]], heads: int | None) -> None:
-    """Check that all three files have the widths of the thermal encoder."""
-    with torch.device("meta"):
-        expected = CrossFuseCamPaper(**_widths(weights, heads)).state_dict()
-    check_shapes(weights, expected, origin)
