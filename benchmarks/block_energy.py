@@ -12,19 +12,15 @@ within theirs is the images' own. The grid need not begin at an image's corner: 
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common import make_parser, markdown_table
+from inputs import Fuse, gray_methods, luma_pairs
 from ivfuse import Fuser
-from ivfuse.fusion.registry import list_methods
-from ivfuse.image.color import luma, resize_to
-from ivfuse.image.pairing import pair_folder
-from ivfuse.image.read import read_visible
-from ivfuse.thermal.read import read_thermal
 
 Gray = NDArray[np.float32]
 
@@ -49,17 +45,8 @@ def excess(found: NDArray[np.float64]) -> tuple[float, int, float]:
     return float(largest), int(found.argmax()), float((found / np.maximum(opposite, 1e-12)).max())
 
 
-def read(folder: Path, limit: int) -> list[tuple[Gray, Gray]]:
-    """The folder's first pairs as luma."""
-    out = []
-    for pair in pair_folder(folder).pairs[:limit]:
-        vi = luma(read_visible(pair.vi).pixels)
-        out.append((resize_to(read_thermal(pair.ir).pixels, *vi.shape), vi))
-    return out
-
-
 def measure(
-    pairs: list[tuple[Gray, Gray]], methods: dict[str, Callable[[Gray, Gray], Gray]], period: int
+    pairs: list[tuple[Gray, Gray]], methods: dict[str, Fuse], period: int
 ) -> dict[str, tuple[float, int, float]]:
     """Excess of the sources and of every method's images."""
     found = {
@@ -73,30 +60,26 @@ def measure(
 
 def markdown(title: str, found: dict[str, tuple[float, int, float]]) -> str:
     """One table."""
-    lines = [f"| {title} | largest / median energy | at offset | largest / opposite |", "|---|---|---|---|"]
-    for name, (largest, offset, opposite) in found.items():
-        lines.append(f"| {name} | {largest:.3f} | {offset} | {opposite:.3f} |")
-    return "\n".join(lines)
+    head = (title, "largest / median energy", "at offset", "largest / opposite")
+    rows = [(name, f"{a:.3f}", str(offset), f"{b:.3f}") for name, (a, offset, b) in found.items()]
+    return markdown_table(head, rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--methods", default="all", help="names with commas, all or none")
     parser.add_argument("--weights", type=Path, nargs="*", default=[], help="networks of trainings, as files")
     parser.add_argument("--period", type=int, default=16)
     parser.add_argument("--limit", type=int, default=20, help="pairs of each folder")
     args = parser.parse_args()
-    names = {"all": list_methods(), "none": []}.get(args.methods, args.methods.split(","))
-    methods = {name: Fuser(name, gray=True).fuse for name in names}
+    methods = gray_methods(args.methods)
     for file in args.weights:
         from ivfuse.training.torch_method import load_torch_method
 
         methods[str(file)] = Fuser(load_torch_method(file, "cpu"), gray=True).fuse
     for folder in args.folders:
-        table = measure(read(folder, args.limit), methods, args.period)
+        table = measure([(ir, vi) for _, ir, vi in luma_pairs(folder, args.limit)], methods, args.period)
         print(markdown("/".join(folder.parts[-2:]), table), end="\n\n", flush=True)
 
 

@@ -11,7 +11,6 @@ Each prints one JSON object. Pairs are synthetic; everything is written below a 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -25,6 +24,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from common import make_parser
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
@@ -286,7 +287,7 @@ def memory(folder: Path, pairs: list[int]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("proof", choices=("same", "killed", "broken", "overhead", "memory"))
     parser.add_argument("--pairs", type=int, nargs="+", default=[1000])
     options = parser.parse_args()

@@ -7,15 +7,13 @@ Prints wall and CPU seconds of one 640x480 pair, full size, random weights, besi
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from common import make_parser, median_cost
 from ivfuse.training.nets.crossfuse_cam_paper import CrossAttentionModule, CrossFuseCamPaper, FusionDecoder
 
 HEIGHT, WIDTH = 480, 640
@@ -50,8 +48,8 @@ def measure(runs: int = 3) -> dict[str, dict[str, float]]:
                     f"the two ways differ by {difference:.2g}, expected less than {TOLERANCE:g}"
                 )
             return {
-                "release": _time(lambda: release_forward(net, ir, vi), runs),
-                "vectorized": _time(lambda: net(ir, vi), runs),
+                "release": _cost(lambda: release_forward(net, ir, vi), runs),
+                "vectorized": _cost(lambda: net(ir, vi), runs),
                 "check": {"largest_difference": difference},
             }
     finally:
@@ -134,20 +132,13 @@ def _up(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-def _time(work: Callable[[], Tensor], runs: int) -> dict[str, float]:
-    work()
-    walls, cpus = [], []
-    for _ in range(runs):
-        wall, cpu = time.perf_counter(), time.process_time()
-        work()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    return {"wall_s": statistics.median(walls), "cpu_s": statistics.median(cpus)}
+def _cost(work: Callable[[], Tensor], runs: int) -> dict[str, float]:
+    return dict(zip(("wall_s", "cpu_s"), median_cost(work, runs), strict=True))
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = make_parser(__doc__)
     parser.add_argument("--runs", type=int, default=3, help="timed repetitions (default 3)")
     runs = max(1, parser.parse_args().runs)
     found = measure(runs)

@@ -15,7 +15,6 @@ percentiles, by the smoothed window of `ivfuse video`, or by a fixed window.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from common import make_parser, markdown_table
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import list_methods
 from ivfuse.metrics.temporal import TemporalScorer, TemporalScores
@@ -138,7 +138,7 @@ def table_of_flicker(measured: list[Measured]) -> str:
         axis=0,
     )
     heads = ("each frame: mean", "ratio", "static patches", "ratio", "smoothed: mean", "ratio")
-    lines = [f"| | {' | '.join((*heads, 'static patches', 'ratio'))} |", f"|{'---|' * 9}"]
+    rows = []
     for name in measured[0].changes:
         if name.endswith(", smoothed"):
             continue
@@ -149,13 +149,13 @@ def table_of_flicker(measured: list[Measured]) -> str:
             ratios = ["", ""] if name in SOURCES else [f"{ratio:.2f}" for ratio in found / reference]
             pairs_of_cells = zip((f"{each:.3f}" for each in found), ratios, strict=True)
             cells[4 * at : 4 * at + 4] = [cell for pair in pairs_of_cells for cell in pair]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([name, *cells])
+    return markdown_table(("", *heads, "static patches", "ratio"), rows)
 
 
 def table_of_scores(measured: list[Measured]) -> str:
     """The second table: means over the clips."""
-    lines = ["| | each frame: BiSWE | MS2R | smoothed: BiSWE | MS2R |", "|---|---|---|---|---|"]
+    rows = []
     for name in measured[0].scores:
         if name.endswith(", smoothed"):
             continue
@@ -164,13 +164,13 @@ def table_of_scores(measured: list[Measured]) -> str:
             found = [each.scores[version] for each in measured if version in each.scores]
             cells += [f"{np.mean([x.biswe for x in found]):.3f}" if found else ""]
             cells += [f"{np.mean([x.ms2r for x in found]):.4f}" if found else ""]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([name, *cells])
+    return markdown_table(("", "each frame: BiSWE", "MS2R", "smoothed: BiSWE", "MS2R"), rows)
 
 
 def table_of_gains(clips: list[Clip]) -> str:
     """The last table."""
-    lines = ["| window of 14-bit thermal | mean | static patches |", "|---|---|---|"]
+    rows = []
     for label, time_constant in GAINS:
         found = []
         for ir, _ in clips:
@@ -186,14 +186,12 @@ def table_of_gains(clips: list[Clip]) -> str:
             static = static_patches(measure_change(ir))
             found.append((mapped.mean, mapped.patches[:, static].mean()))
         mean, patches = np.mean(found, axis=0)
-        lines.append(f"| {label} | {mean:.3f} | {patches:.3f} |")
-    return "\n".join(lines)
+        rows.append((label, f"{mean:.3f}", f"{patches:.3f}"))
+    return markdown_table(("window of 14-bit thermal", "mean", "static patches"), rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("data", type=Path, help="a folder with ir/ and vi/ that contain clips of equal names")
     parser.add_argument("--frames", type=int, default=150, help="of each clip")
     parser.add_argument("--scored", type=int, default=60, help="frames of each clip for BiSWE and MS2R")

@@ -18,7 +18,6 @@ an incomplete output, a leftover file. A failing file is saved under its name in
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from common import make_parser
 from fuzz.seeds import KINDS
 from fuzz.workers import Record, judge_here, judged, work
 
@@ -94,9 +94,7 @@ def main() -> None:
         kind, seed, first, stop, folder = sys.argv[2:]
         work(kind, int(seed), range(int(first), int(stop)), Path(folder))
         return
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("kind", nargs="*", choices=[*COUNTS, "all", []], help="what is run")
     parser.add_argument("--count", type=int, help=f"cases per kind; default: {COUNTS}")
     parser.add_argument("--seed", type=int, default=0)

@@ -20,7 +20,6 @@ Stop the program at any time and run it again: a training goes on, finished ones
 
 from __future__ import annotations
 
-import argparse
 import copy
 import csv
 import json
@@ -31,7 +30,9 @@ import numpy as np
 import torch
 import yaml
 
-from ivfuse.metrics.evaluate import DEFAULT_METRICS, evaluate_arrays, mean_ranks
+from ablation import Scores, kept_scores, mean_row, parse, ranked
+from common import markdown_table
+from ivfuse.metrics.evaluate import DEFAULT_METRICS, evaluate_arrays
 from ivfuse.runtime.files import write_atomic
 from ivfuse.training.checkpoint import load_model, load_state, save_state
 from ivfuse.training.nets import build_net
@@ -40,13 +41,10 @@ from ivfuse.training.recipe import PairSet, Recipe
 from ivfuse.training.trainer import train
 from ivfuse.training.validation import run
 
-ROOT = Path(__file__).resolve().parents[1]
 BASE = ("mask", "reconstruct")  # tasks of the stages that all configurations share
-JUDGED = DEFAULT_METRICS
 NAMES = ("guided", "direct", "guided-plain", "direct-plain", "open", "infrared")
 GAMMAS = (1.0, 0.5, 0.25)
 ALIGNED = 0.2  # the share of a module's steps that align it: 20 of 100, as in the paper's Algorithm 1
-Scores = dict[str, dict[str, float]]  # "set, gamma" -> metric -> mean over its pairs
 Curve = list[tuple[int, float]]  # steps since the base, fusion loss
 
 
@@ -111,8 +109,10 @@ def judge(weights: Path, data: Path, sets: list[str]) -> Scores:
             rows = []
             for pair in pairs:
                 ir, vi = pair.as_float()
-                rows.append(evaluate_arrays(run(net, ir, vi**gamma, "cpu"), pair.ir, pair.vi, JUDGED))
-            scores[f"{name}, {gamma}"] = {m: float(np.nanmean([row[m] for row in rows])) for m in JUDGED}
+                rows.append(
+                    evaluate_arrays(run(net, ir, vi**gamma, "cpu"), pair.ir, pair.vi, DEFAULT_METRICS)
+                )
+            scores[f"{name}, {gamma}"] = mean_row(rows)
     return scores
 
 
@@ -132,32 +132,14 @@ def curve(out: Path, recipe: Recipe) -> Curve:
 
 def finished(recipe: Recipe, base: Path, data: Path, out: Path, sets: list[str]) -> tuple[Scores, Curve]:
     """Train (or go on, or not at all) and judge; the result is kept beside the run."""
-    file = out / "result.json"
-    known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
-    same = known.get("recipe") == json.loads(recipe.model_dump_json())
-    scores: Scores = known.get("scores", {}) if same else {}
-    wanted = [f"{name}, {gamma}" for name in sets for gamma in GAMMAS]
-    if missing := [name for name in sets if f"{name}, {GAMMAS[0]}" not in scores]:
+
+    def judged(missing: list[str]) -> Scores:
         begin(recipe, base, out)
-        scores |= judge(train(recipe, data, out), data, missing)
-        write_atomic(file, json.dumps({"recipe": recipe.model_dump(mode="json"), "scores": scores}, indent=1))
-    return {name: scores[name] for name in wanted}, curve(out, recipe)
+        behind = dict.fromkeys(key.rpartition(", ")[0] for key in missing)
+        return judge(train(recipe, data, out), data, [*behind])
 
-
-def markdown(results: dict[str, list[Scores]], name: str) -> str:
-    """The table of one set and exposure: means over seeds."""
-    table = {
-        c: {m: float(np.mean([r[name][m] for r in runs])) for m in JUDGED} for c, runs in results.items()
-    }
-    ranks = mean_ranks(table)
-    lines = [
-        f"| {name} | seeds | {' | '.join(JUDGED)} | mean rank |",
-        "|" + "---|" * (len(JUDGED) + 3),
-    ]
-    for config, row in table.items():
-        cells = " | ".join(f"{row[m]:.3f}" for m in JUDGED)
-        lines.append(f"| {config} | {len(results[config])} | {cells} | {ranks[config]:.2f} |")
-    return "\n".join(lines)
+    wanted = [f"{name}, {gamma}" for name in sets for gamma in GAMMAS]
+    return kept_scores(recipe, out, wanted, judged), curve(out, recipe)
 
 
 def write_curves(curves: dict[str, list[Curve]], out: Path) -> None:
@@ -188,20 +170,7 @@ def write_curves(curves: dict[str, list[Curve]], out: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--recipe", type=Path, default=ROOT / "recipes" / "maefuse" / "cpu.yaml")
-    parser.add_argument("--steps", type=int, default=1500, help="of each configuration, beyond the base")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME")
-    parser.add_argument("--judge", nargs="+", default=["tno_val", "msrs640"], metavar="SET")
-    parser.add_argument("--threads", type=int, help="of torch")
-    args = parser.parse_args(arguments)
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    args = parse(__doc__, "maefuse", NAMES, (1500, "of each configuration, beyond the base"), arguments)
     content = yaml.safe_load(args.recipe.read_text("utf-8"))
     results: dict[str, list[Scores]] = {}
     curves: dict[str, list[Curve]] = {}
@@ -214,9 +183,9 @@ def main(arguments: list[str] | None = None) -> None:
             scores, points = finished(recipe, base, args.data, out, args.judge)
             results.setdefault(name, []).append(scores)
             curves.setdefault(name, []).append(points)
-    tables = [markdown(results, f"{name}, {gamma}") for name in args.judge for gamma in GAMMAS]
-    ends = [f"| {n} | {np.mean([c[-1][1] for c in found]):.4f} |" for n, found in curves.items()]
-    tables.append("\n".join(["| configuration | fusion loss at the end |", "|---|---|", *ends]))
+    tables = [ranked(results, f"{name}, {gamma}") for name in args.judge for gamma in GAMMAS]
+    ends = [(name, f"{np.mean([c[-1][1] for c in found]):.4f}") for name, found in curves.items()]
+    tables.append(markdown_table(("configuration", "fusion loss at the end"), ends))
     text = f"{args.steps} steps, seeds {args.seeds}. Behind the set: the visible's gamma.\n\n" + "\n\n".join(
         tables
     )

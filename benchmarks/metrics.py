@@ -11,7 +11,6 @@ of the package in turns with this one and prints both, the least of the rounds, 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -25,6 +24,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common import make_parser
 from ivfuse.metrics import CONVENTIONS, DEFAULT_METRICS, METRICS, SEEING, Scorer
 from ivfuse.metrics.folder import read_sources
 
@@ -128,7 +128,7 @@ def compare(source: Path, rounds: int, arguments: list[str]) -> None:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--size", default="640x480", help="WIDTHxHEIGHT of the synthetic images")
     parser.add_argument("--pair", nargs=2, type=Path, metavar=("IR", "VI"), help="measure on these images")
     parser.add_argument("--repeats", type=int, default=10)

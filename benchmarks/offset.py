@@ -8,10 +8,10 @@ another, which must be rejected.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from common import make_parser
 from ivfuse.errors import InputError
 from ivfuse.video.frame import Frame
 from ivfuse.video.open import open_source
@@ -41,9 +41,7 @@ def estimate(ir: MotionSignal, vi: MotionSignal) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("data", type=Path, help="a folder with ir/ and vi/ that contain clips of equal names")
     data = parser.parse_args().data
     print("| thermal | visible | true s | 30 fps | 10 fps |", "|---|---|---|---|---|", sep="\n")

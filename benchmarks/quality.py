@@ -10,39 +10,31 @@ side by side, to be looked at.
 
 from __future__ import annotations
 
-import argparse
 import re
 from pathlib import Path
 
 import numpy as np
 
-from ivfuse import Fuser
-from ivfuse.fusion.registry import list_methods
-from ivfuse.image.color import luma, resize_to
-from ivfuse.image.pairing import pair_folder
-from ivfuse.image.read import read_visible
+from common import make_parser, markdown_table
+from inputs import Fuse, gray_methods, luma_pairs
 from ivfuse.image.write import write_image
 from ivfuse.metrics.evaluate import DEFAULT_METRICS, mean_ranks, score_many
-from ivfuse.thermal.read import read_thermal
 
 NAMES = DEFAULT_METRICS
 
 Table = dict[str, dict[str, float]]
 
 
-def measure(folder: Path, methods: list[str], images: Path | None = None) -> Table:
+def measure(folder: Path, methods: dict[str, Fuse], images: Path | None = None) -> Table:
     """Mean of each metric over the folder's pairs, for each method."""
-    fusers = {name: Fuser(name, gray=True) for name in methods}
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in methods}
-    for pair in pair_folder(folder).pairs:
-        vi = luma(read_visible(pair.vi).pixels)
-        ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape)
-        fused = {name: fuser.fuse(ir, vi) for name, fuser in fusers.items()}
+    for pair, ir, vi in luma_pairs(folder):
+        fused = {name: fuse(ir, vi) for name, fuse in methods.items()}
         for name, scores in score_many(fused, ir, vi, NAMES).items():
             rows[name].append(scores.values)
         if images:
             for name, image in fused.items():
-                write_image(images / name / f"{folder.name}-{pair.name}.png", np.hstack((ir, vi, image)))
+                write_image(images / name / f"{folder.name}-{pair}.png", np.hstack((ir, vi, image)))
     return {
         name: {m: float(np.mean([row[m] for row in found if np.isfinite(row[m])])) for m in NAMES}
         for name, found in rows.items()
@@ -66,28 +58,23 @@ def quoted_rows(file: Path, folder: Path, only: str) -> Table:
 def markdown(name: str, table: Table) -> str:
     """One table with mean ranks, best first."""
     ranks = mean_ranks(table)
-    lines = [
-        f"| {name} | {' | '.join(NAMES)} | mean rank |",
-        "|" + "---|" * (len(NAMES) + 2),
-    ]
     best = {m: max(row[m] for row in table.values()) for m in NAMES}
+    rows = []
     for method in sorted(table, key=lambda each: ranks[each]):
         cells = [f"{v:.3f}" if v < best[m] else f"**{v:.3f}**" for m, v in table[method].items()]
-        lines.append(f"| {method} | {' | '.join(cells)} | {ranks[method]:.2f} |")
-    return "\n".join(lines)
+        rows.append([method, *cells, f"{ranks[method]:.2f}"])
+    return markdown_table([name, *NAMES, "mean rank"], rows)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--methods", default="all")
     parser.add_argument("--quoted", type=Path)
     parser.add_argument("--quoted-method", default="plain net")
     parser.add_argument("--images", type=Path)
     args = parser.parse_args()
-    methods = list_methods() if args.methods == "all" else args.methods.split(",")
+    methods = gray_methods(args.methods)
     for folder in args.folders:
         table = measure(folder, methods, args.images)
         if args.quoted:

@@ -11,7 +11,6 @@ visible, thermal, full and reduced side by side.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from common import make_parser
 from ivfuse import Fuser
 from ivfuse.errors import RegistrationError
 from ivfuse.fusion.reduced import fuse_reduced, reduced_shape
@@ -91,9 +91,7 @@ def measure(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", default=["m3fd", "msrs640", "roadscene_raw", "wisard"])
     parser.add_argument("--method", default="swift")

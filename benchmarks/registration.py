@@ -10,7 +10,6 @@ thread.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common import make_parser, markdown_table
 from ivfuse.image.write import write_image
 from ivfuse.registration.geometry import (
     corner_distance,
@@ -70,10 +70,7 @@ def size_of(image: Gray) -> tuple[int, int]:
 
 
 def table(head: list[str], rows: list[list[str]]) -> None:
-    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    print(flush=True)
+    print(markdown_table(head, rows), end="\n\n", flush=True)
 
 
 # --- RoadScene's raw pairs
@@ -344,9 +341,7 @@ def save(overlays: Path | None, name: str, ir: Gray, vi: Gray, found: Timed) -> 
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument(

@@ -10,7 +10,6 @@ thermal images on the visible images of another set, all of which are to be reje
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common import make_parser
 from ivfuse.registration.geometry import to_centers, transform_points
 from ivfuse.registration.register import register_pair
 from registration_truth import read_pairs
@@ -92,7 +92,7 @@ def unrelated(data: Path, count: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--every", type=int, default=1, help="take every n-th pair of a set")
     parser.add_argument("--unrelated", type=int, default=40)

@@ -9,7 +9,6 @@ matched together; RoadScene, aligned pair by pair, by each pair alone, by edges 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -19,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from common import make_parser
 from ivfuse.fusion.register import thermal_gray, visible_gray
 from ivfuse.image.pairing import pair_folder
 from ivfuse.registration import blocks, refine
@@ -95,9 +95,7 @@ def rig(name: str, pairs: list[tuple[Gray, Gray]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     options = parser.parse_args()
     cv2.setNumThreads(1)

@@ -15,19 +15,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ivfuse import Fuser
+from common import make_parser, markdown_table
+from inputs import Fuse, gray_methods, luma_pairs
 from ivfuse.errors import IvfuseError
 from ivfuse.image.arrays import Gray
-from ivfuse.image.color import luma, resize_to
-from ivfuse.image.pairing import pair_folder
-from ivfuse.image.read import read_visible
+from ivfuse.image.color import luma
 from ivfuse.image.write import write_image
 from ivfuse.metrics import naturalness
 from ivfuse.metrics.evaluate import DEFAULT_METRICS as EIGHT
@@ -36,10 +34,8 @@ from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.targets import TargetContrast, find_targets, measure_targets, target_shares
 from ivfuse.synthetic.degrade import degrade_all, parse_degradations
 from ivfuse.synthetic.street import SCENE_CLASSES, street_scene
-from ivfuse.thermal.read import read_thermal
 from quality import markdown, quoted_rows
 
-Fuse = Callable[[Gray, Gray], Gray]
 Row = dict[str, float]
 
 
@@ -66,30 +62,12 @@ class Found:
         return {m: float(np.mean([row[m] for row in self.eight if np.isfinite(row[m])])) for m in EIGHT}
 
 
-def methods_of(text: str) -> dict[str, Fuse]:
-    """Names and files of weights as functions on gray arrays in [0, 1]."""
-    found: dict[str, Fuse] = {}
-    for each in text.split(","):
-        name, _, file = each.rpartition("=")
-        if file.endswith(".safetensors"):
-            from ivfuse.training.torch_method import load_torch_method
-
-            found[name or Path(file).parent.name] = load_torch_method(Path(file)).fuse
-        else:
-            found[file] = Fuser(file, gray=True).fuse
-    return found
-
-
 def measure(
     folder: Path, methods: dict[str, Fuse], weather: str, args: argparse.Namespace
 ) -> dict[str, Found]:
     """Everything about all methods on one set."""
     found = {name: Found() for name in methods}
-    for number, pair in enumerate(pair_folder(folder).pairs):
-        if args.limit and number >= args.limit:
-            break
-        vi = luma(read_visible(pair.vi).pixels)
-        ir = resize_to(read_thermal(pair.ir).pixels, *vi.shape)
+    for number, (pair, ir, vi) in enumerate(luma_pairs(folder, args.limit)):
         targets = find_targets(np.rint(ir * 255))
         if weather != "none":
             ir, vi = degrade_all(ir, vi, parse_degradations(weather), seed=number)
@@ -104,7 +82,7 @@ def measure(
                 found[name].eight.append(eight[name].values)
         if args.sheets:
             sheet = np.hstack((ir, vi, *fused.values()))
-            write_image(args.sheets / f"{folder.name}-{weather.replace(':', '')}-{pair.name}.png", sheet)
+            write_image(args.sheets / f"{folder.name}-{weather.replace(':', '')}-{pair}.png", sheet)
     return found
 
 
@@ -150,17 +128,12 @@ def seeing_table(title: str, rows: dict[str, Row]) -> str:
     title = (
         f"{title} ({first['targets']:.0f} targets, {first['hidden']:.0f} hidden, {first['day']:.0f} by day)"
     )
-    lines = [f"| {title} | {' | '.join(COLUMNS)} |", "|" + "---|" * (len(COLUMNS) + 1)]
-    for method, row in rows.items():
-        cells = [_cell(name, row) for name in COLUMNS]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    cells = [[method, *(_cell(name, row) for name in COLUMNS)] for method, row in rows.items()]
+    return markdown_table([title, *COLUMNS], cells)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", default=["roadscene/val", "tno_val", "msrs640", "m3fd"])
     parser.add_argument("--methods", default="swift,guided-filter,visual-saliency,average")
@@ -174,11 +147,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    methods, kept = methods_of(args.methods), {}
+    methods, kept = gray_methods(args.methods), {}
     if args.skies:
         kept["skies"] = {name: uneven_skies(fuse) for name, fuse in methods.items()}
-        print("| | unevenness of skies |\n|---|---|")
-        print("\n".join(f"| {name} | {value:.1f} |" for name, value in kept["skies"].items()), flush=True)
+        rows = [(name, f"{value:.1f}") for name, value in kept["skies"].items()]
+        print(markdown_table(("", "unevenness of skies"), rows), flush=True)
     for weather in args.weather:
         for name in args.sets:
             found = measure(args.data / name, methods, weather, args)

@@ -14,7 +14,6 @@ The clients use processor time as well.
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import os
@@ -31,6 +30,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from common import make_parser
 from ivfuse.synthetic.street import street_scene
 
 BOUNDARY = "ivfuse-load"
@@ -202,9 +202,7 @@ def report(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--warm", type=float, default=10, help="seconds before the measurement starts")
     parser.add_argument("--clients", type=int, default=2)

@@ -8,13 +8,11 @@ resident set of the process. Inputs are synthetic scenes.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common import make_parser, markdown_table, median_cost
 from ivfuse.fusion.onnx_method import OnnxMethod
 from ivfuse.fusion.registry import create_method, list_methods, method_info
 from ivfuse.image.arrays import Gray
@@ -43,14 +42,7 @@ class Cost:
 
 def inside(work: Callable[[], object], runs: int) -> Cost:
     """Cost of a call in this process, after one that is not counted."""
-    work()
-    walls, cpus = [], []
-    for _ in range(runs):
-        wall, cpu = time.perf_counter(), time.process_time()
-        work()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    return Cost(statistics.median(walls), statistics.median(cpus))
+    return Cost(*median_cost(work, runs))
 
 
 # The peak memory of a process counts from the one it was forked from: this one, with all its networks. So
@@ -171,17 +163,15 @@ def _write_pair(folder: Path, height: int, width: int) -> tuple[str, str]:
 
 def markdown(title: str, rows: list[tuple[str, Cost]]) -> str:
     """A table of costs."""
-    lines = [f"| {title} | wall s | CPU s | peak MiB |", "|---|---|---|---|"]
+    cells = []
     for label, cost in rows:
         memory = "" if np.isnan(cost.memory) else f"{cost.memory:.0f}"
-        lines.append(f"| {label} | {cost.wall:.4f} | {cost.cpu:.4f} | {memory} |")
-    return "\n".join(lines)
+        cells.append((label, f"{cost.wall:.4f}", f"{cost.cpu:.4f}", memory))
+    return markdown_table((title, "wall s", "CPU s", "peak MiB"), cells)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--no-paper", action="store_true", help="leave the papers' networks out")
     parser.add_argument("--no-large", action="store_true", help="leave the large images out")

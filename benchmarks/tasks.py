@@ -6,9 +6,9 @@ DATA/labels, the detector in DATA/detectors. What was fused before is not fused 
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from common import make_parser
 from ivfuse.benchmark.plan import make_plan
 from ivfuse.benchmark.run import run
 from ivfuse.benchmark.tasks.detection import DetectionTask, measure_detection
@@ -21,7 +21,7 @@ LOWEST = 12  # pixels; lower boxes are known to be drawn loosely
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("-o", "--out", type=Path, required=True, help="folder of fused images and tables")
     parser.add_argument("--sets", nargs="+", default=["roadscene/val", "m3fd"], choices=[*LABELS])

@@ -8,7 +8,6 @@ moved by a known random shift of up to 4 % of the width in each direction, which
 
 from __future__ import annotations
 
-import argparse
 import csv
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from common import make_parser
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import pair_folder
@@ -97,7 +97,7 @@ def figure(out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--shared", type=Path, default=Path(__file__).resolve().parents[2] / "shared")
     parser.add_argument("--shifts", type=int, default=2, help="for each pair")
     parser.add_argument("--figure", type=Path, help="draw the figure of the docs and measure nothing")

@@ -14,7 +14,6 @@ images are as hard to encode as their content makes them, which can be less or m
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ import av
 import cv2
 import numpy as np
 
+from common import make_parser
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import quick_precision
 from ivfuse.synthetic.street import street_scene
@@ -149,9 +149,7 @@ def rows(size: Size, costs: dict[str, Cost]) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--clips", nargs=2, type=Path, metavar=("IR", "VI"))
     parser.add_argument("--sizes", default="640x480,1280x720,1920x1080,3840x2160")
     parser.add_argument("--methods", default="swift", help="names, separated by commas")

@@ -80,11 +80,7 @@ def make_pair() -> Callable[..., tuple[Path, Path]]:
 @pytest.fixture(scope="session")
 def load_program() -> Callable[[str], Any]:
     """Import a program of ``benchmarks/`` by its name."""
-
-    def load(name: str) -> Any:
-        return _module(Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py")
-
-    return load
+    return lambda name: _module(Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py")
 
 
 @pytest.fixture(scope="session")

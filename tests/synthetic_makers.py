@@ -1,8 +1,10 @@
-"""Files of further makers, laid out as their cameras do: InfiRay IJPEG, HIKMICRO JPEG and Seek Shot HIR."""
+"""Files of other makers for tests: InfiRay, HIKMICRO, Seek, and marks of formats that cannot be read."""
 
 from __future__ import annotations
 
+import io
 import struct
+import zipfile
 
 import cv2
 import numpy as np
@@ -47,3 +49,37 @@ def hir(celsius: float, gray: int) -> bytes:
     values = np.full((156, 206), (celsius + 40) * 64, "<u2").tobytes()
     out[-65536 : -65536 + len(values)] = values
     return bytes(out) + bytes([gray]) * (1440 * 1080) + bytes([128]) * (1440 * 1080 // 2)
+
+
+def irg(counts: np.ndarray, *, mark: bytes = b"\xba\xab", photo: bytes = b"", flag: int = 0) -> bytes:
+    """An IRG file of an InfiRay camera, with a JPEG file as its photo."""
+    height, width = counts.shape
+    head = bytearray(128)
+    head[:4] = mark + b"\x80\0"
+    struct.pack_into("<IHH", head, 4, counts.size, height, width)
+    head[12] = flag
+    struct.pack_into("<4I", head, 30, 9500, 2_981_500, 2_951_500, 5000)
+    head[126:] = b"\xac\xca"
+    coarse = np.clip(counts >> 4, 0, 255).astype(np.uint8)
+    return bytes(head) + coarse.tobytes() + counts.astype("<u2").tobytes() + photo
+
+
+def zipped(name: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("other.json", "{}")
+        archive.writestr(name, bytes(200_000))
+    return out.getvalue()
+
+
+def bmp(height: int, width: int) -> bytes:
+    return bytes(cv2.imencode(".bmp", np.zeros((height, width, 3), np.uint8))[1])
+
+
+def bmt() -> bytes:
+    """Two images, the second after a gap, as Testo's cameras write."""
+    return bmp(24, 32) + bytes(86) + bmp(48, 64)
+
+
+def irb() -> bytes:
+    return b"\xffIRB\0VARIOCAM" + bytes(200)

@@ -52,10 +52,13 @@ def test_energies_are_means_over_all_lines_of_an_offset(bench: Any) -> None:
 
 
 def test_a_folder_is_measured_for_every_method(
-    bench: Any, tmp_path: Path, make_pair: Callable[..., Any]
+    bench: Any, load_program: Callable[[str], Any], tmp_path: Path, make_pair: Callable[..., Any]
 ) -> None:
-    make_pair(tmp_path / "ir" / "a.png", tmp_path / "vi" / "a.png")
-    pairs = bench.read(tmp_path, 5)
+    for name in "abc":
+        make_pair(tmp_path / "ir" / f"{name}.png", tmp_path / "vi" / f"{name}.png")
+    found = list(load_program("inputs").luma_pairs(tmp_path, 2))
+    assert [name for name, _, _ in found] == ["a", "b"]
+    pairs = [(ir, vi) for _, ir, vi in found]
     blocky = lambda ir, vi: cv2.resize(cv2.resize(ir, (4, 3)), (64, 48), interpolation=cv2.INTER_NEAREST)  # noqa: E731
     table = bench.measure(pairs, {"mean": lambda ir, vi: (ir + vi) / 2, "blocky": blocky}, 16)
     assert list(table) == ["(infrared)", "(visible)", "mean", "blocky"]

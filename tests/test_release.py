@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,8 @@ PACKAGE = frozenset({"__init__.py", "py.typed", "weights/swift.onnx"})
 
 
 @pytest.fixture(scope="module")
-def check_dist() -> Any:
-    spec = importlib.util.spec_from_file_location("check_dist", ROOT / ".ci" / "check_dist.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+def check_dist(load_file: Callable[[Path], Any]) -> Any:
+    return load_file(ROOT / ".ci" / "check_dist.py")
 
 
 def wheel(folder: Path, *names: str, readme: str = "") -> Path:

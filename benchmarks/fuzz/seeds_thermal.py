@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 import cv2
 import numpy as np
 
@@ -48,13 +46,8 @@ def dji() -> dict[str, bytes]:
 def irg() -> dict[str, bytes]:
     scene = street_scene(HEIGHT, WIDTH, 2)
     counts = np.rint(10 * (273.15 + 5 + 30 * scene.ir)).astype("<u2")
-    head = bytearray(128)
-    struct.pack_into("<4sIHH", head, 0, b"\xba\xab\x80\0", counts.size, *counts.shape)
-    struct.pack_into("<4I", head, 30, 9500, 2_981_500, 2_951_500, 5000)
-    head[126:] = b"\xac\xca"
     photo = cv2.imencode(".jpg", np.rint(255 * scene.vi).astype(np.uint8))[1].tobytes()
-    coarse = (counts >> 4).astype(np.uint8).tobytes()
-    return {"infiray.irg": bytes(head) + coarse + counts.tobytes() + photo}
+    return {"infiray.irg": made_by("synthetic_makers").irg(counts, photo=photo)}
 
 
 @seeds("thermal")

@@ -62,6 +62,15 @@ def test_without_boxes_the_warm_targets_that_the_visible_hides_are_shown() -> No
     assert target_boxes(np.full_like(vi, 7), vi) == ()
 
 
+def test_the_figure_ends_where_its_images_do(data: Path) -> None:
+    for boxes in (["10,10,20,10"], None):
+        figure = draw_panel(make_panel(data, "average", boxes=boxes), width=6)
+        wide, tall = figure.get_size_inches()
+        right = wide * (1 - max(axes.get_position().x1 for axes in figure.axes))
+        bottom = tall * min(axes.get_position().y0 for axes in figure.axes)
+        assert bottom == pytest.approx(right, abs=1e-6)
+
+
 def test_no_boxes_no_details(data: Path) -> None:
     assert all(row.boxes == () for row in make_panel(data, "average", boxes=None).rows)
 

@@ -127,6 +127,13 @@ def test_without_color_the_color_measures_say_so_and_the_others_have_values() ->
         assert all(reason in each for each in found.reasons.values())
 
 
+def test_a_fused_image_whose_colors_are_gone_has_no_hue_to_compare() -> None:
+    ir, vi = street()
+    found = score_many({"fused": np.stack([gray(vi)] * 3, axis=2)}, ir, vi, OURS)["fused"]
+    assert found.reasons["hue_change"] == "the fused image has no color where the visible has one"
+    assert found.values["saturation_change"] > 0  # that they are gone is a change
+
+
 def test_a_pair_without_targets_has_no_shares_and_counts_none() -> None:
     ir, vi = street(people=0)
     ir[:] = 80

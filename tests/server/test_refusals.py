@@ -53,6 +53,12 @@ def test_a_decompression_bomb_is_refused_by_its_header(server: Running, vi: byte
     assert "expected 1x1 up to 1 megapixels" in sentence(answer)
 
 
+def test_a_form_without_the_thermal_image_says_which_is_missing(server: Running, vi: bytes) -> None:
+    answer = server.client.post("/api/fuse", files={"vi": ("vi.png", vi)})
+    assert answer.status_code == 422
+    assert sentence(answer) == "ir: the infrared image is missing."
+
+
 @pytest.mark.parametrize("suffix", [".bmp", ".webp", ".tiff", ".jpg"])
 def test_the_limit_of_pixels_holds_for_every_format(
     server: Running, ir: bytes, encode: Callable[..., bytes], suffix: str

@@ -18,6 +18,7 @@ from ivfuse.thermal.formats.infiray_irg import read_irg
 from ivfuse.thermal.formats.registry import format_of, holds_photo
 from ivfuse.thermal.radiometry import Overrides
 from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
+from synthetic_makers import irg
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 SAMPLES = SHARED / "data/thermal_formats"
@@ -31,21 +32,6 @@ PHOTO[:, WIDTH // 2 :] = (40, 120, 220)
 
 def jpeg(pixels: np.ndarray) -> bytes:
     return bytes(cv2.imencode(".jpg", pixels)[1])
-
-
-def irg(
-    counts: np.ndarray, *, mark: bytes = b"\xba\xab", photo: bytes = jpeg(PHOTO), flag: int = 0
-) -> bytearray:
-    """An IRG file."""
-    height, width = counts.shape
-    head = bytearray(128)
-    head[:4] = mark + b"\x80\0"
-    struct.pack_into("<IHH", head, 4, counts.size, height, width)
-    head[12] = flag
-    struct.pack_into("<4I", head, 30, 9500, 2_981_500, 2_951_500, 5000)
-    head[126:] = b"\xac\xca"
-    coarse = np.clip(counts >> 4, 0, 255).astype(np.uint8)
-    return head + coarse.tobytes() + counts.astype("<u2").tobytes() + photo
 
 
 @pytest.fixture
@@ -81,13 +67,13 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 def test_each_mark_has_its_unit(
     mark: bytes, flag: int, factor: float, zero: float, counts: Any, write: Any
 ) -> None:
-    thermal = read_thermal(write(irg(counts, mark=mark, flag=flag)))
+    thermal = read_thermal(write(irg(counts, mark=mark, photo=jpeg(PHOTO), flag=flag)))
     assert thermal.celsius is not None
     assert np.allclose(thermal.celsius, counts * factor + zero, atol=1e-4)  # float32
 
 
 def test_the_photo_inside_makes_it_a_pair(counts: Any, write: Any) -> None:
-    path = write(irg(counts))
+    path = write(irg(counts, photo=jpeg(PHOTO)))
     file = read_camera_file(path)
     assert holds_photo(path)
     assert np.allclose(file.photo.pixels[:, 24:], (220, 120, 40), atol=12)  # JPEG; R, G, B
@@ -104,7 +90,7 @@ def test_without_a_real_photo_a_visible_image_is_asked_for(rest: bytes, counts: 
 
 
 def test_the_description_tells_the_conditions(counts: Any, write: Any) -> None:
-    path = write(irg(counts))
+    path = write(irg(counts, photo=jpeg(PHOTO)))
     facts = format_of(path).describe(path, Overrides())
     assert facts["kind"] == "InfiRay IRG"
     assert facts["celsius"]["max"] == 36.85
@@ -114,7 +100,7 @@ def test_the_description_tells_the_conditions(counts: Any, write: Any) -> None:
 
 def test_conditions_and_scales_that_cannot_apply_are_said(counts: Any, write: Any) -> None:
     options = ThermalOptions(scale="0.01K", overrides=Overrides(emissivity=0.5))
-    notes = " ".join(read_thermal(write(irg(counts)), options).notes)
+    notes = " ".join(read_thermal(write(irg(counts, photo=jpeg(PHOTO))), options).notes)
     assert "emissivity not used" in notes
     assert "scale is not used" in notes
 
@@ -139,12 +125,20 @@ def patched(at: int, layout: str, *values: int) -> Callable[[bytearray], bytes]:
     ],
 )
 def test_damaged_files_are_one_line(change: Any, message: str, counts: Any, write: Any) -> None:
-    path = write(change(irg(counts)))
+    path = write(change(bytearray(irg(counts, photo=jpeg(PHOTO)))))
     tracemalloc.start()
     with pytest.raises(InputError, match=message):
         read_irg(path)
     assert tracemalloc.get_traced_memory()[1] < 2e6
     tracemalloc.stop()
+
+
+def test_a_photo_that_states_a_huge_size_is_refused(counts: Any, write: Any) -> None:
+    photo = jpeg(PHOTO)
+    at = photo.index(b"\xff\xc0") + 5  # height and width in the header of the frame
+    path = write(irg(counts, photo=photo[:at] + struct.pack(">HH", 10_001, 10_000) + photo[at + 4 :]))
+    with pytest.raises(InputError, match="found a photo of 10000x10001 in it"):
+        read_camera_file(path)
 
 
 def test_a_photo_that_is_cut_off_is_refused_and_its_thermal_image_kept(counts: Any, write: Any) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import tracemalloc
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -17,8 +14,7 @@ from ivfuse.errors import InputError
 from ivfuse.thermal.formats.registry import format_of
 from ivfuse.thermal.inspect import describe_file
 from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
-
-from ..synthetic_makers import HEIGHT, WIDTH, drawn, hikmicro, hir, ijpeg
+from synthetic_makers import HEIGHT, WIDTH, bmp, bmt, drawn, hikmicro, hir, ijpeg, irb, zipped
 
 
 @pytest.fixture
@@ -74,25 +70,13 @@ def test_a_plain_jpeg_is_none_of_these(write: Any) -> None:
     assert format_of(write(drawn())).name == "image"
 
 
-def zipped(name: str) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("other.json", "{}")
-        archive.writestr(name, bytes(200_000))
-    return out.getvalue()
-
-
-def bmp(height: int, width: int) -> bytes:
-    return bytes(cv2.imencode(".bmp", np.zeros((height, width, 3), np.uint8))[1])
-
-
 @pytest.mark.parametrize(
     ("data", "maker", "program"),
     [
         (zipped("Images/Main/IR.data"), "Fluke IS2", "SmartView"),
         (zipped("CalTempDataRex.gpbenc"), "Fluke IS2", "SmartView"),
-        (bmp(24, 32) + bytes(86) + bmp(48, 64), "Testo BMT", "IRSoft"),
-        (b"\xffIRB\0VARIOCAM" + bytes(200), "InfraTec IRB", "IRBIS"),
+        (bmt(), "Testo BMT", "IRSoft"),
+        (irb(), "InfraTec IRB", "IRBIS"),
     ],
 )
 def test_unreadable_formats_are_refused_by_name_with_what_to_do(

@@ -62,6 +62,19 @@ def smoke_of() -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture
+def run(data: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Train by the content of a recipe, in a folder of the test; returns the weights."""
+    from ivfuse.training import trainer
+    from ivfuse.training.recipe import Recipe
+
+    def train(content: dict[str, Any], out: str = "run", **options: Any) -> Path:
+        recipe = Recipe.model_validate(content)
+        return trainer.train(recipe, data, tmp_path / out, accelerator="cpu", **options)
+
+    return train
+
+
+@pytest.fixture
 def small_net() -> Any:
     """A small network of the fixed variant with lively weights."""
     return lively()

@@ -11,6 +11,7 @@ import pytest
 yaml = pytest.importorskip("yaml")
 pytest.importorskip("torch")
 
+from ivfuse.metrics.evaluate import DEFAULT_METRICS  # noqa: E402
 from ivfuse.training.stages import check_recipe  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,9 +77,10 @@ def test_a_finished_run_is_judged_once_and_another_recipe_is_not_mixed_with_it(
 
 def test_the_table_holds_means_and_spreads(ablation: Any) -> None:
     def scores(value: float) -> Any:
-        return {"tno_val": dict.fromkeys(ablation.DEFAULT_METRICS, value)}
+        return {"tno_val": dict.fromkeys(DEFAULT_METRICS, value)}
 
-    table = ablation.markdown({"low": [scores(1.0), scores(2.0)], "high": [scores(3.0)]}, "tno_val")
+    results = {"low": [scores(1.0), scores(2.0)], "high": [scores(3.0)]}
+    table = ablation.ranked(results, "tno_val", spread=True)
     head, _, low, high = table.splitlines()
     assert head.startswith("| tno_val | seeds | EN |")
     assert low.startswith("| low | 2 | 1.500 (1.000) |")

@@ -12,20 +12,13 @@ from ivfuse.errors import UnknownNameError, UsageError  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.nets import crossfuse_cam as cam  # noqa: E402
 from ivfuse.training.nets.blocks import RelativeBias, box3, from_windows, to_windows  # noqa: E402
+from small_nets import noise, pair  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 REACH = 165  # pixels; for windows of 8 deep pixels, at any widths
 SMALL = {"shallow": 4, "middle": 8, "deep": 8, "growth": 4, "heads": 2, "window": 4}
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def pair(height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:
-    return noise(batch, 1, height, width), noise(batch, 1, height, width, seed=1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3), (64, 48), (131, 97)])

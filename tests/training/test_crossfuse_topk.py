@@ -13,25 +13,16 @@ from ivfuse.errors import UsageError  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.nets import crossfuse_topk as topk  # noqa: E402
 from ivfuse.training.nets.restormer import ChannelAttention, ChannelNorm  # noqa: E402
+from small_nets import noise, pair, seeded  # noqa: E402
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 SMALL = {"width": 8, "blocks": 1, "heads": 2, "nodes": 2, "stride": 2}
 
 
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def pair(height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:
-    return noise(batch, 1, height, width), noise(batch, 1, height, width, seed=1)
-
-
-def make(**options: int) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return build_net("crossfuse-topk", **(SMALL | options)).eval()
+def make(**options: Any) -> Any:
+    return seeded("crossfuse-topk", **(SMALL | options))
 
 
 @pytest.fixture

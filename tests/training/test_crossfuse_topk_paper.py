@@ -14,10 +14,11 @@ pytest.importorskip("safetensors")
 
 from ivfuse.errors import InputError, ShapeError, UsageError  # noqa: E402
 from ivfuse.training import convert_topk as convert  # noqa: E402
-from ivfuse.training.checkpoint import read_model  # noqa: E402
+from ivfuse.training.checkpoint import load_model, read_model  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.nets import crossfuse_topk_paper as paper  # noqa: E402
 from ivfuse.training.release import save_converted  # noqa: E402
+from small_nets import set_sines  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,15 +33,7 @@ needs_oracle = pytest.mark.skipif(not ORACLE.is_dir(), reason="the released code
 def formula_net() -> paper.CrossFuseTopkPaper:
     """A small network whose weights come from sines, the same on every machine."""
     net = paper.CrossFuseTopkPaper(**SMALL).eval()
-    for i, (name, value) in enumerate(sorted(net.state_dict().items())):
-        wave = np.sin(0.9 * np.arange(value.numel()) ** 1.1 + i + 1).reshape(value.shape)
-        if name.endswith(("norm1.weight", "norm2.weight", "temperature")):
-            wave = 1 + 0.2 * wave
-        elif value.ndim > 1:
-            wave *= 0.7 / np.sqrt(np.prod(value.shape[1:]))
-        else:
-            wave *= 0.1
-        value.copy_(torch.from_numpy(wave))
+    set_sines(net, ("norm1.weight", "norm2.weight", "temperature"))
     return net
 
 
@@ -74,8 +67,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> paper.CrossFuseTopkPap
                 groups.setdefault(group, {})[name] = torch.from_numpy(values[key])
     weights, options = convert.convert_crossfuse_topk(write_release(folder / "topk.pth", groups))
     assert options == {"width": 64, "blocks": 4, "heads": 8, "nodes": 3}
-    convert.save_crossfuse_topk(folder / "net.safetensors", weights, options)
-    return convert.load_crossfuse_topk_paper(folder / "net.safetensors")
+    save_converted(folder / "net.safetensors", "crossfuse-topk", weights, options)
+    net = load_model(folder / "net.safetensors")[0]
+    assert isinstance(net, paper.CrossFuseTopkPaper)
+    return net
 
 
 # The stored values of size a are 3e-5 away from float64 themselves (b: 3e-7); ours are 3e-7 away in both.

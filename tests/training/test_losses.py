@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -73,6 +73,31 @@ def test_value_and_gradient_are_finite(name: str, what: str) -> None:
     assert torch.isfinite(gradient).all()
     if what == "texture" and name != "contrast":  # the fused one may have contrast enough
         assert gradient.abs().max() > 0
+
+
+PARTS = {  # the losses of bands, codes, patches and teachers, and what they are given; one that learns first
+    "bands": (LOSSES["bands"], lambda: [Bands(*(image(seed, 16, 16) for seed in range(4)))]),
+    "codes": (LOSSES["alignment"], lambda: [image(0), image(1)]),
+    "patches": (LOSSES["mask"], lambda: [*torch.rand(2, 2, 9, 256).unbind(), torch.ones(2, 9)]),
+    "teacher": (LOSSES["teacher"], lambda: [image(0), image(1)]),
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [(part, name) for part, (table, _) in PARTS.items() for name in table]
+)
+def test_losses_of_parts_are_positive_and_can_be_differentiated(part: str, name: str) -> None:
+    table, make = PARTS[part]
+    given: list[Any] = make()
+    learning = [*given[0]] if isinstance(given[0], Bands) else [given[0]]
+    for x in learning:
+        x.requires_grad_()
+    loss = table[name](*given)
+    assert loss.shape == ()
+    assert float(loss.detach()) > 0
+    gradients = torch.autograd.grad(loss, learning)
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+    assert any(gradient.abs().max() > 0 for gradient in gradients)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -173,6 +198,19 @@ def test_a_scale_multiplies_values_before_they_are_squared(name: str) -> None:
     assert float(measure(name, *triple, scale=255.0)) == pytest.approx(
         255**2 * float(measure(name, *triple)), rel=1e-5
     )
+
+
+def test_without_light_and_dark_the_shifted_visible_is_the_pixel_maximum() -> None:
+    triple = [image(seed) for seed in (0, 1, 2)]
+    plain = float(measure("intensity_shift", *triple, light=0.0, dark=0.0))
+    assert plain == float(measure("intensity_max", *triple))
+
+
+def test_the_low_part_of_a_shift_weighs_levels_and_hardly_noise() -> None:
+    flat = torch.full((1, 1, 40, 40), 0.5)
+    assert float(measure("intensity_shift", flat + 0.1, flat, flat, low=2.0)) == pytest.approx(0.3, rel=1e-4)
+    checks = 0.1 * (1 - 2 * ((torch.arange(40)[:, None] + torch.arange(40)) % 2))
+    assert float(measure("intensity_shift", flat + checks, flat, flat, low=2.0)) < 0.11
 
 
 def test_a_gain_asks_for_more_contrast_than_the_sources_have() -> None:

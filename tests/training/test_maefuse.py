@@ -18,6 +18,7 @@ from ivfuse.training.mae_weights import read_encoder  # noqa: E402
 from ivfuse.training.nets import build_net, takes_level, vit  # noqa: E402
 from ivfuse.training.nets import maefuse as mae  # noqa: E402
 from ivfuse.training.nets.maefuse_paper import DEVIATION, MEAN  # noqa: E402
+from small_nets import noise, pair, seeded  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,18 +35,8 @@ SMALL: dict[str, Any] = {
 }
 
 
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def pair(height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:
-    return noise(batch, 1, height, width), noise(batch, 1, height, width, seed=1)
-
-
 def make(**options: Any) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return build_net("maefuse", **(SMALL | options)).eval()
+    return seeded("maefuse", **(SMALL | options))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.nets import maefuse_paper as paper  # noqa: E402
 from ivfuse.training.nets.vit import position_codes  # noqa: E402
 from ivfuse.training.release import save_converted  # noqa: E402
+from small_nets import set_sines  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,15 +35,7 @@ needs_oracle = pytest.mark.skipif(not ORACLE.is_dir(), reason="the released code
 def formula_net(**options: Any) -> paper.MaeFusePaper:
     """A small network whose weights come from sines, the same on every machine."""
     net = paper.MaeFusePaper(**(SMALL | {"side": 48} | options)).eval()
-    for i, (name, value) in enumerate(sorted(net.state_dict().items())):
-        wave = np.sin(0.9 * np.arange(value.numel()) ** 1.1 + i + 1).reshape(value.shape)
-        if name.endswith(("norm.weight", "norm1.weight", "norm2.weight", "ln.weight")):
-            wave = 1 + 0.2 * wave
-        elif value.ndim > 1:
-            wave *= 0.7 / np.sqrt(np.prod(value.shape[1:]))
-        else:
-            wave *= 0.1
-        value.copy_(torch.from_numpy(wave))
+    set_sines(net, ("norm.weight", "norm1.weight", "norm2.weight", "ln.weight"))
     return net
 
 

@@ -28,21 +28,19 @@ from ivfuse.training.matching import (  # noqa: E402
     surfaces,
     unrelated_loss,
 )
-from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.pairs import PairImages, load_set  # noqa: E402
 from ivfuse.training.recipe import Augment, Match, PairSet, Recipe, load_recipe  # noqa: E402
 from ivfuse.training.stages import check_recipe  # noqa: E402
 from ivfuse.training.torch_method import load_torch_method  # noqa: E402
+from small_nets import seeded  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 STILL = Augment(flip=False, chance=0.0)
 Texture = Callable[..., np.ndarray]
 
 
-def make(**options: int) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return build_net("matcher", **options).eval()
+def make(**options: Any) -> Any:
+    return seeded("matcher", **options)
 
 
 def how(**options: Any) -> Match:

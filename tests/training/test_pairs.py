@@ -57,8 +57,9 @@ def test_two_ranks_share_the_batch_of_one() -> None:
         assert torch.equal(torch.stack((parts[0][side], parts[1][side]), 1).flatten(0, 1), whole[side])
 
 
-def test_batches_are_float32_in_range_whatever_is_augmented() -> None:
-    source = sampler([numbered(40, 50)], Augment(exposure=3, gain=0.9, noise=0.5, chance=1.0), batch=16)
+@pytest.mark.parametrize("how", [{"exposure": 3.0}, {"gain": 0.9}, {"noise": 0.5}])
+def test_batches_are_float32_in_range_whatever_is_augmented(how: dict[str, float]) -> None:
+    source = sampler([numbered(40, 50)], Augment(**how, chance=1.0), batch=16)
     for x in source.draw(0):
         assert (x.dtype, x.shape) == (torch.float32, (16, 1, 16, 16))
         assert 0 <= float(x.min()) < float(x.max()) <= 1

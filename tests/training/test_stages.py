@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning_fabric")
 
-from ivfuse.training import trainer  # noqa: E402
 from ivfuse.training.checkpoint import load_model, load_state, read_model  # noqa: E402
 from ivfuse.training.loss_registry import LOSSES  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
@@ -108,15 +109,6 @@ def test_gradients_are_clipped_part_by_part() -> None:
 # ------------------------------------------------------------------ whole runs
 
 
-@pytest.fixture
-def run(data: Path, tmp_path: Path) -> Any:
-    def make(content: dict[str, Any], out: str, **options: Any) -> Path:
-        recipe = Recipe.model_validate(content)
-        return trainer.train(recipe, data, tmp_path / out, accelerator="cpu", **options)
-
-    return make
-
-
 def test_a_stopped_run_of_crossfuse_topk_goes_on_exactly(
     run: Any, topk_smoke: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -158,14 +150,16 @@ def test_the_paper_variant_trains_by_the_paper_s_stages(run: Any, topk_smoke: di
     assert about["variant"] == "paper"
 
 
-def test_bf16_reaches_the_bands(run: Any, topk_smoke: dict[str, Any], tmp_path: Path) -> None:
-    import json
-
-    topk_smoke["data"].pop("val")
-    topk_smoke["stages"] = [s | {"steps": 1, "keep": "last"} for s in topk_smoke["stages"]]
+@pytest.mark.parametrize("method", ["crossfuse-topk", "maefuse"])  # together they have every kind of stage
+def test_bf16_reaches_every_kind_of_stage(
+    method: str, run: Any, smoke_of: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    content = smoke_of(method)
+    content["data"].pop("val")
+    content["stages"] = [s | {"steps": 1, "keep": "last"} for s in content["stages"]]
     losses = []
     for precision in ("32-true", "bf16-mixed"):
-        run(topk_smoke | {"precision": precision}, precision)
+        run(content | {"precision": precision}, precision)
         lines = (tmp_path / precision / "log.jsonl").read_text("utf-8").splitlines()
         losses.append([json.loads(line)["loss"] for line in lines])
     assert losses[0] == pytest.approx(losses[1], rel=0.05)  # bfloat16 has 8 bits

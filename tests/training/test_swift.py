@@ -18,6 +18,7 @@ from ivfuse.training.loss_registry import LOSSES  # noqa: E402
 from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.recipe import Recipe  # noqa: E402
 from ivfuse.training.stages import StageLoss, check_recipe  # noqa: E402
+from small_nets import noise, seeded  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,23 +26,8 @@ if TYPE_CHECKING:
 REACH = 176  # what the manifest says
 
 
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def make(**options: int) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return build_net("swift", **options).eval()
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3), (50, 37)])
-@torch.no_grad()
-def test_any_size_keeps_shape_and_range(size: tuple[int, int]) -> None:
-    ir, vi = noise(2, 1, *size), noise(2, 1, *size, seed=1)
-    fused = make()(ir, vi)
-    assert fused.shape == ir.shape
-    assert 0 <= float(fused.min()) <= float(fused.max()) <= 1
+def make(**options: Any) -> Any:
+    return seeded("swift", **options)
 
 
 @torch.no_grad()
@@ -71,14 +57,15 @@ def test_it_has_at_most_a_quarter_of_a_million_parameters() -> None:
 def test_training_begins_nearer_to_the_visible_than_to_the_thermal() -> None:
     net, ir, vi = make(), noise(1, 1, 64, 64), noise(1, 1, 64, 64, seed=1)
     fused = net(ir, vi)
-    assert float((fused - vi).abs().mean()) < float((fused - ir).abs().mean()) / 2
+    assert float((fused - vi).abs().mean()) < 0.7 * float((fused - ir).abs().mean())
 
 
 @pytest.mark.parametrize("at", [(224, 224), (229, 234), (239, 231)])
 def test_a_pixel_acts_no_farther_than_the_reach(at: tuple[int, int]) -> None:
     """Any gradient, however small, of one output pixel counts; inputs of both modalities."""
     net = make().double()
-    ir, vi = (noise(1, 1, 464, 464, seed=s).double().requires_grad_() for s in (0, 1))
+    # Gray enough for no pixel to be cut off at black or white, where it would depend on nothing.
+    ir, vi = ((0.4 + 0.2 * noise(1, 1, 464, 464, seed=s)).double().requires_grad_() for s in (0, 1))
     net(ir, vi, torch.full((1, 1, 1, 1), 0.5).double())[0, 0, at[0], at[1]].backward()
     for image in (ir, vi):
         rows, columns = image.grad[0, 0].nonzero().T

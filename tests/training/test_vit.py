@@ -11,15 +11,12 @@ torch = pytest.importorskip("torch")
 
 from ivfuse.errors import ShapeError, UnknownNameError, UsageError  # noqa: E402
 from ivfuse.training.nets import vit  # noqa: E402
+from small_nets import noise  # noqa: E402
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    pass
 
 TINY = vit.Size(16, 2, 2)
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def encoder(**options: Any) -> vit.Encoder:

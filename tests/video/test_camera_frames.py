@@ -152,6 +152,23 @@ def test_a_live_camera_is_asked_for_counts_and_read_like_a_recorded_one(
     assert source.info.notes
 
 
+@pytest.mark.skipif("not __import__('sys').platform.startswith('linux')", reason="V4L2 is of Linux")
+def test_a_visible_camera_is_not_asked_for_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moving: Any, write_clip: Callable[..., Path]
+) -> None:
+    path = write_clip(tmp_path / "vi.mkv", moving.vi[:2])
+    asked: list[dict[str, str]] = []
+    opened = av.open
+
+    def camera(url: str, *, options: dict[str, str], **_: Any) -> Any:
+        asked.append(options)
+        return opened(str(path))
+
+    monkeypatch.setattr(av, "open", camera)
+    open_source("camera:7", "vi").close()
+    assert asked == [{}]
+
+
 def test_a_run_states_the_layout_and_its_window_in_degrees(
     ivfuse_cli: Any, tmp_path: Path, moving: Any, write_clip: Callable[..., Path]
 ) -> None:

@@ -64,6 +64,12 @@ def test_a_later_start_and_an_earlier_end_leave_frames_unmatched() -> None:
     assert pairs.is_exhausted(0.9)
 
 
+def test_without_a_thermal_frame_nothing_is_paired_and_none_is_unused() -> None:
+    pairs = pairer([])
+    assert matches(pairs, every(0.1, 3)) == [None] * 3
+    assert vars(pairs.counts) == {"paired": 0, "repeated": 0, "held": 0, "unmatched": 3, "unused": 0}
+
+
 def test_a_frame_substitutes_for_missing_ones_for_half_a_second() -> None:
     pairs = pairer([0.0, 0.1, 0.2, 1.6, 1.7])
     found = matches(pairs, every(0.1, 18))

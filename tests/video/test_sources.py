@@ -190,6 +190,15 @@ def test_times_of_a_transport_stream_begin_at_zero(
     assert frames_of(source)[0].time == pytest.approx(0, abs=1e-3)
 
 
+@pytest.mark.parametrize("stream", [-1, 1])
+def test_a_stream_that_the_file_lacks_is_refused_with_those_it_has(
+    clips: tuple[Path, Path], stream: int
+) -> None:
+    open_source(str(clips[0]), "ir", stream=0).close()
+    with pytest.raises(UsageError, match=rf"ir_stream.*{stream}.*expected 0"):
+        open_source(str(clips[0]), "ir", stream=stream)
+
+
 def test_a_camera_needs_a_name() -> None:
     with pytest.raises(UsageError, match="camera:0"):
         open_source("camera:", "vi")

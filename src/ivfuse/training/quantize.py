@@ -1,8 +1,8 @@
 """Quantization of a graph to 8-bit integers: convolutions at half the time, nearly the same image.
 
 Weights become int8 per channel, activations uint8 between the extremes that they take over calibration pairs.
-The last convolution, which gives the weights and steps of the blend, and all that follows stay in float32, so
-that smooth skies do not become steps.
+The last convolution of features, which gives the weights and steps of the blend, and all that follows stay in
+float32, so that smooth skies do not become steps.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def quantize(graph: Path, pairs: Sequence[FilePair], out: Path) -> float:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             op_types_to_quantize=["Conv"],
-            nodes_to_exclude=_convolutions(prepared)[-1:],
+            nodes_to_exclude=_exact(prepared),
         )
         difference = _difference(exact, open_session(part), feeds)
         if not difference <= TOLERANCE:
@@ -102,8 +102,13 @@ def _batch(image: Gray) -> Any:
     return np.ascontiguousarray(image, np.float32)[None, None]
 
 
-def _convolutions(graph: Path) -> list[str]:
-    return [node.name for node in onnx.load(graph).graph.node if node.op_type == "Conv"]
+def _exact(graph: Path) -> list[str]:
+    """The last convolution of features, and those of one channel: they work on images."""
+    model = onnx.load(graph).graph
+    inputs = {each.name: each.dims[1] for each in model.initializer if len(each.dims) == 4}
+    nodes = [node for node in model.node if node.op_type == "Conv"]
+    features = [node.name for node in nodes if inputs[node.input[1]] > 1]
+    return features[-1:] + [node.name for node in nodes if node.name not in features]
 
 
 def _difference(exact: Any, rounded: Any, feeds: Sequence[Feed]) -> float:

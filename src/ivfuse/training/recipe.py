@@ -19,7 +19,7 @@ class _Strict(BaseModel):
 
 
 class Loss(_Strict):
-    """One term of a loss: a name of ``losses.py`` or ``views.py``, its weight and its options.
+    """One term of a loss: a name of ``losses.py`` or ``losses_views.py``, its weight and its options.
 
     Attributes:
         schedule: the course of the weight over the stage: ``constant``, or by a ``cosine`` down to nothing.

@@ -4,8 +4,12 @@ What costs time on a CPU is full resolution, not depth. So images are folded fou
 (pixel-unshuffle) at once, and nothing but that and the unfolding of the one result touches full resolution:
 the blend itself is done on folded images. What is warm *for this scene*, and whether the visible can be
 trusted, is decided on a sixteenth of the size by dilated layers that see 128 pixels to each side; it is
-carried up smoothly and meets layers at a quarter, which know the edges of both images. Their last one gives
-every pixel of a fold a weight of its own, so borders of the decision follow edges.
+carried up smoothly and meets layers at a quarter, which know the edges of both images. Their last one says
+how much of the detail of either image to take, what level to put it on, and a step for every pixel.
+
+A mere weight between the images would have to choose once for level and detail: where a warm trunk is bright
+in one image and dark in the other, half of both is gray. Detail with gains of its own, of either image or of
+both, stays sharp whatever becomes of the level.
 
 Layers of one width begin as the identity, which trains like a residual network and costs nothing.
 """
@@ -16,13 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ivfuse.training.nets.blocks import ConvAct, compose, crop_border, identity, pad_border
+from ivfuse.training.nets.blocks import ConvAct, crop_border, identity, pad_border
 
 FOLD = 4  # pixels of a side that are folded into channels
 COARSE = 16  # pixels of a side that share a decision
 DILATIONS = (1, 2, 4, 1)
 KEPT = 0.2  # of the visible, at least: what is far colder than its image is darkened, not blotted out
-AT_FIRST = -2.0  # of the weight's bias: training begins near the visible
+AT_FIRST = -2.0  # of the biases of the thermal's shares: training begins near the visible
+SHARES = 2  # to a side of a fold: as many squares have a weight and gains of their own
+MOST_GAIN = 2.0  # of detail; training begins with half of it for the visible's
 
 
 class Swift(nn.Module):
@@ -37,6 +43,8 @@ class Swift(nn.Module):
     variant = "fixed"
     takes_level = True
     align = COARSE
+    carry: Tensor
+    square: Tensor
 
     def __init__(self, width: int = 32, near: int = 2, deep: int = 64) -> None:
         """See above."""
@@ -45,10 +53,13 @@ class Swift(nn.Module):
             ConvAct(2 * FOLD**2 + 1, width), *(identity(ConvAct(width, width)) for _ in range(near - 1))
         )
         self.wide = Wide(width, deep)
-        last = nn.Conv2d(width, 2 * FOLD**2, 3, padding=1)
+        last = nn.Conv2d(width, FOLD**2 + 3 * SHARES**2, 1)
         with torch.no_grad():
-            last.bias[: FOLD**2] = AT_FIRST  # type: ignore[index]
+            last.bias[FOLD**2 :] = torch.tensor([AT_FIRST, AT_FIRST, 0.0]).repeat_interleave(SHARES**2)  # type: ignore[index]
         self.head = nn.Sequential(*(identity(ConvAct(width, width)) for _ in range(near)), last)
+        self.register_buffer("carry", _carry(), persistent=False)
+        square = torch.arange(FOLD) * SHARES // FOLD
+        self.register_buffer("square", (square[:, None] * SHARES + square).flatten(), persistent=False)
 
     def forward(self, ir: Tensor, vi: Tensor, level: Tensor | None = None) -> Tensor:
         """Fuse (B, 1, H, W) in [0, 1] with the same, any H, W >= 1, into the same shape and range.
@@ -61,10 +72,32 @@ class Swift(nn.Module):
             level = ir.mean((2, 3), keepdim=True)
         ir, vi = (F.pixel_unshuffle(pad_border(x, COARSE), FOLD) for x in (ir, vi))
         x = self.stem(torch.cat((ir, vi, torch.zeros_like(ir[:, :1]) + level), 1))
-        weight, step = self.head(F.relu(x + self.wide(x))).chunk(2, 1)
-        # Straight limits: exactly one source, or exactly black, can be reached.
-        fused = torch.maximum(compose(ir, vi, F.hardsigmoid(weight), F.hardtanh(step)), KEPT * vi)
+        fused = self.blend(ir, vi, self.head(F.relu(x + self.wide(x))))
         return crop_border(F.pixel_shuffle(fused, FOLD), h, w)
+
+    def blend(self, ir: Tensor, vi: Tensor, decided: Tensor) -> Tensor:
+        """Folded images (B, 16, h, w) and what the head says of them (B, 28, h, w) -> the folded result.
+
+        On a mean of both bases comes the detail of either, which is what differs from its base, by its gain;
+        and a step.
+        """
+        step, shares = decided[:, : FOLD**2], F.hardsigmoid(decided[:, FOLD**2 :])
+        weight, gain_ir, gain_vi = (x.index_select(1, self.square) for x in shares.chunk(3, 1))
+        base_ir, base_vi = self.base(ir), self.base(vi)
+        base = base_vi + weight * (base_ir - base_vi)
+        detail = MOST_GAIN * (gain_vi * (vi - base_vi) + gain_ir * (ir - base_ir))
+        return torch.maximum((base + detail + step).clamp(0, 1), KEPT * vi)
+
+    def base(self, x: Tensor) -> Tensor:
+        """The means over the folds of an image, carried bilinearly to the pixels; folded images both."""
+        return F.conv2d(F.pad(x.mean(1, keepdim=True), (1,) * 4, mode="replicate"), self.carry)
+
+
+def _carry() -> Tensor:
+    """Bilinear interpolation from the centers of folds to their pixels, as a convolution: (16, 1, 3, 3)."""
+    place = (torch.arange(FOLD) + 0.5) / FOLD - 0.5  # of a pixel, from the center of its fold, in folds
+    taps = torch.stack(((-place).clamp(min=0), 1 - place.abs(), place.clamp(min=0)), 1)
+    return torch.einsum("ai,bj->abij", taps, taps).reshape(FOLD**2, 1, 3, 3)
 
 
 class Wide(nn.Module):

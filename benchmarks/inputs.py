@@ -1,0 +1,43 @@
+"""What several programs measure on: pairs as luma, and methods as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from ivfuse import Fuser
+from ivfuse.fusion.registry import list_methods
+from ivfuse.image.arrays import Gray
+from ivfuse.image.color import luma, resize_to
+from ivfuse.image.pairing import pair_folder
+from ivfuse.image.read import read_visible
+from ivfuse.thermal.read import read_thermal
+
+Fuse = Callable[[Gray, Gray], Gray]
+
+
+def luma_pairs(folder: Path, limit: int = 0) -> Iterator[tuple[str, Gray, Gray]]:
+    """Name, thermal on the grid of the visible, and luma of the visible of the first pairs; 0 for all."""
+    for pair in islice(pair_folder(folder).pairs, limit or None):
+        vi = luma(read_visible(pair.vi).pixels)
+        yield pair.name, resize_to(read_thermal(pair.ir).pixels, *vi.shape), vi
+
+
+def gray_methods(text: str) -> dict[str, Fuse]:
+    """Methods as functions on gray arrays in [0, 1], by name.
+
+    Args:
+        text: names and files of weights with commas, ``all`` or ``none``; ``NAME=FILE.safetensors`` names
+            the file, which else has the name of its folder.
+    """
+    found: dict[str, Fuse] = {}
+    for each in {"all": list_methods(), "none": []}.get(text, text.split(",")):
+        name, _, file = each.rpartition("=")
+        if file.endswith(".safetensors"):
+            from ivfuse.training.torch_method import load_torch_method
+
+            found[name or Path(file).parent.name] = load_torch_method(Path(file)).fuse
+        else:
+            found[file] = Fuser(file, gray=True).fuse
+    return found

@@ -1,8 +1,0 @@
-"""The parts of ``benchmarks/hostile.py``, which import one another as ``fuzz``."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
