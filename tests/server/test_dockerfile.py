@@ -64,7 +64,8 @@ def test_what_the_package_is_built_from_is_copied_before_it_is_installed(
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     install = next(index for index, (word, rest) in enumerate(stages[0]) if "pip install" in rest)
     copied = " ".join(rest for word, rest in stages[0][:install] if word == "COPY")
-    assert {"pyproject.toml", "src", project["readme"], *project["license-files"]} <= set(copied.split())
+    needed = {"pyproject.toml", "hatch_build.py", "README.md", "src", *project["license-files"]}
+    assert needed <= set(copied.split())
     extras = re.findall(r"\.\[([\w,]+)\]", stages[0][install][1])
     assert extras
     assert set(extras[0].split(",")) <= set(project["optional-dependencies"])
