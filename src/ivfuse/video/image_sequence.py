@@ -19,7 +19,8 @@ from ivfuse.image.pairing import list_images
 from ivfuse.image.profiles import to_srgb
 from ivfuse.image.read import white_level
 from ivfuse.thermal.formats.base import RawThermal
-from ivfuse.thermal.read import read_raw
+from ivfuse.thermal.formats.registry import format_of
+from ivfuse.thermal.read import FROM_FILE, upright_raw
 from ivfuse.video.frame import BT601, UNSPECIFIED, Frame, Plane, is_colored_yuv
 from ivfuse.video.source import Modality, SourceInfo, SourceStats, TimestampNormalizer
 
@@ -125,7 +126,7 @@ def _read_planes(path: Path, modality: Modality) -> tuple[tuple[Plane, ...], Raw
     """Read 8-bit planes of the visible, or thermal values and the image that they are of."""
     if modality == "vi":
         return _read_visible(path), None
-    raw = read_raw(path)
+    raw = upright_raw(format_of(path).read(path, FROM_FILE))
     return (thermal_values(raw, str(path)),), raw
 
 
