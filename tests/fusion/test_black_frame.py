@@ -55,7 +55,9 @@ def test_a_rig_leaves_the_frame_out_as_well(whole: np.ndarray, visible: np.ndarr
         assert pair.coverage is not None
         assert any("black frame" in note for note in pair.notes)
         luma = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY)[:, -pair.visible.width :] / 255
-        np.testing.assert_allclose(fuser.fuse_pair(pair)[:, -20:], luma[: pair.visible.height, -20:], atol=0.005)
+        np.testing.assert_allclose(
+            fuser.fuse_pair(pair)[:, -20:], luma[: pair.visible.height, -20:], atol=0.005
+        )
     assert pair.visible.width < WIDTH  # cropped
 
 

@@ -159,7 +159,8 @@ def sizes_of(pair: Pair) -> tuple[Size, Size]:
 def without_black_frame(pair: Pair) -> Pair:
     """Leave out the black frame of a thermal image that was warped before it was stored.
 
-    The reader continues counts into their frame, which no window may count; images as stored are left to this.
+    The reader continues counts into their frame, which no window may count.
+    Images as they are stored are searched here.
 
     Returns:
         The pair, with the weight on the grid of the thermal image as coverage if there is a frame.

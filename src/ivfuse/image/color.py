@@ -176,7 +176,7 @@ def nearest_data(valid: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np
     hidden = (~valid).astype(np.uint8)
     _, labels = cv2.distanceTransformWithLabels(hidden, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     labels = labels.ravel()
-    # Distances are propagated over at most 2 pixels at a time: all nearest pixels lie beside the missing ones.
+    # Labels are propagated over at most 2 pixels at a time: all nearest pixels lie beside the missing ones.
     beside = np.flatnonzero((cv2.dilate(hidden, np.ones((5, 5), np.uint8)) > 0) & valid)
     places = np.zeros(int(labels.max()) + 1, np.intp)
     places[labels[beside]] = beside

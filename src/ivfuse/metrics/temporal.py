@@ -201,7 +201,7 @@ def _reversed(step: _Step) -> _Step:
 def _consistent(step: _Step) -> NDArray[np.bool_]:
     """Pixels whose forward flow ends inside the image, and whose backward flow leads back."""
     ends = step.forward + _grid(*step.forward.shape[:2])
-    back = cv2.remap(step.backward, ends, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    back = _sample(step.backward, ends)
     allowed = CHECK_SHARE * (_squared(step.forward) + _squared(back)) + CHECK_OFFSET
     return np.asarray(_inside(ends) & (_squared(step.forward + back) <= allowed))
 
@@ -212,10 +212,15 @@ def _warp_error(frame: Levels, other: Levels, flow: Flow, valid: NDArray[np.bool
     valid = valid & _inside(ends)
     if not valid.any():
         return np.nan
-    warped = cv2.remap(
-        other.astype(np.float32), ends, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    warped = _sample(other.astype(np.float32), ends)
     return float(np.abs(frame - warped)[valid].mean(dtype=np.float64))
+
+
+def _sample(values: NDArray[np.float32], ends: Flow) -> NDArray[np.float32]:
+    """Values, (H, W) or (H, W, 2), at the ends of a flow, as columns and rows."""
+    border = cv2.BORDER_REPLICATE
+    sampled = cv2.remap(values, ends, None, cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload]
+    return np.asarray(sampled, np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import InputError
+from ivfuse.errors import InputError, UsageError, check_type
 from ivfuse.image.arrays import Gray, as_array, scale_to_unit, to_float
 from ivfuse.image.color import extended, is_colored, luma, to_single_channel
 from ivfuse.image.decode import turn
@@ -56,6 +56,8 @@ class ThermalOptions:
 
     def __post_init__(self) -> None:
         """Parse window and scale if they are given as text or numbers."""
+        check_type("scale", self.scale, (Scale, str, type(None)), "a scale, a text like 0.01K, or None")
+        check_type("overrides", self.overrides, (Overrides,), "Overrides")
         if isinstance(self.scale, str):
             object.__setattr__(self, "scale", parse_scale(self.scale))
         if not isinstance(self.window, WindowRule):
@@ -83,7 +85,11 @@ DEFAULT = ThermalOptions()
 def _window_rule(window: Window | str) -> WindowRule:
     if isinstance(window, str):
         return parse_window(window)
-    low, high = (float(end) for end in window)
+    try:
+        low, high = (float(end) for end in window)
+    except (TypeError, ValueError) as error:
+        expected = "a rule, a text like 10C..45C, or two numbers"
+        raise UsageError(field="window", found=f"{window!r:.60}", expected=expected) from error
     check_window((low, high))
     return WindowRule("range", Span(low, high, False))
 
@@ -180,6 +186,7 @@ def read_thermal(
         >>> thermal = read_thermal("flir.jpg", ThermalOptions(window="10C..45C"))  # doctest: +SKIP
         >>> thermal.celsius.max()  # doctest: +SKIP
     """
+    check_type("options", options, (ThermalOptions,), "ThermalOptions")
     if not isinstance(source, str | os.PathLike):
         return _from_array(source, options, name)
     path = Path(source)
