@@ -159,8 +159,8 @@ def sizes_of(pair: Pair) -> tuple[Size, Size]:
 def without_black_frame(pair: Pair) -> Pair:
     """Leave out the black frame of a thermal image that was warped before it was stored.
 
-    The reader continues counts into their frame, which no window may count.
-    Images as they are stored are searched here.
+    Images as they are stored are searched here; in counts the reader found the frame, since no window may
+    include it.
 
     Returns:
         The pair, with the weight on the grid of the thermal image as coverage if there is a frame.
