@@ -59,7 +59,7 @@ def as_array(image: Any, name: str = "image") -> NDArray[Any]:
         array = np.asarray(image)
     except (TypeError, ValueError) as error:
         raise InputError(field=name, found=type(image).__name__, expected="an array or an image") from error
-    if array.dtype.kind in "OSU":
+    if array.ndim == 0 and array.dtype.kind in "OSU":
         raise UsageError(field=name, found=f"{image!r:.60}", expected="a path, an array or an image")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
