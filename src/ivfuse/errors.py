@@ -117,13 +117,26 @@ class UsageError(IvfuseError, ValueError):
     """An option or a combination of options that has no meaning."""
 
 
+def check_type(field: str, value: object, kinds: tuple[type, ...], expected: str) -> None:
+    """Raise UsageError unless a value is of one of some types; True and False are no numbers.
+
+    Args:
+        field: the parameter.
+        value: what was given.
+        kinds: the types.
+        expected: what can be given, in words.
+    """
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise UsageError(field=field, found=f"{value!r:.60}", expected=expected)
+
+
 class UnknownNameError(IvfuseError, ValueError):
     """A name that is in no registry."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, field: str | None = None) -> None:
         """Say which names are near ``name``, or list all of them if none is."""
         names = sorted(known)
-        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        near = get_close_matches(str(name), names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
         super().__init__(f"unknown {kind} {name!r}", field=field, hint=hint)
         self.name = name

@@ -6,11 +6,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ivfuse.errors import InputError
 
 Cli = Callable[..., Any]
 needs_tables = pytest.mark.skipif(
@@ -37,6 +40,24 @@ def test_a_manifest_is_written_and_what_is_left_over_is_listed(
     assert said.err == f"no partner: {folder}/ir/3.png\n"
     lines = (tmp_path / "pairs.csv").read_text().splitlines()
     assert lines[:2] == ["id,ir,vi", "0,src/ir/0.png,src/vi/0.png"]
+
+
+@needs_tables
+def test_subfolders_are_entered_if_asked_for(
+    ivfuse_cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ivfuse.cli import cluster_runs
+    from ivfuse.cluster import sources
+
+    def opened(location: str, *args: Any, recursive: bool = False, **options: Any) -> Any:
+        raise InputError(f"{location}: subfolders {'entered' if recursive else 'left'}")
+
+    monkeypatch.setattr(sources, "open_source", opened)
+    monkeypatch.setattr(cluster_runs, "pool_of", lambda choices: nullcontext())
+    words = ["-o", tmp_path / "out", "--cluster", "local"]
+    for given in (["benchmark", "--data", folder], ["eval", folder, folder], ["fuse", folder]):
+        assert "subfolders left" in ivfuse_cli(*given, *words).err
+        assert "subfolders entered" in ivfuse_cli(*given, *words, "--recursive").err
 
 
 @pytest.mark.slow

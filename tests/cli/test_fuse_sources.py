@@ -75,7 +75,7 @@ def test_videos_are_pointed_at_their_verb(ivfuse_cli: Cli, tmp_path: Path) -> No
     assert "1.mp4 is a video; `ivfuse video` fuses videos" in said.err
     said = ivfuse_cli("fuse", tmp_path / "t", tmp_path / "v", "-o", tmp_path / "f")
     assert said.code == 1
-    assert "`ivfuse video` fuses the videos there" in said.err
+    assert "2 videos such as 1.mp4 are left out: ivfuse video fuses videos" in said.err
 
 
 def test_quoted_patterns_are_expanded(ivfuse_cli: Cli, tree: Path) -> None:
@@ -185,3 +185,44 @@ def test_a_folder_of_recordings_is_refused_with_the_verb_for_them(ivfuse_cli: Cl
     assert said.err.count("\n") == 1
     assert "found no images" in said.err
     assert "flir.seq is left out: ivfuse video fuses videos" in said.err
+
+
+@pytest.fixture
+def drawn(tmp_path: Path, make_pair: MakePair) -> Path:
+    """``t/`` with a radiometric file, the picture that the camera drew of it, and ``v/`` with its partner."""
+    folder = tmp_path / "shots"
+    make_pair(folder / "t" / "a.png", folder / "v" / "a.png")
+    (folder / "t" / "a.irg").write_bytes(b"no file of a camera")
+    return folder
+
+
+LEFT_OUT = "note: a.png is left out, since the camera's own file of the same name is used"
+
+
+def test_patterns_prefer_radiometric_files_to_their_pictures_as_folders_do(
+    ivfuse_cli: Cli, drawn: Path, tmp_path: Path
+) -> None:
+    for ir, vi in ((f"{drawn}/t/*", f"{drawn}/v/*.png"), (drawn / "t", drawn / "v")):
+        said = ivfuse_cli("fuse", ir, vi, "-o", tmp_path / "f", "--method", "average")
+        assert said.code == 1
+        assert "failed: a: " in said.err  # the radiometric file, which is none
+        assert "a.irg" in said.err
+        assert LEFT_OUT in said.err
+        assert "ambiguous" not in said.err
+
+
+def test_other_verbs_print_what_is_left_out_as_well(
+    ivfuse_cli: Cli, drawn: Path, tmp_path: Path, make_pair: MakePair
+) -> None:
+    make_pair(drawn / "t" / "b.png", drawn / "v" / "b.png")
+    make_pair(drawn / "t" / "c.png", tmp_path / "f" / "b.png")
+    (drawn / "t" / "d.mp4").touch()
+    sources = (drawn / "t", drawn / "v")
+    for given in (("eval", tmp_path / "f", *sources), ("register", *sources, "-o", tmp_path / "rig.json")):
+        said = ivfuse_cli(*given)
+        assert LEFT_OUT in said.err
+        assert f"no partner: {drawn}/t/c.png" in said.err
+        assert "note: d.mp4 is left out: ivfuse video fuses videos" in said.err
+        assert "left out" not in ivfuse_cli(*given, "--quiet").err
+    notes = json.loads(ivfuse_cli("eval", tmp_path / "f", *sources, "--json").out)["notes"]
+    assert any("d.mp4 is left out" in note for note in notes)

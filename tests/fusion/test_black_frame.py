@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ivfuse.fusion.black_frame import fill_frame
 from ivfuse.fusion.pipeline import Fuser
+from ivfuse.registration.transform import Registration
+from ivfuse.thermal.read import ThermalOptions
 
 Texture = Callable[..., Any]
 HEIGHT, WIDTH = 120, 160
@@ -24,13 +25,6 @@ def whole(texture: Texture) -> np.ndarray:
 @pytest.fixture
 def visible(texture: Texture) -> np.ndarray:
     return np.uint8(np.rint(texture(HEIGHT, WIDTH, seed=1, channels=3) * 255))
-
-
-def framed(whole: np.ndarray, right: int) -> np.ndarray:
-    """The image with a black wedge at its right, from a width to three pixels less."""
-    image = whole.copy()
-    wedge = np.array([[WIDTH - right, 0], [WIDTH, 0], [WIDTH, HEIGHT], [WIDTH - right + 3, HEIGHT]])
-    return np.asarray(cv2.fillPoly(image, [wedge], 0))
 
 
 @pytest.mark.parametrize("shape", [(HEIGHT, WIDTH), (60, 80)], ids=["same size", "enlarged"])
@@ -51,27 +45,35 @@ def test_a_wedge_leaves_no_stripe_and_keeps_the_visible_behind_it(
     assert np.median((fused - luma)[:, beside]) > 0
 
 
-def test_inside_of_the_frame_nothing_changes(whole: np.ndarray) -> None:
-    thermal = np.float32(framed(whole, 12) / 255)
-    found = fill_frame(thermal)
-    assert found is not None
-    filled, weight = found
-    assert np.array_equal(filled[:, : WIDTH - 16], thermal[:, : WIDTH - 16])
-    assert np.all(weight[:, : WIDTH - 16] == 1)
-    assert filled.min() > 0.25
-    assert weight[:, -1].max() < 0.5
+def test_a_rig_leaves_the_frame_out_as_well(whole: np.ndarray, visible: np.ndarray) -> None:
+    thermal = whole.copy()
+    thermal[:, -40:] = 0
+    shift = Registration(((1, 0, 10), (0, 1, 0), (0, 0, 1)), (WIDTH, HEIGHT), (WIDTH, HEIGHT))
+    for crop in (False, True):
+        fuser = Fuser("average", gray=True, rig=shift, crop=crop)
+        pair = fuser.read(thermal, visible)
+        assert pair.coverage is not None
+        assert any("black frame" in note for note in pair.notes)
+        luma = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY)[:, -pair.visible.width :] / 255
+        np.testing.assert_allclose(
+            fuser.fuse_pair(pair)[:, -20:], luma[: pair.visible.height, -20:], atol=0.005
+        )
+    assert pair.visible.width < WIDTH  # cropped
 
 
-@pytest.mark.parametrize("kind", ["whole", "jagged sky", "dark beside", "black", "small"])
-def test_what_is_no_frame_stays(whole: np.ndarray, kind: str) -> None:
-    thermal = np.float32(whole / 255)
-    if kind == "jagged sky":
-        for column in range(WIDTH):
-            thermal[: 20 + column * 7 % 40, column] = 0
-    elif kind == "dark beside":
-        thermal = np.float32(framed(whole, 12) / 255) * np.float32(0.1)
-    elif kind == "black":
-        thermal[:] = 0
-    elif kind == "small":
-        thermal = np.float32(framed(whole, 12)[:40] / 255)
-    assert fill_frame(thermal) is None
+@pytest.mark.parametrize("kind", ["16 bit", "16 bit with a scale", "8 bit with a window"])
+def test_a_frame_of_counts_is_no_data_and_no_part_of_the_window(
+    whole: np.ndarray, visible: np.ndarray, kind: str
+) -> None:
+    counts = whole if kind.startswith("8") else np.uint16(28000) + whole.astype(np.uint16)
+    options = {"16 bit": {}, "16 bit with a scale": {"scale": "0.01K"}}.get(kind, {"window": (0, 250)})
+    framed = counts.copy()
+    framed[:, -40:] = 0
+    fuser = Fuser("average", gray=True, thermal=ThermalOptions(**options))
+    pair, inside = fuser.read(framed, visible), fuser.read(counts[:, :-42].copy(), visible[:, :-42].copy())
+    np.testing.assert_array_equal(pair.thermal.pixels[:, :-42], inside.thermal.pixels)
+    assert pair.thermal.window == inside.thermal.window
+    luma = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY) / 255
+    np.testing.assert_allclose(fuser.fuse_pair(pair)[:, -30:], luma[:, -30:], atol=0.005)
+    if pair.thermal.celsius is not None:
+        assert np.isnan(pair.thermal.celsius[:, -40:]).all()

@@ -247,7 +247,7 @@ def test_the_thermal_is_aligned_by_the_fusers_aligner() -> None:
     seen: list[tuple[int, int]] = []
 
     class White(Aligner):
-        def align_frame(self, gray: Any, height: int, width: int) -> Any:
+        def align_frame(self, thermal: Any, height: int, width: int, weight: Any = None) -> Any:
             seen.append((height, width))
             return np.ones((height, width), np.float32), None
 

@@ -16,6 +16,7 @@ import pytest
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.video.frame import Frame, decode_luma
+from ivfuse.video.image_sequence import find_images
 from ivfuse.video.open import open_source
 
 WriteClip = Callable[..., Path]
@@ -245,3 +246,12 @@ def test_a_stream_is_read_live(tmp_path: Path, moving: Any, write_clip: WriteCli
     assert source.info.live
     assert source.info.frames is None
     assert len(frames_of(source)) >= 10
+
+
+def test_pictures_beside_the_files_of_a_camera_are_no_frames_and_a_note_says_so(tmp_path: Path) -> None:
+    for name in ("a.irg", "a.png", "b.png"):
+        (tmp_path / name).touch()
+    found = find_images(str(tmp_path))
+    assert found is not None
+    assert [path.name for _, path in found.images] == ["a.irg", "b.png"]
+    assert found.notes == ("a.png is left out, since the camera's own file of the same name is used",)

@@ -132,7 +132,9 @@ def benchmark(
         given |= {"device": None if device == "auto" else device}
         cluster_options.refuse({**given, "export_detection": export_detection})
         choices = cluster_options.ClusterChoices(cluster, max_failures, jobs, shard, threads, json, quiet)
-        asked = benchmark_cluster.Asked(methods, metrics, tuple(convention or ()), ir_window, seed or 0)
+        asked = benchmark_cluster.Asked(
+            methods, metrics, tuple(convention or ()), ir_window, seed or 0, recursive
+        )
         raise typer.Exit(benchmark_cluster.run(data, out, asked, choices))
     cluster_options.needs_cluster(*data)
 

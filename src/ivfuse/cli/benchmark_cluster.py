@@ -35,6 +35,7 @@ class Asked:
     conventions: tuple[str, ...]
     ir_window: Window | None
     seed: int
+    recursive: bool
 
 
 def run(data: Sequence[str], out: Path, asked: Asked, choices: ClusterChoices) -> int:
@@ -53,7 +54,7 @@ def run(data: Sequence[str], out: Path, asked: Asked, choices: ClusterChoices) -
     settings = {"ir_window": asked.ir_window, "threads": choices.threads, "seed": asked.seed}
     plan = plan_of((), method_entries(asked.methods), out, asked.metrics, asked.conventions, **settings)
     make_folder(out)
-    runs = _carry_out(plan, data, out, choices)
+    runs = _carry_out(plan, data, out, choices, recursive=asked.recursive)
     sets, shown = [], {}
     for name, (source, done) in runs.items():
         found, shown[name] = _sampled(plan, name, source, done)
@@ -79,14 +80,14 @@ def run(data: Sequence[str], out: Path, asked: Asked, choices: ClusterChoices) -
 
 
 def _carry_out(
-    plan: Plan, data: Sequence[str], out: Path, choices: ClusterChoices
+    plan: Plan, data: Sequence[str], out: Path, choices: ClusterChoices, *, recursive: bool
 ) -> dict[str, tuple[str, RunPlan]]:
     """Run the comparison on each source; name of the set -> source and finished run."""
     with clustering():
         from ivfuse.cluster.plan import make_plan
         from ivfuse.cluster.sources import open_source
 
-    sources = [open_source(each, leave_out=str(out)) for each in data]
+    sources = [open_source(each, recursive=recursive, leave_out=str(out)) for each in data]
     plans: dict[str, tuple[str, RunPlan]] = {}
     with cluster_runs.pool_of(choices) as execute:
         for each, source in zip(data, sources, strict=True):

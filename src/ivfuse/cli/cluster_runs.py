@@ -68,6 +68,8 @@ def score(
     out: str,
     work: Work,
     choices: ClusterChoices,
+    *,
+    recursive: bool,
 ) -> tuple[RunPlan, RunSummary]:
     """Score the fused images of a run, a manifest or a folder."""
     with clustering():
@@ -82,7 +84,7 @@ def score(
                 f"{fused}: no fused images found", expected=expected, hint="or give the pairs as {ir}"
             )
     else:
-        pairs = with_fused(open_source(source, vi, leave_out=out), fused)
+        pairs = with_fused(open_source(source, vi, recursive=recursive, leave_out=out), fused)
     say_left_over(pairs, choices)
     with pool_of(choices) as execute:
         plan = make_plan(work, pairs, out, choices.shard)

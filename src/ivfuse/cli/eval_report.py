@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ivfuse.cli.sources import say_left_over
 from ivfuse.cli.tables import format_table
 from ivfuse.cli.terminal import echo, echo_lines
 from ivfuse.errors import escape_controls
@@ -118,6 +119,7 @@ class Report:
             "missing": list(self.triples.missing),
             "orphans": [str(path) for path in self.triples.orphans],
             "ambiguous": list(self.triples.ambiguous),
+            "notes": list(self.triples.notes),
         }
 
 
@@ -154,10 +156,7 @@ def _say_left_over(report: Report) -> None:
     if missing := report.triples.missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         echo(f"no fused image: {', '.join(missing[:_SHOWN])}{more}", err=True)
-    for path in report.triples.orphans:
-        echo(f"no partner: {path}", err=True)
-    for group in report.triples.ambiguous:
-        echo(f"ambiguous: {group}", err=True)
+    say_left_over(report.triples)
     if resampled := sum(each.resampled for each in report.scored):
         echo(
             f"thermal resampled to the size of the visible image ({resampled} of {len(report.scored)});"

@@ -112,7 +112,7 @@ def evaluate(
     if cluster is not None:
         cluster_options.refuse({"csv": csv, "images": images})
         choices = cluster_options.ClusterChoices(cluster, max_failures, jobs, shard, None, json, quiet)
-        _on_cluster(fused, ir, vi, out, choices, tuple(names), convention, ir_window)
+        _on_cluster(fused, ir, vi, out, choices, tuple(names), convention, ir_window, recursive)
     cluster_options.needs_cluster(fused, ir, vi)
     if ir is None or out is not None:
         raise UsageError("eval: give FUSED and IR, and --out only together with --cluster")
@@ -207,6 +207,7 @@ def _on_cluster(
     names: tuple[str, ...],
     convention: str,
     ir_window: tuple[float, float] | None,
+    recursive: bool,
 ) -> NoReturn:
     """Score fused images on a cluster and print the reduction of their rows."""
     from ivfuse.cli import cluster_report, cluster_runs
@@ -218,7 +219,7 @@ def _on_cluster(
     if out is None:
         raise UsageError(field="out", found="nothing", expected="a folder for the rows of scores")
     work = ScoreWork(names, convention, ir_window)
-    plan, summary = cluster_runs.score(fused, ir, vi, out, work, choices)
+    plan, summary = cluster_runs.score(fused, ir, vi, out, work, choices, recursive=recursive)
     cluster_report.print_scores(plan, summary, work, choices)
     raise typer.Exit(1 if summary.failed else 0)
 
@@ -262,21 +263,16 @@ def _trios(
     fused: Path, ir: Path, vi: Path | None, one: bool, recursive: bool
 ) -> tuple[TriplePairing, tuple[FilePair, ...]]:
     """The images that were asked for, and the pairs of the sources, with fused images or without."""
-    from ivfuse.image.pairing import FileTriple, TriplePairing, match_fused, pair_folder, pair_folders
-    from ivfuse.image.pairing_tree import match_fused_tree, pair_tree
-    from ivfuse.thermal.formats.registry import holds_photo
+    from ivfuse.image.pairing import FileTriple, TriplePairing, match_fused
+    from ivfuse.image.pairing_tree import match_fused_tree
 
     if one and vi is not None:
         return TriplePairing((FileTriple(fused.stem, ir, vi, fused),), (), (), ()), ()
-    if recursive:
-        pairing = pair_tree(ir, vi, holds_photo, leave_out=fused)
-        triples = match_fused_tree(pairing, fused)
-    else:
-        pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
-        triples = match_fused(pairing, fused)
+    pairing = sources.pairs_of(ir, vi, str(fused), recursive=recursive)
+    triples = match_fused_tree(pairing, fused) if recursive else match_fused(pairing, fused)
     if not triples.triples:
-        sources = str(ir) if vi is None else f"{ir} and {vi}"
+        given = str(ir) if vi is None else f"{ir} and {vi}"
         raise InputError(
-            f"{fused}: no fused image of the {len(pairing.pairs)} pairs of {sources}, expected their names"
+            f"{fused}: no fused image of the {len(pairing.pairs)} pairs of {given}, expected their names"
         )
     return triples, pairing.pairs

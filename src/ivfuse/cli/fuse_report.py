@@ -15,6 +15,7 @@ import typer
 
 from ivfuse.cli.flags import flag_of
 from ivfuse.cli.progress import bar
+from ivfuse.cli.sources import say_left_over
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import fill_fields
 
@@ -74,10 +75,7 @@ def say(method: str, pairing: Pairing, summary: Summary, *, one: bool, json: boo
         return
     if quiet:
         return
-    for path in pairing.orphans:
-        echo(f"no partner: {path}", err=True)
-    for group in pairing.ambiguous:
-        echo(f"ambiguous: {group}", err=True)
+    say_left_over(pairing)
     _say_notes(pairing, summary, one=one)
     if line := _one_line(method, summary) if one else _folder_line(method, summary):
         echo(line)
@@ -111,8 +109,6 @@ def as_json(method: str, pairing: Pairing, summary: Summary) -> dict[str, Any]:
 
 def _say_notes(pairing: Pairing, summary: Summary, *, one: bool) -> None:
     """Print each note once, with the number of pairs it holds for and the first file that it is about."""
-    for note in pairing.notes:
-        echo(f"note: {note}", err=True)
     pairs = {pair.name: pair for pair in pairing.pairs}
     counts = Counter(note for result in summary.done for note in result.notes)
     first = {note: pairs.get(result.name) for result in reversed(summary.done) for note in result.notes}

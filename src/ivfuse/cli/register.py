@@ -16,7 +16,7 @@ from ivfuse.cli.terminal import echo
 from ivfuse.errors import RegistrationError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.image.pairing import FilePair
+    from ivfuse.image.pairing import FilePair, Pairing
     from ivfuse.registration.geometry import Model
     from ivfuse.registration.overlay import Style
     from ivfuse.registration.register import RigResult
@@ -79,7 +79,10 @@ def register(
     _check(out, overlay, style)
     reading.limit_pixels(max_pixels)
     ir, vi, calibrated, _ = sources.without_bags(ir, vi, most=_BAG_PAIRS, quiet=quiet)
-    pairs = _pairs(ir, vi, recursive)
+    pairing = _pairing(ir, vi, recursive)
+    pairs = pairing.pairs
+    if not (json or quiet):
+        sources.say_left_over(pairing)
 
     from ivfuse.image.decode import allowing_damage
 
@@ -110,11 +113,11 @@ def _check(out: Path, overlay: Path | None, style: str) -> None:
         raise UnknownNameError("style", style, STYLES, field="style")
 
 
-def _pairs(ir: Path, vi: Path | None, recursive: bool) -> tuple[FilePair, ...]:
+def _pairing(ir: Path, vi: Path | None, recursive: bool) -> Pairing:
     """The pairs of files, one or many."""
     if sources.is_one_pair(ir, vi) and vi is None:
         raise UsageError(f"{ir} is a file: give the visible file too, or one folder that holds both")
-    return sources.pairs_of(ir, vi, "rig.json", recursive=recursive).pairs
+    return sources.pairs_of(ir, vi, "rig.json", recursive=recursive)
 
 
 def _register_points(points: Path, pair: FilePair, model: str | None) -> Registration:

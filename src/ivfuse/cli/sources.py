@@ -15,7 +15,7 @@ from ivfuse.cli.terminal import echo
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.image.pairing import Pairing
+    from ivfuse.image.pairing import Listing, Pairing, TriplePairing
     from ivfuse.registration.transform import Registration
 
 Recursive = Annotated[
@@ -188,6 +188,16 @@ def without_outputs(pairing: Pairing, outputs: Iterable[Path]) -> Pairing:
     return replace(pairing, orphans=tuple(path for path in pairing.orphans if path.resolve() not in own))
 
 
+def say_left_over(pairing: Pairing | TriplePairing) -> None:
+    """Print which files are not used, and the notes."""
+    for path in pairing.orphans:
+        echo(f"no partner: {path}", err=True)
+    for group in pairing.ambiguous:
+        echo(f"ambiguous: {group}", err=True)
+    for note in pairing.notes:
+        echo(f"note: {note}", err=True)
+
+
 def _required(pairing: Pairing, ir: Path, vi: Path | None, hint: str | None = None) -> Pairing:
     if pairing.pairs:
         return pairing
@@ -256,11 +266,14 @@ def _is_pattern(path: Path) -> bool:
 
 
 def _of_patterns(ir: Path, vi: Path | None) -> Pairing:
-    from ivfuse.image.pairing import pair_files, pair_mixed_files
+    from ivfuse.image.pairing import pair_files, pair_mixed_files, with_note_on_drawn
 
+    thermal = _matching(ir)
     if vi is None:
-        return pair_mixed_files(_matching(ir))
-    return pair_files(_matching(ir), _matching(vi))
+        return with_note_on_drawn(pair_mixed_files(thermal.images), thermal.drawn)
+    visible = _matching(vi)
+    drawn = [*thermal.drawn, *visible.drawn]
+    return with_note_on_drawn(pair_files(thermal.images, visible.images), drawn)
 
 
 def _frames(ir: Path) -> int:
@@ -276,7 +289,7 @@ def _of_recording(ir: Path, frames: int, vi: Path) -> Pairing:
     from ivfuse.image.pairing import FilePair, Pairing
     from ivfuse.thermal.formats.frame_numbers import numbered
 
-    images = _matching(vi)
+    images = _matching(vi).images
     if len(images) != frames:
         raise InputError(
             f"{ir} has {frames} frames and {vi} has {len(images)} images",
@@ -287,17 +300,17 @@ def _of_recording(ir: Path, frames: int, vi: Path) -> Pairing:
     return Pairing(tuple(pairs), (), ())
 
 
-def _matching(pattern: Path) -> list[Path]:
+def _matching(pattern: Path) -> Listing:
     """The images that match a pattern, or those of a folder."""
     from glob import glob
 
     from ivfuse.image.formats import INPUT_SUFFIXES
-    from ivfuse.image.pairing import list_images, natural_key
+    from ivfuse.image.pairing import list_folder, natural_key, without_drawn
 
     if pattern.is_dir():
-        return list_images(pattern)
+        return list_folder(pattern)
     found = [Path(name) for name in glob(str(pattern), recursive=True)]
     images = [path for path in found if path.suffix.lower() in INPUT_SUFFIXES and path.is_file()]
     if not images:
         raise InputError(f"{pattern}: no image matches this pattern")
-    return sorted(images, key=lambda path: (natural_key(str(path)), str(path)))
+    return without_drawn(sorted(images, key=lambda path: (natural_key(str(path)), str(path))))

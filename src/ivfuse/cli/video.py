@@ -128,7 +128,7 @@ def video(
     if pairing is None:
         raise typer.Exit(fuse_one(ir, vi, out))
     suffix = ".mkv" if codec == "ffv1" else ".mp4"
-    raise typer.Exit(fuse_folders(pairing, out, suffix, overwrite, fuse_one))
+    raise typer.Exit(fuse_folders(pairing, out, suffix, overwrite, fuse_one, shown=not (quiet or json)))
 
 
 def _run(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ivfuse.cli.flags import flag_of
+from ivfuse.cli.sources import say_left_over
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, UsageError, reason_of
 from ivfuse.image.pairing import Pairing, list_images, pair_folders
@@ -37,7 +38,13 @@ def pair_videos(ir: str, vi: str, out: str | None, *, recursive: bool) -> Pairin
 
 
 def fuse_folders(
-    pairing: Pairing, out: str | None, suffix: str, overwrite: bool, fuse: Callable[[str, str, str], int]
+    pairing: Pairing,
+    out: str | None,
+    suffix: str,
+    overwrite: bool,
+    fuse: Callable[[str, str, str], int],
+    *,
+    shown: bool,
 ) -> int:
     """Fuse the pairs one after another; outputs that exist are skipped, and failures do not end the run.
 
@@ -47,6 +54,7 @@ def fuse_folders(
         suffix: of the outputs.
         overwrite: replace outputs that exist.
         fuse: fuses a thermal and a visible file into an output and returns the exit code.
+        shown: print which files are not used.
 
     Returns:
         The exit code: 1 if a pair failed, that of the signal if the run was stopped.
@@ -55,10 +63,8 @@ def fuse_folders(
         raise UsageError(field="out", found=out, expected="a folder for the videos of a folder")
     if not pairing.pairs:
         raise UsageError("no videos of the two folders have names that match")
-    for path in pairing.orphans:
-        echo(f"{path}: no counterpart, left out", err=True)
-    for line in pairing.ambiguous:
-        echo(f"several files match, left out: {line}", err=True)
+    if shown:
+        say_left_over(pairing)
     code = 1 if pairing.ambiguous else 0
     for pair in pairing.pairs:
         target = Path(out) / f"{pair.name}{suffix}"

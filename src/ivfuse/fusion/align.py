@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, UsageError
-from ivfuse.fusion.black_frame import NOTE, fill_frame
 from ivfuse.fusion.doubts import doubts_about_fields, doubts_about_sizes
 from ivfuse.fusion.field_ratio import field_ratio
 from ivfuse.fusion.pair import Pair
 from ivfuse.image.arrays import Gray
+from ivfuse.image.black_frame import NOTE, BlackFrame, find_black_frame
 from ivfuse.image.color import extended, luma, resize_to
 from ivfuse.image.decode import turn
 from ivfuse.image.read import Visible
@@ -80,10 +80,12 @@ class Aligner:
         if self.stretches:
             fields = doubts_about_fields(field_ratio(pair.thermal, pair.visible))
             doubts = fields or doubts_about_sizes(*sizes_of(pair))
-            return stretch(replace(pair, notes=(*pair.notes, *doubts)))
-        thermal, visible = pair.thermal, pair.visible
+            return stretch(without_black_frame(replace(pair, notes=(*pair.notes, *doubts))))
         warp = self._registered(pair) if self.model else self.warp(*sizes_of(pair))
-        coverage, celsius, valid = warp.coverage, thermal.celsius, thermal.valid
+        pair = without_black_frame(pair)
+        thermal, visible = pair.thermal, pair.visible
+        celsius, valid = thermal.celsius, thermal.valid
+        coverage = _warped_coverage(warp, pair.coverage)
         if celsius is not None:
             celsius = warp.apply(celsius if valid is None else extended(celsius, valid))
             if coverage is not None:
@@ -93,26 +95,29 @@ class Aligner:
         if self.crop:
             alpha = None if visible.alpha is None else np.ascontiguousarray(warp.crop_visible(visible.alpha))
             visible = replace(visible, stored=warp.crop_visible(visible.stored).copy(), alpha=alpha)
-            coverage = None
         if valid is not None:
             thermal, coverage = _without_data(thermal, warp.apply(valid.astype(np.float32)), coverage)
         return replace(pair, thermal=thermal, visible=visible, aligned=True, coverage=coverage, notes=notes)
 
-    def align_frame(self, thermal: Gray, height: int, width: int) -> tuple[Gray, Gray | None]:
+    def align_frame(
+        self, thermal: Gray, height: int, width: int, weight: Gray | None = None
+    ) -> tuple[Gray, Gray | None]:
         """Resample a thermal video frame onto the grid of the visible frames, by a rig or by stretching.
 
         Args:
             thermal: (h, w) float32 in [0, 1].
             height: height of the visible frames, in pixels.
             width: width of the visible frames, in pixels.
+            weight: of the thermal frame, (h, w) float32 in [0, 1]; ``None`` for 1 everywhere.
 
         Returns:
             The thermal frame, (height, width), and its weight; ``None`` for a weight of 1 everywhere.
         """
         if self.stretches:
-            return resize_to(thermal, height, width), None
+            coverage = None if weight is None else resize_to(weight, height, width)
+            return resize_to(thermal, height, width), coverage
         warp = self.warp((thermal.shape[1], thermal.shape[0]), (width, height))
-        return np.asarray(warp.apply(thermal)), warp.coverage
+        return np.asarray(warp.apply(thermal)), _warped_coverage(warp, weight)
 
     def warp(self, thermal: Size, visible: Size) -> Warper:
         """Return the warp between frames of two sizes, computed once; requires a rig or control points.
@@ -151,28 +156,42 @@ def sizes_of(pair: Pair) -> tuple[Size, Size]:
     return (width, height), (pair.visible.width, pair.visible.height)
 
 
-def stretch(pair: Pair) -> Pair:
-    """Resample the thermal image and its temperatures to the size of the visible image.
+def without_black_frame(pair: Pair) -> Pair:
+    """Leave out the black frame of a thermal image that was warped before it was stored.
 
-    The black frame of an image that was warped before is left out.
+    Images as they are stored are searched here; in counts the reader found the frame, since no window may
+    include it.
+
+    Returns:
+        The pair, with the weight on the grid of the thermal image as coverage if there is a frame.
     """
-    height, width = pair.visible.height, pair.visible.width
-    stored = pair.thermal.window is None and pair.thermal.celsius is None  # not clipped by a window
-    if stored and pair.thermal.valid is None and (filled := fill_frame(pair.thermal.pixels)):
-        thermal = replace(pair.thermal, pixels=filled[0])
-        weight = np.ascontiguousarray(resize_to(filled[1], height, width))
-        pair = replace(pair, thermal=thermal, coverage=weight, notes=(*pair.notes, f"thermal: {NOTE}"))
     thermal = pair.thermal
-    valid, coverage = thermal.valid, pair.coverage
+    if thermal.framed and thermal.valid is not None:
+        return replace(pair, coverage=BlackFrame(thermal.valid).weight)
+    if thermal.window is not None or thermal.celsius is not None or thermal.valid is not None:
+        return pair
+    frame = find_black_frame(thermal.pixels)
+    if frame is None:
+        return pair
+    thermal = replace(thermal, pixels=frame.fill(thermal.pixels))
+    return replace(pair, thermal=thermal, coverage=frame.weight, notes=(*pair.notes, f"thermal: {NOTE}"))
+
+
+def stretch(pair: Pair) -> Pair:
+    """Resample the thermal image, its temperatures and its weight to the size of the visible image."""
+    height, width = pair.visible.height, pair.visible.width
+    thermal, coverage = pair.thermal, pair.coverage
+    valid, celsius = thermal.valid, thermal.celsius
     if thermal.pixels.shape == (height, width):
-        if valid is not None:
+        if valid is not None and coverage is None:
             coverage = valid.astype(np.float32)
         return replace(pair, aligned=True, coverage=coverage)
     old = thermal.pixels.shape
-    celsius = thermal.celsius
     if celsius is not None:
         celsius = celsius if valid is None else extended(celsius, valid)
         celsius = resize_to(celsius, height, width, bounded=False)
+    if coverage is not None:
+        coverage = resize_to(coverage, height, width)
     thermal = replace(thermal, pixels=resize_to(thermal.pixels, height, width), celsius=celsius)
     if valid is not None:
         weight = resize_to(valid.astype(np.float32), height, width, bounded=False)
@@ -182,14 +201,18 @@ def stretch(pair: Pair) -> Pair:
 
 
 def _without_data(thermal: Thermal, weight: Gray, coverage: Gray | None) -> tuple[Thermal, Gray]:
-    """Remove temperatures and coverage where the resampled weight of the pixels with data is low."""
+    """Remove temperatures and coverage where the resampled weight of the pixels with data is low.
+
+    In a black frame the coverage fades already.
+    """
     inside = np.clip(2 * weight - 1, 0, 1).astype(np.float32)
-    if coverage is not None:
-        inside *= coverage
     celsius = thermal.celsius
     if celsius is not None:
         celsius = np.where(inside > 0, celsius, np.float32(np.nan))
-    return replace(thermal, celsius=celsius, valid=inside > 0), inside
+    thermal = replace(thermal, celsius=celsius, valid=inside > 0)
+    if coverage is None:
+        return thermal, inside
+    return thermal, coverage if thermal.framed else inside * coverage
 
 
 def align_camera_file(file: CameraFile, name: str, *, parallax: bool) -> Pair:
@@ -261,6 +284,14 @@ def _common_grid(
     moved = replace(known, offset_x=known.offset_x + shift.x * step, offset_y=known.offset_y + shift.y * step)
     note = f"shifted by {shift.x:+.0f}, {shift.y:+.0f} pixels for parallax"
     return common_grid(photo.pixels, celsius.shape, moved), (*grid.notes, note)
+
+
+def _warped_coverage(warp: Warper, weight: Gray | None) -> Gray | None:
+    """Weight of a warped thermal image that had a weight before; ``None`` for 1 everywhere."""
+    if weight is None:
+        return warp.coverage
+    warped: Gray = warp.apply(weight)
+    return warped if warp.coverage is None else warped * warp.coverage
 
 
 def blend(inside: Gray, outside: Gray, coverage: Gray | np.float32) -> Gray:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from ivfuse.errors import UnknownNameError, UsageError
+import numpy as np
+
+from ivfuse.errors import UnknownNameError, UsageError, check_type
 from ivfuse.fusion.method import Method
 from ivfuse.runtime.devices import Device, Precision, Runtime
 from ivfuse.thermal.read import DEFAULT, ThermalOptions
@@ -18,6 +21,17 @@ if TYPE_CHECKING:
     from ivfuse.thermal.render import RenderOptions
 
 MIN_GAMMA, MAX_GAMMA = 0.1, 10.0
+_NONE = type(None)
+_NAMES = (str, os.PathLike, _NONE)
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "method_options": ((Mapping,), "a dictionary"),
+    **dict.fromkeys(("runtime", "precision", "device"), ((str,), "a name")),
+    **dict.fromkeys(("threads", "tile"), ((Integral, _NONE), "a whole number or None")),
+    **dict.fromkeys(("strength", "ir_gamma"), ((Real,), "a number")),
+    **dict.fromkeys(("gray", "crop", "full_size"), ((bool, np.bool_), "True or False")),
+    "allow_damaged": ((bool, np.bool_, _NONE), "True, False or None"),
+    "thermal": ((ThermalOptions,), "ThermalOptions"),
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,7 @@ class FuseOptions:
 
     def __post_init__(self) -> None:
         """Validate the options."""
+        self._check_types()
         if not 0 <= self.strength <= 1:
             raise UsageError(field="strength", found=self.strength, expected="0 to 1")
         if not MIN_GAMMA <= self.ir_gamma <= MAX_GAMMA:
@@ -87,6 +102,22 @@ class FuseOptions:
             raise UsageError(field="tile", found=self.tile, expected="1 or more pixels")
         if self.crop and self.rig is None:
             raise UsageError(field="crop", expected="a rig, points, or registration of each pair as well")
+
+    def _check_types(self) -> None:
+        for name, (kinds, expected) in _KINDS.items():
+            check_type(name, getattr(self, name), kinds, expected)
+        if not hasattr(self.method, "fuse"):
+            check_type("method", self.method, _NAMES, "a name, a file, a method object or None")
+        if not isinstance(self.rig, _NAMES):
+            from ivfuse.registration.control_points import Correspondences
+            from ivfuse.registration.transform import Registration
+
+            expected = "a registration, its file, control points, the name of a model or None"
+            check_type("rig", self.rig, (Registration, Correspondences), expected)
+        if self.render is not None:
+            from ivfuse.thermal.render import RenderOptions
+
+            check_type("render", self.render, (RenderOptions,), "RenderOptions or None")
 
     def with_(self, **changes: Any) -> FuseOptions:
         """Return a copy with some options replaced.

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ivfuse.errors import ShapeError, UsageError
+from ivfuse.errors import ShapeError, UsageError, check_type
 from ivfuse.fusion.align import Aligner, align_camera_file, blend
 from ivfuse.fusion.doubts import doubts_about_drawing, doubts_about_order
 from ivfuse.fusion.method import Method, tile_function
@@ -97,6 +97,8 @@ class Fuser:
         """
         if method is not None:
             choices["method"] = method
+        if options is not None:
+            check_type("options", options, (FuseOptions,), "FuseOptions or None")
         self.options = (options or FuseOptions()).with_(**choices)
         self.method: Method = create_method(
             self.options.method,
@@ -158,6 +160,8 @@ class Fuser:
             OutputError: if the output cannot be written, or is one of the inputs.
         """
         started = time.perf_counter()
+        for name, path in (("ir", ir_path), ("out", out_path)):
+            check_type(name, path, (str, os.PathLike), "a file")
         image = FusedImage(Path(out_path), depth=depth)
         files = {output.kind: output.path_for(Path(out_path).stem, 1) for output in (*extra, image)}
         inputs = [Path(ir_path), *([] if vi_path is None else [Path(vi_path)])]
@@ -394,9 +398,12 @@ def _is_batch(ir: Any, vi: Any) -> bool:
 
 def _supported(dtype: DTypeLike) -> np.dtype[Any]:
     """The data type of a result; raises UsageError if no image has it."""
-    wanted = np.dtype(dtype)
-    if wanted not in (np.float32, np.uint8, np.uint16):
-        raise UsageError(field="dtype", found=wanted, expected="float32, uint8 or uint16")
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        wanted = None
+    if wanted is None or wanted not in (np.float32, np.uint8, np.uint16):
+        raise UsageError(field="dtype", found=wanted or f"{dtype!r:.60}", expected="float32, uint8 or uint16")
     return wanted
 
 

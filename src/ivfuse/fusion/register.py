@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import IvfuseError, Spell, in_python, reason_of
+from ivfuse.errors import IvfuseError, Spell, check_type, in_python, reason_of
 from ivfuse.fusion.field_ratio import field_ratio
 from ivfuse.image.arrays import Gray, to_float
 from ivfuse.image.color import luma, to_single_channel
@@ -97,6 +97,8 @@ def read_images(ir: Image, vi: Image) -> tuple[Gray, Gray, float | None]:
         The thermal image and the luma of the visible image, (H, W) float32 in [0, 1], and the ratio of their
         fields of view (:func:`ivfuse.fusion.field_ratio.field_ratio`) if both are files that state it.
     """
+    for name, image in (("ir", ir), ("vi", vi)):
+        check_type(name, image, (str, os.PathLike, np.ndarray), "a path or an array")
     if isinstance(ir, np.ndarray) or isinstance(vi, np.ndarray):
         return thermal_gray(ir), visible_gray(vi), None
     thermal, visible = read_thermal(ir), read_visible(Path(vi))

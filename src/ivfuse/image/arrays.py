@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import InputError, ShapeError
+from ivfuse.errors import InputError, ShapeError, UsageError
 
 Gray = NDArray[np.float32]  # (H, W) in [0, 1]
 Rgb = NDArray[np.float32]  # (H, W, 3) in [0, 1]
@@ -50,6 +50,7 @@ def as_array(image: Any, name: str = "image") -> NDArray[Any]:
 
     Raises:
         InputError: if the image cannot be converted to an array.
+        UsageError: if it is no image, such as ``None``.
     """
     mode = getattr(image, "mode", None)
     if mode in ("P", "PA", "1", "CMYK", "YCbCr", "RGBX") and hasattr(image, "convert"):
@@ -58,6 +59,8 @@ def as_array(image: Any, name: str = "image") -> NDArray[Any]:
         array = np.asarray(image)
     except (TypeError, ValueError) as error:
         raise InputError(field=name, found=type(image).__name__, expected="an array or an image") from error
+    if array.ndim == 0 and array.dtype.kind in "OSU":
+        raise UsageError(field=name, found=f"{image!r:.60}", expected="a path, an array or an image")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

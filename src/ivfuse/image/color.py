@@ -156,11 +156,29 @@ def extended(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[n
         values: (H, W) float32.
         valid: (H, W) bool with at least one true value.
     """
+    missing, nearest = nearest_data(valid)
+    filled = np.array(values, np.float32, order="C")
+    filled.ravel()[missing] = values.ravel()[nearest]
+    return filled
+
+
+def nearest_data(valid: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Find the nearest pixel with data of each pixel without.
+
+    Args:
+        valid: (H, W) bool with at least one true value.
+
+    Returns:
+        Positions of the pixels without data and of the nearest with data, in the flattened image.
+    """
     import cv2
 
-    _, labels = cv2.distanceTransformWithLabels(
-        (~valid).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    nearest = np.zeros(int(labels.max()) + 1, np.float32)
-    nearest[labels[valid]] = values[valid]
-    return np.asarray(nearest[labels], np.float32)
+    hidden = (~valid).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(hidden, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    labels = labels.ravel()
+    # Labels are propagated over at most 2 pixels at a time: all nearest pixels lie beside the missing ones.
+    beside = np.flatnonzero((cv2.dilate(hidden, np.ones((5, 5), np.uint8)) > 0) & valid)
+    places = np.zeros(int(labels.max()) + 1, np.intp)
+    places[labels[beside]] = beside
+    missing = np.flatnonzero(hidden)
+    return missing, places[labels[missing]]

@@ -90,12 +90,14 @@ class TriplePairing:
         missing: names of the pairs without a fused image.
         orphans: images that belong to no pair.
         ambiguous: one line for each name that matches several files, which lists them.
+        notes: those of the pairing.
     """
 
     triples: tuple[FileTriple, ...]
     missing: tuple[str, ...]
     orphans: tuple[Path, ...]
     ambiguous: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def pair_folders(
@@ -204,6 +206,7 @@ def match_fused(pairing: Pairing, fused_dir: Path | str) -> TriplePairing:
         tuple(pair.name for pair in left),
         (*pairing.orphans, *images),
         (*pairing.ambiguous, *sorted(ambiguous, key=natural_key)),
+        pairing.notes,
     )
 
 
@@ -222,20 +225,28 @@ def list_folder(folder: Path, suffixes: Container[str] = INPUT_SUFFIXES) -> List
     Raises:
         InputError: if the folder is missing or cannot be listed.
     """
-    found = [x for x in list_entries(folder) if x.suffix.lower() in suffixes and x.is_file()]
-    cameras = {x for x in found if x.suffix.lower() in CAMERA_SUFFIXES}
-    stems = {x.stem for x in cameras}
-    drawn = {x for x in found if x not in cameras and x.stem in stems}
-    return Listing([x for x in found if x not in drawn], [x for x in found if x in drawn])
+    return without_drawn([x for x in list_entries(folder) if x.suffix.lower() in suffixes and x.is_file()])
+
+
+def without_drawn(files: Sequence[Path]) -> Listing:
+    """Separate the images that a camera draws beside files of its own, in the same folder, from the rest."""
+    cameras = {x for x in files if x.suffix.lower() in CAMERA_SUFFIXES}
+    names = {x.with_suffix("") for x in cameras}
+    drawn = {x for x in files if x not in cameras and x.with_suffix("") in names}
+    return Listing([x for x in files if x not in drawn], [x for x in files if x in drawn])
+
+
+def note_on_drawn(drawn: Sequence[Path]) -> tuple[str, ...]:
+    """Say which images were left out because the camera's own file of the same name is used."""
+    if not drawn:
+        return ()
+    images = f"{drawn[0].name} is" if len(drawn) == 1 else f"{len(drawn)} images such as {drawn[0].name} are"
+    return (f"{images} left out, since the camera's own file of the same name is used",)
 
 
 def with_note_on_drawn(pairing: Pairing, drawn: Sequence[Path]) -> Pairing:
-    """Say which images were left out because the camera's own file of the same name is used."""
-    if not drawn:
-        return pairing
-    images = f"{drawn[0].name} is" if len(drawn) == 1 else f"{len(drawn)} images such as {drawn[0].name} are"
-    note = f"{images} left out, since the camera's own file of the same name is used"
-    return replace(pairing, notes=(*pairing.notes, note))
+    """Add the note of :func:`note_on_drawn`."""
+    return replace(pairing, notes=(*pairing.notes, *note_on_drawn(drawn)))
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:

@@ -97,6 +97,7 @@ def match_fused_tree(pairing: Pairing, fused: Path | str) -> TriplePairing:
         tuple(prefix + name for prefix, found in parts for name in found.missing),
         (*pairing.orphans, *(path for _, found in parts for path in found.orphans)),
         (*pairing.ambiguous, *(prefix + line for prefix, found in parts for line in found.ambiguous)),
+        pairing.notes,
     )
 
 

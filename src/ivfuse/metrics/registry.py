@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from inspect import getdoc
 
-from ivfuse.errors import UnknownNameError, UsageError
+from ivfuse.errors import UnknownNameError, UsageError, check_type
 from ivfuse.metrics.metric import Count, Family, Function, Metric, Needs
 
 METRICS: dict[str, Metric] = {}
@@ -42,6 +42,7 @@ def get_metric(name: str) -> Metric:
     """Return the metric of that name, in any letter case.
 
     Raises:
+        UsageError: it is neither a name nor names.
         UnknownNameError: there is none; the message names the nearest.
     """
     by_lower = {known.lower(): known for known in METRICS}
@@ -56,6 +57,7 @@ def expand_names(names: Iterable[str]) -> list[str]:
     Raises:
         UnknownNameError: there is no such metric or family; the message names the nearest.
     """
+    check_type("metrics", names, (Iterable,), "names of metrics")
     families = {each.family for each in METRICS.values()}
     found: dict[str, None] = {}
     for name in [names] if isinstance(names, str) else names:

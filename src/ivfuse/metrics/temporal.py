@@ -7,9 +7,11 @@ Source: Zhao et al. 2025, arXiv 2505.19858, where the flow is that of a network.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from ivfuse.errors import ShapeError
 from ivfuse.metrics.metric import Undefined
+from ivfuse.runtime.processes import available_cpus
 
 Levels = NDArray[np.uint8]  # (H, W), 0..255
 Flow = NDArray[np.float32]  # (H, W, 2): how far each pixel moves to the right and down, in pixels
@@ -26,6 +29,8 @@ LEAST_SIDE = 16  # pixels that the flow needs
 # Forward-backward check (Sundaram et al. 2010): a flow f with the flow b at its end is consistent if
 # |f + b|^2 <= CHECK_SHARE * (|f|^2 + |b|^2) + CHECK_OFFSET, in square pixels.
 CHECK_SHARE, CHECK_OFFSET = 0.01, 0.5
+
+_per_thread = threading.local()
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class TemporalScorer:
         self._sums = [_Sums() for _ in range(count)]
         self._frames: list[Levels] = []  # the latest: thermal, visible and all fused
         self._steps: list[_Step] = []  # that led to them
+        self._threads = ThreadPoolExecutor(min(2 * (2 + count), available_cpus()))
 
     def add(self, ir: Levels, vi: Levels, fused: Sequence[Levels]) -> None:
         """Add the next frame.
@@ -101,14 +107,16 @@ class TemporalScorer:
         previous, self._frames = self._frames, frames
         if not previous:
             return
-        steps = [_step(*pair) for pair in zip(previous, frames, strict=True)]
-        valid_before = _consistent(steps[0]) & _consistent(steps[1])
-        valid_after = _consistent(_reversed(steps[0])) & _consistent(_reversed(steps[1]))
+        steps = self._follow(previous, frames)
+        ways = (steps[0], steps[1], _reversed(steps[0]), _reversed(steps[1]))
+        consistent = list(self._threads.map(_consistent, ways))
+        valid_before, valid_after = consistent[0] & consistent[1], consistent[2] & consistent[3]
+        changes = [now.forward - before.forward for now, before in zip(steps, self._steps, strict=False)]
         for at, sums in enumerate(self._sums, 2):
             to_next = _warp_error(previous[at], frames[at], steps[at].forward, valid_before)
-            if self._steps:
+            if changes:
                 sums.warp_errors.append(sums.pending + to_next)
-                sums.roughness.append(self._roughness(steps, at))
+                sums.roughness.append(_roughness(changes[at], changes[:2]))
             sums.pending = _warp_error(frames[at], previous[at], steps[at].backward, valid_after)
         self._steps = steps
 
@@ -125,10 +133,10 @@ class TemporalScorer:
         """
         return [_mean_scores(sums) for sums in self._sums]
 
-    def _roughness(self, steps: Sequence[_Step], at: int) -> float:
-        """MS2R of the frame between the latest two steps."""
-        fused, *sources = (steps[each].forward - self._steps[each].forward for each in (at, 0, 1))
-        return float(np.mean([np.abs(fused - source).mean(dtype=np.float64) for source in sources]))
+    def _follow(self, earlier: Sequence[Levels], later: Sequence[Levels]) -> list[_Step]:
+        """The motion of each video, all directions of all videos at the same time."""
+        flows = list(self._threads.map(_flow, (*earlier, *later), (*later, *earlier)))
+        return [_Step(*both) for both in zip(flows[: len(earlier)], flows[len(earlier) :], strict=True)]
 
 
 def temporal_consistency(fused: NDArray[Any], ir: NDArray[Any], vi: NDArray[Any]) -> TemporalScores:
@@ -172,13 +180,18 @@ def _mean_scores(sums: _Sums) -> TemporalScores:
     )
 
 
-@cache
-def _dis() -> Any:
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
+def _flow(earlier: Levels, later: Levels) -> Flow:
+    """The optical flow from one frame to another; DIS keeps buffers, so that each thread has its own."""
+    if not hasattr(_per_thread, "dis"):
+        medium = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
+        _per_thread.dis = cv2.DISOpticalFlow_create(medium)  # type: ignore[attr-defined]
+    flow: Flow = _per_thread.dis.calc(earlier, later, None)
+    return flow
 
 
-def _step(earlier: Levels, later: Levels) -> _Step:
-    return _Step(_dis().calc(earlier, later, None), _dis().calc(later, earlier, None))
+def _roughness(change: Flow, sources: Sequence[Flow]) -> float:
+    """MS2R of a frame from the change of its flow and those of the flows of its sources."""
+    return float(np.mean([np.abs(change - source).mean(dtype=np.float64) for source in sources]))
 
 
 def _reversed(step: _Step) -> _Step:
@@ -187,29 +200,43 @@ def _reversed(step: _Step) -> _Step:
 
 def _consistent(step: _Step) -> NDArray[np.bool_]:
     """Pixels whose forward flow ends inside the image, and whose backward flow leads back."""
-    height, width = step.forward.shape[:2]
-    x, y = _ends(step.forward)
-    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    back = cv2.remap(step.backward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    gap = np.square(step.forward + back).sum(2)
-    allowed = CHECK_SHARE * (np.square(step.forward).sum(2) + np.square(back).sum(2)) + CHECK_OFFSET
-    return np.asarray(inside & (gap <= allowed))
+    ends = step.forward + _grid(*step.forward.shape[:2])
+    back = _sample(step.backward, ends)
+    allowed = CHECK_SHARE * (_squared(step.forward) + _squared(back)) + CHECK_OFFSET
+    return np.asarray(_inside(ends) & (_squared(step.forward + back) <= allowed))
 
 
 def _warp_error(frame: Levels, other: Levels, flow: Flow, valid: NDArray[np.bool_]) -> float:
     """Mean |frame - other, warped to it| over valid pixels whose flow ends inside; NaN if there are none."""
-    height, width = frame.shape
-    x, y = _ends(flow)
-    valid = valid & (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    ends = flow + _grid(*frame.shape)
+    valid = valid & _inside(ends)
     if not valid.any():
         return np.nan
-    warped = cv2.remap(other.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    warped = _sample(other.astype(np.float32), ends)
     return float(np.abs(frame - warped)[valid].mean(dtype=np.float64))
 
 
-def _ends(flow: Flow) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where the pixels end: columns and rows."""
-    height, width = flow.shape[:2]
-    x = np.arange(width, dtype=np.float32) + flow[..., 0]
-    y = np.arange(height, dtype=np.float32)[:, np.newaxis] + flow[..., 1]
-    return x, y
+def _sample(values: NDArray[np.float32], ends: Flow) -> NDArray[np.float32]:
+    """Values, (H, W) or (H, W, 2), at the ends of a flow, as columns and rows."""
+    border = cv2.BORDER_REPLICATE
+    sampled = cv2.remap(values, ends, None, cv2.INTER_LINEAR, borderMode=border)  # type: ignore[call-overload]
+    return np.asarray(sampled, np.float32)
+
+
+@lru_cache(maxsize=1)
+def _grid(height: int, width: int) -> Flow:
+    """Column and row of each pixel."""
+    return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
+
+
+def _inside(ends: Flow) -> NDArray[np.bool_]:
+    """Which ends of a flow, as columns and rows, lie inside the image."""
+    height, width = ends.shape[:2]
+    x, y = ends[..., 0], ends[..., 1]
+    return np.asarray((x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1))
+
+
+def _squared(flow: Flow) -> NDArray[np.float32]:
+    """The squared length of each vector."""
+    x, y = flow[..., 0], flow[..., 1]
+    return x * x + y * y

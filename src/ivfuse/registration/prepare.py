@@ -8,15 +8,12 @@ import cv2
 import numpy as np
 
 from ivfuse.image.arrays import Gray
+from ivfuse.image.black_frame import frame_mask
 from ivfuse.registration.geometry import Matrix, Size, normalize, scale_matrix
 
 MAX_SIDE = 900  # square root of the pixel count that images are registered at
 MIN_SIDE = 48  # pixels
 _MIN_STD = 1e-3  # gray levels in [0, 1]; below, an image is constant for all purposes
-
-_MIN_BORDER_SHARE = 0.02  # of the border's pixels must be black for there to be a frame
-_MIN_CONVEXITY = 0.985  # area of the image inside a frame relative to its convex hull
-_MIN_HULL = 0.3  # area of that hull relative to the whole image
 
 
 @dataclass(frozen=True)
@@ -84,36 +81,3 @@ def rescale(gray: Gray, factor: float) -> Gray:
         return gray
     interpolation = cv2.INTER_AREA if size[0] <= gray.shape[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(gray, size, interpolation=interpolation))
-
-
-def frame_mask(gray: Gray) -> Gray:
-    """Mask of the thermal pixels that hold an image, for images that were warped into a black frame.
-
-    Black pixels connected to the border count as a frame only if the rest is (nearly) convex: a cold sky
-    behind trees is not a frame.
-
-    Args:
-        gray: (H, W) float32.
-
-    Returns:
-        (H, W) float32: 1 inside, 0 in the frame and within 2 pixels of it.
-    """
-    everything = np.ones(gray.shape, np.float32)
-    dark = (gray <= gray.min()).astype(np.uint8)
-    ring = np.concatenate([dark[0], dark[-1], dark[:, 0], dark[:, -1]])
-    if not _MIN_BORDER_SHARE < ring.mean() < 1:
-        return everything
-    _, labels = cv2.connectedComponents(dark, connectivity=4)
-    border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    frame = np.isin(labels, border[border > 0])
-    contours, _ = cv2.findContours((~frame).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    if not contours:
-        return everything
-    largest = max(contours, key=cv2.contourArea)
-    hull = cv2.convexHull(largest)
-    hull_area = cv2.contourArea(hull)
-    if cv2.contourArea(largest) < _MIN_CONVEXITY * hull_area or hull_area < _MIN_HULL * gray.size:
-        return everything
-    inside = np.zeros(gray.shape, np.float32)
-    cv2.fillConvexPoly(inside, hull, 1.0)
-    return np.asarray(cv2.erode(inside, np.ones((5, 5), np.uint8)))

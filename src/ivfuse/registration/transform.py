@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ivfuse.errors import InputError, UsageError
+from ivfuse.errors import InputError, UsageError, check_type
 from ivfuse.registration.geometry import (
     MODELS,
     Matrix,
@@ -131,8 +131,10 @@ def load_rig(path: str | os.PathLike[str]) -> Registration:
     """Read a rig file.
 
     Raises:
+        UsageError: if it is no path.
         InputError: if it is missing, not a rig file, of another version, or its matrix is implausible.
     """
+    check_type("path", path, (str, os.PathLike), "a rig file")
     path = Path(path)
     content = _content(path)
     if content.get("format") != FORMAT:

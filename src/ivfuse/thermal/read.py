@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import InputError
+from ivfuse.errors import InputError, UsageError, check_type
 from ivfuse.image.arrays import Gray, as_array, scale_to_unit, to_float
 from ivfuse.image.color import extended, is_colored, luma, to_single_channel
 from ivfuse.image.decode import turn
@@ -56,6 +56,8 @@ class ThermalOptions:
 
     def __post_init__(self) -> None:
         """Parse window and scale if they are given as text or numbers."""
+        check_type("scale", self.scale, (Scale, str, type(None)), "a scale, a text like 0.01K, or None")
+        check_type("overrides", self.overrides, (Overrides,), "Overrides")
         if isinstance(self.scale, str):
             object.__setattr__(self, "scale", parse_scale(self.scale))
         if not isinstance(self.window, WindowRule):
@@ -83,7 +85,11 @@ DEFAULT = ThermalOptions()
 def _window_rule(window: Window | str) -> WindowRule:
     if isinstance(window, str):
         return parse_window(window)
-    low, high = (float(end) for end in window)
+    try:
+        low, high = (float(end) for end in window)
+    except (TypeError, ValueError) as error:
+        expected = "a rule, a text like 10C..45C, or two numbers"
+        raise UsageError(field="window", found=f"{window!r:.60}", expected=expected) from error
     check_window((low, high))
     return WindowRule("range", Span(low, high, False))
 
@@ -101,6 +107,8 @@ class Thermal:
             is not linear.
         valid: (H, W) bool, false where there is no data: ``pixels`` is extended there from the nearest data,
             ``celsius`` is NaN, and the weight in a fusion is 0. ``None`` if all pixels are valid.
+        framed: whether the pixels without data are a black frame from an earlier warp, in which the weight
+            falls to 0 smoothly.
         unknown: the error to raise where temperatures are required but unknown; ``None`` for the general one.
         colored: whether the values are the luma of a color image.
         metadata: EXIF and XMP of the file.
@@ -116,6 +124,7 @@ class Thermal:
     ends: tuple[float, float] | None = None
     unknown: InputError | None = None
     valid: NDArray[np.bool_] | None = None
+    framed: bool = False
     colored: bool = False
     metadata: Metadata = NO_METADATA
     equivalent_focal_length: float | None = None
@@ -177,11 +186,12 @@ def read_thermal(
         >>> thermal = read_thermal("flir.jpg", ThermalOptions(window="10C..45C"))  # doctest: +SKIP
         >>> thermal.celsius.max()  # doctest: +SKIP
     """
+    check_type("options", options, (ThermalOptions,), "ThermalOptions")
     if not isinstance(source, str | os.PathLike):
         return _from_array(source, options, name)
     path = Path(source)
     reader = format_of(path)
-    raw = _masked(reader.read(path, options.overrides))
+    raw = _masked(_without_frame(reader.read(path, options.overrides), options))
     return _upright(_tone_mapped(raw, options, reader, str(path)), raw.orientation)
 
 
@@ -213,7 +223,7 @@ def read_raw(path: str | os.PathLike[str], options: ThermalOptions = DEFAULT) ->
         InputError: if the file cannot be used.
     """
     path = Path(path)
-    return upright_raw(format_of(path).read(path, options.overrides), options)
+    return upright_raw(_without_frame(format_of(path).read(path, options.overrides), options), options)
 
 
 def upright_raw(raw: RawThermal, options: ThermalOptions = DEFAULT) -> RawThermal:
@@ -237,12 +247,25 @@ def _masked(raw: RawThermal) -> RawThermal:
     return raw if known.all() else replace(raw, valid=known)
 
 
+def _without_frame(raw: RawThermal, options: ThermalOptions) -> RawThermal:
+    """Mark the black frame of counts that were warped before as pixels without data, which no window counts.
+
+    8-bit images that are kept as they are stored keep their frame.
+    """
+    from ivfuse.image.black_frame import NOTE, find_black_frame
+
+    if raw.degrees or raw.valid is not None or (options.as_stored and raw.values.dtype == np.uint8):
+        return raw
+    frame = find_black_frame(raw.values, white=float(raw.values.max(initial=0)))
+    return raw if frame is None else replace(raw, valid=frame.inside, framed=True, notes=(*raw.notes, NOTE))
+
+
 def _from_array(source: Any, options: ThermalOptions, name: str) -> Thermal:
     """Convert an array; a window applies only to counts."""
     array = as_array(source, name)
     if options.as_stored and array.dtype not in (np.uint16, np.int32, np.uint32):
         return Thermal(luma(to_float(array, name)), colored=is_colored(array))
-    return _mapped(RawThermal(to_single_channel(array)), options, name)
+    return _mapped(_without_frame(RawThermal(to_single_channel(array)), options), options, name)
 
 
 def _tone_mapped(raw: RawThermal, options: ThermalOptions, reader: ThermalReader, name: str) -> Thermal:
@@ -292,7 +315,12 @@ def _mapped_where_valid(
     missing = int(valid.size - np.count_nonzero(valid))
     note = f"no data in {missing} pixels ({missing / valid.size:.1%}), where the visible image is kept"
     return replace(
-        part, pixels=extended(pixels, valid), celsius=celsius, notes=(*part.notes, note), valid=valid
+        part,
+        pixels=extended(pixels, valid),
+        celsius=celsius,
+        notes=part.notes if raw.framed else (*part.notes, note),
+        valid=valid,
+        framed=raw.framed,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.errors import InputError, UsageError
+from ivfuse.errors import InputError, UsageError, check_type
 from ivfuse.image.arrays import Gray, Pixels, Rgb
 from ivfuse.image.color import luma, recolor
 from ivfuse.thermal.colorbar import draw_bar
@@ -45,6 +45,8 @@ class RenderOptions:
             UnknownNameError: if there is no such colormap.
             UsageError: if the highlight is not in degrees.
         """
+        check_type("colormap", self.colormap, (str, type(None)), "a name or None")
+        check_type("highlight", self.highlight, (Span, type(None)), "a span of temperatures or None")
         if self.colormap is not None and self.colormap != CAMERA:
             find_colormap(self.colormap)
         if self.highlight is not None and not self.highlight.degrees:

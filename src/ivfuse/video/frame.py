@@ -101,6 +101,11 @@ def decode_luma(frame: Frame) -> Gray:
     return np.asarray(cv2.LUT(frame.planes[0], _luma_table(frame.limited)), np.float32)
 
 
+def black_level(frame: Frame) -> int:
+    """The level of black in 8-bit luma."""
+    return _luma_levels(frame.limited)[0]
+
+
 def is_colored_yuv(planes: tuple[Plane, ...]) -> bool:
     """Whether Y, U and V, uint8, have color beyond the traces that compression leaves in gray video."""
     if len(planes) < 3:

@@ -22,9 +22,11 @@ from ivfuse.fusion.doubts import doubts_about_colors, doubts_about_sizes
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.reduced import Shape
 from ivfuse.image.arrays import Gray
+from ivfuse.image.black_frame import NOTE
 from ivfuse.image.color import resize_to
 from ivfuse.image.upsampling import fit_gains
 from ivfuse.video.auto_gain import AutoGain
+from ivfuse.video.black_frame import BlackFrameRemover
 from ivfuse.video.frame import (
     Frame,
     carry_up_luma,
@@ -113,6 +115,7 @@ class FrameFuser:
         aligner: places the thermal on the visible; ``None`` for that of ``fuser``.
         notes: remarks for the user on how the thermal is placed.
         smoother: smooths the fused brightness over time; ``None`` to fuse each frame by itself.
+        remover: leaves out the black frame of a thermal video that was warped before.
         cpu: processor time of each part so far, in seconds: placing the thermal, converting luma, the method,
             smoothing over time, carrying the result up to the visible's size and levels, and scaling the
             chroma.
@@ -125,6 +128,7 @@ class FrameFuser:
     aligner: Aligner | None = None
     notes: tuple[str, ...] = ()
     smoother: TemporalSmoother | None = field(default_factory=TemporalSmoother)
+    remover: BlackFrameRemover = field(default_factory=BlackFrameRemover)
     cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0.0))
     _previous: _FusedPair | None = None
 
@@ -164,7 +168,8 @@ class FrameFuser:
         previous = self._previous
         if previous and ir is previous.ir and previous.thermal.shape == shape:
             return previous.thermal, previous.coverage
-        return self.placer.align_frame(self.gain.apply(ir), *shape)
+        ir, weight = self.remover.apply(ir)
+        return self.placer.align_frame(self.gain.apply(ir), *shape, weight)
 
     def _fuse_luma(self, thermal: Gray, vi: Frame, coverage: Gray | None, shape: Shape) -> NDArray[np.uint8]:
         """The fused luma in the size and the levels of the visible frame."""
@@ -388,6 +393,7 @@ class _VideoRun:
         if gain.extent:
             low, high = gain.extent
             notes.append(f"thermal: window between {low:.6g} and {high:.6g}, {gain.scene_cuts} scene cuts")
+        notes += [f"thermal: {NOTE}"] if self._fuser.remover.frame else []
         notes += self._writer.notes if self._writer else []
         ir, vi = self._ir.info, self._vi.info
         notes += [f"thermal: {note}" for note in ir.notes] + [f"visible: {note}" for note in vi.notes]

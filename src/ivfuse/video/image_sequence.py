@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,12 @@ from ivfuse.errors import InputError
 from ivfuse.image.arrays import check_finite
 from ivfuse.image.color import extended
 from ivfuse.image.decode import decode
-from ivfuse.image.pairing import list_images
+from ivfuse.image.pairing import list_folder, list_images, note_on_drawn
 from ivfuse.image.profiles import to_srgb
 from ivfuse.image.read import white_level
 from ivfuse.thermal.formats.base import RawThermal
-from ivfuse.thermal.read import read_raw
+from ivfuse.thermal.formats.registry import format_of
+from ivfuse.thermal.read import FROM_FILE, upright_raw
 from ivfuse.video.frame import BT601, UNSPECIFIED, Frame, Plane, is_colored_yuv
 from ivfuse.video.source import Modality, SourceInfo, SourceStats, TimestampNormalizer
 
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
     from ivfuse.video.source import AudioPacket
 
 NumberedImages = tuple[tuple[int, Path], ...]
+
+
+class FoundImages(NamedTuple):
+    """The images of a video.
+
+    Attributes:
+        images: number (from 0) and path of each; a skipped number is a missing frame.
+        notes: remarks for the user on images that were left out.
+    """
+
+    images: NumberedImages
+    notes: tuple[str, ...] = ()
+
 
 _NUMBER = re.compile(r"%(0\d+)?d")
 
@@ -36,25 +50,26 @@ def is_pattern(location: str) -> bool:
     return "://" not in location and len(_NUMBER.findall(Path(location).name)) == 1
 
 
-def find_images(location: str) -> NumberedImages | None:
+def find_images(location: str) -> FoundImages | None:
     """Find the images of a folder in natural order, or those that match a pattern.
 
     Returns:
-        Number (from 0) and path of each image; ``None`` if the location is neither a folder nor a pattern.
+        The images; ``None`` if the location is neither a folder nor a pattern.
 
     Raises:
         InputError: if there are no such images.
     """
     path = Path(location)
     if path.is_dir():
-        found = list(enumerate(list_images(path)))
+        listing = list_folder(path)
+        found, notes = list(enumerate(listing.images)), note_on_drawn(listing.drawn)
     elif is_pattern(location):
-        found = _matching_images(path)
+        found, notes = _matching_images(path), ()
     else:
         return None
     if not found:
         raise InputError(f"{location}: no images found", expected="PNG, JPEG, TIFF, BMP or WebP files")
-    return tuple(found)
+    return FoundImages(tuple(found), notes)
 
 
 def _matching_images(pattern: Path) -> list[tuple[int, Path]]:
@@ -68,7 +83,14 @@ def _matching_images(pattern: Path) -> list[tuple[int, Path]]:
 class ImageSequenceSource:
     """Images as a :class:`~ivfuse.video.source.FrameSource`; all have the size of the first."""
 
-    def __init__(self, name: str, images: NumberedImages, modality: Modality, rate: Fraction) -> None:
+    def __init__(
+        self,
+        name: str,
+        images: NumberedImages,
+        modality: Modality,
+        rate: Fraction,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         """Read the first image to learn the size.
 
         Args:
@@ -76,6 +98,7 @@ class ImageSequenceSource:
             images: number and path of each image; a skipped number is a missing frame.
             modality: see :func:`ivfuse.video.open.open_source`.
             rate: images per second.
+            notes: remarks for the user on how the images were found.
 
         Raises:
             InputError: if the first image cannot be read.
@@ -85,8 +108,8 @@ class ImageSequenceSource:
         first = images[0][1]
         planes, raw = _read_planes(first, modality)
         height, width = planes[0].shape
-        degrees, notes = (False, ()) if raw is None else (raw.degrees, raw.notes)
-        colored = is_colored_yuv(planes) if raw is None else raw.colored
+        degrees, colored = (False, is_colored_yuv(planes)) if raw is None else (raw.degrees, raw.colored)
+        notes += () if raw is None else raw.notes
         self.info = SourceInfo(
             name, width, height, rate, images[-1][0] + 1, degrees=degrees, colored=colored, notes=notes
         )
@@ -125,7 +148,7 @@ def _read_planes(path: Path, modality: Modality) -> tuple[tuple[Plane, ...], Raw
     """Read 8-bit planes of the visible, or thermal values and the image that they are of."""
     if modality == "vi":
         return _read_visible(path), None
-    raw = read_raw(path)
+    raw = upright_raw(format_of(path).read(path, FROM_FILE))
     return (thermal_values(raw, str(path)),), raw
 
 

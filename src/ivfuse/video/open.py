@@ -48,21 +48,21 @@ def open_source(
         UsageError: if the name of a camera is empty, or there is no such stream.
     """
     bag = find_bag(location)
-    images = None if bag else find_images(location)
-    if (bag or images) and stream is not None:
+    found = None if bag else find_images(location)
+    if (bag or found) and stream is not None:
         raise _no_streams("bags have topics," if bag else "images have", modality, stream)
     if bag is not None:
         from ivfuse.video.bags.source import BagSource
 
         return BagSource(bag, modality)
     require_av()
-    recording = None if images is not None else _recording(location, modality)
+    recording = None if found is not None else _recording(location, modality)
     if recording is not None:
         if stream is not None:
             raise _no_streams("the recording has", modality, stream)
         return RecordingSource(location, recording, rate)
-    if images is not None:
-        return ImageSequenceSource(location, images, modality, rate or DEFAULT_RATE)
+    if found is not None:
+        return ImageSequenceSource(location, found.images, modality, rate or DEFAULT_RATE, found.notes)
     camera = _camera(location, modality)
     if camera is not None:
         device, driver = camera

@@ -63,6 +63,7 @@ class RawThermal:
             ``None`` if there are temperatures, or if a scale would provide them.
         photo: the visible photo in the file, if it was requested and exists.
         valid: (H, W) bool, false where the file states that there is no data; ``None`` if all are valid.
+        framed: whether the pixels without data are a black frame from an earlier warp.
         colored: whether the values are the luma of a color image.
         metadata: EXIF and XMP of the file, for images that are made of it.
         equivalent_focal_length: focal length in mm that gives the same diagonal field of view on 35 mm film;
@@ -77,6 +78,7 @@ class RawThermal:
     unknown: InputError | None = None
     photo: EmbeddedPhoto | None = None
     valid: NDArray[np.bool_] | None = None
+    framed: bool = False
     colored: bool = False
     metadata: Metadata = NO_METADATA
     equivalent_focal_length: float | None = None
