@@ -108,7 +108,7 @@ def test_a_file_is_read_and_described(name: str, write: Write) -> None:
     assert json.loads(json.dumps(facts)) == facts
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("name", sorted(REFUSED))
 def test_a_format_that_cannot_be_read_says_so_by_name(name: str, write: Write) -> None:
     with pytest.raises(InputError, match=thermal_formats()[name].name):
         read_thermal(write(name))
