@@ -101,6 +101,7 @@ def distributions() -> Bytes:
 
 def main() -> None:
     out = Path(sys.argv[1])
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         for name, panel in (("panel", methods_panel()), ("gamma", gamma_panel())):
             drawn = Path(folder) / f"{name}.png"
