@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -27,6 +28,11 @@ RECORDED = {
 }
 
 
+# Numbers to the digit depend on how OpenCV rounds; tests against the truth hold for any version.
+recorded = pytest.mark.skipif(int(cv2.__version__.split(".")[0]) < 5, reason="recorded with OpenCV 5")
+
+
+@recorded
 @pytest.mark.slow
 @pytest.mark.parametrize("time", ["day", "night"])
 def test_the_estimate_is_as_recorded(shoot: Shoot, shot: Any, time: str) -> None:
@@ -41,6 +47,7 @@ def test_the_estimate_is_as_recorded(shoot: Shoot, shot: Any, time: str) -> None
     assert found.quality.corner_stderr == pytest.approx(corner_stderr, rel=0.03)
 
 
+@recorded
 def test_the_coarse_search_ranks_the_right_place_first_by_far(shot: Any) -> None:
     first, second, *_ = coarse_search(prepare(shot.ir, shot.vi))
     center = transform_points(first.matrix, np.array([[160.0, 128.0]]))
