@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ivfuse.cli import reading, thermal
+from ivfuse.cli.sources import is_video
 from ivfuse.cli.terminal import echo_lines
 
 _DEGREES = ("celsius", "range_of_camera", "reflected", "atmospheric", "window_temperature")
@@ -78,7 +79,7 @@ def info(
     if bag is not None:
         _print_bag(bag.path, json=json)
         return
-    if _is_video(file):
+    if is_video(file):
         _print_video(file, json=json)
         return
     from ivfuse.thermal.inspect import describe_file, write_parts
@@ -108,12 +109,6 @@ def _print_bag(path: Path, *, json: bool) -> None:
         typer.echo(json_module.dumps(facts, indent=2))
     else:
         echo_lines(bag_info.lines(facts))
-
-
-def _is_video(path: Path) -> bool:
-    from ivfuse.video.container import SUFFIXES
-
-    return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def _print_video(path: Path, *, json: bool) -> None:

@@ -109,7 +109,7 @@ def is_one_pair(ir: Path, vi: Path | None) -> bool:
         what = "no such file or folder" if len(missing) == 1 else "no such files or folders"
         raise InputError(f"{' and '.join(map(str, missing))}: {what}")
     many = [_is_pattern(path) or path.is_dir() for path in (ir, vi) if path]
-    if videos := [path for path in given if path.is_file() and _is_video(path)]:
+    if videos := [path for path in given if is_video(path)]:
         raise UsageError(f"{videos[0]} is a video", hint="`ivfuse video` fuses videos")
     if vi is not None and many == [False, True] and _frames(ir):
         return False
@@ -128,10 +128,11 @@ def is_one_pair(ir: Path, vi: Path | None) -> bool:
     return not many[0]
 
 
-def _is_video(path: Path) -> bool:
+def is_video(path: Path) -> bool:
+    """Whether a path is a file with the suffix of a video; the room of videos is not loaded for images."""
     from ivfuse.image.formats import SUFFIXES as IMAGES
 
-    if path.suffix.lower() in IMAGES:
+    if path.suffix.lower() in IMAGES or not path.is_file():
         return False
     from ivfuse.video.container import SUFFIXES as VIDEOS
 
@@ -228,7 +229,7 @@ def _alone(pairing: Pairing) -> str | None:
 def _note_on_videos(ir: Path, vi: Path | None, out: str, recursive: bool) -> tuple[str, ...]:
     """Say which files of the folders are videos, and so not among the images; at most one line."""
     from ivfuse.image.modality import IR, VI
-    from ivfuse.image.pairing import list_entries, list_images
+    from ivfuse.image.pairing import left_out, list_entries, list_images
     from ivfuse.image.pairing_tree import files_below
     from ivfuse.video.container import VIDEO_SUFFIXES
 
@@ -240,10 +241,7 @@ def _note_on_videos(ir: Path, vi: Path | None, out: str, recursive: bool) -> tup
             inner = [each for each in list_entries(ir) if each.is_dir()]
             folders += [*IR.folders(inner), *VI.folders(inner)]
         found = [path for each in folders for path in list_images(each, VIDEO_SUFFIXES)]
-    if not found:
-        return ()
-    videos = f"{found[0].name} is" if len(found) == 1 else f"{len(found)} videos such as {found[0].name} are"
-    return (f"{videos} left out: ivfuse video fuses videos",)
+    return left_out(found, "videos", ": ivfuse video fuses videos")
 
 
 def _deeper(folder: Path) -> str | None:

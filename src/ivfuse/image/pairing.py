@@ -236,12 +236,17 @@ def without_drawn(files: Sequence[Path]) -> Listing:
     return Listing([x for x in files if x not in drawn], [x for x in files if x in drawn])
 
 
+def left_out(files: Sequence[Path], kind: str, reason: str) -> tuple[str, ...]:
+    """Say in one line that files of a kind, such as "images", were left out, and why; none for no files."""
+    if not files:
+        return ()
+    named = f"{files[0].name} is" if len(files) == 1 else f"{len(files)} {kind} such as {files[0].name} are"
+    return (f"{named} left out{reason}",)
+
+
 def note_on_drawn(drawn: Sequence[Path]) -> tuple[str, ...]:
     """Say which images were left out because the camera's own file of the same name is used."""
-    if not drawn:
-        return ()
-    images = f"{drawn[0].name} is" if len(drawn) == 1 else f"{len(drawn)} images such as {drawn[0].name} are"
-    return (f"{images} left out, since the camera's own file of the same name is used",)
+    return left_out(drawn, "images", ", since the camera's own file of the same name is used")
 
 
 def with_note_on_drawn(pairing: Pairing, drawn: Sequence[Path]) -> Pairing:
