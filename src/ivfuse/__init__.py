@@ -5,7 +5,11 @@ The face of the package; nothing is imported before it is used.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+
+# Since 1.32 ONNX Runtime tells its maker of every process that imports it; "0" leaves that to it.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 TYPE_CHECKING = False  # as type checkers know it; `typing` itself would double the time to the first line
 if TYPE_CHECKING:
