@@ -1,6 +1,7 @@
 """Batch fusion of pairs into a folder, which continues after failures and can be interrupted and resumed.
 
-While one pair is fused, the next one is read and the previous one written, each in a thread.
+While one pair is fused, the next one is read and the previous one written, each in a thread. The method is loaded
+while the first pair is read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import OutputError, Spell, in_python, reason_of
+from ivfuse.fusion.method import LoadedMethod
 from ivfuse.fusion.outputs import FusedImage, Output, write_outputs
 from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.pipeline import Fuser, FuseResult
@@ -164,7 +166,9 @@ class _Run:
             current = reading or pool.submit(self._read, job)
             reading = None
             try:
+                loading = self._load()
                 pair, seconds = current.result()
+                seconds = max(seconds, loading)
                 small = pair.thermal.pixels.size <= OVERLAP_PIXELS
                 if small and index + 1 < len(jobs):
                     reading = pool.submit(self._read, jobs[index + 1])
@@ -184,6 +188,13 @@ class _Run:
         """Record a pair whose output already exists."""
         self.skipped.append(job.pair.name)
         self.tell(job.pair.name, "skipped")
+
+    def _load(self) -> float:
+        """Load the method if it is not yet loaded, and return the seconds that this took."""
+        started = time.perf_counter()
+        if isinstance(self.fuser.method, LoadedMethod):
+            self.fuser.method.load()
+        return time.perf_counter() - started
 
     def _read(self, job: _Job) -> tuple[Pair, float]:
         started = time.perf_counter()

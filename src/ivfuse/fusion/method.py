@@ -81,6 +81,19 @@ class WholeImageMethod(Method, Protocol):
         ...
 
 
+@runtime_checkable
+class LoadedMethod(Method, Protocol):
+    """A method that loads something, such as a graph, for its first pair."""
+
+    def load(self) -> None:
+        """Load it now, which does nothing after the first time.
+
+        Raises:
+            IvfuseError: if it cannot be loaded.
+        """
+        ...
+
+
 def tile_function(method: Method, ir: Gray, vi: Gray) -> FuseGray:
     """Return the function that fuses tiles of a pair, with statistics of the whole image if required."""
     return method.for_image(ir, vi) if isinstance(method, WholeImageMethod) else method.fuse

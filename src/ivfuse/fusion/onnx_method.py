@@ -82,6 +82,10 @@ class OnnxMethod:
         """See :meth:`__getstate__`."""
         vars(self).update(state, _graph=None, _lock=threading.Lock())
 
+    def load(self) -> None:
+        """See :meth:`ivfuse.fusion.method.LoadedMethod.load`."""
+        self._open()
+
     def fuse(self, ir: Gray, vi: Gray) -> Gray:
         """See :meth:`ivfuse.fusion.method.Method.fuse`."""
         fused: Gray = self.fuse_batch(ir[np.newaxis], vi[np.newaxis])[0]
