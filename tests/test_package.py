@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,14 @@ def modules_after(code: str, *, whole: bool = False) -> set[str]:
 
 def test_an_import_loads_nothing_heavy() -> None:
     assert not modules_after("import ivfuse") & {*HEAVY, "numpy", "cv2", "PIL", "typer"}
+
+
+def test_onnx_runtime_keeps_no_record_of_the_user(tmp_path: Path) -> None:
+    code = "import ivfuse, onnxruntime; onnxruntime.get_available_providers()"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not list(tmp_path.rglob("*"))
 
 
 def test_the_names_of_methods_need_no_runtime() -> None:

@@ -38,15 +38,18 @@ def main() -> None:
 
 
 def _leave(codes: list[int]) -> None:
-    """End the process with its exit code, where taking apart every module would take as long as typing a key."""
-    if not codes:  # an error of ours, whose traceback is yet to be printed
-        return
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):  # none, nobody who reads it, or closed
-            pass
-    os._exit(codes[0])
+    """End the process at once: taking the interpreter apart would be another 20th of the time of a short run.
+
+    Args:
+        codes: the exit code; empty if the command ended otherwise, for which Python ends as ever.
+    """
+    if codes:
+        from contextlib import suppress
+
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(AttributeError, OSError, ValueError):  # none, without a reader, or closed
+                stream.flush()
+        os._exit(codes[0])
 
 
 if __name__ == "__main__":

@@ -98,6 +98,36 @@ def test_an_unexpected_error_is_reported_as_such(tmp_path: Path, pairs: list[Fil
     assert len(whole_files(tmp_path / "out")) == 4
 
 
+class Preloaded(Tripping):
+    """Loads beforehand, unless it cannot."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        super().__init__({})
+        self.error, self.steps = error, []
+
+    def preload(self) -> None:
+        self.steps.append("preload")
+        if self.error:
+            raise self.error
+
+    def fuse(self, ir: np.ndarray, vi: np.ndarray) -> np.ndarray:
+        self.steps.append("fuse")
+        return super().fuse(ir, vi)
+
+
+def test_a_method_is_loaded_before_its_first_pair(tmp_path: Path, pairs: list[FilePair]) -> None:
+    method = Preloaded()
+    fuse_pairs(Fuser(method), pairs[:1], images(tmp_path / "out"))
+    assert method.steps == ["preload", "fuse"]
+
+
+def test_a_method_that_cannot_be_loaded_fails_its_pairs(tmp_path: Path, pairs: list[FilePair]) -> None:
+    method = Preloaded(InputError("net.onnx: damaged"))
+    summary = fuse_pairs(Fuser(method), pairs, images(tmp_path / "out"))
+    assert [failure.reason() for failure in summary.failed] == ["net.onnx: damaged"] * 5
+    assert "fuse" not in method.steps
+
+
 @pytest.mark.parametrize("trip", [1, 3, 5])
 def test_an_interrupt_leaves_whole_files_and_the_run_can_go_on(
     tmp_path: Path, pairs: list[FilePair], trip: int

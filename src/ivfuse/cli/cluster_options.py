@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -52,8 +51,7 @@ Tar = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class ClusterChoices:
+class ClusterChoices(NamedTuple):
     """The options of a run.
 
     Attributes:

@@ -1,7 +1,7 @@
 """Batch fusion of pairs into a folder, which continues after failures and can be interrupted and resumed.
 
-While one pair is fused, the next one is read and the previous one written, each in a thread. The method is loaded
-while the first pair is read.
+While one pair is fused, the next one is read and the previous one written, each in a thread. The method is
+loaded while the first pair is read.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import OutputError, Spell, in_python, reason_of
-from ivfuse.fusion.method import LoadedMethod
+from ivfuse.fusion.method import PreloadedMethod
 from ivfuse.fusion.outputs import FusedImage, Output, write_outputs
 from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.pipeline import Fuser, FuseResult
@@ -30,8 +30,7 @@ OnProgress = Callable[[str, Outcome], None]
 OVERLAP_PIXELS = 4_000_000  # larger images are processed one at a time, so that only one is in memory
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A pair that could not be fused.
 
     Attributes:
@@ -47,8 +46,7 @@ class Failure:
         return reason_of(self.error, spell)
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """Outcome of a batch.
 
     Attributes:
@@ -64,8 +62,7 @@ class Summary:
     stopped: bool = False
 
 
-@dataclass(frozen=True)
-class _Job:
+class _Job(NamedTuple):
     """A pair of files and the path of each kind of output."""
 
     pair: FilePair
@@ -166,7 +163,7 @@ class _Run:
             current = reading or pool.submit(self._read, job)
             reading = None
             try:
-                loading = self._load()
+                loading = self._preload()
                 pair, seconds = current.result()
                 seconds = max(seconds, loading)
                 small = pair.thermal.pixels.size <= OVERLAP_PIXELS
@@ -189,11 +186,11 @@ class _Run:
         self.skipped.append(job.pair.name)
         self.tell(job.pair.name, "skipped")
 
-    def _load(self) -> float:
+    def _preload(self) -> float:
         """Load the method if it is not yet loaded, and return the seconds that this took."""
         started = time.perf_counter()
-        if isinstance(self.fuser.method, LoadedMethod):
-            self.fuser.method.load()
+        if isinstance(self.fuser.method, PreloadedMethod):
+            self.fuser.method.preload()
         return time.perf_counter() - started
 
     def _read(self, job: _Job) -> tuple[Pair, float]:

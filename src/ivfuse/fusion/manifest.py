@@ -9,9 +9,8 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ivfuse.errors import InputError, UsageError
 from ivfuse.fusion.method import MethodInfo
@@ -42,8 +41,7 @@ _OPTIONAL: dict[str, type] = {
 }
 
 
-@dataclass(frozen=True)
-class ModelEntry:
+class ModelEntry(NamedTuple):
     """One learned method of a manifest.
 
     Attributes:
@@ -110,8 +108,7 @@ class ModelEntry:
         return next((folder / name for folder in self._folders() if (folder / name).is_file()), None)
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """Learned methods by name, and the name of the default method (``None`` if there is none)."""
 
     default: str | None

@@ -82,11 +82,11 @@ class WholeImageMethod(Method, Protocol):
 
 
 @runtime_checkable
-class LoadedMethod(Method, Protocol):
-    """A method that loads something, such as a graph, for its first pair."""
+class PreloadedMethod(Method, Protocol):
+    """A method that loads something for its first pair, such as a graph, and can do so beforehand."""
 
-    def load(self) -> None:
-        """Load it now, which does nothing after the first time.
+    def preload(self) -> None:
+        """Load it now; nothing happens after the first time.
 
         Raises:
             IvfuseError: if it cannot be loaded.

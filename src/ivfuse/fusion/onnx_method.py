@@ -82,8 +82,8 @@ class OnnxMethod:
         """See :meth:`__getstate__`."""
         vars(self).update(state, _graph=None, _lock=threading.Lock())
 
-    def load(self) -> None:
-        """See :meth:`ivfuse.fusion.method.LoadedMethod.load`."""
+    def preload(self) -> None:
+        """See :meth:`ivfuse.fusion.method.PreloadedMethod.preload`."""
         self._open()
 
     def fuse(self, ir: Gray, vi: Gray) -> Gray:

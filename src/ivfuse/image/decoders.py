@@ -19,12 +19,8 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _ROWS_AT_A_TIME = 256
-_LIBTIFF = re.compile(
-    rb"(?:tempfile\.tif|_?TIFF\w*|\w*JPEG\w*|\w*(?:Decode|Setup|SetField|PreDecode)\w*): [^\n]*\n"
-)
-_HARMLESS = re.compile(
-    r"(?:tempfile\.tif|_?TIFF\w*): Warning"
-)  # about tags; those of codecs are about pixels
+_LIBTIFF = rb"(?:tempfile\.tif|_?TIFF\w*|\w*JPEG\w*|\w*(?:Decode|Setup|SetField|PreDecode)\w*): [^\n]*\n"
+_HARMLESS = r"(?:tempfile\.tif|_?TIFF\w*): Warning"  # about tags; those of codecs are about pixels
 _stderr_lock = threading.Lock()
 
 
@@ -71,9 +67,9 @@ def libtiff_errors() -> Iterator[list[str]]:
             os.close(kept)
             file.seek(0)
             printed = file.read()
-            lines = [line.decode("ascii", "replace").strip() for line in _LIBTIFF.findall(printed)]
-            errors += [line for line in lines if not _HARMLESS.match(line)]
-            if others := _LIBTIFF.sub(b"", printed):
+            lines = [line.decode("ascii", "replace").strip() for line in re.findall(_LIBTIFF, printed)]
+            errors += [line for line in lines if not re.match(_HARMLESS, line)]
+            if others := re.sub(_LIBTIFF, b"", printed):
                 os.write(2, others)
 
 

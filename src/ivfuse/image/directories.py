@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,8 +124,7 @@ def stored_fields(data: bytes | bytearray | memoryview, order: str, at: int) -> 
             yield StoredField(tag, kind, number, start, place)
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Byte order and word size of a TIFF file, classic or BigTIFF."""
 
     order: str

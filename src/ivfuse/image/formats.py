@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ivfuse.errors import UsageError
 
 
-@dataclass(frozen=True)
-class ImageFormat:
+class ImageFormat(NamedTuple):
     """Properties of an image file format.
 
     Attributes:

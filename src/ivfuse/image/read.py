@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,8 +107,7 @@ def read_visible(
     )
 
 
-@dataclass(frozen=True)
-class StoredValues:
+class StoredValues(NamedTuple):
     """The stored values of a file as a single channel, in upright orientation.
 
     Attributes:

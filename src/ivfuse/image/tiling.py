@@ -10,7 +10,7 @@ gradually instead of abruptly.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,8 +22,7 @@ FuseGray = Callable[[Gray, Gray], Gray]
 MAX_FADE = 48  # pixels; wider fades cost more time than they improve the result
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """A rectangle of the image, including context.
 
     Attributes:
@@ -39,8 +38,7 @@ class Tile:
     width: int
 
 
-@dataclass(frozen=True)
-class _Span:
+class _Span(NamedTuple):
     """The extent of a tile along one side: pixels ``start:stop`` are fused, and ``first:last`` are used.
 
     The result fades in over ``first : first + rise`` and out over ``last - fall : last``.

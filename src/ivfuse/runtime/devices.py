@@ -9,11 +9,10 @@ import os
 import re
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from ivfuse.errors import IvfuseError, MissingExtraError, UsageError
 
@@ -23,8 +22,7 @@ Precision = Literal["auto", "fp32", "bf16", "int8"]  # int8: another file, chose
 ChosenRuntime = Literal["openvino", "onnxruntime"]
 
 
-@dataclass(frozen=True)
-class Accelerator:
+class Accelerator(NamedTuple):
     """What a device other than the CPU needs.
 
     Attributes:
@@ -49,8 +47,7 @@ ACCELERATORS: dict[str, Accelerator] = {
 }
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(NamedTuple):
     """A runtime and the device that it uses; ``device`` is never ``auto``."""
 
     runtime: ChosenRuntime

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +30,7 @@ MAX_THREADS = 1024  # of a runtime, which creates them at once
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
-@dataclass(frozen=True)
-class Graph:
+class Graph(NamedTuple):
     """A compiled graph; several threads may run it at the same time.
 
     Attributes:

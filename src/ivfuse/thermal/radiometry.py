@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from math import exp, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,7 @@ ABSOLUTE_ZERO = np.float32(-ZERO_C)  # degC
 MAX_WITHOUT = 0.01  # largest fraction of pixels without a temperature
 
 
-@dataclass(frozen=True)
-class Planck:
+class Planck(NamedTuple):
     """Planck constants of a camera: counts = r1 / (r2 (exp(b / T) - f)) - o, with T in K."""
 
     r1: float
@@ -33,8 +32,7 @@ class Planck:
     o: float
 
 
-@dataclass(frozen=True)
-class Atmosphere:
+class Atmosphere(NamedTuple):
     """Constants of the atmospheric transmission: two bands, weighted by x and 1 - x, with alpha and beta."""
 
     alpha1: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,8 +149,7 @@ def no_temperatures(name: str = "thermal") -> InputError:
     )
 
 
-@dataclass(frozen=True)
-class CameraFile:
+class CameraFile(NamedTuple):
     """Thermal image and visible photo of one file, in the orientation of the sensors.
 
     Attributes:

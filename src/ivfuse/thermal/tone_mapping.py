@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +23,7 @@ _PLATEAU = 4.0  # limit of a bin, as a multiple of the mean of the non-empty bin
 _PEDESTAL = 0.1  # fraction of the output range that is mapped linearly, so that empty bins keep a slope
 
 
-@dataclass(frozen=True)
-class WindowRule:
+class WindowRule(NamedTuple):
     """Rule for mapping thermal values to gray.
 
     Attributes:
@@ -42,8 +40,7 @@ class WindowRule:
 PERCENTILE = WindowRule()
 
 
-@dataclass(frozen=True)
-class Mapped:
+class Mapped(NamedTuple):
     """Thermal values mapped to gray.
 
     Attributes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar, runtime_checkable
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,7 @@ from ivfuse.image.metadata import NO_METADATA, Metadata
 from ivfuse.thermal.radiometry import Overrides
 
 
-@dataclass(frozen=True)
-class PhotoGeometry:
+class PhotoGeometry(NamedTuple):
     """Relative position of photo and thermal image, as stored in the file.
 
     Attributes:
@@ -34,8 +33,7 @@ class PhotoGeometry:
     offset_y: float
 
 
-@dataclass(frozen=True)
-class EmbeddedPhoto:
+class EmbeddedPhoto(NamedTuple):
     """The visible photo inside a thermal file, in the same orientation as the thermal image.
 
     Attributes:

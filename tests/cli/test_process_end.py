@@ -1,0 +1,61 @@
+"""The end of the process, which does not wait for Python to take itself apart, loses nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# A verb that leaves behind what the end of a process has to finish: a handler, a thread, output in a buffer.
+COMMAND = """
+import sys, threading, time
+import ivfuse.cli.app
+
+def verb():
+    import atexit
+
+    def write_late():
+        time.sleep(0.2)
+        print("the thread", end="", file=sys.stderr)
+
+    atexit.register(lambda: print(" and the handler", end="", file=sys.stderr))
+    threading.Thread(target=write_late).start()
+    print("the output", end="")
+    sys.exit({code})
+
+ivfuse.cli.app.main = verb
+from ivfuse.__main__ import main
+
+main()
+"""
+
+
+def run(words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | variables
+    return subprocess.run(
+        [sys.executable, *words], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_threads_exit_handlers_and_buffers_are_finished_first(code: int) -> None:
+    done = run(["-c", COMMAND.format(code=code)])
+    assert (done.returncode, done.stdout, done.stderr) == (code, "the output", "the thread and the handler")
+
+
+def test_a_handler_that_was_registered_before_the_command_is_called(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import atexit; atexit.register(print, 'measured')\n")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = run(["-m", "ivfuse", "--version"], PYTHONPATH=path)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "measured"
+
+
+def test_an_error_that_nobody_expected_is_shown_with_its_traceback() -> None:
+    done = run(["-c", COMMAND.replace("sys.exit({code})", "raise ZeroDivisionError")])
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stdout == "the output"
