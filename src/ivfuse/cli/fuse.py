@@ -1,6 +1,7 @@
-"""``ivfuse fuse``: one pair of files, two folders, or one folder that holds both."""
+"""``ivfuse fuse``: one pair of files, two folders, or one folder that holds both.
 
-from __future__ import annotations
+Annotations are not strings here (``from __future__``): Typer would compile those of 49 options at each start.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -199,7 +200,7 @@ def _suffix(format_: str | None) -> str:
     return "." + (format_ or "png").lower().lstrip(".")
 
 
-def _target(out: str, format_: str | None, bits: int, one: bool, strip: bool) -> FusedImage:
+def _target(out: str, format_: str | None, bits: int, one: bool, strip: bool) -> "FusedImage":
     """Where the fused images go: a file, or a folder for files of a format."""
     from ivfuse.fusion.outputs import FusedImage
     from ivfuse.image.formats import SUFFIXES
