@@ -5,8 +5,8 @@
 
 The pair has 640x480 pixels, and commands run as the installed script runs them. Figures are the least and the
 median of all runs: "CPU" is processor time, "clock" the time that passed, and "alone" that time less what the
-main thread waited for a core that others held (Linux): about the time on a machine with nothing else to do, but
-for what other threads waited. A first run of each, which compiles modules, does not count.
+main thread waited for a core that others held (Linux): about the time on a machine with nothing else to do,
+but for what other threads waited. A first run of each, which compiles modules, does not count.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def cost(words: list[str], source: Path) -> tuple[float, ...]:
 
 
 def waited_for_a_core(process: int) -> float:
-    """Seconds that the main thread of a process was ready to run and did not, once it has ended; Linux only."""
+    """Seconds that the main thread of a process was ready to run and did not, at its end; Linux only."""
     if sys.platform != "linux":
         return 0.0
     os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
