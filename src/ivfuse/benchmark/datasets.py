@@ -18,7 +18,6 @@ from ivfuse.errors import InputError, UnknownNameError
 from ivfuse.image.decode import upright_size
 from ivfuse.image.pairing import FilePair, Pairing, pair_folder, pair_folders
 from ivfuse.image.pairing_tree import pair_tree
-from ivfuse.thermal.formats.registry import holds_photo
 
 _GENERIC = frozenset({"test", "val", "train", "testing", "eval", "data", "images", "input", "fusion"})
 
@@ -220,14 +219,14 @@ def _find_below(root: Path, known: KnownSet | None, leave_out: Path | None) -> t
         if (root / ir).is_dir() and (root / vi).is_dir():
             pairing = pair_tree(root / ir, root / vi, leave_out=leave_out)
             return pairing, f"{ir}/ + {vi}/ with subfolders, the usual layout of the set"
-    return pair_tree(root, None, holds_photo, leave_out), "a folder with subfolders"
+    return pair_tree(root, leave_out=leave_out), "a folder with subfolders"
 
 
 def _find(root: Path, known: KnownSet | None) -> tuple[Pairing, str]:
     for ir, vi in known.layouts if known else ():
         if (root / ir).is_dir() and (root / vi).is_dir():
             return pair_folders(root / ir, root / vi), f"{ir}/ + {vi}/, the usual layout of the set"
-    pairing = pair_folder(root, holds_photo)
+    pairing = pair_folder(root)
     if not pairing.pairs:
         return pairing, ""
     ir, vi = (path.parent.name for path in (pairing.pairs[0].ir, pairing.pairs[0].vi))
