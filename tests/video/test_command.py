@@ -280,6 +280,8 @@ def test_a_broken_source_gives_what_could_be_fused_and_code_1(
         (["-o", "f.mp4", "--codec", "av1"], "expected one of"),
         (["-o", "f.mp4", "--offset", "later"], "expected seconds, auto or start"),
         (["-o", "f.mp4", "--duration", "0"], "above 0"),
+        (["-o", "f.mp4", "--fps", "0.0003"], "--fps: found 0.0003, expected 0.001 to 1000"),
+        (["-o", "f.mp4", "--fps", "nan"], "expected 0.001 to 1000"),
         ([], "--preview to watch it"),
     ],
 )
