@@ -61,8 +61,8 @@ class VideoSummary:
     Attributes:
         out: path of the output; ``None`` if nothing was written.
         frames: number of fused frames.
-        height: of the output, in pixels.
-        width: of the output, in pixels.
+        height: of the fused frames, in pixels; encoders may cut an odd side, which a note says.
+        width: likewise.
         seconds: duration of the run, until the file is complete.
         ir: counts of the thermal source.
         vi: counts of the visible source.

@@ -24,6 +24,7 @@ from ivfuse.runtime.files import sha256_of
 
 JSON_BYTES = 1 << 29  # of a COCO file; COCO's own instances take 450 MB
 TEXT_BYTES = 1 << 22  # of a file that holds one image's boxes, or the names of the classes
+_ASPECT = 0.02  # by how much labels and image may differ in proportion: sizes are whole numbers
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,16 @@ class Boxes:
     ignored: NDArray[np.bool_]
 
     def scaled(self, width: int, height: int) -> Boxes:
-        """The same boxes on an image of another size, cut off at its border."""
+        """The same boxes on an image of another size, cut off at its border.
+
+        Raises:
+            InputError: they were drawn on an image of other proportions.
+        """
+        relative = self.width == self.height == 1
+        if not relative and abs(self.width / self.height / (width / height) - 1) > _ASPECT:
+            raise InputError(
+                f"labels are of {self.width:g}x{self.height:g} pixels, the image has {width}x{height}"
+            )
         factors = np.array([width / self.width, height / self.height] * 2)
         corners = np.clip(self.corners * factors, 0, [width, height, width, height])
         return Boxes(width, height, corners, self.classes, self.ignored)
