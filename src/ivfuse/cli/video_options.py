@@ -79,7 +79,7 @@ Fps = Annotated[
 ]
 Duration = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", help="Stop after so many seconds, counted from where both have begun."),
+    typer.Option(metavar="SECONDS", help="Stop after so many seconds from where both videos have begun."),
 ]
 CodecName = Annotated[str, typer.Option(help="auto, h264, ffv1 (lossless, .mkv only) or mpeg4.")]
 Crf = Annotated[
