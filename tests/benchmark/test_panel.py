@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from ivfuse import Fuser
 from ivfuse.benchmark.panel import Box, draw_panel, make_panel, parse_box, target_boxes, write_panel
+from ivfuse.benchmark.tasks.images import ImageJob, load_images
 from ivfuse.cli.app import build
 from ivfuse.errors import InputError, OutputError, UnknownNameError, UsageError
 
@@ -42,6 +43,24 @@ def test_results_of_another_program_are_a_column(data: Path, tmp_path: Path) -> 
     panel = make_panel(data, "none", [f"Theirs={tmp_path / 'theirs'}"], scenes=["s1"])
     assert panel.columns == ("infrared", "visible", "Theirs")
     assert np.array_equal(panel.rows[0].images[2], panel.rows[0].images[1])
+
+
+def test_a_dark_result_in_16_bits_stays_dark(data: Path, tmp_path: Path) -> None:
+    """As metrics take it; of sources, the bits in use would be guessed."""
+    (tmp_path / "theirs").mkdir()
+    cv2.imwrite(str(tmp_path / "theirs" / "s1.png"), np.full((60, 80), 1028, np.uint16))
+    given = [f"Theirs={tmp_path / 'theirs'}"]
+    assert set(make_panel(data, "none", given, scenes=["s1"], boxes=None).rows[0].images[2].flat) == {4}
+    job = ImageJob(data / "ir/s1.png", data / "vi/s1.png", {"Theirs": tmp_path / "theirs" / "s1.png"})
+    assert set(np.ravel(dict(load_images(job))["Theirs"])) == {4}
+
+
+def test_a_camera_file_that_holds_both_images_is_a_scene(flir: Any, tmp_path: Path) -> None:
+    counts = np.rint(flir.counts_of(np.tile(np.linspace(20, 50, 80), (60, 1)))).astype(np.uint16)
+    photo = np.full((120, 160, 3), (90, 60, 200), np.uint8)
+    flir.Flir(counts, photo=photo, alignment=(1.0, 0, 0)).write(tmp_path / "cameras" / "one.jpg")
+    (row,) = make_panel(tmp_path / "cameras", "average", boxes=None).rows
+    assert row.images[1][0, 0].tolist() == pytest.approx([90, 60, 200], abs=3)  # the photo
 
 
 def test_boxes_in_fractions_and_in_pixels_are_the_same_detail(data: Path) -> None:

@@ -64,6 +64,40 @@ def test_one_file_is_fused_with_its_temperatures_beside_it(
     assert "thermal: temperatures, window 20." in said.err
 
 
+@pytest.mark.parametrize("recursive", [(), ("--recursive",)])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("eval", "{fused}", "{files}", "--metrics", "EN"),
+        ("degrade", "{files}", "-o", "{out}", "--with", "haze:3"),
+        ("register", "{files}", "-o", "{out}.json"),
+        ("benchmark", "--data", "{files}", "--methods", "average", "-o", "{out}"),
+    ],
+)
+def test_only_the_fusion_takes_camera_files_as_pairs(
+    ivfuse_cli: Cli, file: Path, tmp_path: Path, verb: tuple[str, ...], recursive: tuple[str, ...]
+) -> None:
+    """Other verbs would take the picture that the camera drew of the temperatures for the photo."""
+    assert ivfuse_cli("fuse", file.parent, "-o", tmp_path / "fused", *FUSE, *recursive).code == 0
+    places = {"fused": tmp_path / "fused", "files": file.parent, "out": tmp_path / "out"}
+    said = ivfuse_cli(*(part.format(**places) for part in verb), *recursive)
+    assert said.code == 1
+    assert said.err.count("\n") == 1
+    assert f"{file.parent}: " in said.err
+    assert "expected folders like ir/ and vi/" in said.err or "expected files of equal names" in said.err
+
+
+def test_both_images_of_camera_files_can_be_written_on_one_grid_and_scored(
+    ivfuse_cli: Cli, file: Path, tmp_path: Path
+) -> None:
+    fused, ir, vi = (tmp_path / name for name in ("fused", "ir", "vi"))
+    assert ivfuse_cli("fuse", file.parent, "-o", fused, *FUSE, "--temperature", ir).code == 0
+    assert ivfuse_cli("fuse", file.parent, "-o", vi, *FUSE, "--strength", "0").code == 0
+    said = ivfuse_cli("eval", fused, ir, vi, "--metrics", "CC", "--json")
+    assert said.code == 0, said.err
+    assert json.loads(said.out)["mean"]["CC"] > 0.5
+
+
 def test_a_thermal_file_without_a_photo_says_what_could_be_done(
     ivfuse_cli: Cli, camera: Any, tmp_path: Path
 ) -> None:

@@ -129,6 +129,25 @@ def test_scores_are_those_of_the_library(server: Running, ir: bytes, vi: bytes) 
     assert answer.json()["values"] == pytest.approx(ivfuse.evaluate(*images, metrics=["EN", "Qabf"]))
 
 
+def test_scores_of_counts_and_camera_files_are_those_of_their_files(
+    server: Running, flir: Any, encode: Callable[..., bytes], tmp_path: Path
+) -> None:
+    celsius = np.tile(np.linspace(10, 60, 48), (36, 1))
+    camera = flir.Flir(np.rint(flir.counts_of(celsius)).astype(np.uint16)).jpeg()
+    counts = encode(".png", np.rint((celsius + 273.15) * 100).astype(np.uint16))
+    vi = encode(".png", np.tile(np.arange(0, 252, 7, dtype=np.uint8)[:, None], (1, 48)))
+    dark = encode(".png", np.rint(60 * celsius).astype(np.uint16))  # a result, of which all 16 bits count
+    for ir in (camera, counts):
+        files = {"fused": dark, "ir": ir, "vi": vi}
+        paths = [tmp_path / name for name in files]
+        for path, data in zip(paths, files.values(), strict=True):
+            path.write_bytes(data)
+        answer = server.client.post("/api/metrics", files=files, data={"metrics": "EN,SD,MSE"})
+        assert answer.status_code == 200, answer.text
+        expected = ivfuse.evaluate(*paths, metrics=["EN", "SD", "MSE"])
+        assert answer.json()["values"] == pytest.approx(expected)
+
+
 def test_a_score_without_a_value_says_why(server: Running, encode: Callable[..., bytes]) -> None:
     flat = encode(".png", np.full((20, 20), 9, np.uint8))
     said = server.client.post("/api/metrics", files={"fused": flat, "ir": flat, "vi": flat}).json()

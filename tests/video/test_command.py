@@ -189,6 +189,16 @@ def test_gray_and_side_by_side(clips: Clips, tmp_path: Path, ivfuse_cli: Cli, re
     assert np.abs(fused[..., 0] - (thermal[..., 0] + luma) / 2).max() <= 2
 
 
+def test_a_duration_counts_from_the_first_frame_that_has_a_thermal(
+    clips: Clips, tmp_path: Path, ivfuse_cli: Cli, read_clip: ReadClip
+) -> None:
+    out = tmp_path / "f.mkv"
+    late = ("--offset", "0.5", "--duration", "0.25")  # the thermal begins half a second later
+    said = ivfuse_cli("video", *clips, "-o", out, "--method", "average", *late)
+    assert said.code == 0, said.err
+    assert len(read_clip(out)) == 3
+
+
 def test_swapped_videos_are_noted(clips: Clips, tmp_path: Path, ivfuse_cli: Cli) -> None:
     options = ("--method", "average", "--duration", "0.2")
     usual = ivfuse_cli("video", *clips, "-o", tmp_path / "usual.mp4", *options)
@@ -270,6 +280,8 @@ def test_a_broken_source_gives_what_could_be_fused_and_code_1(
         (["-o", "f.mp4", "--codec", "av1"], "expected one of"),
         (["-o", "f.mp4", "--offset", "later"], "expected seconds, auto or start"),
         (["-o", "f.mp4", "--duration", "0"], "above 0"),
+        (["-o", "f.mp4", "--fps", "0.0003"], "--fps: found 0.0003, expected 0.001 to 1000"),
+        (["-o", "f.mp4", "--fps", "nan"], "expected 0.001 to 1000"),
         ([], "--preview to watch it"),
     ],
 )

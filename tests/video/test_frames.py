@@ -109,3 +109,18 @@ def test_frames_side_by_side_keep_their_order_and_colors() -> None:
     assert row.planes[0][0, [0, 12, 24]].tolist() == [255, 120, 255]
     assert row.planes[1][0, [0, 6, 12]].tolist() == [128, 90, 128]
     assert concatenate_frames([gray, gray]).planes[0].shape == (8, 24)
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_chroma_of_odd_frames_side_by_side_stays_under_their_luma(width: int) -> None:
+    def frame(y: int, u: int) -> Frame:
+        chroma = np.full((4, -(-width // 2)), u, np.uint8)
+        return Frame((np.full((8, width), y, np.uint8), chroma, chroma), 0.0, 0)
+
+    row = concatenate_frames([frame(200, 90), frame(100, 160), frame(50, 40)])
+    bgr = to_bgr(row)
+    assert bgr.shape == (8, row.width, 3)
+    for index, (y, u) in enumerate([(200, 90), (100, 160), (50, 40)]):
+        left = index * row.width // 3
+        assert row.planes[0][0, left : left + width].tolist() == [y] * width
+        assert row.planes[1][0, left // 2 : (left + width + 1) // 2].tolist() == [u] * -(-width // 2)

@@ -191,6 +191,18 @@ def test_the_pixel_aspect_is_kept_and_turned_with_the_image(
     assert found["aspect"] == pytest.approx(expected, rel=1e-3)
 
 
+def test_a_rotated_visible_has_the_size_of_its_upright_frames(
+    moving: Any, tmp_path: Path, write_clip: WriteClip, ivfuse_cli: Cli
+) -> None:
+    thermal = write_clip(tmp_path / "ir.mkv", moving.ir[:8, :, :32].astype(np.uint8), rate=8)
+    visible = write_tagged(tmp_path / "vi.mp4", "yuv420p", codec="mpeg4", tags={"rotation": 90})
+    found, notes = fused(ivfuse_cli, thermal, visible, tmp_path / "f.mkv")
+    assert found["size"] == (32, 64)
+    assert "32x64" not in notes  # nothing was resampled
+    scored = ivfuse_cli("eval", "--video", tmp_path / "f.mkv", thermal, visible)
+    assert scored.code == 0, scored.err
+
+
 @pytest.mark.parametrize(("codec", "name"), [("auto", "f.mp4"), ("auto", "f.mkv"), ("ffv1", "f.mkv")])
 def test_an_rgb_source_is_tagged_with_the_matrix_of_its_conversion(
     codec: str, name: str, clips: Clips, tmp_path: Path, ivfuse_cli: Cli

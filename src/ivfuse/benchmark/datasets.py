@@ -17,7 +17,7 @@ from typing import Any
 from ivfuse.errors import InputError, UnknownNameError
 from ivfuse.image.decode import upright_size
 from ivfuse.image.pairing import FilePair, Pairing, pair_folder, pair_folders
-from ivfuse.image.pairing_tree import pair_tree
+from ivfuse.image.pairing_tree import HoldsBoth, pair_tree
 from ivfuse.thermal.formats.registry import holds_photo
 
 _GENERIC = frozenset({"test", "val", "train", "testing", "eval", "data", "images", "input", "fusion"})
@@ -141,6 +141,7 @@ def open_set(
     *,
     recursive: bool = False,
     leave_out: Path | None = None,
+    camera_files: bool = False,
 ) -> DataSet:
     """Find the pairs of a folder.
 
@@ -149,13 +150,17 @@ def open_set(
         known: what it is said to be; else it is recognized by the names of the folder and its parents.
         recursive: whether to pair the subfolders of folders too, except ``leave_out``.
         leave_out: folder of the report, which may lie inside.
+        camera_files: whether a camera file that contains both images is a pair, for those who fuse it only.
 
     Raises:
         InputError: if the folder is missing or holds no pair.
     """
     root = Path(root)
     known = known or recognize(root)
-    pairing, layout = _find_below(root, known, leave_out) if recursive else _find(root, known)
+    holds_both = holds_photo if camera_files else None
+    pairing, layout = (
+        _find_below(root, known, leave_out, holds_both) if recursive else _find(root, known, holds_both)
+    )
     if not pairing.pairs:
         raise InputError(f"{root}: no pairs found, expected files of equal names in ir/ and vi/")
     return DataSet(_name(root), root, pairing, known, layout)
@@ -215,19 +220,21 @@ def check_set(data: DataSet) -> Check:
     return Check(data, sizes, tuple(problems))
 
 
-def _find_below(root: Path, known: KnownSet | None, leave_out: Path | None) -> tuple[Pairing, str]:
+def _find_below(
+    root: Path, known: KnownSet | None, leave_out: Path | None, holds_both: HoldsBoth | None
+) -> tuple[Pairing, str]:
     for ir, vi in known.layouts if known else ():
         if (root / ir).is_dir() and (root / vi).is_dir():
             pairing = pair_tree(root / ir, root / vi, leave_out=leave_out)
             return pairing, f"{ir}/ + {vi}/ with subfolders, the usual layout of the set"
-    return pair_tree(root, None, holds_photo, leave_out), "a folder with subfolders"
+    return pair_tree(root, None, holds_both, leave_out), "a folder with subfolders"
 
 
-def _find(root: Path, known: KnownSet | None) -> tuple[Pairing, str]:
+def _find(root: Path, known: KnownSet | None, holds_both: HoldsBoth | None) -> tuple[Pairing, str]:
     for ir, vi in known.layouts if known else ():
         if (root / ir).is_dir() and (root / vi).is_dir():
             return pair_folders(root / ir, root / vi), f"{ir}/ + {vi}/, the usual layout of the set"
-    pairing = pair_folder(root, holds_photo)
+    pairing = pair_folder(root, holds_both)
     if not pairing.pairs:
         return pairing, ""
     ir, vi = (path.parent.name for path in (pairing.pairs[0].ir, pairing.pairs[0].vi))

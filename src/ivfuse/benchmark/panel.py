@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.benchmark.datasets import open_sets
+from ivfuse.benchmark.datasets import open_set
 from ivfuse.benchmark.plan import Entry, external_entry, method_entries
 from ivfuse.errors import InputError, MissingExtraError, UnknownNameError, UsageError
 from ivfuse.fusion.pipeline import Fuser
@@ -156,7 +156,7 @@ def make_panel(
         UnknownNameError: if there is no such method or scene.
         UsageError: if a box makes no sense, or there is no column.
     """
-    (found,) = open_sets([data])
+    found = open_set(data, camera_files=True)
     given = [parse_box(text) for text in boxes or ()]
     pairs = {pair.name: pair for pair in found.pairs}
     for name in (*scenes, *(box.scene for box in given if box.scene)):
@@ -203,7 +203,7 @@ def _row_images(
         path = entry.external[data].get(pair.name)
         if path is None:
             raise InputError(f"{entry.name}: no fused image of {pair.name}")
-        image = read_visible(path).pixels
+        image = read_visible(path, as_stored=True).pixels
         if image.shape[:2] != shape:
             height, width = image.shape[:2]
             raise InputError(

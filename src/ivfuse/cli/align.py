@@ -79,9 +79,8 @@ def align_channels(
 def _tell_left_out(folder: Path) -> None:
     """Say which images have no partner, or more than one."""
     from ivfuse.image.pairing import pair_folder
-    from ivfuse.thermal.formats.registry import holds_photo
 
-    found = pair_folder(folder, holds_photo)
+    found = pair_folder(folder)
     for what, count in (("without a partner", len(found.orphans)), ("ambiguous", len(found.ambiguous))):
         if count:
             echo(f"{folder}: {count} left out, {what}", err=True)

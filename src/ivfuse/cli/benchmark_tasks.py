@@ -138,7 +138,11 @@ class Tasks:
         return pairs * ((self.detection is not None) + (self.segmentation is not None))
 
     def carry_out(self, plan: Plan, jobs: int, tell: OnProgress) -> TaskResults:
-        """Detect, segment, export, and write the tables."""
+        """Export, detect, segment, and write the tables."""
+        if self.export:
+            from ivfuse.benchmark.tasks.export import export_detection
+
+            export_detection(plan, self.labels, self.export, plan.out / f"detection-{self.export}")
         detected: list[DetectionResults] = []
         segmented: list[SegmentationResults] = []
         if self.detection:
@@ -149,10 +153,6 @@ class Tasks:
             from ivfuse.benchmark.tasks.segmentation import measure_segmentation
 
             segmented = measure_segmentation(plan, self.segmentation, jobs, tell)
-        if self.export:
-            from ivfuse.benchmark.tasks.export import export_detection
-
-            export_detection(plan, self.labels, self.export, plan.out / f"detection-{self.export}")
         if not detected and not segmented:
             return TaskResults((), (), 0)
 

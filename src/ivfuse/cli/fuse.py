@@ -157,7 +157,7 @@ def fuse(
     image = _target(out, format_, bits, one, strip)
     extra: list[Output] = [] if temperature is None else [TemperatureRaster(temperature, strip)]
     choices = method_options.choices(method, weights, runtime, precision, threads, device)
-    pairing = sources.pairs_of(*paths, out, recursive=recursive)
+    pairing = sources.pairs_of(*paths, out, recursive=recursive, camera_files=True)
     names = [pair.name for pair in pairing.pairs]
     written = [each.path_for(name, len(names)) for each in [image, *extra] for name in names]
     pairing = sources.without_outputs(pairing, written)

@@ -144,7 +144,9 @@ def names_folder(out: str) -> bool:
     return out.endswith(("/", os.sep)) or Path(out).is_dir()
 
 
-def pairs_of(ir: Path, vi: Path | None, out: str, *, recursive: bool = False) -> Pairing:
+def pairs_of(
+    ir: Path, vi: Path | None, out: str, *, recursive: bool = False, camera_files: bool = False
+) -> Pairing:
     """Find the pairs.
 
     Args:
@@ -152,6 +154,8 @@ def pairs_of(ir: Path, vi: Path | None, out: str, *, recursive: bool = False) ->
         vi: visible file, folder or pattern; ``None`` if ``ir`` contains both.
         out: file or folder of the outputs, which names a single pair and is left out of subfolders.
         recursive: whether to enter subfolders.
+        camera_files: whether a camera file that contains both images is a pair, as for the fusion, which
+            places one on the other.
 
     Raises:
         InputError: if there is no pair; the error names subfolders that contain images.
@@ -169,11 +173,12 @@ def pairs_of(ir: Path, vi: Path | None, out: str, *, recursive: bool = False) ->
         name = vi.stem if names_folder(out) else Path(out).stem
         return Pairing((FilePair(name, ir, vi),), (), ())
     videos = _note_on_videos(ir, vi, out, recursive)
+    holds_both = holds_photo if camera_files else None
     if recursive:
-        pairing = pair_tree(ir, vi, holds_photo, leave_out=out)
+        pairing = pair_tree(ir, vi, holds_both, leave_out=out)
         return _required(replace(pairing, notes=(*pairing.notes, *videos)), ir, vi)
     try:
-        pairing = pair_folder(ir, holds_photo) if vi is None else pair_folders(ir, vi)
+        pairing = pair_folder(ir, holds_both) if vi is None else pair_folders(ir, vi)
     except InputError as error:
         if error.hint is None and ir.is_dir():
             error.hint = _deeper(ir) or "".join(videos) or None

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Sources = tuple[FrameSource, FrameSource]
 
+_RATES = (0.001, 1000.0)  # frames per second that both containers can time
+
 
 def video(
     ir: options.Ir,
@@ -167,9 +169,11 @@ def _check(out: str | None, fps: float | None, duration: float | None, preview: 
     """Refuse combinations and values that have no meaning."""
     if out is None and not preview:
         raise UsageError(expected="{out} to write the video, {preview} to watch it, or both")
-    for field, value in (("fps", fps), ("duration", duration)):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise UsageError(field=field, found=f"{value:g}", expected="a number above 0")
+    if duration is not None and not (math.isfinite(duration) and duration > 0):
+        raise UsageError(field="duration", found=f"{duration:g}", expected="a number above 0")
+    low, high = _RATES
+    if fps is not None and not low <= fps <= high:
+        raise UsageError(field="fps", found=f"{fps:g}", expected=f"{low:g} to {high:g}")
 
 
 def _window(window: str | None, ir_window: tuple[float, float] | None) -> Span | None:

@@ -78,7 +78,8 @@ Fps = Annotated[
     ),
 ]
 Duration = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="Stop after so many seconds of video.")
+    float | None,
+    typer.Option(metavar="SECONDS", help="Stop after so many seconds from where both videos have begun."),
 ]
 CodecName = Annotated[str, typer.Option(help="auto, h264, ffv1 (lossless, .mkv only) or mpeg4.")]
 Crf = Annotated[

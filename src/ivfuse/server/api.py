@@ -85,7 +85,10 @@ async def fuse(request: Request, state: State) -> Response:
     **_guarded,
 )
 async def metrics(request: Request, state: State) -> Response:
-    """Score a fused image against its source images; all three must have the same size."""
+    """Score a fused image against its source images, as `ivfuse eval` does.
+
+    The fused and the visible image must have the same size; an infrared image of another size is resampled.
+    """
     async with state.request_folder() as folder:
         form, files = await read_form(request, MetricsForm, TRIPLE, folder, state.settings)
         message = {

@@ -160,8 +160,11 @@ class JobRunner:
         return result | {"seconds": round(time.perf_counter() - started, 4)}
 
     def _score(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:
-        """Score a fused image."""
-        fused, ir, vi = (to_levels(read_visible(folder / part).stored) for part in ("fused", "ir", "vi"))
+        """Score a fused image, read as ``ivfuse eval`` reads files."""
+        from ivfuse.metrics.folder import read_sources
+
+        ir, vi = read_sources(folder / "ir", folder / "vi")
+        fused = to_levels(read_visible(folder / "fused", as_stored=True).stored)
         return score_facts(fused, ir, vi, message["metrics"], message["convention"])
 
     def _register(self, folder: Path, message: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from ivfuse.image.arrays import Levels, to_levels
 from ivfuse.image.color import resize_to
 from ivfuse.image.pairing import FilePair, pair_folder
 from ivfuse.image.read import read_visible
-from ivfuse.thermal.formats.registry import holds_photo
 from ivfuse.thermal.read import read_thermal
 
 Item = TypeVar("Item")
@@ -48,7 +47,7 @@ def list_pairs(
     Raises:
         InputError: if the folder is missing or no pairs are left.
     """
-    pairs = [p for p in pair_folder(folder, holds_photo).pairs if p.name not in exclude]
+    pairs = [p for p in pair_folder(folder).pairs if p.name not in exclude]
     if not pairs:
         raise InputError(f"{folder}: no pairs to use")
     return spread_evenly(pairs, limit)
@@ -63,7 +62,7 @@ def spread_evenly(items: Sequence[Item], limit: int | None) -> list[Item]:
 
 def stems_of(folders: Sequence[Path]) -> frozenset[str]:
     """Return the names of all pairs in these folders."""
-    return frozenset(pair.name for folder in folders for pair in pair_folder(folder, holds_photo).pairs)
+    return frozenset(pair.name for folder in folders for pair in pair_folder(folder).pairs)
 
 
 def read_color_pairs(pairs: Sequence[FilePair]) -> Iterator[ColorPair]:

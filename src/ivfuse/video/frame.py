@@ -171,11 +171,17 @@ def gray_frame(frame: Frame, luma: NDArray[np.uint8]) -> Frame:
 def concatenate_frames(frames: list[Frame]) -> Frame:
     """Concatenate frames from left to right; frames without color become gray.
 
+    Beside subsampled chroma, an odd width is padded by repeating its last column, so that the chroma of each
+    frame stays under its luma.
+
     Args:
         frames: frames of one size and range; the first with color determines the chroma resolution.
     """
     colored = next((frame for frame in frames if len(frame.planes) == 3), None)
-    planes = [np.hstack([frame.planes[0] for frame in frames])]
+    luma = [frame.planes[0] for frame in frames]
+    if colored is not None and colored.planes[1].shape != luma[0].shape:
+        luma = [np.pad(plane, ((0, 0), (0, plane.shape[1] % 2)), "edge") for plane in luma]
+    planes = [np.hstack(luma)]
     if colored is not None:
         for channel in (1, 2):
             gray = np.full_like(colored.planes[channel], _NEUTRAL)

@@ -61,8 +61,8 @@ class VideoSummary:
     Attributes:
         out: path of the output; ``None`` if nothing was written.
         frames: number of fused frames.
-        height: of the output, in pixels.
-        width: of the output, in pixels.
+        height: of the fused frames, in pixels; encoders may cut an odd side, which a note says.
+        width: likewise.
         seconds: duration of the run, until the file is complete.
         ir: counts of the thermal source.
         vi: counts of the visible source.
@@ -217,7 +217,7 @@ def fuse_video(
         vi: the visible source, whose times and audio the output has.
         writer: where to write; ``None`` if only ``on_frame`` takes the frames. It is closed in any case.
         offset: seconds to add to the thermal times.
-        duration: seconds of video after which to end.
+        duration: seconds after which to end, from the time at which both sources have begun.
         on_frame: called with each output frame; it must return quickly.
         stop: set this event to end after the current frame.
 
@@ -249,6 +249,7 @@ class _VideoRun:
     ) -> None:
         self._fuser, self._ir, self._vi, self._writer = fuser, ir, vi, writer
         self._duration, self._on_frame, self._stop = duration, on_frame, stop
+        self._ir_start = ir.info.start + offset  # on the clock of the visible
         # Ends the reader threads only: frames that were fused are still written after a stop.
         self._abort = threading.Event()
         self._ir_queue = _source_queue(ir, self._abort)
@@ -296,7 +297,7 @@ class _VideoRun:
 
     def _fuse(self) -> None:
         """Pair and fuse until a source ends or the run is stopped."""
-        first = None
+        end = None
         while not self._stop.is_set():
             if self._vi.info.live:
                 self._vi_queue.drop_while(self._is_late)
@@ -308,9 +309,10 @@ class _VideoRun:
             if not isinstance(item, Frame):
                 self._out_queue.put(item)
                 continue
-            first = item.time if first is None else first
-            if self._duration is not None and item.time - first >= self._duration:
-                return
+            if self._duration is not None:
+                end = max(item.time, self._ir_start) + self._duration if end is None else end
+                if item.time >= end:
+                    return
             thermal = self._pairer.match(item.time)
             if thermal is not None:
                 self._fuse_pair(thermal, item)

@@ -65,8 +65,6 @@ def _score(
     for source in (*fused, ir, vi):
         if source.info.live:
             raise InputError(f"{source.info.name}: found a live source", expected="a recorded video")
-    for source in fused:
-        _check_size(source, vi)
     scorer, gain = TemporalScorer(len(fused)), AutoGain()
     thermals = _pairer(ir, vi.info.rate, offset)
     results: list[FramePairer] = []
@@ -76,13 +74,15 @@ def _score(
         thermal = thermals.match(frame.time)
         if thermal is not None and not results:
             results = [_pairer(each, vi.info.rate, frame.time - each.info.start) for each in fused]
-        found = [each.match(frame.time) for each in results]
-        luma = full_range_luma(frame)
-        if thermal is None or not found or None in found:
+        found = [each for each in (pairer.match(frame.time) for pairer in results) if each is not None]
+        if thermal is None or len(found) < len(fused):
             scorer.interrupt()
         else:
+            for source, each in zip(fused, found, strict=True):
+                _check_size(source.info.name, each, vi.info.name, frame)
+            luma = full_range_luma(frame)
             gray = encode_luma(resize_to(gain.apply(thermal), *luma.shape), limited=False)
-            scorer.add(gray, luma, [_luma(each, luma.shape) for each in found if each is not None])
+            scorer.add(gray, luma, [_luma(each, luma.shape) for each in found])
         on_frame()
     try:
         return scorer.scores()
@@ -91,16 +91,16 @@ def _score(
         raise InputError(f"{names}: {error}", expected="videos that overlap in time") from error
 
 
-def _check_size(fused: FrameSource, vi: FrameSource) -> None:
-    found, expected = ((each.info.width, each.info.height) for each in (fused, vi))
+def _check_size(fused_name: str, fused: Frame, vi_name: str, vi: Frame) -> None:
+    found, expected = ((each.width, each.height) for each in (fused, vi))
     if max(abs(a - b) for a, b in zip(found, expected, strict=True)) > _SIZE_TOLERANCE:
         raise InputError(
-            f"{fused.info.name}: found {found[0]}x{found[1]}",
+            f"{fused_name}: found {found[0]}x{found[1]}",
             expected=f"{expected[0]}x{expected[1]}, the size of the visible",
         )
     if min(expected) < LEAST_SIDE:
         raise InputError(
-            f"{vi.info.name}: found {expected[0]}x{expected[1]}",
+            f"{vi_name}: found {expected[0]}x{expected[1]}",
             expected=f"{LEAST_SIDE} pixels or more a side",
         )
 

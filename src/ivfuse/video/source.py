@@ -29,8 +29,8 @@ class SourceInfo:
 
     Attributes:
         name: the location that it was opened with.
-        width: in pixels.
-        height: in pixels.
+        width: in pixels; of upright frames, for a rotated video once its first frame has been read.
+        height: in pixels, likewise.
         rate: frames per second; the average where the rate varies.
         frames: number of frames according to the header; ``None`` if it is not known.
         start: time of the first frame according to the header, in seconds.

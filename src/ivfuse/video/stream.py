@@ -256,6 +256,9 @@ class StreamSource:
                 self.info = replace(self.info, colored=is_colored_yuv(visible_planes(image)[0]))
         if rotation in (90, 180, 270):
             planes = tuple(np.ascontiguousarray(np.rot90(plane, rotation // 90)) for plane in planes)
+        if not index:
+            height, width = planes[0].shape
+            self.info = replace(self.info, width=width, height=height)
         return Frame(planes, time, index, limited, matrix, primaries, transfer, self._aspect(rotation))
 
     def _aspect(self, rotation: int) -> Fraction | None:

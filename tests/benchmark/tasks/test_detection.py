@@ -146,6 +146,9 @@ def test_labels_of_another_shape_and_lost_images_are_problems(
     said = run(ivfuse_cli, streets, "--labels", tmp_path / "boxes.json", "--detector", oracle_detector)
     assert said.code == 1
     assert "s1: labels are of 300x64 pixels, the image has 96x64" in said.out
+    said = run(ivfuse_cli, streets, "--labels", tmp_path / "boxes.json", "--export-detection", "yolo")
+    assert said.code == 1
+    assert "s1: labels are of 300x64 pixels, the image has 96x64" in said.err
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,10 @@ def test_missing_and_empty_places_are_told(tmp_path: Path) -> None:
     [
         "names: [person, 'fire hydrant']",
         "names: {0: person, 1: fire hydrant}",
+        "names: ['person',\n        'fire hydrant']  # as in older files\nnc: 2\n",
+        "names: [\n  person,\n  fire hydrant,\n]\n",
+        "names: {0: person,\n# a comment\n1: fire hydrant}\n",
+        "names:\n  # a comment\n  - person\n\n  - fire hydrant\n",
         "nc: 2\nnames:\n- person\n- fire hydrant\n",
         'names:\n  0: person\n  1: "fire hydrant"  # x\nnc: 2',
     ],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from ivfuse.benchmark.tasks.label_maps import (
 )
 from ivfuse.benchmark.tasks.segmentation import Segmenter
 from ivfuse.errors import InputError, UnknownNameError
+from ivfuse.image.png import chunk
 from ivfuse.synthetic.street import SCENE_CLASSES
 
 from .conftest import write_model, write_threshold_segmenter
@@ -51,6 +54,18 @@ def test_iou_counts_pixels() -> None:
 def test_sizes_must_agree() -> None:
     with pytest.raises(InputError, match="3x2 pixels, expected 4x2"):
         confusion(np.zeros((2, 4), np.int64), np.zeros((2, 3), np.int64), MSRS)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_a_map_that_a_program_packed_into_fewer_bits_keeps_its_numbers(bits: int, tmp_path: Path) -> None:
+    """As optimizers of PNG files do where few levels occur; decoders of images spread them over 0..255."""
+    numbers = np.arange(8).reshape(1, 8) % 2**bits
+    bitmap = (numbers[..., np.newaxis] >> np.arange(bits)[::-1]) & 1
+    row = b"\0" + np.packbits(bitmap.astype(np.uint8)).tobytes()
+    header = struct.pack(">IIBBBBB", 8, 1, bits, 0, 0, 0, 0)
+    parts = (*chunk(b"IHDR", header), *chunk(b"IDAT", zlib.compress(row)), *chunk(b"IEND", b""))
+    (tmp_path / "packed.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    assert np.array_equal(read_label_map(tmp_path / "packed.png", 9), numbers)
 
 
 def test_a_map_with_a_palette_gives_numbers_not_colors(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def outlines(job: OutlineJob) -> Outlines:
 def _fused(path: Path, shape: tuple[int, ...], to_gray: ToGray) -> Levels | None:
     """A fused image in gray; ``None`` if it cannot be read or has another size, which the report says."""
     try:
-        image = _gray(to_levels(read_visible(path).pixels, path.name), to_gray)
+        image = _gray(to_levels(read_visible(path, as_stored=True).pixels, path.name), to_gray)
     except Exception:  # one bad file must not take the outlines of the others
         return None
     return image if image.shape == shape else None

@@ -24,7 +24,6 @@ from ivfuse.runtime.files import sha256_of
 from ivfuse.runtime.processes import Reply, ask_all
 
 _MAKE = "ivfuse.benchmark.tasks.detection:make_detect"
-_ASPECT = 0.02  # by how much labels and image may differ in proportion: sizes are whole numbers
 
 NOTHING = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64))
 
@@ -255,7 +254,7 @@ def _detected(pair: FilePair, boxes: Boxes, reply: Reply, meaning: Any, known: l
     """
     if reply.failure:
         raise InputError(reply.failure)
-    truth = _only(_placed(boxes, reply.value["size"]), known)
+    truth = _only(boxes.scaled(*reply.value["size"]), known)
     found = {name: _renamed(each, meaning, known) for name, each in reply.value["found"].items()}
     return DetectedPair(pair, truth, found)
 
@@ -263,20 +262,6 @@ def _detected(pair: FilePair, boxes: Boxes, reply: Reply, meaning: Any, known: l
 def _precision(pairs: Sequence[DetectedPair], row: str, classes: int, ignore_below: float) -> Precision:
     found = [each.found.get(row, NOTHING) for each in pairs]
     return average_precision([each.truth for each in pairs], found, classes, ignore_below)
-
-
-def _placed(boxes: Boxes, size: tuple[int, int]) -> Boxes:
-    """The boxes on the image's grid.
-
-    Raises:
-        InputError: they were drawn on an image of other proportions.
-    """
-    relative = boxes.width == boxes.height == 1
-    if not relative and abs(boxes.width / boxes.height / (size[0] / size[1]) - 1) > _ASPECT:
-        raise InputError(
-            f"labels are of {boxes.width:g}x{boxes.height:g} pixels, the image has {size[0]}x{size[1]}"
-        )
-    return boxes.scaled(*size)
 
 
 def _only(boxes: Boxes, known: list[int]) -> Boxes:

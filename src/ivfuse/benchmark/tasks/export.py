@@ -15,7 +15,7 @@ from ivfuse.benchmark.plan import Plan
 from ivfuse.benchmark.tasks.class_names import canonical
 from ivfuse.benchmark.tasks.images import image_job, load_images
 from ivfuse.benchmark.tasks.labels import Boxes, Labels
-from ivfuse.errors import UnknownNameError, UsageError
+from ivfuse.errors import InputError, UnknownNameError, UsageError
 from ivfuse.image.write import write_image
 from ivfuse.runtime.files import write_atomic
 
@@ -71,7 +71,7 @@ def export_detection(plan: Plan, labels: Sequence[Labels], form: str, out: Path)
     Raises:
         UnknownNameError: there is no such format.
         UsageError: the number of labels fits not that of the sets, or no pair has any.
-        InputError: a source cannot be read.
+        InputError: a source cannot be read, or labels were drawn on an image of other proportions.
         OutputError: a file cannot be written.
     """
     check_format(form)
@@ -89,7 +89,10 @@ def export_detection(plan: Plan, labels: Sequence[Labels], form: str, out: Path)
             for kind, image in load_images(image_job(plan, data, pair)):
                 if isinstance(image, str):
                     continue
-                placed = boxes.scaled(image.shape[1], image.shape[0])
+                try:
+                    placed = boxes.scaled(image.shape[1], image.shape[0])
+                except InputError as error:
+                    raise InputError(f"{pair.name}: {error}") from error
                 renamed = Boxes(
                     placed.width, placed.height, placed.corners, numbers[placed.classes], placed.ignored
                 )

@@ -67,7 +67,7 @@ def load_images(job: ImageJob) -> Iterator[tuple[str, Levels | str]]:
     yield VISIBLE, visible
     for method, path in job.fused.items():
         try:
-            fused = to_levels(read_visible(path).pixels, path.name)
+            fused = to_levels(read_visible(path, as_stored=True).pixels, path.name)
         except InputError as error:
             yield method, str(error)
             continue

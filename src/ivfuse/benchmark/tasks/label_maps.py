@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,14 @@ from numpy.typing import NDArray
 from ivfuse.errors import InputError, UnknownNameError
 from ivfuse.image.pairing import FilePair
 
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
 UNKNOWN = 255  # pixels of a map that count nowhere
 
 _SUFFIXES = frozenset({".png", ".tif", ".tiff", ".bmp"})  # of formats that keep numbers as they are
 _MODES = frozenset({"P", "L", "1", "I", "I;16"})
+_SPREAD = {"L;2": 85, "L;4": 17}  # Pillow's steps between gray samples of fewer bits than 8
 
 LabelMap = NDArray[np.int64]
 Confusion = NDArray[np.int64]  # (C, C), rows: truth, columns: predicted
@@ -129,8 +134,8 @@ def read_label_map(path: Path, classes: int) -> LabelMap:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                mode = image.mode
-                numbers = np.asarray(image).astype(np.int64) if mode in _MODES else None
+                mode, step = image.mode, _step_of(image)
+                numbers = np.asarray(image).astype(np.int64) // step if mode in _MODES else None
     except (
         OSError,
         ValueError,
@@ -142,6 +147,13 @@ def read_label_map(path: Path, classes: int) -> LabelMap:
     if numbers is None or numbers.ndim != 2:
         raise InputError(f"{path.name}: found an image of mode {mode}, expected one channel of class numbers")
     return checked(numbers, classes, path.name)
+
+
+def _step_of(image: ImageFile) -> int:
+    """The difference of two successive numbers in an image that has not been loaded."""
+    arguments = image.tile[0].args if image.tile else None
+    stored = arguments[0] if isinstance(arguments, tuple) and arguments else arguments
+    return _SPREAD.get(str(stored), 1)
 
 
 def checked(numbers: LabelMap, classes: int, name: str) -> LabelMap:

@@ -24,6 +24,7 @@ from ivfuse.runtime.files import sha256_of
 
 JSON_BYTES = 1 << 29  # of a COCO file; COCO's own instances take 450 MB
 TEXT_BYTES = 1 << 22  # of a file that holds one image's boxes, or the names of the classes
+_ASPECT = 0.02  # by how much labels and image may differ in proportion: sizes are whole numbers
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,16 @@ class Boxes:
     ignored: NDArray[np.bool_]
 
     def scaled(self, width: int, height: int) -> Boxes:
-        """The same boxes on an image of another size, cut off at its border."""
+        """The same boxes on an image of another size, cut off at its border.
+
+        Raises:
+            InputError: they were drawn on an image of other proportions.
+        """
+        relative = self.width == self.height == 1
+        if not relative and abs(self.width / self.height / (width / height) - 1) > _ASPECT:
+            raise InputError(
+                f"labels are of {self.width:g}x{self.height:g} pixels, the image has {width}x{height}"
+            )
         factors = np.array([width / self.width, height / self.height] * 2)
         corners = np.clip(self.corners * factors, 0, [width, height, width, height])
         return Boxes(width, height, corners, self.classes, self.ignored)
@@ -213,17 +223,19 @@ def _yolo_names(folder: Path) -> tuple[str, ...]:
 def yaml_names(text: str, where: str) -> tuple[str, ...]:
     """The list under ``names:`` in the three forms that YOLO's files use.
 
-    The core needs no YAML library for this one key: ``[a, b]``, lines of ``- a``, or lines of ``0: a``.
+    The core needs no YAML library for this one key: ``[a, b]`` or ``{0: a, 1: b}``, on one line or several;
+    lines of ``- a``; or lines of ``0: a``.
 
     Raises:
         InputError: there is no such list.
     """
-    found = re.search(r"^names:[ \t]*(.*)$((?:\n(?:[ \t]+.*|-.*|[ \t]*(?:#.*)?))*)", text, re.MULTILINE)
-    names: list[str] = []
-    if found and (inline := re.fullmatch(r"[\[{](.*)[\]}]", found[1].split("#")[0].strip())):
-        names = inline[1].split(",")
-    elif found:
-        names = [line.split(" #")[0] for line in found[2].splitlines() if line.strip(" \t-")]
+    found = re.search(r"^names:(.*)", re.sub(r"(?:^|[ \t])#.*", "", text, flags=re.M), re.M | re.S)
+    value = found[1].lstrip(" \t") if found else ""
+    if inline := re.match(r"\s*[\[{]([^\]}]*)[\]}]", value):
+        names = re.sub(r",\s*$", "", inline[1]).split(",")
+    else:  # the lines up to the next key
+        lines = re.split(r"^(?=[^\s-])", value, maxsplit=1, flags=re.M)[0].splitlines()
+        names = [line for line in lines if line.strip(" \t-")]
     plain = tuple(re.sub(r"^\s*(?:-|\d+\s*:)?\s*|\s*$", "", name).strip("'\"") for name in names)
     if not plain or not all(plain):
         raise InputError(f"{where}: no list of names, expected names: [person, car] or one name a line")
