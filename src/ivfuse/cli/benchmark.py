@@ -63,7 +63,7 @@ def benchmark(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, help="CPU threads of a method; else as its runtime takes them."),
+        typer.Option(help="CPU threads of a method, 1 to 1024; else as its runtime takes them."),
     ] = None,
     device: method_options.DeviceName = "auto",
     jobs: Annotated[

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ivfuse.errors import UsageError
+from ivfuse.runtime.limits import check_threads
 
 PANEL = "Cluster"
 
@@ -69,6 +70,10 @@ class ClusterChoices:
     threads: int | None
     json: bool
     quiet: bool
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if the threads are not 1 to 1024."""
+        check_threads(self.threads)
 
 
 def refuse(options: Mapping[str, object]) -> None:

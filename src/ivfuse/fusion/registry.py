@@ -13,6 +13,7 @@ from ivfuse.errors import UnknownNameError, UsageError
 from ivfuse.fusion.manifest import Manifest, load_manifest
 from ivfuse.fusion.method import CLASSICAL, ClassicalFunction, ClassicalMethod, Method, MethodInfo
 from ivfuse.runtime.devices import Device, Precision, Runtime, choose
+from ivfuse.runtime.limits import check_threads
 from ivfuse.runtime.processor import int8_is_faster
 
 WITHOUT_WEIGHTS = "guided-filter"  # the default method if the manifest has no learned method
@@ -67,10 +68,11 @@ def create_method(
 
     Raises:
         UnknownNameError: if there is no such method.
-        UsageError: if the method does not support an option.
+        UsageError: if the method does not support an option, or the threads are not 1 to 1024.
         InputError: if the weights are missing, cannot be fetched, or differ from those of the manifest.
         MissingExtraError: if a model of the Hub is given and huggingface_hub is not installed.
     """
+    check_threads(threads)
     options = dict(method_options or {})
     how = _Run(runtime, precision, threads, device)
     if method is not None and not isinstance(method, str | os.PathLike):
