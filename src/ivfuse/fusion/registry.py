@@ -79,20 +79,8 @@ def create_method(
         if options or threads is not None or how.is_chosen or device != "auto":
             raise UsageError("options of the method cannot be given together with a method object")
         return method
-    if precision == "int8" and (_is_of_hub(method) or str(method).lower().endswith(".onnx")):
-        raise UsageError(
-            field="precision", found=f"int8 with {method}", expected="a name, or the graph in int8"
-        )
-    if _is_of_hub(method):
-        from ivfuse.fusion.hub import find_model
-        from ivfuse.fusion.hub_config import GRAPH
-
-        model = find_model(str(method))
-        _check_options(str(method), options, [])
-        return _onnx(model.config.entry.info, model.fetch(GRAPH), how)
-    if method is not None and Path(method).suffix.lower() == ".onnx":
-        _check_options(Path(method).name, options, [])
-        return _onnx(file_info(Path(method)), Path(method), how)
+    if method is not None and (_is_of_hub(method) or Path(method).suffix.lower() == ".onnx"):
+        return _graph_of_others(method, options, how)
     manifest = load_manifest()
     name = os.fspath(method) if method else manifest.default or WITHOUT_WEIGHTS
     entry = manifest.models.get(name)
@@ -106,6 +94,23 @@ def create_method(
         )
     _check_options(name, options, list(inspect.signature(function).parameters)[2:])
     return ClassicalMethod(info, function, options)
+
+
+def _graph_of_others(method: str | os.PathLike[str], options: dict[str, Any], how: _Run) -> Method:
+    """A graph that is in no manifest of this package: a model of the Hub or an ONNX file."""
+    if how.precision == "int8":
+        raise UsageError(
+            field="precision", found=f"int8 with {method}", expected="a name, or the graph in int8"
+        )
+    if _is_of_hub(method):
+        from ivfuse.fusion.hub import find_model
+        from ivfuse.fusion.hub_config import GRAPH
+
+        model = find_model(str(method))
+        _check_options(str(method), options, [])
+        return _onnx(model.config.entry.info, model.fetch(GRAPH), how)
+    _check_options(Path(method).name, options, [])
+    return _onnx(file_info(Path(method)), Path(method), how)
 
 
 def is_learned(method: str | None) -> bool:

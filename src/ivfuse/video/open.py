@@ -71,12 +71,14 @@ def open_source(
         device, driver = camera
         return _open_camera(device, driver, location, modality, stream)
     if (raw := raw_video_of(location)) is not None:
-        options = {
-            "video_size": f"{raw.width}x{raw.height}",
-            "pixel_format": _Y16,
-            "framerate": str(rate or DEFAULT_RATE),
-        }
+        size, frames = f"{raw.width}x{raw.height}", str(rate or DEFAULT_RATE)
+        options = {"video_size": size, "pixel_format": _Y16, "framerate": frames}
         return StreamSource(location, modality, format="rawvideo", options=options, stream=stream)
+    return StreamSource(location, modality, live=_is_live(location), threads=threads, stream=stream)
+
+
+def _is_live(location: str) -> bool:
+    """Whether a location is an address on a network and no file; raises InputError if it is neither."""
     address = _ADDRESS.match(location)
     if address is None and not Path(location).exists():
         raise InputError(
@@ -84,8 +86,7 @@ def open_source(
             expected="a video, a folder or pattern of images, a topic of a bag like drive.mcap:/thermal, "
             "an address like rtsp://..., or camera:0",
         )
-    live = address is not None and address[1].lower() != "file"
-    return StreamSource(location, modality, live=live, threads=threads, stream=stream)
+    return address is not None and address[1].lower() != "file"
 
 
 def open_pair(
