@@ -34,7 +34,8 @@ import numpy as np
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import quick_precision
 from ivfuse.video.frame import BT601, Frame
-from ivfuse.video.fuse import FrameFuser, fuse_video
+from ivfuse.video.frame_fuser import FrameFuser
+from ivfuse.video.fuse import fuse_video
 from ivfuse.video.preview import preview
 from ivfuse.video.source import SourceInfo, SourceStats
 from video import THERMAL, Size, street

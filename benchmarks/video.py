@@ -30,7 +30,8 @@ from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import quick_precision
 from ivfuse.synthetic.street import street_scene
 from ivfuse.video.frame import FULL, Frame
-from ivfuse.video.fuse import FrameFuser, fuse_video
+from ivfuse.video.frame_fuser import FrameFuser
+from ivfuse.video.fuse import fuse_video
 from ivfuse.video.open import open_source
 from ivfuse.video.stream import visible_planes
 from ivfuse.video.writer import EncoderOptions, VideoFileWriter

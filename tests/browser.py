@@ -96,6 +96,13 @@ class Page:
         self.send("Page.navigate", url=url)
         self.until("document.readyState === 'complete'")
 
+    def open_anew(self, url: str) -> None:
+        """Open a page as a first visitor sees it, whatever was done to the one before."""
+        self.events.clear()
+        self.send("Emulation.clearDeviceMetricsOverride")
+        self.send("Storage.clearDataForOrigin", origin=url.rstrip("/"), storageTypes="local_storage")
+        self.open(url)
+
     def run(self, script: str) -> Any:
         """Evaluate an expression; promises are awaited."""
         result = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)

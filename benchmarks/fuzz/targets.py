@@ -178,7 +178,8 @@ def _video(path: Path, out: Path, rng: random.Random) -> str:
     import av
 
     from ivfuse.fusion.pipeline import Fuser
-    from ivfuse.video.fuse import FrameFuser, fuse_video
+    from ivfuse.video.frame_fuser import FrameFuser
+    from ivfuse.video.fuse import fuse_video
     from ivfuse.video.open import open_pair
     from ivfuse.video.writer import EncoderOptions, open_writer
 

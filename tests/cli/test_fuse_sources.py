@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,51 @@ def test_a_folder_of_recordings_is_refused_with_the_verb_for_them(ivfuse_cli: Cl
     assert said.err.count("\n") == 1
     assert "found no images" in said.err
     assert "flir.seq is left out: ivfuse video fuses videos" in said.err
+
+
+@pytest.mark.parametrize("recursive", [(), ("--recursive",)])
+@pytest.mark.parametrize("split", [False, True])
+def test_each_folder_is_listed_once(
+    ivfuse_cli: Cli,
+    tmp_path: Path,
+    make_pair: MakePair,
+    monkeypatch: pytest.MonkeyPatch,
+    split: bool,
+    recursive: tuple[str, ...],
+) -> None:
+    source = tmp_path / "s"
+    make_pair(source / "ir" / "x.png", source / "vi" / "x.png")
+    looks: list[Path] = []
+    for name in ("listdir", "scandir"):
+        plain = getattr(os, name)
+
+        def counted(path: Any, plain: Any = plain) -> Any:
+            looks.append(Path(os.fsdecode(path)))
+            return plain(path)
+
+        monkeypatch.setattr(os, name, counted)
+    given = (source / "ir", source / "vi") if split else (source,)
+    said = ivfuse_cli("fuse", *given, "-o", tmp_path / "f", "--method", "average", *recursive)
+    assert said.code == 0, said.err
+    expected = [source / "ir", source / "vi"] if split else [source, source / "ir", source / "vi"]
+    assert sorted(path for path in looks if path.is_relative_to(source)) == expected
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_recordings_of_robots_among_images_are_said_in_one_line(
+    ivfuse_cli: Cli, tmp_path: Path, make_pair: MakePair, split: bool
+) -> None:
+    make_pair(tmp_path / "s" / "ir" / "x.png", tmp_path / "s" / "vi" / "x.png")
+    (tmp_path / "s" / "ir" / "drive.mcap").touch()
+    given = (tmp_path / "s" / "ir", tmp_path / "s" / "vi") if split else (tmp_path / "s",)
+    said = ivfuse_cli("fuse", *given, "-o", tmp_path / "f", "--method", "average")
+    assert said.code == 0, said.err
+    assert "note: drive.mcap is left out: ivfuse info lists the topics of bags\n" in said.err
+    (tmp_path / "s" / "ir" / "x.png").unlink()
+    said = ivfuse_cli("fuse", tmp_path / "s" / "ir", "-o", tmp_path / "g")
+    assert said.code == 1
+    assert "found no images" in said.err
+    assert "drive.mcap is left out: ivfuse info lists the topics of bags\n" in said.err
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from PIL import Image
 from ivfuse.errors import InputError
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.image.decode import decode
+from ivfuse.image.decoders import ALL, opencv_log
 from ivfuse.image.jpeg import MAX_SCANS
 from ivfuse.image.read import read_visible
 from ivfuse.runtime import limits
@@ -193,5 +195,48 @@ def test_no_decoder_writes_to_the_terminal(
             decode(path)
         except InputError:
             refused += 1
-    assert refused or compression == "group4"  # libtiff goes on after wrong code words
+    assert refused
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
+def test_overwritten_fax_data_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], compression: str
+) -> None:
+    rng = np.random.default_rng(1)
+    rows = cv2.GaussianBlur(rng.random((96, 128), dtype=np.float32), (0, 0), 3) > 0.5
+    path = tmp_path / "a.tif"
+    Image.fromarray(rows).save(path, compression=compression)
+    sound = path.read_bytes()
+    np.testing.assert_array_equal(decode(path).pixels, rows * np.uint8(255))
+    (at,), (size,) = (Image.open(path).tag_v2[tag] for tag in (273, 279))
+    decoded, messages = 0, set()
+    for start in rng.integers(at, at + size - 40, 50):
+        path.write_bytes(sound[:start] + rng.bytes(16) + sound[start + 16 :])
+        try:
+            decode(path)
+            decoded += 1
+        except InputError as error:
+            messages.add(str(error).partition(" CCITT")[0])
+    assert decoded <= 1  # a stretch may be sound data of another image
+    assert messages == {f"{path}: found a damaged TIFF file with compression"}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_log_of_opencv_is_as_verbose_as_a_thread_needs_and_restored_at_last() -> None:
+    set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
+
+    def level() -> int:
+        now = int(set_level(ALL))
+        set_level(now)
+        return now
+
+    before = level()
+    fax, plain = opencv_log(ALL), opencv_log()
+    with plain:
+        assert level() == 0
+        fax.__enter__()
+        assert level() == ALL
+    assert level() == ALL  # that the other reader has finished does not silence this one
+    fax.__exit__(None, None, None)
+    assert level() == before

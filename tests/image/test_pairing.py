@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 from ivfuse.errors import InputError
+from ivfuse.image.listing import list_images, natural_key
 from ivfuse.image.pairing import (
     Pairing,
     TriplePairing,
-    list_images,
     match_fused,
-    natural_key,
     pair_folder,
     pair_folders,
 )

@@ -77,6 +77,33 @@ def test_json_holds_image_sources_range_and_scores(
     assert any("window" in note for note in said["notes"])
 
 
+@pytest.mark.parametrize("frame", [0, 40])
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("size", [(96, 128), (48, 64)])
+def test_scores_are_those_of_the_saved_files(
+    server: Running,
+    tmp_path: Path,
+    encode: Callable[..., bytes],
+    frame: int,
+    deep: bool,
+    size: tuple[int, int],
+) -> None:
+    scene = street_scene(96, 128, seed=3)
+    thermal = cv2.resize(0.3 + 0.7 * scene.ir, size[::-1])
+    thermal[:, size[1] - frame * size[1] // 128 :] = 0  # of an image that was warped before
+    stored = (thermal * 20_000).astype(np.uint16) if deep else np.rint(thermal * 255).astype(np.uint8)
+    files = {"ir": encode(".png", stored), "vi": encode(".png", np.rint(scene.vi * 255).astype(np.uint8))}
+    fields = {"format": "json", "metrics": "EN, SCD, Qabf", "method": "average"}
+    said = server.fuse(files["ir"], files["vi"], **fields).json()
+    assert any("black frame" in note for note in said["notes"]) is (frame > 0)
+    files["fused"] = base64.b64decode(said["image"])
+    for name, data in files.items():
+        (tmp_path / f"{name}.png").write_bytes(data)
+    paths = [tmp_path / f"{name}.png" for name in ("fused", "ir", "vi")]
+    expected = ivfuse.evaluate(*paths, metrics=["EN", "SCD", "Qabf"])
+    assert said["scores"]["values"] == pytest.approx(expected, abs=1e-9)
+
+
 @pytest.mark.parametrize("window", ["percentile", "plateau", "29500..30500"])
 def test_counts_without_a_scale_have_a_range_in_counts(
     server: Running, vi: bytes, encode: Callable[..., bytes], window: str

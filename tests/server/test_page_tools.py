@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -17,23 +18,27 @@ from .test_thermal_files import irg
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 FUSED = "document.getElementById('status').textContent.startsWith('Fused by {}')"
-READY = "document.getElementById('busy').hidden"
 
 
 @pytest.fixture(scope="module")
-def page(server: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """An IRG file, which holds temperatures and a photo, fused by a fast method."""
-    folder = tmp_path_factory.mktemp("browser")
-    (folder / "scene.irg").write_bytes(irg())
-    with Page(folder / "profile", 1100, 1000) as page:
-        page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "light"}])
-        page.open(server.url)
-        page.until("document.querySelectorAll('#method option').length > 3")
-        page.choose("method", "average")
-        page.set_files("file-ir", folder / "scene.irg")
-        page.until(FUSED.format("average"))
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with Page(tmp_path_factory.mktemp("browser") / "profile", 1100, 1000) as page:
         yield page
-        assert page.errors() == []
+
+
+@pytest.fixture
+def page(browser: Page, server: Running, tmp_path: Path) -> Iterator[Page]:
+    """An IRG file, which holds temperatures and a photo, fused by a fast method."""
+    (tmp_path / "scene.irg").write_bytes(irg())
+    light = {"name": "prefers-color-scheme", "value": "light"}
+    browser.send("Emulation.setEmulatedMedia", features=[light])
+    browser.open_anew(server.url)
+    browser.until("document.querySelectorAll('#method option').length > 3")
+    browser.choose("method", "average")
+    browser.set_files("file-ir", tmp_path / "scene.irg")
+    browser.until(FUSED.format("average"))
+    yield browser
+    assert browser.errors() == []
 
 
 def box(page: Page, field: str) -> list[float]:
@@ -111,8 +116,6 @@ def test_keys_read_temperatures_aloud(page: Page) -> None:
 
 
 def test_a_handle_of_the_histogram_sets_one_end_of_the_window(page: Page) -> None:
-    page.choose("window", "percentile")
-    page.until(READY)
     page.run("document.getElementById('histogram').scrollIntoView({ block: 'center' })")
     low, high = window(page)
     assert (low, high) == pytest.approx((16.85, 36.85), abs=0.01)
@@ -144,8 +147,6 @@ def test_keys_move_an_end_of_the_window_but_not_past_the_other(page: Page) -> No
     page.key("End", number=35)
     low, high = window(page)
     assert low < high
-    page.choose("window", "percentile")
-    page.until(READY)
 
 
 def test_methods_are_shown_side_by_side(page: Page) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ivfuse.errors import InputError, IvfuseError
-from ivfuse.fusion.pipeline import read_pair
+from ivfuse.fusion.read import read_pair
 from ivfuse.thermal.read import ThermalOptions, read_camera_file, read_thermal
 
 Patch = Callable[[bytearray], None]

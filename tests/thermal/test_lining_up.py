@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ivfuse.fusion.pipeline import read_pair
+from ivfuse.fusion.read import read_pair
 from ivfuse.image.read import Visible
 from ivfuse.synthetic.street import Scene, street_scene
 from ivfuse.thermal.read import Thermal, ThermalOptions

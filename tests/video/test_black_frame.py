@@ -13,7 +13,7 @@ from ivfuse.fusion.pipeline import Fuser
 from ivfuse.registration.transform import Registration
 from ivfuse.video.black_frame import BlackFrameRemover
 from ivfuse.video.frame import Frame
-from ivfuse.video.fuse import FrameFuser
+from ivfuse.video.frame_fuser import FrameFuser
 
 HEIGHT, WIDTH, EDGE = 96, 128, 24
 Texture = Callable[..., np.ndarray]

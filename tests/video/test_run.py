@@ -18,7 +18,8 @@ from ivfuse.fusion.align import Aligner
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.video.frame import Frame
-from ivfuse.video.fuse import FrameFuser, fuse_video
+from ivfuse.video.frame_fuser import FrameFuser
+from ivfuse.video.fuse import fuse_video
 from ivfuse.video.source import SourceInfo, SourceStats
 
 

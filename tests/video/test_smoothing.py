@@ -14,7 +14,7 @@ from ivfuse.errors import ShapeError
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.video.frame import Frame
-from ivfuse.video.fuse import FrameFuser
+from ivfuse.video.frame_fuser import FrameFuser
 from ivfuse.video.smoothing import TIME_CONSTANT, TemporalSmoother
 
 Gray = NDArray[np.float32]

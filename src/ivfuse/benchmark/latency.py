@@ -13,6 +13,7 @@ import numpy as np
 
 from ivfuse.benchmark.jobs import peak_memory
 from ivfuse.image.color import resize_to
+from ivfuse.runtime.limits import check_threads
 from ivfuse.runtime.processes import Worker
 from ivfuse.synthetic.street import street_scene
 
@@ -46,6 +47,10 @@ class Cell:
     runtime: str = "auto"
     precision: str = "auto"
     device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if the threads are not 1 to 1024."""
+        check_threads(self.threads)
 
 
 @dataclass(frozen=True)

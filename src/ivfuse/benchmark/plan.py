@@ -20,6 +20,7 @@ from ivfuse.image.pairing_tree import match_fused_tree
 from ivfuse.metrics import DEFAULT_METRICS, SEEING, expand_names, get_convention
 from ivfuse.runtime.devices import Device, choose
 from ivfuse.runtime.files import sha256_of
+from ivfuse.runtime.limits import check_threads
 from ivfuse.thermal.tone_mapping import Window
 
 _NAME = re.compile(r"\w[\w.+ -]*")
@@ -73,6 +74,10 @@ class Plan:
     seed: int = 0
     seeing: tuple[str, ...] = SEEING
     protocol: Protocol | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if the threads are not 1 to 1024."""
+        check_threads(self.threads)
 
     def measured(self, convention: str) -> list[str]:
         """All metrics that are computed under a convention, ranked or not."""

@@ -127,9 +127,7 @@ class _Run:
     def _workers(self, own: list[Entry]) -> Iterator[dict[str, Worker]]:
         window, threads, device = self.plan.ir_window, self.plan.threads, self.plan.device
         workers = {
-            entry.name: Worker(
-                _FUSE, Setup(entry.method or entry.name, window, threads, device), threads or None
-            )
+            entry.name: Worker(_FUSE, Setup(entry.method or entry.name, window, threads, device), threads)
             for entry in own
         }
         try:

@@ -32,7 +32,7 @@ def bench(
         typer.Option(min=0.0, help="Time limit per method and size, in seconds; at least 5 runs are timed."),
     ] = 5.0,
     threads: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="CPU threads; default: chosen by the runtime.")
+        int | None, typer.Option(help="CPU threads, 1 to 1024; default: chosen by the runtime.")
     ] = None,
     runtime: Annotated[
         str, typer.Option(help="Runtime of learned methods: auto, openvino or onnxruntime.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from ivfuse.cli import (
     reading,
     sources,
 )
+
+if TYPE_CHECKING:
+    from ivfuse.benchmark.plan import Plan
 
 
 def benchmark(
@@ -63,7 +66,7 @@ def benchmark(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, help="CPU threads of a method; else as its runtime takes them."),
+        typer.Option(help="CPU threads of a method, 1 to 1024; else as its runtime takes them."),
     ] = None,
     device: method_options.DeviceName = "auto",
     jobs: Annotated[
@@ -137,14 +140,6 @@ def benchmark(
         )
         raise typer.Exit(benchmark_cluster.run(data, out, asked, choices))
     cluster_options.needs_cluster(*data)
-
-    from ivfuse.benchmark.report.page import write_page
-    from ivfuse.benchmark.results import collect
-    from ivfuse.benchmark.run import run
-    from ivfuse.benchmark.tables import write_tables
-    from ivfuse.cli import benchmark_report
-    from ivfuse.runtime.processes import available_cpus
-
     if plots is not None:
         from ivfuse.benchmark.report.figures import check_matplotlib
 
@@ -167,6 +162,26 @@ def benchmark(
     plan = benchmark_protocol.make_plan(read, roots, out, methods, fused or (), stated, threads, device)
     tasks.check(plan)
     benchmark_protocol.save(plan, save_protocol)
+    raise typer.Exit(_measure(plan, tasks, jobs, plots, json=json, quiet=quiet))
+
+
+def _measure(
+    plan: Plan,
+    tasks: benchmark_tasks.Tasks,
+    jobs: int | None,
+    plots: Path | None,
+    *,
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Carry out a plan and write the report; returns the exit code."""
+    from ivfuse.benchmark.report.page import write_page
+    from ivfuse.benchmark.results import collect
+    from ivfuse.benchmark.run import run
+    from ivfuse.benchmark.tables import write_tables
+    from ivfuse.cli import benchmark_report
+    from ivfuse.runtime.processes import available_cpus
+
     steps = plan.tasks + tasks.count(plan)
     try:
         with benchmark_report.progress(steps, shown=not (quiet or json)) as tell:
@@ -174,13 +189,13 @@ def benchmark(
             done = tasks.carry_out(plan, jobs or available_cpus(), tell)
     except KeyboardInterrupt:
         typer.echo("ivfuse: interrupted; run again to go on from here", err=True)
-        raise typer.Exit(130) from None
+        return 130
     results = collect(plan, outcome)
-    write_tables(results, out / "tables")
-    write_page(results, out / "index.html", jobs or available_cpus(), sections=done.sections)
+    write_tables(results, plan.out / "tables")
+    write_page(results, plan.out / "index.html", jobs or available_cpus(), sections=done.sections)
     if plots is not None:
         from ivfuse.benchmark.report.figures import write_figures
 
         write_figures(results, plots)
     benchmark_report.print_results(results, outcome, done.tables, json=json, quiet=quiet)
-    raise typer.Exit(1 if results.problems or done.problems else 0)
+    return 1 if results.problems or done.problems else 0

@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from ivfuse.errors import UsageError
+from ivfuse.runtime.limits import check_threads
 
 PANEL = "Cluster"
 
@@ -67,6 +68,10 @@ class ClusterChoices(NamedTuple):
     threads: int | None
     json: bool
     quiet: bool
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if the threads are not 1 to 1024."""
+        check_threads(self.threads)
 
 
 def refuse(options: Mapping[str, object]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ivfuse.errors import UsageError
+from ivfuse.runtime.limits import check_threads
 
 if TYPE_CHECKING:
     from ivfuse.fusion.method import Method
@@ -59,7 +60,7 @@ DeviceName = Annotated[
     ),
 ]
 PrecisionName = Annotated[str, typer.Option(help="auto, fp32, bf16 or int8 (swift).")]
-Threads = Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads; else all.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads, 1 to 1024; else all.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 
@@ -86,6 +87,7 @@ def choices(
 
     ``quick`` resolves the precision ``auto`` for speed, see :func:`ivfuse.fusion.registry.quick_precision`.
     """
+    check_threads(threads)
     _limit_threads(threads)
     if weights and not _is_graph(weights):
         return {"method": _torch_method(weights, threads, device)}

@@ -15,7 +15,8 @@ from ivfuse.cli.terminal import echo
 from ivfuse.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from ivfuse.image.pairing import Listing, Pairing, TriplePairing
+    from ivfuse.image.listing import Listing
+    from ivfuse.image.pairing import Pairing, TriplePairing
     from ivfuse.registration.transform import Registration
 
 Recursive = Annotated[
@@ -55,9 +56,14 @@ def without_bags(ir: Path, vi: Path | None, *, most: int | None = None, quiet: b
         InputError: if a bag cannot be read or no frames are paired.
         UsageError: if one source is a bag and the other is not, or a topic is missing.
     """
-    from ivfuse.video.bags.location import find_bag
+    from ivfuse.video.bags.location import METADATA, find_bag
 
-    bags = [find_bag(str(path)) for path in (ir, vi) if path is not None]
+    # A folder without the description of a bag is one of images, to which recordings may have been added.
+    bags = [
+        None if path.is_dir() and not (path / METADATA).is_file() else find_bag(str(path))
+        for path in (ir, vi)
+        if path is not None
+    ]
     if not any(bags):
         return Inputs(ir, vi)
     from ivfuse.video.bags.propose import explain_topics
@@ -160,6 +166,7 @@ def pairs_of(
     Raises:
         InputError: if there is no pair; the error names subfolders that contain images.
     """
+    from ivfuse.image.listing import list_folder
     from ivfuse.image.pairing import FilePair, Pairing, pair_folder, pair_folders
     from ivfuse.image.pairing_tree import pair_tree
     from ivfuse.thermal.formats.registry import holds_photo
@@ -172,20 +179,19 @@ def pairs_of(
         vi = vi or ir  # a camera file that contains both
         name = vi.stem if names_folder(out) else Path(out).stem
         return Pairing((FilePair(name, ir, vi),), (), ())
-    videos = _note_on_videos(ir, vi, out, recursive)
     holds_both = holds_photo if camera_files else None
-    if recursive:
-        pairing = pair_tree(ir, vi, holds_both, leave_out=out)
-        return _required(replace(pairing, notes=(*pairing.notes, *videos)), ir, vi)
     try:
-        pairing = pair_folder(ir, holds_both) if vi is None else pair_folders(ir, vi)
+        if recursive:
+            pairing = pair_tree(ir, vi, holds_both, leave_out=out)
+        else:
+            pairing = pair_folder(ir, holds_both) if vi is None else pair_folders(ir, vi)
     except InputError as error:
-        if error.hint is None and ir.is_dir():
-            error.hint = _deeper(ir) or "".join(videos) or None
+        if error.hint is None and not recursive:
+            error.hint = _deeper(ir) or "; ".join(_notes_on(list_folder(ir).others)) or None
         raise
-    pairing = replace(pairing, notes=(*pairing.notes, *videos))
+    pairing = replace(pairing, notes=(*pairing.notes, *_notes_on(pairing.others)))
     found = pairing.pairs or pairing.orphans
-    return _required(pairing, ir, vi, _deeper(ir) if not found else None)
+    return _required(pairing, ir, vi, None if found or recursive else _deeper(ir))
 
 
 def without_outputs(pairing: Pairing, outputs: Iterable[Path]) -> Pairing:
@@ -231,22 +237,19 @@ def _alone(pairing: Pairing) -> str | None:
     return f"{len(pairing.orphans)} images have no partner, such as {' and '.join(names)}"
 
 
-def _note_on_videos(ir: Path, vi: Path | None, out: str, recursive: bool) -> tuple[str, ...]:
-    """Say which files of the folders are videos, and so not among the images; at most one line."""
-    from ivfuse.image.modality import IR, VI
-    from ivfuse.image.pairing import left_out, list_entries, list_images
-    from ivfuse.image.pairing_tree import files_below
+def _notes_on(others: Iterable[Path]) -> tuple[str, ...]:
+    """Say which files of the folders have a verb of their own, and so are not among the images."""
+    from ivfuse.image.listing import left_out
+    from ivfuse.video.bags.location import SUFFIXES as BAGS
     from ivfuse.video.container import VIDEO_SUFFIXES
 
-    folders = [ir] if vi is None else [ir, vi]
-    if recursive:
-        found = [path for each in folders for path in files_below(each, VIDEO_SUFFIXES, out)]
-    else:
-        if vi is None:
-            inner = [each for each in list_entries(ir) if each.is_dir()]
-            folders += [*IR.folders(inner), *VI.folders(inner)]
-        found = [path for each in folders for path in list_images(each, VIDEO_SUFFIXES)]
-    return left_out(found, "videos", ": ivfuse video fuses videos")
+    files = list(others)
+    videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
+    bags = [path for path in files if path.suffix.lower() in BAGS]
+    return (
+        *left_out(videos, "videos", ": ivfuse video fuses videos"),
+        *left_out(bags, "bags", ": ivfuse info lists the topics of bags"),
+    )
 
 
 def _deeper(folder: Path) -> str | None:
@@ -269,14 +272,13 @@ def _is_pattern(path: Path) -> bool:
 
 
 def _of_patterns(ir: Path, vi: Path | None) -> Pairing:
-    from ivfuse.image.pairing import pair_files, pair_mixed_files, with_note_on_drawn
+    from ivfuse.image.pairing import pair_files, pair_mixed_files, with_left_out
 
     thermal = _matching(ir)
     if vi is None:
-        return with_note_on_drawn(pair_mixed_files(thermal.images), thermal.drawn)
+        return with_left_out(pair_mixed_files(thermal.images), thermal)
     visible = _matching(vi)
-    drawn = [*thermal.drawn, *visible.drawn]
-    return with_note_on_drawn(pair_files(thermal.images, visible.images), drawn)
+    return with_left_out(pair_files(thermal.images, visible.images), thermal, visible)
 
 
 def _frames(ir: Path) -> int:
@@ -308,7 +310,7 @@ def _matching(pattern: Path) -> Listing:
     from glob import glob
 
     from ivfuse.image.formats import INPUT_SUFFIXES
-    from ivfuse.image.pairing import list_folder, natural_key, without_drawn
+    from ivfuse.image.listing import list_folder, natural_key, without_drawn
 
     if pattern.is_dir():
         return list_folder(pattern)

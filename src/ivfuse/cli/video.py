@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ivfuse.thermal.units import Span
     from ivfuse.video.auto_gain import AutoGain
     from ivfuse.video.frame import Frame
-    from ivfuse.video.fuse import FrameFuser
+    from ivfuse.video.frame_fuser import FrameFuser
     from ivfuse.video.source import FrameSource, SourceInfo
     from ivfuse.video.writer import EncoderOptions, FrameWriter
 
@@ -96,7 +96,7 @@ def video(
     from ivfuse.cli.video_folders import fuse_folders, pair_videos
     from ivfuse.fusion.pipeline import Fuser
     from ivfuse.video.bags.writer import find_output
-    from ivfuse.video.fuse import FrameFuser
+    from ivfuse.video.frame_fuser import FrameFuser
     from ivfuse.video.open import open_pair, require_av
     from ivfuse.video.smoothing import TemporalSmoother
     from ivfuse.video.writer import EncoderOptions

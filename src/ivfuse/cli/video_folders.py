@@ -9,7 +9,8 @@ from ivfuse.cli.flags import flag_of
 from ivfuse.cli.sources import say_left_over
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, UsageError, reason_of
-from ivfuse.image.pairing import Pairing, list_images, pair_folders
+from ivfuse.image.listing import list_folder
+from ivfuse.image.pairing import Pairing, pair_folders
 from ivfuse.image.pairing_tree import pair_tree
 from ivfuse.video.container import VIDEO_SUFFIXES
 
@@ -32,7 +33,10 @@ def pair_videos(ir: str, vi: str, out: str | None, *, recursive: bool) -> Pairin
             raise UsageError(field="recursive", found=f"{ir} and {vi}", expected="two folders of videos")
         return pair_tree(*folders, leave_out=out, suffixes=VIDEO_SUFFIXES)
     for folder in folders:
-        if not folder.is_dir() or list_images(folder) or not list_images(folder, VIDEO_SUFFIXES):
+        listing = list_folder(folder) if folder.is_dir() else None
+        if listing is None or listing.images:
+            return None
+        if not any(path.suffix.lower() in VIDEO_SUFFIXES for path in listing.others):
             return None
     return pair_folders(*folders, VIDEO_SUFFIXES)
 

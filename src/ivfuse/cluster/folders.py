@@ -17,8 +17,9 @@ from ivfuse.cluster.locations import (
 )
 from ivfuse.errors import InputError, fault_of
 from ivfuse.image.formats import SUFFIXES
+from ivfuse.image.listing import natural_key
 from ivfuse.image.modality import IR, VI
-from ivfuse.image.pairing import Pairing, natural_key, pair_files, pair_mixed_files
+from ivfuse.image.pairing import Pairing, pair_files, pair_mixed_files
 
 MAX_MEMBERS = 1_000_000  # files of one tar shard
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from ivfuse.cluster.shard import Job, ShardReport, ShardWorker
 from ivfuse.errors import IvfuseError, OutputError, UsageError, fault_of
+from ivfuse.runtime.limits import check_threads
 from ivfuse.runtime.processes import available_cpus
 
 LOCAL = "local"
@@ -125,7 +126,9 @@ def connected(
 
     Raises:
         IvfuseError: if the cluster cannot be reached or started.
+        UsageError: if the threads are not 1 to 1024.
     """
+    check_threads(threads)
     os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in os.environ})
     import ray
     import ray.data  # configures its loggers

@@ -22,6 +22,7 @@ from ivfuse.cluster.run_folder import RunFolder
 from ivfuse.cluster.work import COMMON, SOURCE_DIGESTS, Session, Work, code_version
 from ivfuse.errors import InputError, reason_of
 from ivfuse.runtime.files import check_regular
+from ivfuse.runtime.limits import check_threads
 from ivfuse.runtime.processes import Worker
 
 CAREFUL_AFTER = 2  # attempts that ended with their process; then each pair is tried in a process of its own
@@ -43,6 +44,10 @@ class Job:
     location: str
     tar: bool
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if the threads are not 1 to 1024."""
+        check_threads(self.threads)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ivfuse.errors import InputError, IvfuseError, ShapeError, UsageError, first_line
+from ivfuse.errors import InputError, IvfuseError, ShapeError, first_line
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.image.arrays import Gray
 from ivfuse.image.tiling import FuseGray
 from ivfuse.runtime.devices import Device, Precision, Runtime, choose
-from ivfuse.runtime.onnx import MAX_THREADS, Graph, open_graph
+from ivfuse.runtime.limits import check_threads
+from ivfuse.runtime.onnx import Graph, open_graph
 
 _INPUTS = {"ir", "vi"}
 _LEVEL = "level"
@@ -58,8 +59,7 @@ class OnnxMethod:
             MissingExtraError: if packages for the requested runtime or device are missing.
             IvfuseError: if the machine does not have the requested device.
         """
-        if threads is not None and not 1 <= threads <= MAX_THREADS:
-            raise UsageError(field="threads", found=threads, expected=f"1 to {MAX_THREADS}")
+        check_threads(threads)
         self.info = info
         self.path = Path(path)
         self.choice = choose(runtime, precision, device)

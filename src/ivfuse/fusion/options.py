@@ -13,6 +13,7 @@ import numpy as np
 from ivfuse.errors import UnknownNameError, UsageError, check_type
 from ivfuse.fusion.method import Method
 from ivfuse.runtime.devices import Device, Precision, Runtime
+from ivfuse.runtime.limits import check_threads
 from ivfuse.thermal.read import DEFAULT, ThermalOptions
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _NAMES = (str, os.PathLike, _NONE)
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "method_options": ((Mapping,), "a dictionary"),
     **dict.fromkeys(("runtime", "precision", "device"), ((str,), "a name")),
-    **dict.fromkeys(("threads", "tile"), ((Integral, _NONE), "a whole number or None")),
+    "tile": ((Integral, _NONE), "a whole number or None"),
     **dict.fromkeys(("strength", "ir_gamma"), ((Real,), "a number")),
     **dict.fromkeys(("gray", "crop", "full_size"), ((bool, np.bool_), "True or False")),
     "allow_damaged": ((bool, np.bool_, _NONE), "True, False or None"),
@@ -46,7 +47,7 @@ class FuseOptions:
         runtime: runtime of a learned method: ``auto`` (OpenVINO if it is installed), ``openvino`` or
             ``onnxruntime``.
         precision: compute precision of a learned method: ``auto``, ``fp32``, ``bf16`` or ``int8``.
-        threads: number of CPU threads of a learned method; ``None`` lets the runtime choose.
+        threads: number of CPU threads of a learned method, 1 to 1024; ``None`` lets the runtime choose.
         device: device of a learned method: ``auto`` (an NVIDIA GPU that ONNX Runtime can use, else the CPU),
             ``cpu``, ``cuda``, ``tensorrt``, ``openvino-gpu``, ``coreml`` or ``directml``.
         gray: whether to return the fused luma instead of color.
@@ -92,6 +93,7 @@ class FuseOptions:
     def __post_init__(self) -> None:
         """Validate the options."""
         self._check_types()
+        check_threads(self.threads)
         if not 0 <= self.strength <= 1:
             raise UsageError(field="strength", found=self.strength, expected="0 to 1")
         if not MIN_GAMMA <= self.ir_gamma <= MAX_GAMMA:

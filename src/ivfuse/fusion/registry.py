@@ -13,6 +13,7 @@ from ivfuse.errors import UnknownNameError, UsageError
 from ivfuse.fusion.manifest import Manifest, load_manifest
 from ivfuse.fusion.method import CLASSICAL, ClassicalFunction, ClassicalMethod, Method, MethodInfo
 from ivfuse.runtime.devices import Device, Precision, Runtime, choose
+from ivfuse.runtime.limits import check_threads
 from ivfuse.runtime.processor import int8_is_faster
 
 WITHOUT_WEIGHTS = "guided-filter"  # the default method if the manifest has no learned method
@@ -67,30 +68,19 @@ def create_method(
 
     Raises:
         UnknownNameError: if there is no such method.
-        UsageError: if the method does not support an option.
+        UsageError: if the method does not support an option, or the threads are not 1 to 1024.
         InputError: if the weights are missing, cannot be fetched, or differ from those of the manifest.
         MissingExtraError: if a model of the Hub is given and huggingface_hub is not installed.
     """
+    check_threads(threads)
     options = dict(method_options or {})
     how = _Run(runtime, precision, threads, device)
     if method is not None and not isinstance(method, str | os.PathLike):
         if options or threads is not None or how.is_chosen or device != "auto":
             raise UsageError("options of the method cannot be given together with a method object")
         return method
-    if precision == "int8" and (_is_of_hub(method) or str(method).lower().endswith(".onnx")):
-        raise UsageError(
-            field="precision", found=f"int8 with {method}", expected="a name, or the graph in int8"
-        )
-    if _is_of_hub(method):
-        from ivfuse.fusion.hub import find_model
-        from ivfuse.fusion.hub_config import GRAPH
-
-        model = find_model(str(method))
-        _check_options(str(method), options, [])
-        return _onnx(model.config.entry.info, model.fetch(GRAPH), how)
-    if method is not None and Path(method).suffix.lower() == ".onnx":
-        _check_options(Path(method).name, options, [])
-        return _onnx(file_info(Path(method)), Path(method), how)
+    if method is not None and (_is_of_hub(method) or Path(method).suffix.lower() == ".onnx"):
+        return _graph_of_others(method, options, how)
     manifest = load_manifest()
     name = os.fspath(method) if method else manifest.default or WITHOUT_WEIGHTS
     entry = manifest.models.get(name)
@@ -104,6 +94,23 @@ def create_method(
         )
     _check_options(name, options, list(inspect.signature(function).parameters)[2:])
     return ClassicalMethod(info, function, options)
+
+
+def _graph_of_others(method: str | os.PathLike[str], options: dict[str, Any], how: _Run) -> Method:
+    """A graph that is in no manifest of this package: a model of the Hub or an ONNX file."""
+    if how.precision == "int8":
+        raise UsageError(
+            field="precision", found=f"int8 with {method}", expected="a name, or the graph in int8"
+        )
+    if _is_of_hub(method):
+        from ivfuse.fusion.hub import find_model
+        from ivfuse.fusion.hub_config import GRAPH
+
+        model = find_model(str(method))
+        _check_options(str(method), options, [])
+        return _onnx(model.config.entry.info, model.fetch(GRAPH), how)
+    _check_options(Path(method).name, options, [])
+    return _onnx(file_info(Path(method)), Path(method), how)
 
 
 def is_learned(method: str | None) -> bool:

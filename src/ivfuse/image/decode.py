@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import InputError, MissingExtraError
-from ivfuse.image.decoders import pillow_array, quiet_opencv
+from ivfuse.image.decoders import opencv_log, pillow_array
 from ivfuse.image.directories import UnsupportedFileError
 from ivfuse.image.formats import NAMES, sniff
 from ivfuse.image.headers import BadFileError, Header, exif_orientation, read_header, webp_size
@@ -236,7 +236,7 @@ def _with_opencv(header: Header, data: bytes) -> Decoded:
     import cv2
 
     try:
-        with quiet_opencv():
+        with opencv_log():
             found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError) as error:
         raise BadFileError(f"a {header.kind} file that cannot be decoded") from error

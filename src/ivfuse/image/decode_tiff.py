@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 import zlib
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.errors import MissingExtraError
-from ivfuse.image.decoders import libtiff_errors, pillow_array, quiet_opencv
+from ivfuse.image.decoders import ALL, libtiff_errors, opencv_log, pillow_array
 from ivfuse.image.directories import COLOR_MAP, BadFileError, UnsupportedFileError, with_directory
 from ivfuse.image.tiff import (
     ASSOCIATED,
@@ -37,7 +37,8 @@ from ivfuse.image.tiff import (
 from ivfuse.image.tiff_blocks import blocks, check_stated_sizes
 
 _LOSSLESS = (1, 5, 8, 32773, 32946)  # compressions that every build of OpenCV and Pillow decodes
-_PILLOW = (*_LOSSLESS, 2, 3, 4, 7)
+_FAX = (2, 3, 4)  # CCITT RLE, Group 3 and Group 4
+_PILLOW = (*_LOSSLESS, *_FAX, 7)
 _OPENCV_5 = (np.dtype("u4"), np.dtype("u8"), np.dtype("i8"))  # types that older releases do not have
 _EXACT = 2**53  # the largest integer up to which float64 is exact
 
@@ -143,7 +144,7 @@ def _by_opencv(header: TiffHeader, data: bytes) -> NDArray[Any] | None:
     if _dtype(header) in _OPENCV_5 and not hasattr(cv2, "CV_32U"):
         return None
     try:
-        with quiet_opencv():
+        with opencv_log():
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except (cv2.error, MemoryError) as error:
         raise _undecodable(header) from error
@@ -173,6 +174,8 @@ def _by_pillow(header: TiffHeader, data: bytes) -> TiffPixels:
         ):
             if image.size != (header.width, header.height):
                 raise header.unsupported()
+            if header.compression in _FAX:
+                _warn_by_opencv(data)
             values = pillow_array(image)
     except UnsupportedFileError:
         raise
@@ -190,6 +193,14 @@ def _by_pillow(header: TiffHeader, data: bytes) -> TiffPixels:
         values = values[..., 0] if values.shape[2] == 2 else values[..., :3]
     plain = header.photometric in (MIN_IS_BLACK, RGB) and header.bits == 8
     return TiffPixels(values, alpha, valid=_valid(header, values) if plain else None)
+
+
+def _warn_by_opencv(data: bytes) -> None:
+    """Have OpenCV print libtiff's warnings of fax data, such as rows of a wrong length; Pillow drops them."""
+    import cv2
+
+    with opencv_log(ALL), suppress(cv2.error, MemoryError):
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 def _by_tifffile(header: TiffHeader, data: bytes) -> NDArray[Any]:

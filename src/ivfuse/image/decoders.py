@@ -19,31 +19,48 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _ROWS_AT_A_TIME = 256
-_LIBTIFF = rb"(?:tempfile\.tif|_?TIFF\w*|\w*JPEG\w*|\w*(?:Decode|Setup|SetField|PreDecode)\w*): [^\n]*\n"
-_HARMLESS = r"(?:tempfile\.tif|_?TIFF\w*): Warning"  # about tags; those of codecs are about pixels
+# What OpenCV 4 and 5 put before a line of libtiff.
+_BY_OPENCV = rb"OpenCV TIFF: |\[ *(?:WARN|ERROR):[^\n]*TIFF_(?:Warning|Error) "
+_LIBTIFF = (
+    rb"(?:%s)?((?:tempfile\.tif|_?TIFF\w*|\w*JPEG\w*|\w*(?:Decode|Setup|SetField|PreDecode)\w*): [^\n]*\n)"
+    % _BY_OPENCV
+)
+# Warnings about tags, as those of codecs are about pixels; and a way of writing fax data.
+_HARMLESS = r"(?:tempfile\.tif|_?TIFF\w*): Warning|Fax3\w+: [^\n]*without EOL"
+_LOG = rb"\[ *[A-Z]+:\d+@[\d.]+\] [^\n]*\n"  # lines of OpenCV's log
+_SILENT, ALL = 0, 5  # levels of OpenCV's log; OpenCV 4 passes libtiff's warnings on as debugging only
 _stderr_lock = threading.Lock()
+_level_lock = threading.Lock()
+_levels: list[int] = []  # that threads have asked for
+_level_before = 0
 
 
 @contextmanager
-def quiet_opencv() -> Iterator[None]:
-    """Suppress the warnings that OpenCV's decoders print to the console."""
+def opencv_log(level: int = _SILENT) -> Iterator[None]:
+    """Set the level of OpenCV's log, which is one for all threads: the highest that one of them asked for."""
     import cv2
 
+    global _level_before
     # The function has moved between OpenCV 4 and 5.
     set_level = cv2.setLogLevel if hasattr(cv2, "setLogLevel") else cv2.utils.logging.setLogLevel
-    level = set_level(0)
+    with _level_lock:
+        before = set_level(max((level, *_levels)))
+        _level_before = _level_before if _levels else before
+        _levels.append(level)
     try:
         yield
     finally:
-        set_level(level)
+        with _level_lock:
+            _levels.remove(level)
+            set_level(max(_levels, default=_level_before))
 
 
 @contextmanager
 def libtiff_errors() -> Iterator[list[str]]:
-    """Take the errors that libtiff prints to the standard error while Pillow decodes.
+    """Take the errors that libtiff prints to the standard error while Pillow or OpenCV decodes.
 
     Pillow does not pass them on, and returns what some of its codecs made of damaged data. Warnings about
-    tags are dropped; what others print meanwhile is printed after the block.
+    tags and OpenCV's log are dropped; what others print meanwhile is printed after the block.
 
     Yields:
         A list that contains the errors after the block.
@@ -69,7 +86,7 @@ def libtiff_errors() -> Iterator[list[str]]:
             printed = file.read()
             lines = [line.decode("ascii", "replace").strip() for line in re.findall(_LIBTIFF, printed)]
             errors += [line for line in lines if not re.match(_HARMLESS, line)]
-            if others := re.sub(_LIBTIFF, b"", printed):
+            if others := re.sub(_LOG, b"", re.sub(_LIBTIFF, b"", printed)):
                 os.write(2, others)
 
 

@@ -5,15 +5,14 @@ Nothing is guessed: names that match several files and files without a match are
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from ivfuse.errors import InputError
-from ivfuse.image.formats import CAMERA_SUFFIXES, INPUT_SUFFIXES
+from ivfuse.image.formats import INPUT_SUFFIXES
+from ivfuse.image.listing import Listing, list_folder, list_images, natural_key, note_on_drawn
 from ivfuse.image.modality import ANY, IR, VI, modality, plain_key, preferred
 
 _EXPECTED = "expected folders like ir/ and vi/, or names like x_ir.png and x_vi.png"
@@ -44,24 +43,14 @@ class Pairing:
         ambiguous: one line for each name that matches several files, which lists them.
         notes: remarks for the user on pairs that were found or almost found by other means than equal names,
             and on images that were left out.
+        others: files of the folders that are no images by their suffix, such as videos.
     """
 
     pairs: tuple[FilePair, ...]
     orphans: tuple[Path, ...]
     ambiguous: tuple[str, ...]
     notes: tuple[str, ...] = ()
-
-
-class Listing(NamedTuple):
-    """The image files of a folder.
-
-    Attributes:
-        images: to use.
-        drawn: left out: the images that a camera draws beside files of its own, with the same stems.
-    """
-
-    images: list[Path]
-    drawn: list[Path]
+    others: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,10 +103,11 @@ def pair_folders(
         InputError: if a folder is missing or cannot be listed.
     """
     ir_dir, vi_dir = Path(ir_dir), Path(vi_dir)
-    ir, vi = list_folder(ir_dir, suffixes), list_folder(vi_dir, suffixes)
+    ir = list_folder(ir_dir, suffixes)
     if ir_dir.resolve() == vi_dir.resolve():
-        return with_note_on_drawn(pair_mixed_files(ir.images), ir.drawn)
-    return with_note_on_drawn(pair_files(ir.images, vi.images), [*ir.drawn, *vi.drawn])
+        return with_left_out(pair_mixed_files(ir.images), ir)
+    vi = list_folder(vi_dir, suffixes)
+    return with_left_out(pair_files(ir.images, vi.images), ir, vi)
 
 
 def pair_files(ir: list[Path], vi: list[Path]) -> Pairing:
@@ -163,18 +153,19 @@ def pair_folder(root: Path | str, holds_both: Callable[[Path], bool] | None = No
             a modality.
     """
     root = Path(root)
-    folders = [x for x in list_entries(root) if x.is_dir()]
+    listing = list_folder(root)
+    images, folders = listing.images, listing.folders
     ir, vi = IR.folders(folders), VI.folders(folders)
     if len(ir) == len(vi) == 1:
-        return pair_folders(ir[0], vi[0])
+        found = pair_folders(ir[0], vi[0])
+        return replace(found, others=(*listing.others, *found.others))
     if ir or vi:
-        found = ", ".join(f"{x.name}/" for x in [*ir, *vi])
-        raise InputError(f"{root}: found {found}, expected one thermal and one visible folder")
-    images, drawn = list_folder(root)
-    named = with_note_on_drawn(pair_mixed_files(images), drawn)
+        both = ", ".join(f"{x.name}/" for x in [*ir, *vi])
+        raise InputError(f"{root}: found {both}, expected one thermal and one visible folder")
+    named = with_left_out(pair_mixed_files(images), listing)
     if not named.pairs and holds_both and (cameras := [x for x in images if holds_both(x)]):
         pairs = tuple(FilePair(x.stem, x, x) for x in cameras)
-        return Pairing(pairs, tuple(x for x in images if x not in cameras), (), named.notes)
+        return replace(named, pairs=pairs, orphans=tuple(x for x in images if x not in cameras), ambiguous=())
     if not any(modality(x) for x in images):
         names = [f"{x.name}/" for x in folders[:4]] + [x.name for x in images[:3]]
         raise InputError(f"{root}: found {', '.join(names) or 'no images'}, {_EXPECTED}")
@@ -210,67 +201,11 @@ def match_fused(pairing: Pairing, fused_dir: Path | str) -> TriplePairing:
     )
 
 
-def list_images(folder: Path, suffixes: Container[str] = INPUT_SUFFIXES) -> list[Path]:
-    """List the image files of a folder, as :func:`list_folder` does.
-
-    Raises:
-        InputError: if the folder is missing or cannot be listed.
-    """
-    return list_folder(folder, suffixes).images
-
-
-def list_folder(folder: Path, suffixes: Container[str] = INPUT_SUFFIXES) -> Listing:
-    """List the image files of a folder, selected by suffix, in natural order and without hidden files.
-
-    Raises:
-        InputError: if the folder is missing or cannot be listed.
-    """
-    return without_drawn([x for x in list_entries(folder) if x.suffix.lower() in suffixes and x.is_file()])
-
-
-def without_drawn(files: Sequence[Path]) -> Listing:
-    """Separate the images that a camera draws beside files of its own, in the same folder, from the rest."""
-    cameras = {x for x in files if x.suffix.lower() in CAMERA_SUFFIXES}
-    names = {x.with_suffix("") for x in cameras}
-    drawn = {x for x in files if x not in cameras and x.with_suffix("") in names}
-    return Listing([x for x in files if x not in drawn], [x for x in files if x in drawn])
-
-
-def left_out(files: Sequence[Path], kind: str, reason: str) -> tuple[str, ...]:
-    """Say in one line that files of a kind, such as "images", were left out, and why; none for no files."""
-    if not files:
-        return ()
-    named = f"{files[0].name} is" if len(files) == 1 else f"{len(files)} {kind} such as {files[0].name} are"
-    return (f"{named} left out{reason}",)
-
-
-def note_on_drawn(drawn: Sequence[Path]) -> tuple[str, ...]:
-    """Say which images were left out because the camera's own file of the same name is used."""
-    return left_out(drawn, "images", ", since the camera's own file of the same name is used")
-
-
-def with_note_on_drawn(pairing: Pairing, drawn: Sequence[Path]) -> Pairing:
-    """Add the note of :func:`note_on_drawn`."""
-    return replace(pairing, notes=(*pairing.notes, *note_on_drawn(drawn)))
-
-
-def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key for natural order, in which numbers compare by value: x2 before x10."""
-    parts = re.findall(r"(\d+)|(\D+)", text.casefold())
-    return tuple((0, int(number), "") if number else (1, 0, word) for number, word in parts)
-
-
-def list_entries(folder: Path) -> list[Path]:
-    """List the entries of a folder in natural order, without hidden ones; raises as :func:`list_images`."""
-    try:
-        found = [x for x in folder.iterdir() if not x.name.startswith(".")]
-    except FileNotFoundError as error:
-        raise InputError(f"{folder}: no such folder, expected a folder with images") from error
-    except NotADirectoryError as error:
-        raise InputError(f"{folder}: found a file, expected a folder with images") from error
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error
-    return sorted(found, key=lambda x: (natural_key(x.name), x.name))
+def with_left_out(pairing: Pairing, *listings: Listing) -> Pairing:
+    """Add what the listings of folders left out: the other files, and the note of :func:`note_on_drawn`."""
+    drawn = [path for listing in listings for path in listing.drawn]
+    others = [path for listing in listings for path in listing.others]
+    return replace(pairing, notes=(*pairing.notes, *note_on_drawn(drawn)), others=(*pairing.others, *others))
 
 
 def _take_fused(

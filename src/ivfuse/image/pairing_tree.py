@@ -8,18 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from ivfuse.image.formats import INPUT_SUFFIXES
+from ivfuse.image.listing import Listing, list_folder, list_images
 from ivfuse.image.modality import IR, VI
 from ivfuse.image.pairing import (
     FilePair,
     Pairing,
     TriplePairing,
-    list_entries,
-    list_folder,
-    list_images,
     match_fused,
     pair_files,
     pair_mixed_files,
-    with_note_on_drawn,
+    with_left_out,
 )
 
 HoldsBoth = Callable[[Path], bool]
@@ -42,7 +40,7 @@ def pair_tree(
         vi: folder of visible images; ``None`` if ``ir`` contains both.
         holds_both: function that tells whether a file contains both images; ``None`` if no file does.
         leave_out: folder that is not entered, such as that of the outputs; ``None`` for none.
-        suffixes: in lower case, of the files of two folders to pair.
+        suffixes: in lower case, of the files to pair.
 
     Returns:
         The pairs, whose names are like ``flight1/DJI_0001``, in the order of the subfolders.
@@ -50,20 +48,19 @@ def pair_tree(
     Raises:
         InputError: if a folder is missing or cannot be listed.
     """
-    skipped = None if leave_out is None else Path(leave_out).resolve()
-    drawn: list[Path] = []
+    walk = _Walk(holds_both, leave_out, suffixes)
     ir = Path(ir)
     if vi is None or ir.resolve() == Path(vi).resolve():
-        parts = list(_mixed(ir, "", holds_both, skipped, drawn))
+        parts = list(walk.mixed(ir, ""))
     else:
-        parts = list(_beside(ir, Path(vi), "", skipped, drawn, suffixes))
+        parts = list(walk.beside(ir, Path(vi), ""))
     found = Pairing(
         tuple(pair for part in parts for pair in part.pairs),
         tuple(path for part in parts for path in part.orphans),
         tuple(line for part in parts for line in part.ambiguous),
         tuple(note for part in parts for note in part.notes),
     )
-    return with_note_on_drawn(found, drawn)
+    return with_left_out(found, *walk.listings)
 
 
 def match_fused_tree(pairing: Pairing, fused: Path | str) -> TriplePairing:
@@ -81,7 +78,7 @@ def match_fused_tree(pairing: Pairing, fused: Path | str) -> TriplePairing:
     for pair in pairing.pairs:
         folder, _, name = pair.name.rpartition("/")
         by_folder[folder].append(replace(pair, name=name))
-    list_entries(fused)
+    list_images(fused)  # raises if there is no such folder
     parts = []
     for folder, pairs in by_folder.items():
         prefix = folder and f"{folder}/"
@@ -103,64 +100,64 @@ def match_fused_tree(pairing: Pairing, fused: Path | str) -> TriplePairing:
 
 def subfolders_with_images(folder: Path) -> list[str]:
     """List the names of the direct subfolders that contain images at any depth."""
-    return [each.name for each in _subfolders(folder, None) if next(files_below(each), None)]
+    walk = _Walk()
+    return [each.name for each in walk.enter(folder).folders if next(walk.below(each), None)]
 
 
-def files_below(
-    folder: Path, suffixes: Container[str] = INPUT_SUFFIXES, leave_out: Path | str | None = None
-) -> Iterator[Path]:
-    """Yield the files of a folder and its subfolders, as :func:`list_images` lists them.
+class _Walk:
+    """A walk through folders, of which each is listed once.
 
-    Args:
-        folder: where to begin.
-        suffixes: in lower case, of the files to yield.
-        leave_out: folder that is not entered; ``None`` for none.
-
-    Raises:
-        InputError: if a folder is missing or cannot be listed.
+    Attributes:
+        listings: of the folders that were entered.
     """
-    skipped = None if leave_out is None else Path(leave_out).resolve()
-    yield from list_images(folder, suffixes)
-    for each in _subfolders(folder, skipped):
-        yield from files_below(each, suffixes, skipped)
 
+    def __init__(
+        self,
+        holds_both: HoldsBoth | None = None,
+        leave_out: Path | str | None = None,
+        suffixes: Container[str] = INPUT_SUFFIXES,
+    ) -> None:
+        self.listings: list[Listing] = []
+        self._holds_both, self._suffixes = holds_both, suffixes
+        self._skipped = None if leave_out is None else Path(leave_out).resolve()
 
-def _mixed(
-    folder: Path, prefix: str, holds_both: HoldsBoth | None, skipped: Path | None, drawn: list[Path]
-) -> Iterator[Pairing]:
-    """Pair a folder of both modalities, then its subfolders; what is left out goes to ``drawn``."""
-    listing = list_folder(folder)
-    drawn += listing.drawn
-    yield _named(prefix, _pair_images(listing.images, holds_both))
-    folders = _subfolders(folder, skipped)
-    ir, vi = IR.folders(folders), VI.folders(folders)
-    if len(ir) == len(vi) == 1:
-        yield from _beside(ir[0], vi[0], prefix, skipped, drawn)
-        folders = [each for each in folders if each not in (*ir, *vi)]
-    for each in folders:
-        yield from _mixed(each, f"{prefix}{each.name}/", holds_both, skipped, drawn)
+    def enter(self, folder: Path) -> Listing:
+        """List a folder; its subfolders are those to enter."""
+        found = list_folder(folder, self._suffixes)
+        folders = [x for x in found.folders if not x.is_symlink() and x.resolve() != self._skipped]
+        self.listings.append(found._replace(folders=folders))
+        return self.listings[-1]
 
+    def mixed(self, folder: Path, prefix: str) -> Iterator[Pairing]:
+        """Pair a folder of both modalities, then its subfolders."""
+        images, _, _, folders = self.enter(folder)
+        yield _named(prefix, _pair_images(images, self._holds_both))
+        ir, vi = IR.folders(folders), VI.folders(folders)
+        if len(ir) == len(vi) == 1:
+            yield from self.beside(ir[0], vi[0], prefix)
+            folders = [each for each in folders if each not in (*ir, *vi)]
+        for each in folders:
+            yield from self.mixed(each, f"{prefix}{each.name}/")
 
-def _beside(
-    ir: Path,
-    vi: Path,
-    prefix: str,
-    skipped: Path | None,
-    drawn: list[Path],
-    suffixes: Container[str] = INPUT_SUFFIXES,
-) -> Iterator[Pairing]:
-    """Pair two folders, then their subfolders of equal names; what is left out goes to ``drawn``."""
-    listings = list_folder(ir, suffixes), list_folder(vi, suffixes)
-    drawn += [path for listing in listings for path in listing.drawn]
-    yield _named(prefix, pair_files(*(listing.images for listing in listings)))
-    others = {each.name.casefold(): each for each in _subfolders(vi, skipped)}
-    for each in _subfolders(ir, skipped):
-        if other := others.pop(each.name.casefold(), None):
-            yield from _beside(each, other, f"{prefix}{each.name}/", skipped, drawn, suffixes)
-        else:
-            yield Pairing((), tuple(files_below(each, suffixes, skipped)), ())
-    for each in others.values():
-        yield Pairing((), tuple(files_below(each, suffixes, skipped)), ())
+    def beside(self, ir: Path, vi: Path, prefix: str) -> Iterator[Pairing]:
+        """Pair two folders, then their subfolders of equal names."""
+        thermal, visible = self.enter(ir), self.enter(vi)
+        yield _named(prefix, pair_files(thermal.images, visible.images))
+        partners = {each.name.casefold(): each for each in visible.folders}
+        for each in thermal.folders:
+            if partner := partners.pop(each.name.casefold(), None):
+                yield from self.beside(each, partner, f"{prefix}{each.name}/")
+            else:
+                yield Pairing((), tuple(self.below(each)), ())
+        for each in partners.values():
+            yield Pairing((), tuple(self.below(each)), ())
+
+    def below(self, folder: Path) -> Iterator[Path]:
+        """Yield the images of a folder and its subfolders."""
+        found = self.enter(folder)
+        yield from found.images
+        for each in found.folders:
+            yield from self.below(each)
 
 
 def _pair_images(images: list[Path], holds_both: HoldsBoth | None) -> Pairing:
@@ -180,11 +177,3 @@ def _named(prefix: str, pairing: Pairing) -> Pairing:
         pairs=tuple(replace(pair, name=prefix + pair.name) for pair in pairing.pairs),
         ambiguous=tuple(prefix + line for line in pairing.ambiguous),
     )
-
-
-def _subfolders(folder: Path, skipped: Path | None) -> list[Path]:
-    return [
-        each
-        for each in list_entries(folder)
-        if each.is_dir() and not each.is_symlink() and each.resolve() != skipped
-    ]

@@ -1,12 +1,16 @@
-"""Limits on the memory that an input file may request, as a defense against damaged or hostile files."""
+"""Limits on what a file or a caller may request: pixels, and with them memory, and threads."""
 
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from pathlib import Path
+
+from ivfuse.errors import UsageError, check_type
 
 MAX_PIXELS = 400_000_000  # a header that states a larger size is considered damaged or hostile
 BYTES_PER_PIXEL = 48  # peak memory of the fusion of a color image
+MAX_THREADS = 1024  # of a library, which creates them at once
 
 _pixels: int | None = None  # the limit that was set for this process
 
@@ -36,6 +40,20 @@ def set_pixel_limit(most: int | None) -> None:
 def given_pixel_limit() -> int | None:
     """Return the limit that :func:`set_pixel_limit` has set; ``None`` if there is none."""
     return _pixels
+
+
+def check_threads(threads: int | None) -> None:
+    """Check a number of threads, wherever one is given.
+
+    Args:
+        threads: 1 to :data:`MAX_THREADS`, or ``None``, which leaves it to the library that starts them.
+
+    Raises:
+        UsageError: if it is anything else.
+    """
+    check_type("threads", threads, (Integral, type(None)), "a whole number or None")
+    if threads is not None and not 1 <= threads <= MAX_THREADS:
+        raise UsageError(field="threads", found=threads, expected=f"1 to {MAX_THREADS}")
 
 
 def available_memory() -> int | None:

@@ -23,9 +23,8 @@ from ivfuse.runtime.devices import (
     provider_options,
 )
 from ivfuse.runtime.files import sha256_of
+from ivfuse.runtime.limits import check_threads
 from ivfuse.runtime.processor import bf16_is_faster
-
-MAX_THREADS = 1024  # of a runtime, which creates them at once
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -85,9 +84,11 @@ def open_session(
         precision: see :func:`open_graph`.
 
     Raises:
+        UsageError: if the threads are not 1 to 1024.
         IvfuseError: if the device does not work.
         Exception: an exception of ONNX Runtime, if it cannot load the graph.
     """
+    check_threads(threads)
     import onnxruntime as ort
 
     options = ort.SessionOptions()

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from ivfuse.runtime.limits import given_pixel_limit, set_pixel_limit
+from ivfuse.runtime.limits import check_threads, given_pixel_limit, set_pixel_limit
 
 DIED = "its worker process ended unexpectedly, possibly because memory ran out"
 # How OpenCV, ONNX Runtime, OpenVINO and the system say it.
@@ -106,10 +106,14 @@ class Worker:
         argument: argument of that function.
         threads: number of threads of OpenCV and the linear algebra libraries; ``None`` leaves it to the
             environment.
+
+    Raises:
+        UsageError: if the threads are not 1 to 1024.
     """
 
     def __init__(self, make: str, argument: Any, threads: int | None = None) -> None:
         """Store the settings; the process starts with the first request."""
+        check_threads(threads)
         self._start_with = (make, argument, threads)
         self._process: Any = None
         self.connection: Connection | None = None

@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from ivfuse.errors import InputError, IvfuseError, UsageError
+from ivfuse.fusion.align import stretch
 from ivfuse.fusion.method import Method
+from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.pipeline import Fuser
+from ivfuse.fusion.read import read_pair
 from ivfuse.fusion.registry import create_method, default_method, method_info
-from ivfuse.image.arrays import to_levels
+from ivfuse.image.arrays import Levels, to_levels
 from ivfuse.image.read import read_visible
 from ivfuse.image.write import write_image
 from ivfuse.runtime.devices import Device
@@ -148,9 +151,7 @@ class JobRunner:
             result["thermal"] = thermal_range(ir, thermal, pair)
         if options.temperatures and pair.thermal.celsius is not None:
             result["temperatures"] = write_temperatures(folder / "temperatures", pair.thermal.celsius)
-        sources = (
-            (to_levels(pair.thermal.pixels), to_levels(pair.visible.stored)) if options.metrics else None
-        )
+        sources = _scored_sources(fuser, ir, vi, pair) if options.metrics else None
         fused = fuser.fuse_pair(pair, dtype=np.uint8 if options.bits == 8 else np.float32)
         alpha = pair.visible.alpha if options.encoding == "png" else None
         write_image(folder / messages.FUSED_FILES[options.encoding], fused, options.bits, alpha)
@@ -208,3 +209,13 @@ class JobRunner:
             raise InputError(
                 f"the weights of {name!r} are not installed on this server", field="method"
             ) from error
+
+
+def _scored_sources(fuser: Fuser, ir: Path, vi: Path | None, pair: Pair) -> tuple[Levels, Levels]:
+    """The thermal and the visible image that a result is scored against, as ``ivfuse eval`` has them.
+
+    That is as they are stored, with the black frame that the fusion leaves out; or as they were registered.
+    """
+    if vi is not None and fuser.aligner.stretches and pair.coverage is not None:
+        pair = stretch(read_pair(ir, vi, fuser.options.thermal))
+    return to_levels(pair.thermal.pixels), to_levels(pair.visible.stored)

@@ -17,7 +17,7 @@ from torch import Tensor
 from ivfuse.errors import InputError
 from ivfuse.image.arrays import Gray, Levels, to_float, to_levels
 from ivfuse.image.color import luma, resize_to
-from ivfuse.image.pairing import list_images
+from ivfuse.image.listing import list_images
 from ivfuse.image.read import read_visible
 from ivfuse.registration.geometry import four_point_homography, image_corners, to_centers
 from ivfuse.thermal.read import read_thermal

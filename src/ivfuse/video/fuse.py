@@ -7,38 +7,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ivfuse.errors import InputError
-from ivfuse.fusion.align import Aligner
 from ivfuse.fusion.doubts import doubts_about_colors, doubts_about_sizes
-from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.reduced import Shape
-from ivfuse.image.arrays import Gray
 from ivfuse.image.black_frame import NOTE
-from ivfuse.image.color import resize_to
-from ivfuse.image.upsampling import fit_gains
-from ivfuse.video.auto_gain import AutoGain
-from ivfuse.video.black_frame import BlackFrameRemover
-from ivfuse.video.frame import (
-    Frame,
-    carry_up_luma,
-    concatenate_frames,
-    decode_luma,
-    encode_luma,
-    gray_frame,
-    replace_luma,
-    shrink_luma,
-)
+from ivfuse.video.frame import Frame
+from ivfuse.video.frame_fuser import FrameFuser
 from ivfuse.video.queues import FrameQueue, NoItem, StoppedError, WorkerThread
-from ivfuse.video.smoothing import TemporalSmoother
 from ivfuse.video.source import FrameSource, SourceStats
 from ivfuse.video.sync import FramePairer, PairingCounts
 from ivfuse.video.writer import FrameWriter
@@ -50,7 +31,6 @@ OnFrame = Callable[[Frame], object]
 
 _QUEUE_CAPACITY = 4  # frames between two threads
 _LIVE_QUEUE_CAPACITY = 8  # the same for live sources, whose frames arrive unevenly
-_PARTS = ("place", "luma", "method", "smooth", "carry up", "recolor")
 _FRAME_TIMEOUT = 0.5  # seconds between checks of the stop event while no frame arrives
 
 
@@ -90,112 +70,6 @@ class VideoSummary:
     def failures(self) -> tuple[str, ...]:
         """Where the sources broke, one line each."""
         return tuple(stats.failure for stats in (self.ir, self.vi) if stats.failure)
-
-
-@dataclass(frozen=True)
-class _FusedPair:
-    """A pair of frames and its results, kept to avoid repeated work."""
-
-    ir: Frame
-    vi: Frame
-    thermal: Gray  # on the grid of the fusion
-    coverage: Gray | None
-    fused: NDArray[np.uint8]  # luma in the levels of the visible
-
-
-@dataclass
-class FrameFuser:
-    """Fuses pairs of frames, one after another.
-
-    Attributes:
-        fuser: the method, and the placement of the thermal on the visible.
-        gain: maps thermal values to [0, 1].
-        gray: write the fused luma without color.
-        side_by_side: write thermal, visible and fused next to each other.
-        aligner: places the thermal on the visible; ``None`` for that of ``fuser``.
-        notes: remarks for the user on how the thermal is placed.
-        smoother: smooths the fused brightness over time; ``None`` to fuse each frame by itself.
-        remover: leaves out the black frame of a thermal video that was warped before.
-        cpu: processor time of each part so far, in seconds: placing the thermal, converting luma, the method,
-            smoothing over time, carrying the result up to the visible's size and levels, and scaling the
-            chroma.
-    """
-
-    fuser: Fuser
-    gain: AutoGain = field(default_factory=AutoGain)
-    gray: bool = False
-    side_by_side: bool = False
-    aligner: Aligner | None = None
-    notes: tuple[str, ...] = ()
-    smoother: TemporalSmoother | None = field(default_factory=TemporalSmoother)
-    remover: BlackFrameRemover = field(default_factory=BlackFrameRemover)
-    cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0.0))
-    _previous: _FusedPair | None = None
-
-    def fuse(self, ir: Frame, vi: Frame) -> Frame:
-        """Fuse a pair; the result of the previous pair is reused if both images are the same."""
-        previous = self._previous
-        shape = self.shape_for(ir, vi)
-        with self._timed("place"):
-            thermal, coverage = self._place(ir, vi, shape)
-        same_thermal = previous is not None and thermal is previous.thermal
-        if previous and same_thermal and np.array_equal(vi.planes[0], previous.vi.planes[0]):
-            fused = previous.fused
-        else:
-            fused = self._fuse_luma(thermal, vi, coverage, shape)
-        self._previous = _FusedPair(ir, vi, thermal, coverage, fused)
-        with self._timed("recolor"):
-            out = gray_frame(vi, fused) if self.gray else replace_luma(vi, fused)
-            if self.side_by_side:
-                shown = encode_luma(resize_to(thermal, vi.height, vi.width), vi.limited)
-                out = concatenate_frames([gray_frame(vi, shown), vi, out])
-        return out
-
-    @property
-    def placer(self) -> Aligner:
-        """What places the thermal on the visible."""
-        return self.aligner or self.fuser.aligner
-
-    def shape_for(self, ir: Frame, vi: Frame) -> Shape:
-        """Height and width at which a pair is fused: those of the visible frame, or smaller ones."""
-        aligner, full = self.placer, (vi.height, vi.width)
-        sizes = (ir.width, ir.height), (vi.width, vi.height)
-        covered = 1.0 if aligner.stretches else aligner.warp(*sizes).covered_fraction
-        return self.fuser.reduced_shape(full, (ir.height, ir.width), covered) or full
-
-    def _place(self, ir: Frame, vi: Frame, shape: Shape) -> tuple[Gray, Gray | None]:
-        """The thermal image on the grid of the fusion, and its coverage there."""
-        previous = self._previous
-        if previous and ir is previous.ir and previous.thermal.shape == shape:
-            return previous.thermal, previous.coverage
-        ir, weight = self.remover.apply(ir)
-        return self.placer.align_frame(self.gain.apply(ir), *shape, weight)
-
-    def _fuse_luma(self, thermal: Gray, vi: Frame, coverage: Gray | None, shape: Shape) -> NDArray[np.uint8]:
-        """The fused luma in the size and the levels of the visible frame."""
-        reduced = shape != (vi.height, vi.width)
-        with self._timed("luma"):
-            luma = shrink_luma(vi, *shape) if reduced else decode_luma(vi)
-        with self._timed("method"):
-            fused = self.fuser.fuse_covered(thermal, luma, coverage)
-        if self.smoother is not None:
-            with self._timed("smooth"):
-                strength = np.float32(self.fuser.options.strength)
-                weight = strength if coverage is None else coverage * strength
-                fused = self.smoother.apply(fused, thermal, luma, vi.time, weight=weight)
-        with self._timed("carry up"):
-            if reduced:
-                return carry_up_luma(vi, fit_gains(fused, luma, thermal, both=False))
-            return encode_luma(fused, vi.limited)
-
-    @contextmanager
-    def _timed(self, part: str) -> Iterator[None]:
-        """Add the processor time of the block to that of a part."""
-        started = time.thread_time()
-        try:
-            yield
-        finally:
-            self.cpu[part] += time.thread_time() - started
 
 
 def fuse_video(

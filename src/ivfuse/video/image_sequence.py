@@ -15,7 +15,7 @@ from ivfuse.errors import InputError
 from ivfuse.image.arrays import check_finite
 from ivfuse.image.color import extended
 from ivfuse.image.decode import decode
-from ivfuse.image.pairing import list_folder, list_images, note_on_drawn
+from ivfuse.image.listing import list_folder, list_images, note_on_drawn
 from ivfuse.image.profiles import to_srgb
 from ivfuse.image.read import white_level
 from ivfuse.thermal.formats.base import RawThermal

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ivfuse.errors import OutputError, UsageError, fault_of
-from ivfuse.image.pairing import list_images
+from ivfuse.image.listing import list_images
 from ivfuse.runtime.files import write_atomic
 from ivfuse.runtime.locks import Lock, take_lock
 from ivfuse.video.frame import Frame, hdr_notes

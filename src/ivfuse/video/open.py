@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ivfuse.errors import InputError, MissingExtraError, UsageError
+from ivfuse.runtime.limits import check_threads
 from ivfuse.thermal.formats.base import ThermalFrames
 from ivfuse.thermal.formats.raw_frames import raw_video_of
 from ivfuse.thermal.formats.registry import open_frames
@@ -27,7 +28,7 @@ def open_source(
     modality: Modality,
     *,
     rate: Fraction | None = None,
-    threads: int = 0,
+    threads: int | None = None,
     stream: int | None = None,
 ) -> FrameSource:
     """Open a source.
@@ -39,14 +40,16 @@ def open_source(
             ``drive.mcap:/thermal/image_raw``.
         modality: ``ir`` yields one plane in the bit depth of the source; ``vi`` yields 8-bit luma and chroma.
         rate: frames per second of an image sequence, of headerless frames, or of a recording without times.
-        threads: number of decoder threads; 0 lets FFmpeg choose.
+        threads: number of decoder threads, 1 to 1024; ``None`` lets FFmpeg choose.
         stream: position among the video streams of a file, from 0; ``None`` for the first usable one.
 
     Raises:
         MissingExtraError: if PyAV, or rosbags for a bag, is not installed.
         InputError: if the source cannot be opened or contains no video.
-        UsageError: if the name of a camera is empty, or there is no such stream.
+        UsageError: if the name of a camera is empty, there is no such stream, or the threads are not
+            1 to 1024.
     """
+    check_threads(threads)
     bag = find_bag(location)
     found = None if bag else find_images(location)
     if (bag or found) and stream is not None:
@@ -68,12 +71,14 @@ def open_source(
         device, driver = camera
         return _open_camera(device, driver, location, modality, stream)
     if (raw := raw_video_of(location)) is not None:
-        options = {
-            "video_size": f"{raw.width}x{raw.height}",
-            "pixel_format": _Y16,
-            "framerate": str(rate or DEFAULT_RATE),
-        }
+        size, frames = f"{raw.width}x{raw.height}", str(rate or DEFAULT_RATE)
+        options = {"video_size": size, "pixel_format": _Y16, "framerate": frames}
         return StreamSource(location, modality, format="rawvideo", options=options, stream=stream)
+    return StreamSource(location, modality, live=_is_live(location), threads=threads, stream=stream)
+
+
+def _is_live(location: str) -> bool:
+    """Whether a location is an address on a network and no file; raises InputError if it is neither."""
     address = _ADDRESS.match(location)
     if address is None and not Path(location).exists():
         raise InputError(
@@ -81,8 +86,7 @@ def open_source(
             expected="a video, a folder or pattern of images, a topic of a bag like drive.mcap:/thermal, "
             "an address like rtsp://..., or camera:0",
         )
-    live = address is not None and address[1].lower() != "file"
-    return StreamSource(location, modality, live=live, threads=threads, stream=stream)
+    return address is not None and address[1].lower() != "file"
 
 
 def open_pair(

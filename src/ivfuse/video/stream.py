@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ivfuse.errors import InputError, IvfuseError
+from ivfuse.runtime.limits import check_threads
 from ivfuse.video.camera_frames import CameraFrames
 from ivfuse.video.container import choose_track, open_container, reason_of
 from ivfuse.video.frame import (
@@ -49,7 +50,7 @@ class StreamSource:
         format: str | None = None,
         options: dict[str, str] | None = None,
         live: bool = False,
-        threads: int = 0,
+        threads: int | None = None,
         stream: int | None = None,
     ) -> None:
         """Open the video and read its header.
@@ -61,13 +62,14 @@ class StreamSource:
             format: FFmpeg's input format, for devices and headerless files.
             options: of that input format.
             live: frames are timed by their arrival, and the source fails when none arrives for ten seconds.
-            threads: number of decoder threads; 0 lets FFmpeg choose.
+            threads: number of decoder threads, 1 to 1024; ``None`` lets FFmpeg choose.
             stream: position among the video streams, from 0; ``None`` for the first that can be decoded.
 
         Raises:
             InputError: if it cannot be opened or contains no video that FFmpeg decodes.
-            UsageError: if there is no such stream.
+            UsageError: if there is no such stream, or the threads are not 1 to 1024.
         """
+        check_threads(threads)
         self._name = name or url
         self._modality = modality
         self._container = open_container(self._name, url, format, live, options)
@@ -76,7 +78,7 @@ class StreamSource:
             self._video = self._track.stream
             # Threads that decode one frame each hold back as many frames as there are threads.
             self._track.context.thread_type = "SLICE" if live else "AUTO"
-            self._track.context.thread_count = threads
+            self._track.context.thread_count = threads or 0
             self.stats = SourceStats()
             self._camera = CameraFrames.of(self._track.context) if modality == "ir" else None
             self.info = self._read_header(live)

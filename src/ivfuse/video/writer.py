@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from ivfuse.errors import OutputError, UsageError, fault_of
+from ivfuse.runtime.limits import check_threads
 from ivfuse.runtime.locks import Lock, take_lock
 from ivfuse.video.bags.writer import BagWriter, find_output
 from ivfuse.video.frame import FULL, Frame, hdr_notes
@@ -45,13 +46,17 @@ class EncoderOptions:
         codec: ``auto`` is H.264, or MPEG-4 Part 2 if FFmpeg has no encoder for H.264.
         crf: quality of libx264, 0 (best) to 51.
         preset: speed of libx264, ``ultrafast`` to ``veryslow``.
-        threads: number of encoder threads; 0 lets the encoder choose.
+        threads: number of encoder threads, 1 to 1024; ``None`` lets the encoder choose.
     """
 
     codec: Codec = "auto"
     crf: int = 20
     preset: str = "veryfast"
-    threads: int = 0
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if the threads are not 1 to 1024."""
+        check_threads(self.threads)
 
 
 class FrameWriter(Protocol):
@@ -234,7 +239,7 @@ class VideoFileWriter:
         context.color_range = FULL if self._pixel_format == "gray" else frame.color_range
         context.colorspace, context.color_primaries = frame.matrix, frame.primaries
         context.color_trc = frame.transfer
-        context.thread_count = self._options.threads
+        context.thread_count = self._options.threads or 0
         if frame.aspect:
             context.sample_aspect_ratio = frame.aspect
         self.notes += hdr_notes(frame)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ivfuse.benchmark.tasks.class_names import COCO
 from ivfuse.benchmark.tasks.detector_outputs import OUTPUT_FORMATS, Floats, Grid, OutputFormat, Prepare
 from ivfuse.errors import InputError, UnknownNameError, UsageError
+from ivfuse.runtime.limits import check_threads
 from ivfuse.runtime.onnx import open_session
 
 CANDIDATES = 3000  # boxes that go into the suppression of overlaps, best first
@@ -44,6 +45,10 @@ class DetectorOptions:
     size: Grid | None = None
     confidence: float = 0.001
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError if the threads are not 1 to 1024."""
+        check_threads(self.threads)
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,9 @@ def load_model(path: Path, threads: int | None = None) -> Any:
 
     Raises:
         InputError: the file is missing or no model that the runtime can load.
+        UsageError: if the threads are not 1 to 1024.
     """
+    check_threads(threads)
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected a model in ONNX")
     try:
