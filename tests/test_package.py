@@ -39,8 +39,17 @@ def test_an_import_loads_nothing_heavy() -> None:
     assert not modules_after("import ivfuse") & {*HEAVY, "numpy", "cv2", "PIL", "typer"}
 
 
-def test_onnx_runtime_keeps_no_record_of_the_user(tmp_path: Path) -> None:
-    code = "import ivfuse, onnxruntime; onnxruntime.get_available_providers()"
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import ivfuse, onnxruntime; onnxruntime.get_available_providers()",
+        "from ivfuse.runtime.devices import import_openvino as openvino; openvino().Core()",
+    ],
+    ids=["onnxruntime", "openvino"],
+)
+def test_runtimes_keep_no_record_of_the_user(tmp_path: Path, code: str) -> None:
+    if "openvino" in code:
+        pytest.importorskip("openvino")
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

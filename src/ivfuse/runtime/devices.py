@@ -235,6 +235,20 @@ def _has_openvino() -> bool:
     return find_spec("openvino") is not None
 
 
+def import_openvino() -> Any:
+    """Return the module of OpenVINO without its telemetry, which leaves an identifier in the home folder."""
+    name = "openvino_telemetry"
+    hidden = name not in sys.modules
+    if hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # as if it were not installed
+    try:
+        import openvino
+    finally:
+        if hidden:
+            sys.modules.pop(name, None)
+    return openvino
+
+
 def _has_cuda() -> bool:
     """Whether a driver finds an NVIDIA GPU and ONNX Runtime can use it; the driver is asked first."""
     return _count_nvidia_gpus() > 0 and ACCELERATORS["cuda"].provider in _providers()
@@ -265,6 +279,4 @@ def _openvino_devices() -> list[str]:
     """The devices of OpenVINO; ``GPU.0`` and ``GPU.1`` count as ``GPU``."""
     if not _has_openvino():
         return []
-    import openvino as ov
-
-    return [name.partition(".")[0] for name in ov.Core().available_devices]
+    return [name.partition(".")[0] for name in import_openvino().Core().available_devices]

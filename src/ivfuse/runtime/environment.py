@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from typing import Any
 
+from ivfuse.runtime.devices import import_openvino
 from ivfuse.runtime.processes import THREAD_VARIABLES, available_cpus
 from ivfuse.runtime.processor import processor_name
 
@@ -108,9 +109,7 @@ def _onnxruntime_devices() -> list[str]:
 
 
 def _openvino_devices() -> list[str]:
-    import openvino
-
-    core = openvino.Core()
+    core = import_openvino().Core()
     return [f"{name}: {core.get_property(name, 'FULL_DEVICE_NAME')}" for name in core.available_devices]
 
 

@@ -19,6 +19,7 @@ from ivfuse.runtime.devices import (
     Precision,
     cache_folder,
     check_provider,
+    import_openvino,
     prepare_provider,
     provider_options,
 )
@@ -147,15 +148,14 @@ def bound_run(session: Any, memory: str) -> Callable[[Arrays, str], NDArray[np.f
 
 
 def _open_openvino(path: Path, device: str, precision: Precision, threads: int | None) -> Graph:
-    import openvino as ov
-
-    core = ov.Core()
+    openvino = import_openvino()
+    core = openvino.Core()
     if device == "cpu":
         target, options = "CPU", _cpu_options(core, precision, threads)
     else:
         target = ACCELERATORS[device].provider
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-        folder = cache_folder("openvino", ov.__version__, device, sha256_of(path))
+        folder = cache_folder("openvino", openvino.__version__, device, sha256_of(path))
         if folder is not None:
             options["CACHE_DIR"] = str(folder)
     model = core.read_model(str(path))
