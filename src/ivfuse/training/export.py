@@ -6,9 +6,11 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import torch
 from torch import nn
 
@@ -58,6 +60,7 @@ def export_onnx(weights: Path, out: Path) -> Exported:
     net, about = load_model(weights)
     with replacing(out) as part:
         write_graph(net, part)
+        fold_constants(part)
         store_halves(part)
         difference = compare(net, part)
         if not difference <= TOLERANCE:
@@ -125,6 +128,31 @@ def write_graph(net: nn.Module, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
+
+
+def fold_constants(path: Path) -> None:
+    """Compute what depends on no input, which halves the nodes of a traced graph and shortens each start.
+
+    Only rules that hold on every processor are applied, and only standard operators are left.
+
+    Raises:
+        IvfuseError: if an operator is not a standard one.
+    """
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with TemporaryDirectory() as folder:
+        folded = Path(folder) / "folded.onnx"
+        options.optimized_model_filepath = str(folded)
+        options.log_severity_level = 3  # it warns that a graph for this machine alone could be written
+        ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        model = onnx.load(folded)
+    foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
+    if foreign:
+        raise IvfuseError(f"{path}: operators of {', '.join(sorted(foreign))}, expected standard ones alone")
+    del model.opset_import[:]
+    model.opset_import.append(onnx.helper.make_opsetid("", OPSET))
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
 
 
 def store_halves(path: Path) -> None:
