@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ PERSON = (0.915, 0.58)  # place in the sample, in shares of its width and height
 
 def load_page_class() -> type:
     """The class that drives the browser in the tests."""
-    spec = importlib.util.spec_from_file_location("browser", ROOT / "tests" / "server" / "browser.py")
+    spec = importlib.util.spec_from_file_location("browser", ROOT / "tests" / "browser.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -33,19 +34,21 @@ def load_page_class() -> type:
 
 
 def main() -> None:
-    out, server = Path(sys.argv[1]), Server(workers=1, queue=8)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        with load_page_class()(Path(folder) / "profile", 1280, 800) as page:
-            page.open(f"http://127.0.0.1:{server.port}")
-            page.until("document.querySelectorAll('#method option').length > 3")
-            page.run("document.getElementById('sample').click()")
-            page.until("document.getElementById('status').textContent.startsWith('Fused by')")
-            page.until("document.querySelectorAll('#scores tbody tr').length === 8")
-            show_divider(page)
-            save(page, out / "serve.jpg", 800)
-            show_methods(page)
-            save(page, out / "serve-methods.jpg", 980)
-        server.close()
+    out, page_class = Path(sys.argv[1]), load_page_class()
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        closing(Server(workers=1, queue=8)) as server,
+        page_class(Path(folder) / "profile", 1280, 800) as page,
+    ):
+        page.open(f"http://127.0.0.1:{server.port}")
+        page.until("document.querySelectorAll('#method option').length > 3")
+        page.run("document.getElementById('sample').click()")
+        page.until("document.getElementById('status').textContent.startsWith('Fused by')")
+        page.until("document.querySelectorAll('#scores tbody tr').length === 8")
+        show_divider(page)
+        save(page, out / "serve.jpg", 800)
+        show_methods(page)
+        save(page, out / "serve-methods.jpg", 980)
 
 
 def show_divider(page: Any) -> None:

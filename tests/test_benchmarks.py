@@ -83,6 +83,10 @@ def test_an_unknown_option_is_not_understood(parse: Callable[..., None]) -> None
         parse("offset", ["DATA", "--none"])
 
 
+def test_the_page_is_photographed_by_the_browser_of_the_tests(load_program: Callable[[str], Any]) -> None:
+    assert load_program("page_image").load_page_class().__name__ == "Page"
+
+
 def test_all_measurements_in_one_go_are_understood(
     load_program: Callable[[str], Any], parse: Callable[..., None], tmp_path: Path
 ) -> None:
