@@ -9,7 +9,6 @@ from typing import Annotated, NamedTuple
 import typer
 
 from ivfuse.errors import UsageError
-from ivfuse.runtime.limits import check_threads
 
 PANEL = "Cluster"
 
@@ -68,10 +67,6 @@ class ClusterChoices(NamedTuple):
     threads: int | None
     json: bool
     quiet: bool
-
-    def __post_init__(self) -> None:
-        """Raise UsageError if the threads are not 1 to 1024."""
-        check_threads(self.threads)
 
 
 def refuse(options: Mapping[str, object]) -> None:

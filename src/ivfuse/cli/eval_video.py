@@ -143,11 +143,6 @@ def _score(fused: str, ir: str, vi: str, offset: float, *, shown: bool) -> Video
 
 def _videos(fused: str) -> list[str]:
     """The fused videos: those of a folder of video files, else the location itself."""
-    from ivfuse.image.listing import list_folder
-    from ivfuse.video.container import VIDEO_SUFFIXES
+    from ivfuse.cli.video_folders import videos_of
 
-    folder = Path(fused)
-    listing = list_folder(folder) if folder.is_dir() else None
-    if listing is None or listing.images:
-        return [fused]
-    return [str(path) for path in listing.others if path.suffix.lower() in VIDEO_SUFFIXES] or [fused]
+    return [str(path) for path in videos_of(Path(fused))] or [fused]

@@ -32,13 +32,17 @@ def pair_videos(ir: str, vi: str, out: str | None, *, recursive: bool) -> Pairin
         if not all(folder.is_dir() for folder in folders):
             raise UsageError(field="recursive", found=f"{ir} and {vi}", expected="two folders of videos")
         return pair_tree(*folders, leave_out=out, suffixes=VIDEO_SUFFIXES)
-    for folder in folders:
-        listing = list_folder(folder) if folder.is_dir() else None
-        if listing is None or listing.images:
-            return None
-        if not any(path.suffix.lower() in VIDEO_SUFFIXES for path in listing.others):
-            return None
+    if not all(map(videos_of, folders)):
+        return None
     return pair_folders(*folders, VIDEO_SUFFIXES)
+
+
+def videos_of(folder: Path) -> list[Path]:
+    """The video files of a folder of videos; none if it holds images, which are a video together."""
+    listing = list_folder(folder) if folder.is_dir() else None
+    if listing is None or listing.images:
+        return []
+    return [path for path in listing.others if path.suffix.lower() in VIDEO_SUFFIXES]
 
 
 def fuse_folders(
