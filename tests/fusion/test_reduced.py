@@ -1,4 +1,4 @@
-"""Visibles much larger than their thermals: the method runs at the thermal's resolution."""
+"""Methods that allow it decide at half the resolution of the thermal, and the result is carried up."""
 
 from __future__ import annotations
 
@@ -45,17 +45,18 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(
     ("visible", "thermal", "covered", "expected"),
     [
-        ((480, 640), (480, 640), 1, None),
-        ((480, 640), (120, 160), 1, None),  # the network needs to see the scene
-        ((768, 1024), (480, 640), 1, (384, 512)),
-        ((720, 1280), (512, 640), 1, (360, 640)),
-        ((1080, 1920), (512, 640), 1, (360, 640)),
-        ((1080, 1920), (512, 640), 0.4, (540, 960)),  # the thermal's pixels are smaller
-        ((1080, 1920), (512, 640), 0.2, None),
-        ((1079, 1919), (512, 640), 1, (360, 640)),
-        ((1080, 1920), (1080, 1920), 1, None),
-        ((2160, 3840), (512, 640), 1, (432, 768)),
-        ((6000, 8000), (6000, 8000), 1, (1500, 2000)),  # bounded
+        ((480, 640), (480, 640), 1, (240, 320)),
+        ((480, 640), (120, 160), 1, (240, 320)),  # the network needs to see the scene
+        ((240, 320), (240, 320), 1, None),
+        ((768, 1024), (480, 640), 1, (192, 256)),
+        ((720, 1280), (512, 640), 1, (180, 320)),  # 4 divides both sides; 3 does not
+        ((1080, 1920), (512, 640), 1, (216, 384)),
+        ((1080, 1920), (512, 640), 0.4, (360, 640)),  # the thermal's pixels are smaller
+        ((1079, 1919), (512, 640), 1, (216, 384)),
+        ((1080, 1920), (1080, 1920), 1, (540, 960)),
+        ((2160, 3840), (512, 640), 1, (216, 384)),
+        ((6000, 8000), (6000, 8000), 1, (750, 1000)),  # bounded
+        ((273, 513), (273, 513), 1, (138, 258)),  # even sides
     ],
 )
 def test_the_shape_follows_the_thermals_resolution(
@@ -69,7 +70,7 @@ def test_a_reducible_method_sees_small_images_and_the_result_is_as_in_full_size(
     method, full = Mean(), Mean()
     found = Fuser(method).fuse(ir, vi)
     expected = Fuser(full, full_size=True, tile=2000).fuse(ir, vi)
-    assert (method.shapes, full.shapes) == ([(600, 800)], [(1200, 1600)])
+    assert (method.shapes, full.shapes) == ([(240, 320)], [(1200, 1600)])
     assert found.shape == vi.shape
     assert np.abs(found - expected).mean() < 0.01  # faint detail passes; the mean halves it
     assert np.abs(found - expected)[:, 790:810].mean() < 0.01  # no halo at the edge
@@ -91,7 +92,7 @@ def test_the_visible_stays_where_the_thermal_does_not_reach() -> None:
     rig = Registration(((5, 0, 300), (0, 5, 200), (0, 0, 1)), (160, 120), (1600, 1200))
     method = Mean()
     found = Fuser(method, rig=rig).fuse(ir, vi)
-    assert method.shapes == [(600, 800)]
+    assert method.shapes == [(240, 320)]
     np.testing.assert_allclose(found[:150], vi[:150], atol=1e-5)
     assert np.abs(found - vi)[400:500, 500:700].max() > 0.02
 
@@ -101,7 +102,7 @@ def test_the_user_is_told(tmp_path: Path) -> None:
     write_image(tmp_path / "ir.png", ir)
     write_image(tmp_path / "vi.png", vi)
     files = tmp_path / "ir.png", tmp_path / "vi.png", tmp_path / "out.png"
-    assert "fused at 800x600, carried up to 1600x1200" in Fuser(Mean()).fuse_files(*files).notes
+    assert "fused at 320x240, carried up to 1600x1200" in Fuser(Mean()).fuse_files(*files).notes
     assert not any("carried" in note for note in Fuser(Mean(), full_size=True).fuse_files(*files).notes)
 
 

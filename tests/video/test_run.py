@@ -259,7 +259,7 @@ def test_the_thermal_is_aligned_by_the_fusers_aligner() -> None:
     assert all(frame.planes[0].min() == 255 for frame in writer.frames)
 
 
-def test_a_large_visible_is_fused_at_the_size_of_its_thermal_and_keeps_its_detail() -> None:
+def test_a_large_visible_is_fused_small_and_keeps_its_detail() -> None:
     class Copy:
         info = MethodInfo("copy", "learned", "the visible", "none", reducible=True)
         shape: tuple[int, ...] = ()
@@ -275,10 +275,10 @@ def test_a_large_visible_is_fused_at_the_size_of_its_thermal_and_keeps_its_detai
     vi = Frame((blocks.astype(np.uint8), chroma, chroma), 0, 0, limited=True)
     ir = Frame((np.full((120, 160), 99, np.uint8),), 0, 0)
     out = FrameFuser(Fuser(method)).fuse(ir, vi)
-    assert method.shape == (600, 800)
+    assert method.shape == (240, 320)
     expected = 16 + 0.1 * 219 + 0.8 * (vi.planes[0] - 16.0)
     error = np.abs(out.planes[0] - expected)[8:-8, 8:-8]
     assert (error.mean(), error.max()) < (0.6, 4)  # rounding to 8 bit, here and in the small image
     assert [plane.shape for plane in out.planes] == [(1200, 1600), (600, 800), (600, 800)]
     whole = FrameFuser(Fuser(method, full_size=True)).fuse(ir, vi)
-    assert np.abs(out.planes[1].astype(int) - whole.planes[1]).max() <= 2  # where luma differs
+    assert np.abs(out.planes[1].astype(int) - whole.planes[1]).max() <= 3  # where luma differs

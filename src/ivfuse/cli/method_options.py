@@ -48,7 +48,7 @@ FullSize = Annotated[
     bool,
     typer.Option(
         "--full-size",
-        help="Run the method at the size of a visible much larger than the thermal, not at the thermal's.",
+        help="Run the method at the size of the visible image, not at half the thermal's resolution.",
     ),
 ]
 RuntimeName = Annotated[str, typer.Option(help="auto, openvino or onnxruntime.")]

@@ -27,8 +27,8 @@ class MethodInfo:
         reach: radius of the receptive field in pixels, by which tiles overlap on each side. ``None`` if it is
             unbounded: tiles then overlap by a default and are blended.
         tile: largest side in pixels that is fused in one piece.
-        reducible: whether it may fuse at the resolution of the thermal image, from which the result is
-            carried up to that of a larger visible image.
+        reducible: whether it fuses at half the resolution of the thermal image, from which the result is
+            carried up to that of the visible image.
         parameters: number of trained parameters.
         version: version of the output; changes whenever the output of the method changes.
     """

@@ -23,7 +23,7 @@ from ivfuse.fusion.options import FuseOptions
 from ivfuse.fusion.outputs import FusedImage, Output, write_outputs
 from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.read import Source, read_pair
-from ivfuse.fusion.reduced import Shape, fuse_reduced, reduced_shape
+from ivfuse.fusion.reduced import Shape, fuse_reduced, reduced_shape, reduction_note
 from ivfuse.fusion.registry import create_method
 from ivfuse.image.arrays import Gray, to_levels
 from ivfuse.image.color import luma, recolor
@@ -183,9 +183,8 @@ class Fuser:
 
             note = note_on_highlight(self.options.render, pair.thermal)
             notes += () if note is None else (note,)
-        if shape := self._reduced_shape_of(pair):
-            height, width = pair.visible.height, pair.visible.width
-            notes += (f"fused at {shape[1]}x{shape[0]}, carried up to {width}x{height}",)
+        if note := reduction_note((pair.visible.height, pair.visible.width), self._reduced_shape_of(pair)):
+            notes += (note,)
         return replace(pair, notes=notes)
 
     def fuse_pair(self, pair: Pair, *, dtype: DTypeLike = np.float32) -> NDArray[Any]:

@@ -138,14 +138,12 @@ def resize_to(gray: Gray, height: int, width: int, *, bounded: bool = True) -> G
         return gray
     import cv2
 
-    # Each side is resized separately, since one may shrink while the other grows; the shrinking side first.
-    sides = [(gray.shape[0], height, True), (gray.shape[1], width, False)]
-    for old, new, vertical in sorted(sides, key=lambda side: side[1] / side[0]):
-        if old != new:
-            size = (gray.shape[1], new) if vertical else (new, gray.shape[0])
-            grow = cv2.INTER_CUBIC if bounded else cv2.INTER_LINEAR
-            kind = cv2.INTER_AREA if new < old else grow
-            gray = np.asarray(cv2.resize(gray, size, interpolation=kind), np.float32)
+    grow = cv2.INTER_CUBIC if bounded else cv2.INTER_LINEAR
+    # A side may shrink while the other grows; the one that shrinks comes first.
+    smaller = min(height, gray.shape[0]), min(width, gray.shape[1])
+    for rows, columns, kind in ((*smaller, cv2.INTER_AREA), (height, width, grow)):
+        if gray.shape != (rows, columns):
+            gray = np.asarray(cv2.resize(gray, (columns, rows), interpolation=kind), np.float32)
     return np.clip(gray, 0, 1, out=gray) if bounded else gray
 
 

@@ -122,11 +122,22 @@ def shrink_luma(frame: Frame, height: int, width: int) -> Gray:
     return np.asarray(cv2.LUT(small, _luma_table(frame.limited)), np.float32)
 
 
-def carry_up_luma(frame: Frame, gains: LocalGains) -> NDArray[np.uint8]:
-    """The fused luma in the levels of a frame, from gains of its luma that were fitted at a smaller size."""
+def carry_up_luma(frame: Frame, thermal: Gray, gains: LocalGains) -> NDArray[np.uint8]:
+    """The fused luma in the levels of a frame, from gains that were fitted at a smaller size.
+
+    Args:
+        frame: the visible frame, 8 bit.
+        thermal: the thermal image on its grid, float32 in [0, 1], of the same size or smaller.
+        gains: those of the luma and of the thermal image, both in [0, 1].
+    """
+    luma = frame.planes[0]
     black, span = _luma_levels(frame.limited)
-    out = np.empty(frame.planes[0].shape, np.uint8)
-    apply_gains(gains.rescaled(black, span), (frame.planes[0],), out)
+    gains = gains.for_levels(black, span)
+    out = np.empty(luma.shape, np.uint8)
+    if thermal.shape == luma.shape:
+        apply_gains(gains, (luma, thermal), out)
+    else:
+        apply_gains(gains.with_last(thermal), (luma,), out)
     return np.clip(out, black, black + span, out=out) if frame.limited else out
 
 

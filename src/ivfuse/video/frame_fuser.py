@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ivfuse.fusion.align import Aligner
 from ivfuse.fusion.pipeline import Fuser
-from ivfuse.fusion.reduced import Shape
+from ivfuse.fusion.reduced import Shape, thermal_grid
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import resize_to
 from ivfuse.image.upsampling import fit_gains
@@ -39,7 +39,7 @@ class _FusedPair:
 
     ir: Frame
     vi: Frame
-    thermal: Gray  # on the grid of the fusion
+    thermal: Gray  # on a grid over the visible
     coverage: Gray | None
     fused: NDArray[np.uint8]  # luma in the levels of the visible
 
@@ -76,14 +76,13 @@ class FrameFuser:
     def fuse(self, ir: Frame, vi: Frame) -> Frame:
         """Fuse a pair; the result of the previous pair is reused if both images are the same."""
         previous = self._previous
-        shape = self.shape_for(ir, vi)
         with self._timed("place"):
-            thermal, coverage = self._place(ir, vi, shape)
+            thermal, coverage = self._place(ir, vi)
         same_thermal = previous is not None and thermal is previous.thermal
         if previous and same_thermal and np.array_equal(vi.planes[0], previous.vi.planes[0]):
             fused = previous.fused
         else:
-            fused = self._fuse_luma(thermal, vi, coverage, shape)
+            fused = self._fuse_luma(thermal, vi, coverage, self.shape_for(ir, vi))
         self._previous = _FusedPair(ir, vi, thermal, coverage, fused)
         with self._timed("recolor"):
             out = gray_frame(vi, fused) if self.gray else replace_luma(vi, fused)
@@ -97,36 +96,46 @@ class FrameFuser:
         """What places the thermal on the visible."""
         return self.aligner or self.fuser.aligner
 
-    def shape_for(self, ir: Frame, vi: Frame) -> Shape:
-        """Height and width at which a pair is fused: those of the visible frame, or smaller ones."""
-        aligner, full = self.placer, (vi.height, vi.width)
-        sizes = (ir.width, ir.height), (vi.width, vi.height)
-        covered = 1.0 if aligner.stretches else aligner.warp(*sizes).covered_fraction
-        return self.fuser.reduced_shape(full, (ir.height, ir.width), covered) or full
+    def shape_for(self, ir: Frame, vi: Frame) -> Shape | None:
+        """Height and width at which the method sees a pair if they are smaller than the visible's."""
+        return self.fuser.reduced_shape(*self._shapes(ir, vi))
 
-    def _place(self, ir: Frame, vi: Frame, shape: Shape) -> tuple[Gray, Gray | None]:
-        """The thermal image on the grid of the fusion, and its coverage there."""
+    def _shapes(self, ir: Frame, vi: Frame) -> tuple[Shape, Shape, float]:
+        """Those of visible and thermal frame, and the fraction of the visible that the thermal covers."""
+        aligner, sizes = self.placer, ((ir.width, ir.height), (vi.width, vi.height))
+        covered = 1.0 if aligner.stretches else aligner.warp(*sizes).covered_fraction
+        return (vi.height, vi.width), (ir.height, ir.width), covered
+
+    def _place(self, ir: Frame, vi: Frame) -> tuple[Gray, Gray | None]:
+        """The thermal image and its coverage on a grid over the visible frame, as fine as its pixels."""
         previous = self._previous
+        shape = vi.height, vi.width
+        if self.shape_for(ir, vi):
+            shape = thermal_grid(*self._shapes(ir, vi))
         if previous and ir is previous.ir and previous.thermal.shape == shape:
             return previous.thermal, previous.coverage
         ir, weight = self.remover.apply(ir)
         return self.placer.align_frame(self.gain.apply(ir), *shape, weight)
 
-    def _fuse_luma(self, thermal: Gray, vi: Frame, coverage: Gray | None, shape: Shape) -> NDArray[np.uint8]:
+    def _fuse_luma(
+        self, thermal: Gray, vi: Frame, coverage: Gray | None, shape: Shape | None
+    ) -> NDArray[np.uint8]:
         """The fused luma in the size and the levels of the visible frame."""
-        reduced = shape != (vi.height, vi.width)
         with self._timed("luma"):
-            luma = shrink_luma(vi, *shape) if reduced else decode_luma(vi)
+            luma = decode_luma(vi) if shape is None else shrink_luma(vi, *shape)
+        with self._timed("place"):
+            ir = resize_to(thermal, *luma.shape)
+            coverage = None if coverage is None else resize_to(coverage, *luma.shape)
         with self._timed("method"):
-            fused = self.fuser.fuse_covered(thermal, luma, coverage)
+            fused = self.fuser.fuse_covered(ir, luma, coverage)
         if self.smoother is not None:
             with self._timed("smooth"):
                 strength = np.float32(self.fuser.options.strength)
                 weight = strength if coverage is None else coverage * strength
-                fused = self.smoother.apply(fused, thermal, luma, vi.time, weight=weight)
+                fused = self.smoother.apply(fused, ir, luma, vi.time, weight=weight)
         with self._timed("carry up"):
-            if reduced:
-                return carry_up_luma(vi, fit_gains(fused, luma, thermal, both=False))
+            if shape is not None:
+                return carry_up_luma(vi, thermal, fit_gains(fused, luma, ir))
             return encode_luma(fused, vi.limited)
 
     @contextmanager

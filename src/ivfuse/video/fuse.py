@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ivfuse.errors import InputError
 from ivfuse.fusion.doubts import doubts_about_colors, doubts_about_sizes
-from ivfuse.fusion.reduced import Shape
+from ivfuse.fusion.reduced import Shape, reduction_note
 from ivfuse.image.black_frame import NOTE
 from ivfuse.video.frame import Frame
 from ivfuse.video.frame_fuser import FrameFuser
@@ -280,8 +280,8 @@ class _VideoRun:
         elif (ir.width, ir.height) != (vi.width, vi.height):
             notes.append(f"thermal resampled from {ir.width}x{ir.height} to {vi.width}x{vi.height}")
             notes += doubts_about_sizes((ir.width, ir.height), (vi.width, vi.height))
-        if self._shape and self._shape != (vi.height, vi.width):
-            notes.append(f"fused at {self._shape[1]}x{self._shape[0]}, carried up to {vi.width}x{vi.height}")
+        if note := reduction_note((vi.height, vi.width), self._shape):
+            notes.append(note)
         return notes
 
 

@@ -42,6 +42,7 @@ class Swift(nn.Module):
 
     variant = "fixed"
     takes_level = True
+    reducible = True
     align = COARSE
     carry: Tensor
     square: Tensor
