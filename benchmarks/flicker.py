@@ -30,8 +30,8 @@ from ivfuse.fusion.registry import list_methods
 from ivfuse.metrics.temporal import TemporalScorer, TemporalScores
 from ivfuse.video.auto_gain import AutoGain
 from ivfuse.video.frame import Frame, decode_luma, encode_luma
+from ivfuse.video.frame_fuser import FrameFuser
 from ivfuse.video.open import open_source
-from ivfuse.video.smoothing import TemporalSmoother
 from ivfuse.video.source import Modality
 
 PATCH, STATIC = 16, 0.2  # side of a patch in pixels; the share of patches that counts as static
@@ -91,13 +91,15 @@ class Measured:
 
 
 def videos(clip: Clip, methods: dict[str, Fuser]) -> Iterator[dict[str, Gray]]:
-    """The frames of all videos at a time, by name."""
-    smoothers = {name: TemporalSmoother() for name in methods}
+    """The frames of all videos at a time, by name; fused as `ivfuse video` does, in 8 bits."""
+    fusers = {name: FrameFuser(fuser, smoother=None) for name, fuser in methods.items()}
+    fusers |= {f"{name}, smoothed": FrameFuser(fuser) for name, fuser in methods.items()}
     for index, (ir, vi) in enumerate(zip(*clip, strict=True)):
         frames = dict(zip(SOURCES, (ir, vi), strict=True))
-        for name, fuser in methods.items():
-            frames[name] = fuser.fuse_luma(ir, vi)
-            frames[f"{name}, smoothed"] = smoothers[name].apply(frames[name], ir, vi, index / 30)
+        pair = [Frame((encode_luma(image, limited=False),), index / 30, index) for image in (ir, vi)]
+        for name in methods:
+            for each in (name, f"{name}, smoothed"):
+                frames[each] = decode_luma(fusers[each].fuse(*pair))
         yield frames
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from ivfuse import Fuser
+from ivfuse.fusion.reduced import fuse_reduced, reduced_shape
 from ivfuse.fusion.registry import list_methods
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import luma, resize_to
@@ -29,7 +30,8 @@ def gray_methods(text: str) -> dict[str, Fuse]:
 
     Args:
         text: names and files of weights with commas, ``all`` or ``none``; ``NAME=FILE.safetensors`` names
-            the file, which else has the name of its folder.
+            the file, which else has the name of its folder. ``NAME@full`` runs at the size of the images
+            and ``NAME@half`` at half of it, whatever the method does by itself.
     """
     found: dict[str, Fuse] = {}
     for each in {"all": list_methods(), "none": []}.get(text, text.split(",")):
@@ -38,6 +40,20 @@ def gray_methods(text: str) -> dict[str, Fuse]:
             from ivfuse.training.torch_method import load_torch_method
 
             found[name or Path(file).parent.name] = load_torch_method(Path(file)).fuse
+        elif file.endswith("@half"):
+            found[file] = _at_half(file.removesuffix("@half"))
+        elif file.endswith("@full"):
+            found[file] = Fuser(file.removesuffix("@full"), gray=True, full_size=True).fuse
         else:
             found[file] = Fuser(file, gray=True).fuse
     return found
+
+
+def _at_half(method: str) -> Fuse:
+    fuser = Fuser(method, gray=True)
+
+    def fuse(ir: Gray, vi: Gray) -> Gray:
+        shape = reduced_shape(vi.shape, vi.shape) or vi.shape
+        return fuse_reduced(fuser.fuse_covered, ir, vi, None, shape)
+
+    return fuse

@@ -1,4 +1,4 @@
-"""Fusion at half the thermal's resolution, carried up, against fusion in full size: quality and processor time.
+"""Fusion at half the thermal's resolution, carried up, against full size: quality and processor time.
 
     python benchmarks/reduced.py DATA [--sets m3fd msrs640 roadscene_raw wisard] [--method swift] [--limit 4]
 

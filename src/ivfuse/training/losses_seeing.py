@@ -19,9 +19,8 @@ from ivfuse.training.seeing import MOST, RING, Views
 BANDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0)  # sigmas, in pixels: a band lies between two of them
 NOISE = 0.006  # deviation of a thermal band that is nothing but noise
 SHARP = 4.0  # exponent of loudness: how clearly the louder source wins
-# Of what the thermal darkens in a band: wide ones put a shadow round what is warm. For an image of which the
-# network sees half the resolution, one later, and so on.
-FRINGE = (1.0, 1.0, 0.6, 0.3, 0.1, 0.05, 0.0)
+# Of what the thermal darkens in a band: wide ones put a shadow round what is warm.
+FRINGE = (1.0, 1.0, 0.6, 0.3, 0.1)
 FINE = 3  # bands that ``crisp`` is about
 SAMPLES = 64  # pixels of a target, and of its ring, that are compared
 SOFT = 0.05  # a difference of levels that counts as one, roughly
@@ -40,7 +39,6 @@ def picture(
     prefer: float = 1.15,
     crisp: float = 1.0,
     fringe: float = 1.0,
-    octaves: float = 0,
     slopes: float = 0.5,
     near_targets: float = 0.4,
 ) -> Tensor:
@@ -56,14 +54,12 @@ def picture(
         crisp: a factor of its three finest bands besides.
         fringe: how much of the shadow that the thermal's wide bands lay round what is warm is asked for: from
             1, all of it, to 0, the little that does no harm to a clear sky beside a warm roof.
-        octaves: how often the resolution is halved before the network is used, 0 to 2: the shadow that does
-            no harm is as much finer.
         slopes: weight of the L1 between the slopes of both images.
         near_targets: weight of pixels in and around warm targets, about which :func:`targets` knows more.
     """
     with torch.no_grad():
         level = _level(views.clean_ir, views.clean_vi, BANDS[-1], warm, cold, night, base)
-        stronger = _stronger(views.clean_ir, views.clean_vi, gain, prefer, fringe, int(octaves))
+        stronger = _stronger(views.clean_ir, views.clean_vi, gain, prefer, fringe)
         stronger[:FINE] *= crisp
         goal = (level + stronger.sum(0)).clamp(0, 1)
         weight = 1 - (1 - near_targets) * (views.regions > 0).float()
@@ -124,9 +120,7 @@ def detail(fused: Tensor, views: Views, *, gain: float = 1.0, prefer: float = 1.
     return len(goal) * (bands(fused) - goal).abs().mean()
 
 
-def _stronger(
-    ir: Tensor, vi: Tensor, gain: float, prefer: float, fringe: float = 1.0, octaves: int = 0
-) -> Tensor:
+def _stronger(ir: Tensor, vi: Tensor, gain: float, prefer: float, fringe: float = 1.0) -> Tensor:
     """The bands of the source that is louder near by, (5, B, 1, H, W)."""
     sources = bands(torch.cat((ir, vi), 1))
     loud = blurred_by(sources.square(), tuple(1.5 * sigma + 1 for sigma in BANDS[1:])).clamp(min=0).sqrt()
@@ -135,8 +129,7 @@ def _stronger(
     share = (thermal + 1e-12) / (thermal + visible + 2e-12)
     ir, vi = sources[:, :, :1], sources[:, :, 1:]
     change = ir - vi
-    harmless = torch.tensor(FRINGE[octaves : octaves + len(BANDS) - 1], device=ir.device)
-    darker = fringe + (1 - fringe) * harmless.view(-1, 1, 1, 1, 1)
+    darker = fringe + (1 - fringe) * torch.tensor(FRINGE, device=ir.device).view(-1, 1, 1, 1, 1)
     return gain * (vi + share * torch.where(change < 0, darker * change, change))
 
 
