@@ -148,7 +148,7 @@ def test_a_dark_16_bit_result_of_another_program_is_shown_at_its_own_levels(
     tmp_path: Path, benchmark: Callable[..., Done]
 ) -> None:
     data, other = scenes(tmp_path / "streets", count=1), tmp_path / "other"
-    # No value needs more than 10 bits, which in a photo would be what its camera has; in a result 65535 is white.
+    # A photo whose values need 10 bits at most is of a camera that has no more; in a result 65535 is white.
     write_image(other / "s1.png", np.full((48, 64), 1000 / 65535, np.float32), 16)
     page = Page(benchmark([data], tmp_path / "report", "average", fused=[f"other={other}"]).page)
     table, images = (json.loads(page.scripts[name]) for name in ("data", "images"))

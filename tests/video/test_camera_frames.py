@@ -199,7 +199,8 @@ def test_a_row_of_saved_frames_is_a_video_in_degrees(tmp_path: Path) -> None:
         (doubled(1)[192:], "1.png: found counts, expected temperatures as in the first frame"),
         (
             np.full((384, 256), 7000, np.uint16),
-            "1.png: found counts of 256x384 pixels, expected temperatures of 256x192 pixels as in the first frame",
+            "1.png: found counts of 256x384 pixels, "
+            "expected temperatures of 256x192 pixels as in the first frame",
         ),
     ],
     ids=["counts of that size", "counts of the whole frame"],

@@ -85,7 +85,8 @@ def test_a_frame_in_another_unit_is_skipped_and_the_units_are_told() -> None:
     source = RecordingSource("f.seq", TwoUnits())
     assert [frame.index for frame in frames_of(source)] == [0, 2]
     assert source.stats.failure == (
-        "f.seq: broken at frame 1 (0.04 s): f.seq#1: found counts, expected temperatures as in the first frame"
+        "f.seq: broken at frame 1 (0.04 s): f.seq#1: found counts, "
+        "expected temperatures as in the first frame"
     )
 
 

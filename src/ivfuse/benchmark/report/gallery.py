@@ -102,7 +102,7 @@ def _shows(path: Path) -> bool:
 
 
 def _pixels(job: PreviewJob) -> NDArray[np.float32]:
-    """The image; thermal counts are mapped as they were for the fusion, results shown at the levels scored."""
+    """The image; thermal counts are mapped as for the fusion, results have the levels that are scored."""
     if job.kind == "ir":
         return read_infrared(job.path, job.ir_window)
     return read_visible(job.path, as_stored=job.kind == "fused").pixels
