@@ -21,6 +21,7 @@ from ivfuse.benchmark.report import gallery, plots, svg
 from ivfuse.benchmark.report.page import write_page
 from ivfuse.benchmark.statistics import Friedman, wilcoxon
 from ivfuse.benchmark.tables import latex, markdown
+from ivfuse.image.write import write_image
 
 from .conftest import Done, scenes
 
@@ -136,11 +137,25 @@ def test_previews_keep_to_their_budget(finished: Done, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "noise.png")
     for most in (60_000, 20_000):
-        data = gallery.preview(gallery.PreviewJob(tmp_path / "noise.png", False, most, None))
+        data = gallery.preview(gallery.PreviewJob(tmp_path / "noise.png", "vi", most, None))
         assert 2_000 < len(data) <= most
     table, images = gallery.gallery(finished.results, 1, budget=1000)
     assert len(table["sets"][0]["pairs"]) == 3
     assert all(not each.startswith("data:") and each.endswith(".png") for each in images)
+
+
+def test_a_dark_16_bit_result_of_another_program_is_shown_at_its_own_levels(
+    tmp_path: Path, benchmark: Callable[..., Done]
+) -> None:
+    data, other = scenes(tmp_path / "streets", count=1), tmp_path / "other"
+    # A photo whose values need 10 bits at most is of a camera that has no more; in a result 65535 is white.
+    write_image(other / "s1.png", np.full((48, 64), 1000 / 65535, np.float32), 16)
+    page = Page(benchmark([data], tmp_path / "report", "average", fused=[f"other={other}"]).page)
+    table, images = (json.loads(page.scripts[name]) for name in ("data", "images"))
+    shown = table["sets"][0]["pairs"][0]["methods"][table["methods"].index("other")]
+    code = images[shown["image"]["number"]].partition(",")[2]
+    preview = np.asarray(Image.open(io.BytesIO(base64.b64decode(code))))
+    assert preview.max() <= 6  # 1000 / 257, and 2 levels for the compression of WebP
 
 
 def test_fifty_pairs_with_twelve_methods_stay_below_thirty_megabytes() -> None:

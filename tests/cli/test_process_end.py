@@ -59,3 +59,50 @@ def test_an_error_that_nobody_expected_is_shown_with_its_traceback() -> None:
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
     assert done.stdout == "the output"
+
+
+def start(words: list[str], stdout: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "ivfuse", *words]
+    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("words", ["methods", "methods swift", "metrics", "datasets", "--help"])
+def test_a_reader_that_leaves_after_the_first_line_is_no_error(words: str) -> None:
+    for _ in range(3):
+        process = start(words.split(), subprocess.PIPE)
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert (process.communicate(timeout=60)[1], process.returncode) == ("", 0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.parametrize("words", ["methods", "methods --json", "metrics SSIM", "--help", "--version"])
+def test_a_command_without_a_reader_ends_quietly_as_other_programs_do(words: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(words.split(), writing)
+    os.close(writing)
+    assert (process.communicate(timeout=60)[1], process.returncode) == ("", 141)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.parametrize("words", [["nonsense"], ["methods", "nonsense"]])
+def test_errors_without_a_reader_end_quietly_too(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "ivfuse", *words]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=writing, timeout=60, check=False)
+    os.close(writing)
+    assert (done.stdout, done.returncode) == (b"", 141)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell of POSIX")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_command_may_be_started_without_an_output(closed: str) -> None:
+    command = f'"$0" -m ivfuse methods {closed}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bool(done.stdout) == (closed == "2>&-")

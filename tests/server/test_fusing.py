@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 import ivfuse
+from ivfuse.image.decode import decode
+from ivfuse.runtime.limits import pixel_limit
+from ivfuse.server.jobs import JobRunner
 from ivfuse.synthetic.street import street_scene
 
 from .conftest import Running
@@ -102,6 +105,29 @@ def test_scores_are_those_of_the_saved_files(
     paths = [tmp_path / f"{name}.png" for name in ("fused", "ir", "vi")]
     expected = ivfuse.evaluate(*paths, metrics=["EN", "SCD", "Qabf"])
     assert said["scores"]["values"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_pair_with_a_black_frame_is_read_once_for_its_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = street_scene(96, 128, seed=3)
+    thermal = np.rint(255 * (0.3 + 0.7 * scene.ir)).astype(np.uint8)
+    thermal[:, 88:] = 0
+    for name, pixels in (("ir", thermal), ("vi", np.rint(255 * scene.vi).astype(np.uint8))):
+        (tmp_path / name).write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    read: list[str] = []
+
+    def counted(path: Path) -> Any:
+        read.append(path.name)
+        return decode(path)
+
+    monkeypatch.setattr("ivfuse.image.read.decode", counted)
+    options = {"method": "average", "metrics": ["EN"]}
+    message = {"job": "fuse", "folder": str(tmp_path), "files": ["ir", "vi"], "options": options}
+    result = JobRunner(pixel_limit(), threads=1).run(message)
+    assert any("black frame" in note for note in result["notes"])
+    assert result["scores"]["values"]["EN"] > 0
+    assert sorted(read) == ["ir", "vi"]
 
 
 @pytest.mark.parametrize("window", ["percentile", "plateau", "29500..30500"])

@@ -191,3 +191,26 @@ def test_a_row_of_saved_frames_is_a_video_in_degrees(tmp_path: Path) -> None:
     assert [plane.shape for plane in planes] == [(192, 256)] * 2
     assert np.allclose(planes[1], doubled(1)[192:] / 64 - 273.15, atol=1e-4)  # float32
     assert any("P2 Pro" in note for note in source.info.notes)
+
+
+@pytest.mark.parametrize(
+    ("odd", "expected"),
+    [
+        (doubled(1)[192:], "1.png: found counts, expected temperatures as in the first frame"),
+        (
+            np.full((384, 256), 7000, np.uint16),
+            "1.png: found counts of 256x384 pixels, "
+            "expected temperatures of 256x192 pixels as in the first frame",
+        ),
+    ],
+    ids=["counts of that size", "counts of the whole frame"],
+)
+def test_a_row_whose_unit_changes_says_in_which_file(odd: np.ndarray, expected: str, tmp_path: Path) -> None:
+    import cv2
+
+    for index in range(3):
+        assert cv2.imwrite(str(tmp_path / f"{index}.png"), odd if index == 1 else doubled(index))
+    source = open_source(str(tmp_path), "ir")
+    assert len(read(source)) == 2
+    assert "broken at frame 1" in source.stats.failure
+    assert source.stats.failure.endswith(expected)

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from ivfuse.errors import InputError, UsageError
+from ivfuse.thermal.formats.base import RawThermal
 from ivfuse.video.frame import Frame
 from ivfuse.video.open import open_source
+from ivfuse.video.recording import RecordingSource
 
 FUSE = ("--method", "average", "--quiet")
 Cli = Callable[..., Any]
@@ -64,6 +66,28 @@ def test_a_damaged_frame_is_skipped_and_named(blocks: list[bytes], tmp_path: Pat
     assert [frame.index for frame in frames_of(source)] == [*range(5), *range(6, 12)]
     assert source.stats.damaged == 1
     assert "f.seq#5" in source.stats.failure
+
+
+class TwoUnits:
+    """A recording in degrees, of which one frame has no calibration."""
+
+    stamps = np.full(3, np.nan)
+    notes = ()
+
+    def __len__(self) -> int:
+        return 3
+
+    def read(self, index: int, conditions: Any) -> RawThermal:
+        return RawThermal(np.full((4, 6), 20, np.float32), degrees=index != 1)
+
+
+def test_a_frame_in_another_unit_is_skipped_and_the_units_are_told() -> None:
+    source = RecordingSource("f.seq", TwoUnits())
+    assert [frame.index for frame in frames_of(source)] == [0, 2]
+    assert source.stats.failure == (
+        "f.seq: broken at frame 1 (0.04 s): f.seq#1: found counts, "
+        "expected temperatures as in the first frame"
+    )
 
 
 def test_frames_without_times_are_played_at_a_rate(camera: Any, tmp_path: Path) -> None:

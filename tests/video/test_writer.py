@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ivfuse.errors import OutputError
 from ivfuse.synthetic.street import street_scene
 from ivfuse.video.frame import Frame
 from ivfuse.video.writer import Codec, EncoderOptions, VideoFileWriter, open_writer
@@ -73,3 +74,31 @@ def test_a_writer_without_frames_writes_nothing(tmp_path: Path) -> None:
     writer = open_writer(str(tmp_path / "f.mp4"), Fraction(10), EncoderOptions())
     assert writer.close() is None
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("size", "codec", "expected"),
+    [
+        ((1, 1), "h264", r"found frames of 1x1 pixels, expected 2x2 to 16384x16384 for the encoder libx264"),
+        ((1, 16), "h264", r"found frames of 16x1 pixels, expected 2x2 to"),
+        ((2, 16_386), "h264", r"found frames of 16386x2 pixels, expected 2x2 to 16384x16384"),
+        ((2, 8_192), "mpeg4", r"found frames of 8192x2 pixels, expected 1x1 to 8191x8191"),
+    ],
+)
+def test_a_size_that_the_encoder_refuses_is_one_line_and_leaves_no_file(
+    size: tuple[int, int], codec: Codec, expected: str, tmp_path: Path
+) -> None:
+    writer = VideoFileWriter(tmp_path / "f.mp4", Fraction(10), EncoderOptions(codec))
+    if codec == "h264" and writer.encoder != "libx264":
+        pytest.skip(f"FFmpeg has no libx264 here, but {writer.encoder}")
+    with pytest.raises(OutputError, match=expected):
+        writer.write(Frame((np.zeros(size, np.uint8),), 0.0, 0))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("size", "codec"),
+    [((2, 2), "h264"), ((2, 16_385), "h264"), ((1, 1), "mpeg4"), ((2, 8_191), "mpeg4")],
+)
+def test_the_sizes_at_the_limits_are_written(size: tuple[int, int], codec: Codec, tmp_path: Path) -> None:
+    write(tmp_path / "f.mp4", [np.zeros(size, np.uint8)], [0.0], codec)

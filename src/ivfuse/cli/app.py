@@ -1,6 +1,6 @@
 """The command ``ivfuse``: finds the verb, imports only its module, turns errors into a line and an exit code.
 
-Exit codes: 0 done, 1 some pairs failed, 2 wrong use, 130 interrupted.
+Exit codes: 0 done, 1 some pairs failed, 2 wrong use, 130 interrupted, 141 without a reader of the output.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import errno
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any, TextIO
 
@@ -80,6 +81,7 @@ SECTIONS = {
     },
 }
 _VERSION = "--version"
+_NO_READER = 141  # as shells show the end of programs by SIGPIPE
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # of a disk that takes no more output
 WRONG_USE = (UsageError, UnknownNameError, MissingExtraError)
 
@@ -91,11 +93,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: the words after ``ivfuse``; ``None`` takes those of the process.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _replace_missing_streams()
     try:
         build(words[0] if words else None)(args=words, prog_name="ivfuse")
     except KeyboardInterrupt:  # while a module was imported
         typer.echo("ivfuse: interrupted", err=True)
         sys.exit(130)
+    except BrokenPipeError:  # while wrong use was explained
+        sys.exit(_NO_READER)
     except OSError as error:
         if error.filename is not None or error.errno not in _FULL:
             raise
@@ -123,7 +128,17 @@ def build(verb: str | None = None) -> typer.Typer:
 
 
 class _Group(PlainFirst, TyperGroup):
-    """The command, whose help shows its verbs in sections."""
+    """The command, whose help shows its verbs in sections; it ends quietly without a reader."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the options, some of which print."""
+        with _ending_without_reader():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        with _ending_without_reader():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the verbs under the titles of :data:`SECTIONS`, in one column."""
@@ -195,6 +210,22 @@ def _guarded(verb: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(130) from None
 
     return run
+
+
+@contextmanager
+def _ending_without_reader() -> Iterator[None]:
+    """End where the reader of the output has gone away (``| head -1``); Typer would report a failure."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise typer.Exit(_NO_READER) from None
+
+
+def _replace_missing_streams() -> None:
+    """Discard output for which the process was started without a file (``>&-``)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # until the end
 
 
 def _flush() -> None:

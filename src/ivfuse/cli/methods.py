@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ivfuse.cli.tables import format_table
-from ivfuse.cli.terminal import echo, echo_lines
+from ivfuse.cli.terminal import echo_lines
 
 if TYPE_CHECKING:
     from ivfuse.fusion.method import MethodInfo
@@ -41,10 +41,10 @@ def methods(
     if json:
         typer.echo(json_module.dumps({**_facts(info, default), "card": _card(name)}, indent=2))
         return
-    for key, value in _facts(info, default).items():
-        echo(f"{key + ':':<12}{_plain(value)}")
+    lines = [f"{key + ':':<12}{_plain(value)}" for key, value in _facts(info, default).items()]
     if card := _card(name):
-        echo_lines(["", *card.rstrip().splitlines()])
+        lines += ["", *card.rstrip().splitlines()]
+    echo_lines(lines)
 
 
 def _table(infos: list[MethodInfo], default: str) -> list[str]:

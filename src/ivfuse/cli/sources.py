@@ -272,13 +272,9 @@ def _is_pattern(path: Path) -> bool:
 
 
 def _of_patterns(ir: Path, vi: Path | None) -> Pairing:
-    from ivfuse.image.pairing import pair_files, pair_mixed_files, with_left_out
+    from ivfuse.image.pairing import pair_listings
 
-    thermal = _matching(ir)
-    if vi is None:
-        return with_left_out(pair_mixed_files(thermal.images), thermal)
-    visible = _matching(vi)
-    return with_left_out(pair_files(thermal.images, visible.images), thermal, visible)
+    return pair_listings(_matching(ir), None if vi is None else _matching(vi))
 
 
 def _frames(ir: Path) -> int:

@@ -20,6 +20,5 @@ def echo(line: object, *, err: bool = False) -> None:
 
 
 def echo_lines(lines: Iterable[object]) -> None:
-    """Print lines, each as :func:`echo` does."""
-    for line in lines:
-        echo(line)
+    """Print lines, each as :func:`echo` does, but all at once: a reader may leave after the first."""
+    typer.echo("".join(f"{escape_controls(str(line))}\n" for line in lines), nl=False)

@@ -9,8 +9,8 @@ from ivfuse.cli.flags import flag_of
 from ivfuse.cli.sources import say_left_over
 from ivfuse.cli.terminal import echo
 from ivfuse.errors import IvfuseError, UsageError, reason_of
-from ivfuse.image.listing import list_folder
-from ivfuse.image.pairing import Pairing, pair_folders
+from ivfuse.image.listing import Listing, list_folder
+from ivfuse.image.pairing import Pairing, pair_listings
 from ivfuse.image.pairing_tree import pair_tree
 from ivfuse.video.container import VIDEO_SUFFIXES
 
@@ -32,17 +32,30 @@ def pair_videos(ir: str, vi: str, out: str | None, *, recursive: bool) -> Pairin
         if not all(folder.is_dir() for folder in folders):
             raise UsageError(field="recursive", found=f"{ir} and {vi}", expected="two folders of videos")
         return pair_tree(*folders, leave_out=out, suffixes=VIDEO_SUFFIXES)
-    if not all(map(videos_of, folders)):
+    thermal = _list_videos(folders[0])
+    if not (thermal.images and folders[1].is_dir()):
         return None
-    return pair_folders(*folders, VIDEO_SUFFIXES)
+    if folders[0].resolve() == folders[1].resolve():
+        return pair_listings(thermal, None)
+    visible = _list_videos(folders[1])
+    return pair_listings(thermal, visible) if visible.images else None
 
 
 def videos_of(folder: Path) -> list[Path]:
     """The video files of a folder of videos; none if it holds images, which are a video together."""
-    listing = list_folder(folder) if folder.is_dir() else None
-    if listing is None or listing.images:
-        return []
-    return [path for path in listing.others if path.suffix.lower() in VIDEO_SUFFIXES]
+    return _list_videos(folder).images
+
+
+def _list_videos(folder: Path) -> Listing:
+    """List a folder of videos, which take the place of images; nothing if it is not such a folder."""
+    found = list_folder(folder) if folder.is_dir() else None
+    if found is None or found.images:
+        return Listing([], [], [], [])
+    videos: list[Path] = []
+    others: list[Path] = []
+    for path in found.others:
+        (videos if path.suffix.lower() in VIDEO_SUFFIXES else others).append(path)
+    return found._replace(images=videos, others=others)
 
 
 def fuse_folders(

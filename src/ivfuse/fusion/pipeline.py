@@ -176,6 +176,19 @@ class Fuser:
         """
         with allowing_damage(self.options.allow_damaged):
             pair = read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches)
+        return self.align(pair)
+
+    def align(self, pair: Pair) -> Pair:
+        """Align a pair, the second stage of the pipeline, and note how it will be fused.
+
+        Args:
+            pair: the pair, as :func:`ivfuse.fusion.read.read_pair` returns it.
+
+        Raises:
+            RegistrationError: if the pair is registered individually and no transform is accepted.
+            UsageError: if the rig does not match the sizes.
+            InputError: if the rig does not match the sizes.
+        """
         pair = self.aligner.align(pair)
         notes = pair.notes
         if self.options.render is not None:

@@ -6,12 +6,11 @@ Nothing is guessed: names that match several files and files without a match are
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ivfuse.errors import InputError
-from ivfuse.image.formats import INPUT_SUFFIXES
 from ivfuse.image.listing import Listing, list_folder, list_images, natural_key, note_on_drawn
 from ivfuse.image.modality import ANY, IR, VI, modality, plain_key, preferred
 
@@ -89,24 +88,30 @@ class TriplePairing:
     notes: tuple[str, ...] = ()
 
 
-def pair_folders(
-    ir_dir: Path | str, vi_dir: Path | str, suffixes: Container[str] = INPUT_SUFFIXES
-) -> Pairing:
+def pair_folders(ir_dir: Path | str, vi_dir: Path | str) -> Pairing:
     """Pair the images of two folders; see :func:`pair_files`.
 
     Args:
         ir_dir: folder of thermal images.
         vi_dir: folder of visible images.
-        suffixes: in lower case, of the files to pair.
 
     Raises:
         InputError: if a folder is missing or cannot be listed.
     """
     ir_dir, vi_dir = Path(ir_dir), Path(vi_dir)
-    ir = list_folder(ir_dir, suffixes)
-    if ir_dir.resolve() == vi_dir.resolve():
+    ir = list_folder(ir_dir)
+    return pair_listings(ir, None if ir_dir.resolve() == vi_dir.resolve() else list_folder(vi_dir))
+
+
+def pair_listings(ir: Listing, vi: Listing | None) -> Pairing:
+    """Pair the images of listings, with what these left out; see :func:`pair_files`.
+
+    Args:
+        ir: of the thermal images.
+        vi: of the visible images; ``None`` if ``ir`` has both, whose names then tell them apart.
+    """
+    if vi is None:
         return with_left_out(pair_mixed_files(ir.images), ir)
-    vi = list_folder(vi_dir, suffixes)
     return with_left_out(pair_files(ir.images, vi.images), ir, vi)
 
 

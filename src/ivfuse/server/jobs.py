@@ -143,7 +143,8 @@ class JobRunner:
             render=render,
             **found.fuser_options,
         )
-        pair = fuser.read(ir, vi)
+        stored = read_pair(ir, vi, thermal, rig=not fuser.aligner.stretches)
+        pair = fuser.align(stored)
         result: dict[str, Any] = {"method": method.info.name, "registration": found.facts or None}
         if options.previews:
             write_image(folder / "infrared.jpg", pair.thermal.pixels)
@@ -151,7 +152,7 @@ class JobRunner:
             result["thermal"] = thermal_range(ir, thermal, pair)
         if options.temperatures and pair.thermal.celsius is not None:
             result["temperatures"] = write_temperatures(folder / "temperatures", pair.thermal.celsius)
-        sources = _scored_sources(fuser, ir, vi, pair) if options.metrics else None
+        sources = _scored_sources(fuser, stored, pair) if options.metrics else None
         fused = fuser.fuse_pair(pair, dtype=np.uint8 if options.bits == 8 else np.float32)
         alpha = pair.visible.alpha if options.encoding == "png" else None
         write_image(folder / messages.FUSED_FILES[options.encoding], fused, options.bits, alpha)
@@ -211,11 +212,16 @@ class JobRunner:
             ) from error
 
 
-def _scored_sources(fuser: Fuser, ir: Path, vi: Path | None, pair: Pair) -> tuple[Levels, Levels]:
+def _scored_sources(fuser: Fuser, stored: Pair, pair: Pair) -> tuple[Levels, Levels]:
     """The thermal and the visible image that a result is scored against, as ``ivfuse eval`` has them.
 
     That is as they are stored, with the black frame that the fusion leaves out; or as they were registered.
+
+    Args:
+        fuser: the fuser of the pair.
+        stored: the pair as it was read.
+        pair: the pair as it is fused.
     """
-    if vi is not None and fuser.aligner.stretches and pair.coverage is not None:
-        pair = stretch(read_pair(ir, vi, fuser.options.thermal))
+    if fuser.aligner.stretches and not stored.aligned and pair.coverage is not None:
+        pair = stretch(stored)
     return to_levels(pair.thermal.pixels), to_levels(pair.visible.stored)

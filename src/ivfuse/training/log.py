@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
@@ -29,7 +28,6 @@ class Log:
     def __init__(self, out: Path, position: tuple[int, int], *, active: bool = True) -> None:
         """Open the logs."""
         self.active, self.path = active, out / "log.jsonl"
-        self.console = Console(soft_wrap=True)
         self.started, self.seen, self.offset = time.perf_counter(), 0, 0
         if not active:
             return
@@ -52,7 +50,7 @@ class Log:
     def say(self, text: str) -> None:
         """Print one line to the console."""
         if self.active:
-            self.console.print(text, highlight=False, markup=False)
+            print(text, flush=True)
 
     def step(
         self, index: int, stage: StageRecipe, step: int, rate: float, loss: Tensor, parts: dict[str, Tensor]

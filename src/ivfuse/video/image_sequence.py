@@ -81,7 +81,7 @@ def _matching_images(pattern: Path) -> list[tuple[int, Path]]:
 
 
 class ImageSequenceSource:
-    """Images as a :class:`~ivfuse.video.source.FrameSource`; all have the size of the first."""
+    """Images as a :class:`~ivfuse.video.source.FrameSource`; all have the size and the unit of the first."""
 
     def __init__(
         self,
@@ -134,13 +134,9 @@ class ImageSequenceSource:
         """Nothing is held open."""
 
     def _read(self, path: Path) -> tuple[Plane, ...]:
-        planes, _ = _read_planes(path, self._modality)
+        planes, raw = _read_planes(path, self._modality)
         height, width = planes[0].shape
-        if (height, width) != (self.info.height, self.info.width):
-            raise InputError(
-                f"{path}: found {width}x{height} pixels",
-                expected=f"{self.info.width}x{self.info.height} as in the first image",
-            )
+        self.info.check_frame(str(path), width, height, degrees=raw is not None and raw.degrees)
         return planes
 
 

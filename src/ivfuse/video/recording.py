@@ -70,12 +70,8 @@ class RecordingSource:
         return upright_raw(self._frames.read(index, FROM_FILE))
 
     def _sized(self, index: int) -> RawThermal:
-        """Read a frame and check that it has the size and the units of the first one."""
+        """Read a frame and check that it has the size and the unit of the first one."""
         raw = self._read(index)
         height, width = raw.values.shape
-        if (width, height, raw.degrees) != (self.info.width, self.info.height, self.info.degrees):
-            raise InputError(
-                f"{self.info.name}#{index}: found {width}x{height} pixels",
-                expected=f"{self.info.width}x{self.info.height} as in the first frame",
-            )
+        self.info.check_frame(f"{self.info.name}#{index}", width, height, degrees=raw.degrees)
         return raw

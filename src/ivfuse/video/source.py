@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from ivfuse.errors import InputError
 from ivfuse.video.frame import Frame
 
 if TYPE_CHECKING:
@@ -57,6 +58,30 @@ class SourceInfo:
     def end(self) -> float | None:
         """Time at which the last frame ends, in seconds; ``None`` if the number of frames is not known."""
         return None if self.frames is None else self.start + float(self.frames / self.rate)
+
+    def check_frame(self, name: str, width: int, height: int, *, degrees: bool = False) -> None:
+        """Check that a frame has the size and the unit of the first one.
+
+        Args:
+            name: name of the frame in the message.
+            width, height: of the frame, in pixels.
+            degrees: whether its values are temperatures in degC.
+
+        Raises:
+            InputError: if it has not; the message tells only what differs.
+        """
+        facts = (
+            (_unit(degrees), _unit(self.degrees)),
+            (f"{width}x{height} pixels", f"{self.width}x{self.height} pixels"),
+        )
+        different = [(found, expected) for found, expected in facts if found != expected]
+        if different:
+            found, expected = map(" of ".join, zip(*different, strict=True))
+            raise InputError(f"{name}: found {found}", expected=f"{expected} as in the first frame")
+
+
+def _unit(degrees: bool) -> str:
+    return "temperatures" if degrees else "counts"
 
 
 @dataclass

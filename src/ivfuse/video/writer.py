@@ -37,6 +37,9 @@ _BIT_RATE = 8_000_000  # bits per second, for H.264 encoders without a constant 
 # Encoders for H.264 in order of preference. libx264 is GPL, so FFmpeg may be built without it.
 _H264_ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox", "h264_mf")
 
+# Shortest and longest side that an encoder of FFmpeg takes, in pixels; others than these are asked.
+_SIDES = {"libx264": (2, 16_384), "mpeg4": (1, 8_191)}
+
 
 @dataclass(frozen=True)
 class EncoderOptions:
@@ -220,13 +223,14 @@ class VideoFileWriter:
         """Create the file for frames like this one."""
         import av
 
+        cropped = self._crop_to_even(frame)
+        self._check_size(cropped)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         self._container = av.open(str(self.part), "w", options=_fragment_options(self.path.suffix.lower()))
         video = self._container.add_stream(self.encoder, rate=self._rate, options=self._encoder_options())
         # Other encoders than FFV1 get 4:2:0, which every player decodes.
         self._pixel_format = pixel_format_of(frame) if self.encoder == "ffv1" else "yuv420p"
-        cropped = self._crop_to_even(frame)
         if cropped is not frame:
             self.notes.append(
                 f"cut from {frame.width}x{frame.height} to {cropped.width}x{cropped.height}: "
@@ -245,6 +249,16 @@ class VideoFileWriter:
         self.notes += hdr_notes(frame)
         self._video, self._start = video, frame.time
         self._add_audio()
+
+    def _check_size(self, frame: Frame) -> None:
+        """Refuse a size that the encoder does, of which FFmpeg says no more than that it failed."""
+        low, high = _SIDES.get(self.encoder, (1, max(frame.width, frame.height)))
+        if not low <= min(frame.width, frame.height) <= max(frame.width, frame.height) <= high:
+            raise OutputError(
+                f"{self.path}: found frames of {frame.width}x{frame.height} pixels",
+                expected=f"{low}x{low} to {high}x{high} for the encoder {self.encoder}",
+                hint="a folder of PNG images takes any size",
+            )
 
     def _take_lock(self) -> None:
         """Claim the unfinished file, or choose a name of its own where files cannot be locked."""

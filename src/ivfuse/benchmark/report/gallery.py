@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
@@ -30,6 +30,8 @@ BUDGET = 20_000_000  # bytes of all previews; in text they become a third more, 
 ENOUGH = 70_000  # bytes of one preview
 LEAST = 2_500  # below this a preview shows nothing; images are linked instead
 
+Kind = Literal["ir", "vi", "fused"]
+
 # longest side and quality, tried in this order until the preview is small enough
 _LADDER = ((640, 80), (640, 65), (512, 65), (400, 60), (320, 55), (240, 50), (160, 40))
 
@@ -39,7 +41,7 @@ class PreviewJob:
     """A file, what it is, and how many bytes its preview may have."""
 
     path: Path
-    thermal: bool
+    kind: Kind
     most: int
     ir_window: Window | None
 
@@ -57,7 +59,7 @@ def gallery(results: Results, jobs: int, budget: int = BUDGET) -> tuple[dict[str
         relative links where the budget does not allow a preview.
     """
     plan = results.plan
-    files: list[tuple[Path, bool]] = []
+    files: list[tuple[Path, Kind]] = []
     table: dict[str, Any] = {
         "methods": results.methods,
         "metrics": _metrics(results),
@@ -100,18 +102,18 @@ def _shows(path: Path) -> bool:
 
 
 def _pixels(job: PreviewJob) -> NDArray[np.float32]:
-    """The image; thermal counts are mapped as they were for the fusion."""
-    if not job.thermal:
-        return read_visible(job.path).pixels
-    return read_infrared(job.path, job.ir_window)
+    """The image; thermal counts are mapped as for the fusion, results have the levels that are scored."""
+    if job.kind == "ir":
+        return read_infrared(job.path, job.ir_window)
+    return read_visible(job.path, as_stored=job.kind == "fused").pixels
 
 
-def _images(files: list[tuple[Path, bool]], plan: Plan, jobs: int, budget: int) -> list[str]:
+def _images(files: list[tuple[Path, Kind]], plan: Plan, jobs: int, budget: int) -> list[str]:
     most = min(ENOUGH, budget // max(1, len(files)))
     links = [link(path, plan.out) if _shows(path) else "" for path, _ in files]
     if most < LEAST:
         return links
-    requests = [PreviewJob(path, thermal, most, plan.ir_window) for path, thermal in files]
+    requests = [PreviewJob(path, kind, most, plan.ir_window) for path, kind in files]
     for index, reply in ask_all("ivfuse.benchmark.report.gallery:make_preview", None, requests, jobs):
         if not reply.failure:
             links[index] = "data:image/webp;base64," + base64.b64encode(reply.value).decode()
@@ -141,7 +143,7 @@ def _metrics(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def _set(results: Results, index: int, files: list[tuple[Path, bool]]) -> dict[str, Any]:
+def _set(results: Results, index: int, files: list[tuple[Path, Kind]]) -> dict[str, Any]:
     """One set: its pairs, with images by number in ``files`` and scores in the order of the metrics."""
     plan = results.plan
     data = plan.sets[index]
@@ -158,9 +160,9 @@ def _set(results: Results, index: int, files: list[tuple[Path, bool]]) -> dict[s
             columns = [board.values[method][name] for board in boards for name in plan.metrics]
             columns += [results.seeing[index].values[method][name] for name in plan.seeing]
             values = [_rounded(float(column[places[pair.name]])) for column in columns]
-            number = _add(files, path, plan, thermal=False) if path else None
+            number = _add(files, path, plan, "fused") if path else None
             shown.append({"image": number, "values": values, "failure": reasons.get((method, pair.name), "")})
-        sources = [_add(files, pair.ir, plan, thermal=True), _add(files, pair.vi, plan, thermal=False)]
+        sources = [_add(files, pair.ir, plan, "ir"), _add(files, pair.vi, plan, "vi")]
         pairs.append({"name": pair.name, "sources": sources, "methods": shown})
     return {"name": data.name, "pairs": pairs}
 
@@ -196,8 +198,8 @@ def _fused(plan: Plan, data: str, method: str, pair: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _add(files: list[tuple[Path, bool]], path: Path, plan: Plan, *, thermal: bool) -> dict[str, Any]:
-    files.append((path, thermal))
+def _add(files: list[tuple[Path, Kind]], path: Path, plan: Plan, kind: Kind) -> dict[str, Any]:
+    files.append((path, kind))
     return {"number": len(files) - 1, "link": link(path, plan.out)}
 
 
