@@ -45,6 +45,17 @@ def test_noise_that_the_fusion_amplifies_flickers_a_third_as_much_at_most() -> N
     assert flicker(smooth(frames)[5:]) < flicker([frame[0] for frame in frames][5:]) / 3
 
 
+@pytest.mark.parametrize(("block", "least", "most"), [(8, 0.95, 1.05), (4, 0, 0.8)])
+def test_flicker_of_the_size_of_a_block_is_smoothed(block: int, least: float, most: float) -> None:
+    rows, columns = np.indices((64, 96)) // 4
+    checks = np.where((rows + columns) % 2, 1, -1).astype(np.float32) / 255
+    frames = [flat(120) + (index % 2) * checks for index in range(30)]
+    smoother, still = TemporalSmoother(), flat(80)
+    out = [smoother.apply(each, still, still, index / RATE, block=block) for index, each in enumerate(frames)]
+    motion = [np.abs(np.diff(np.stack(each[10:]), axis=0)).mean() for each in (out, frames)]
+    assert least <= motion[0] / motion[1] <= most
+
+
 def test_an_object_that_moves_leaves_no_trail() -> None:
     frames = []
     for index in range(20):

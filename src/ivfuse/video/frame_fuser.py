@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ivfuse.fusion.align import Aligner
 from ivfuse.fusion.pipeline import Fuser
-from ivfuse.fusion.reduced import Shape, thermal_grid
+from ivfuse.fusion.reduced import REDUCTION, Shape, thermal_grid
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import resize_to
 from ivfuse.image.upsampling import fit_gains
@@ -28,7 +28,7 @@ from ivfuse.video.frame import (
     replace_luma,
     shrink_luma,
 )
-from ivfuse.video.smoothing import TemporalSmoother
+from ivfuse.video.smoothing import BLOCK, TemporalSmoother
 
 _PARTS = ("place", "luma", "method", "smooth", "carry up", "recolor")
 
@@ -132,7 +132,8 @@ class FrameFuser:
             with self._timed("smooth"):
                 strength = np.float32(self.fuser.options.strength)
                 weight = strength if coverage is None else coverage * strength
-                fused = self.smoother.apply(fused, ir, luma, vi.time, weight=weight)
+                block = BLOCK if shape is None else BLOCK // REDUCTION
+                fused = self.smoother.apply(fused, ir, luma, vi.time, weight=weight, block=block)
         with self._timed("carry up"):
             if shape is not None:
                 return carry_up_luma(vi, thermal, fit_gains(fused, luma, ir))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ivfuse.errors import ShapeError
 from ivfuse.image.arrays import Gray
 
-BLOCK = 8  # side of a block, in pixels
+BLOCK = 8  # side of a block, in pixels of the thermal image
 TIME_CONSTANT = 0.3  # seconds after which a level that nothing gates has followed 63 % of a step
 # Changes of a block, from its smoothed level, at which the weight of the past falls to 1/e: above noise, and
 # below what an object that moves causes. That of the fused image limits a correction to 2.6 levels of 255.
@@ -39,7 +39,14 @@ class TemporalSmoother:
     _time: float = 0.0
 
     def apply(
-        self, fused: Gray, ir: Gray, vi: Gray, time: float, *, weight: Gray | np.float32 | None = None
+        self,
+        fused: Gray,
+        ir: Gray,
+        vi: Gray,
+        time: float,
+        *,
+        weight: Gray | np.float32 | None = None,
+        block: int = BLOCK,
     ) -> Gray:
         """Smooth a frame.
 
@@ -49,6 +56,7 @@ class TemporalSmoother:
             vi: the luma of the visible image, of the same shape and range.
             time: of the frame, in seconds.
             weight: of the correction in [0, 1], a number or (H, W); ``None`` for 1 everywhere.
+            block: side of a block, in pixels.
 
         Returns:
             (H, W) float32 in [0, 1]; ``fused`` itself for the first frame and after a change of size.
@@ -61,7 +69,7 @@ class TemporalSmoother:
                 f"fused {fused.shape}, thermal {ir.shape}, visible {vi.shape}: expected one shape"
             )
         # A value that is no number would stay in the levels for ever.
-        levels = np.nan_to_num(np.stack([_block_levels(image) for image in (fused, ir, vi)]))
+        levels = np.nan_to_num(np.stack([_block_levels(image, block) for image in (fused, ir, vi)]))
         past, elapsed = self._levels, max(0.0, time - self._time)
         self._levels, self._time = levels, time
         if past is None or past.shape != levels.shape:
@@ -71,12 +79,12 @@ class TemporalSmoother:
         return _add_enlarged(fused, self._levels[0] - levels[0], weight)
 
 
-def _block_levels(image: Gray) -> Gray:
-    """The means of blocks of about ``BLOCK`` pixels a side."""
+def _block_levels(image: Gray, block: int) -> Gray:
+    """The means of blocks of about ``block`` pixels a side."""
     import cv2
 
     height, width = image.shape
-    size = (-(-width // BLOCK), -(-height // BLOCK))
+    size = (-(-width // block), -(-height // block))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
