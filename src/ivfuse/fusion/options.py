@@ -63,9 +63,8 @@ class FuseOptions:
             that what is barely warmer than its surroundings stands out; above 1 leaves the warmest only.
             Temperatures and colormaps are not affected.
         tile: largest side in pixels that is fused in one piece; ``None`` for that of the method.
-        full_size: whether to run the method at the full size of a visible image that is much larger than the
-            thermal image; otherwise a method that allows it runs at about the resolution of the thermal
-            image, and its result is carried up.
+        full_size: whether to run the method at the size of the visible image; otherwise one that allows it
+            runs at half the resolution of the thermal image, and its result is carried up.
         allow_damaged: whether to use what can be decoded of damaged JPEG files, with a note, instead of
             raising an error; ``None`` for an error that does not suggest it.
 
