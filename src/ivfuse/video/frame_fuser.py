@@ -107,11 +107,12 @@ class FrameFuser:
         return (vi.height, vi.width), (ir.height, ir.width), covered
 
     def _place(self, ir: Frame, vi: Frame) -> tuple[Gray, Gray | None]:
-        """The thermal image and its coverage on a grid over the visible frame, as fine as its pixels."""
+        """The thermal image and its coverage on a grid over the visible, about as fine as its pixels."""
         previous = self._previous
         shape = vi.height, vi.width
-        if self.shape_for(ir, vi):
-            shape = thermal_grid(*self._shapes(ir, vi))
+        if reduced := self.shape_for(ir, vi):
+            # At least as fine as what the method decides, which becomes part of the offset.
+            shape = max(reduced, thermal_grid(*self._shapes(ir, vi)))
         if previous and ir is previous.ir and previous.thermal.shape == shape:
             return previous.thermal, previous.coverage
         ir, weight = self.remover.apply(ir)
