@@ -54,6 +54,6 @@ def _at_half(method: str) -> Fuse:
 
     def fuse(ir: Gray, vi: Gray) -> Gray:
         shape = reduced_shape(vi.shape, vi.shape) or vi.shape
-        return fuse_reduced(fuser.fuse_covered, ir, vi, None, shape)
+        return fuse_reduced(fuser.fuse_luma, ir, vi, shape)
 
     return fuse

@@ -6,7 +6,7 @@ Visibles larger than their thermals: `m3fd` with the thermal shrunk to 640x480, 
 enlarged three times, and `roadscene_raw` and `wisard`, registered pair by pair and cropped to what the
 thermal covers. The columns are those of `seeing.py` and the eight metrics, on images in full size. The last
 line compares the processor time of fusing luma in one thread; both ways take turns. `--sheets` writes
-visible, thermal, full and reduced side by side.
+visible, thermal, full and half side by side.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from common import make_parser
 from ivfuse import Fuser
 from ivfuse.errors import RegistrationError
-from ivfuse.fusion.reduced import fuse_reduced, reduced_shape
+from ivfuse.fusion.reduced import reduced_shape
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import luma, resize_to
 from ivfuse.image.pairing import pair_folder
@@ -63,7 +63,7 @@ def measure(
 ) -> tuple[dict[str, Found], dict[str, float]]:
     """Quality and processor seconds of both ways."""
     fuser = Fuser(method, threads=1)
-    found = {"full": Found(), "reduced": Found()}
+    found = {"full": Found(), "half": Found()}
     seconds = dict.fromkeys(found, 0.0)
     for name, native, ir, vi in samples(folder, limit):
         shape = reduced_shape(vi.shape, native.shape)
@@ -72,10 +72,7 @@ def measure(
         fused = {}
         for way in found:
             started = time.process_time()
-            if way == "full":
-                fused[way] = fuser.fuse_covered(ir, vi, None)
-            else:
-                fused[way] = fuse_reduced(fuser.fuse_covered, ir, vi, None, shape)
+            fused[way] = fuser.fuse_covered(ir, vi, None, shape if way == "half" else None)
             seconds[way] += time.process_time() - started
         targets = find_targets(np.rint(ir * 255))
         ir8, vi8 = np.rint(ir * 255), np.rint(vi * 255)
@@ -103,7 +100,7 @@ def main() -> None:
         found, seconds = measure(args.data / name, args.method, args.limit, args.sheets)
         print(seeing_table(name, {way: each.row() for way, each in found.items()}), end="\n\n")
         print(markdown(name, {way: each.metrics() for way, each in found.items()}), end="\n\n")
-        print(f"CPU time, full / reduced: {seconds['full'] / seconds['reduced']:.1f}\n", flush=True)
+        print(f"CPU time, full / half: {seconds['full'] / seconds['half']:.1f}\n", flush=True)
 
 
 if __name__ == "__main__":

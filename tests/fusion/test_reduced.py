@@ -97,6 +97,24 @@ def test_the_visible_stays_where_the_thermal_does_not_reach() -> None:
     assert np.abs(found - vi)[400:500, 500:700].max() > 0.02
 
 
+def test_hidden_parts_of_the_thermal_do_not_change_the_shape_and_keep_the_visible_exactly() -> None:
+    ir, vi = pair()
+    hidden = np.zeros(vi.shape, bool)
+    hidden[:, 500:] = True
+    method = Mean()
+    fuser = Fuser(method)
+    read = fuser.read(ir, vi)
+    found = fuser.fuse_pair(replace(read, coverage=(~hidden).astype(np.float32)))
+    assert method.shapes == [(240, 320)]
+    assert np.array_equal(found[hidden], vi[hidden])
+
+
+def test_strength_mixes_what_was_carried_up_with_the_visible() -> None:
+    ir, vi = pair()
+    whole, half = (Fuser(Mean(), strength=strength).fuse(ir, vi) for strength in (1, 0.5))
+    np.testing.assert_allclose(half, (whole + vi) / 2, atol=1e-6)
+
+
 def test_the_user_is_told(tmp_path: Path) -> None:
     ir, vi = pair()
     write_image(tmp_path / "ir.png", ir)

@@ -278,7 +278,8 @@ def test_a_large_visible_is_fused_small_and_keeps_its_detail() -> None:
     assert method.shape == (240, 320)
     expected = 16 + 0.1 * 219 + 0.8 * (vi.planes[0] - 16.0)
     error = np.abs(out.planes[0] - expected)[8:-8, 8:-8]
-    assert (error.mean(), error.max()) < (0.6, 4)  # rounding to 8 bit, here and in the small image
+    assert error.mean() < 0.6
+    assert error.max() < 8  # rounding to 8 bit, here and in the small image, most beside edges
     assert [plane.shape for plane in out.planes] == [(1200, 1600), (600, 800), (600, 800)]
     whole = FrameFuser(Fuser(method, full_size=True)).fuse(ir, vi)
     assert np.abs(out.planes[1].astype(int) - whole.planes[1]).max() <= 3  # where luma differs
@@ -295,4 +296,5 @@ def test_frames_are_fused_like_images(thermal: tuple[int, int]) -> None:
     image = fuser.fuse(ir, vi, dtype=np.uint8)
     frame = FrameFuser(fuser).fuse(Frame((ir,), 0, 0), Frame((vi,), 0, 0))
     difference = np.abs(frame.planes[0].astype(int) - image)
-    assert (difference.mean(), difference.max()) < (1, 12)
+    assert difference.mean() < 1
+    assert difference.max() < 20  # beside edges of 160 levels

@@ -243,24 +243,25 @@ class Fuser:
 
     def _fuse_gray(self, ir: Gray, vi: Gray, pair: Pair) -> Gray:
         """Fuse the lumas of a pair in full size, or reduced and carried up."""
-        shape = self._reduced_shape_of(pair)
-        if shape is None:
-            return self.fuse_covered(ir, vi, pair.coverage)
-        return fuse_reduced(self.fuse_covered, ir, vi, pair.coverage, shape)
+        return self.fuse_covered(ir, vi, pair.coverage, self._reduced_shape_of(pair))
 
     def _reduced_shape_of(self, pair: Pair) -> Shape | None:
         if pair.thermal_shape is None:
             return None
-        covered = 1.0 if pair.coverage is None else float(pair.coverage.mean(dtype=np.float64))
+        covered = 1.0
+        # A stretched thermal image spans the visible one, whatever parts of it have no weight.
+        if not (self.aligner.stretches or pair.coverage is None):
+            covered = np.count_nonzero(pair.coverage) / pair.coverage.size
         return self.reduced_shape((pair.visible.height, pair.visible.width), pair.thermal_shape, covered)
 
-    def fuse_covered(self, ir: Gray, vi: Gray, coverage: Gray | None) -> Gray:
+    def fuse_covered(self, ir: Gray, vi: Gray, coverage: Gray | None, shape: Shape | None = None) -> Gray:
         """Fuse two luma images, with strength and gamma, where the thermal has weight; else keep ``vi``.
 
         Args:
             ir: thermal image, (H, W) float32 in [0, 1].
             vi: luma of the visible image, of the same shape and range.
             coverage: weight of the thermal image, of the same shape, in [0, 1]; ``None`` for 1 everywhere.
+            shape: the smaller shape at which the method runs; ``None`` for that of the images.
         """
         strength = np.float32(self.options.strength)
         if strength == 0:
@@ -268,15 +269,23 @@ class Fuser:
         if self.options.ir_gamma != 1:
             ir = np.power(ir, np.float32(self.options.ir_gamma))
         if coverage is None:
-            fused = self.fuse_luma(ir, vi)
+            fused = self._fuse_at(shape, ir, vi)
             return fused if strength == 1 else blend(fused, vi, strength)
         # Outside the coverage the method receives the visible image twice, so that the border of the thermal
         # image does not become an edge. Global statistics use subsampled covered thermal pixels only.
         sampled = (slice(None, None, 1 + max(ir.shape) // COVERAGE_SAMPLES),) * 2
         covered = ir[sampled][coverage[sampled] > 0.5]
         whole = covered[np.newaxis] if covered.size else None
-        fused = self.fuse_luma(blend(ir, vi, coverage), vi, whole)
+        fused = self._fuse_at(shape, blend(ir, vi, coverage), vi, whole)
         return blend(fused, vi, coverage * strength)
+
+    def _fuse_at(self, shape: Shape | None, ir: Gray, vi: Gray, whole: Gray | None = None) -> Gray:
+        """:meth:`fuse_luma` at a smaller shape, carried up; in full size for ``None``."""
+        if shape is None:
+            return self.fuse_luma(ir, vi, whole)
+        return fuse_reduced(
+            lambda small_ir, small_vi: self.fuse_luma(small_ir, small_vi, whole), ir, vi, shape
+        )
 
     def fuse_luma(self, ir: Gray, vi: Gray, whole: Gray | None = None) -> Gray:
         """Fuse two luma images by the method, in tiles if they are large, and clip the result.

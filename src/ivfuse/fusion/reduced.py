@@ -17,7 +17,7 @@ from ivfuse.image.color import resize_to
 from ivfuse.image.upsampling import CELL, apply_gains, fit_gains
 
 Shape = tuple[int, int]  # height and width, in pixels
-FuseCovered = Callable[[Gray, Gray, Gray | None], Gray]
+Fuse = Callable[[Gray, Gray], Gray]
 
 REDUCTION = 2  # side of a pixel of the method, in pixels of the thermal image, about
 LEAST_PIXELS = 50_000  # a smaller image would show the network too little of the scene
@@ -72,22 +72,19 @@ def _pixels(thermal: Shape, covered: float) -> float:
     return math.prod(thermal) / max(covered, 1e-3)
 
 
-def fuse_reduced(fuse: FuseCovered, ir: Gray, vi: Gray, coverage: Gray | None, shape: Shape) -> Gray:
+def fuse_reduced(fuse: Fuse, ir: Gray, vi: Gray, shape: Shape) -> Gray:
     """Fuse at a smaller shape and carry the result up.
 
     Args:
-        fuse: function of the thermal image, the luma of the visible image and the coverage, at one shape.
+        fuse: function of the thermal image and the luma of the visible image, at one shape.
         ir: thermal image on the grid of the visible image, (H, W) float32 in [0, 1].
         vi: luma of the visible image, of the same shape and range.
-        coverage: weight of the thermal image, of the same shape; ``None`` for 1 everywhere.
         shape: the smaller shape, see :func:`reduced_shape`.
 
     Returns:
         (H, W) float32 in [0, 1].
     """
     small_ir, small_vi = resize_to(ir, *shape), resize_to(vi, *shape)
-    small_coverage = None if coverage is None else resize_to(coverage, *shape)
-    small = fuse(small_ir, small_vi, small_coverage)
-    gains = fit_gains(small, small_vi, small_ir)
+    gains = fit_gains(fuse(small_ir, small_vi), small_vi, small_ir)
     out = apply_gains(gains, (vi, ir), np.empty(vi.shape, np.float32))
     return np.clip(out, 0, 1, out=out)
