@@ -39,7 +39,8 @@ def gray_methods(text: str) -> dict[str, Fuse]:
         if file.endswith(".safetensors"):
             from ivfuse.training.torch_method import load_torch_method
 
-            found[name or Path(file).parent.name] = load_torch_method(Path(file)).fuse
+            method = load_torch_method(Path(file))
+            found[name or Path(file).parent.name] = Fuser(method, gray=True).fuse
         elif file.endswith("@half"):
             found[file] = _at_half(file.removesuffix("@half"))
         elif file.endswith("@full"):
