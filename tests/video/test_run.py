@@ -17,6 +17,7 @@ from ivfuse.errors import OutputError
 from ivfuse.fusion.align import Aligner
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.fusion.pipeline import Fuser
+from ivfuse.registration.transform import Registration
 from ivfuse.video.frame import Frame
 from ivfuse.video.frame_fuser import FrameFuser
 from ivfuse.video.fuse import fuse_video
@@ -298,3 +299,16 @@ def test_frames_are_fused_like_images(thermal: tuple[int, int]) -> None:
     difference = np.abs(frame.planes[0].astype(int) - image)
     assert difference.mean() < 1
     assert difference.max() < 20  # beside edges of 160 levels
+
+
+def test_the_visible_stays_level_for_level_around_the_thermal() -> None:
+    rng = np.random.default_rng(0)
+    vi = rng.integers(0, 256, (480, 640), dtype=np.uint8)
+    ir = np.kron(rng.integers(0, 256, (12, 16)), np.ones((20, 20))).astype(np.uint8)
+    rig = Registration(((1, 0, 160), (0, 1, 120), (0, 0, 1)), (320, 240), (640, 480))
+    fuser = FrameFuser(Fuser("swift", rig=rig, threads=1))
+    out = fuser.fuse(Frame((ir,), 0, 0), Frame((vi,), 0, 0)).planes[0]
+    around = np.ones(vi.shape, bool)
+    around[116:364, 156:484] = False  # a cell of pixels around the thermal image may be mixed
+    np.testing.assert_array_equal(out[around], vi[around])
+    assert np.abs(out[120:360, 160:480].astype(int) - vi[120:360, 160:480]).mean() > 5

@@ -20,6 +20,7 @@ from ivfuse.video.auto_gain import AutoGain
 from ivfuse.video.black_frame import BlackFrameRemover
 from ivfuse.video.frame import (
     Frame,
+    Plane,
     carry_up_luma,
     concatenate_frames,
     decode_luma,
@@ -72,6 +73,7 @@ class FrameFuser:
     remover: BlackFrameRemover = field(default_factory=BlackFrameRemover)
     cpu: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_PARTS, 0.0))
     _previous: _FusedPair | None = None
+    _weights: tuple[Gray, Gray, Gray] | None = None  # coverage, and its share and the rest in full size
 
     def fuse(self, ir: Frame, vi: Frame) -> Frame:
         """Fuse a pair; the result of the previous pair is reused if both images are the same."""
@@ -126,19 +128,31 @@ class FrameFuser:
             luma = decode_luma(vi) if shape is None else shrink_luma(vi, *shape)
         with self._timed("place"):
             ir = resize_to(thermal, *luma.shape)
-            coverage = None if coverage is None else resize_to(coverage, *luma.shape)
+            covered = None if coverage is None else resize_to(coverage, *luma.shape)
         with self._timed("method"):
-            fused = self.fuser.fuse_covered(ir, luma, coverage)
+            fused = self.fuser.fuse_covered(ir, luma, covered)
         if self.smoother is not None:
             with self._timed("smooth"):
                 strength = np.float32(self.fuser.options.strength)
-                weight = strength if coverage is None else coverage * strength
+                weight = strength if covered is None else covered * strength
                 block = BLOCK if shape is None else BLOCK // REDUCTION
                 fused = self.smoother.apply(fused, ir, luma, vi.time, weight=weight, block=block)
         with self._timed("carry up"):
-            if shape is not None:
-                return carry_up_luma(vi, thermal, fit_gains(fused, luma, ir))
-            return encode_luma(fused, vi.limited)
+            if shape is None:
+                return encode_luma(fused, vi.limited)
+            out = carry_up_luma(vi, thermal, fit_gains(fused, luma, ir))
+            # Gains reach a little beyond the thermal image, where the visible is to stay as it is.
+            return out if coverage is None else self._blended(out, vi.planes[0], coverage)
+
+    def _blended(self, inside: Plane, outside: Plane, coverage: Gray) -> Plane:
+        """Two planes by the coverage, whose weights are kept as long as it stays, as with a rig."""
+        import cv2
+
+        if self._weights is None or self._weights[0] is not coverage:
+            weight = resize_to(coverage, *outside.shape)
+            self._weights = coverage, weight, 1 - weight
+        _, weight, rest = self._weights
+        return np.asarray(cv2.blendLinear(inside, np.ascontiguousarray(outside), weight, rest))
 
     @contextmanager
     def _timed(self, part: str) -> Iterator[None]:
