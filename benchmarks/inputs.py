@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from ivfuse import Fuser
-from ivfuse.fusion.reduced import fuse_reduced, reduced_shape
+from ivfuse.fusion.reduced import reduced_shape
 from ivfuse.fusion.registry import list_methods
 from ivfuse.image.arrays import Gray
 from ivfuse.image.color import luma, resize_to
@@ -54,7 +54,6 @@ def _at_half(method: str) -> Fuse:
     fuser = Fuser(method, gray=True)
 
     def fuse(ir: Gray, vi: Gray) -> Gray:
-        shape = reduced_shape(vi.shape, vi.shape) or vi.shape
-        return fuse_reduced(fuser.fuse_luma, ir, vi, shape)
+        return fuser.fuse_covered(ir, vi, None, reduced_shape(vi.shape, vi.shape))
 
     return fuse

@@ -217,7 +217,8 @@ class Fuser:
         wanted, stored, rendering = _supported(dtype), pair.visible.stored, self.options.render
         thermal = pair.thermal.pixels
         inverted = rendering is not None and rendering.inverted
-        fused: NDArray[Any] = self._fuse_gray(1 - thermal if inverted else thermal, luma(stored), pair)
+        ir, shape = 1 - thermal if inverted else thermal, self._reduced_shape_of(pair)
+        fused: NDArray[Any] = self.fuse_covered(ir, luma(stored), pair.coverage, shape)
         if not (self.options.gray or stored.ndim == 2 or (rendering is not None and rendering.gray)):
             fused = recolor(stored, fused, np.empty(stored.shape, np.float32 if rendering else wanted))
         if rendering is not None:
@@ -240,10 +241,6 @@ class Fuser:
         if self.options.full_size or not self.method.info.reducible or self.options.strength == 0:
             return None
         return reduced_shape(visible, thermal, covered)
-
-    def _fuse_gray(self, ir: Gray, vi: Gray, pair: Pair) -> Gray:
-        """Fuse the lumas of a pair in full size, or reduced and carried up."""
-        return self.fuse_covered(ir, vi, pair.coverage, self._reduced_shape_of(pair))
 
     def _reduced_shape_of(self, pair: Pair) -> Shape | None:
         if pair.thermal_shape is None:

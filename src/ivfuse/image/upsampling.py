@@ -115,11 +115,10 @@ def apply_gains(model: LocalGains, guides: Sequence[NDArray[Any]], out: NDArray[
         raise ShapeError(
             f"guides {[guide.shape for guide in guides]}: expected {len(model.gains)} of {out.shape}"
         )
-    tables = [_Enlargement(table, height, width) for table in (*model.gains, model.offset)]
     rows = height if height * width <= _WHOLE_PIXELS else max(1, _STRIP_PIXELS // width)
     for top in range(0, height, rows):
         part = slice(top, min(top + rows, height))
-        *gains, total = (table.rows(part) for table in tables)
+        *gains, total = (_enlarged(table, out.shape, part) for table in (*model.gains, model.offset))
         *others, last = (
             cv2.multiply(gain, guide[part], dtype=cv2.CV_32F)
             for gain, guide in zip(gains, guides, strict=True)
@@ -154,23 +153,16 @@ def _resized(values: Gray, shape: tuple[int, ...]) -> Gray:
     return np.asarray(cv2.resize(values, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-class _Enlargement:
-    """A table interpolated bilinearly to a full size, some rows at a time."""
-
-    def __init__(self, values: Gray, height: int, width: int) -> None:
-        self._values, self._height, self._width = values, height, width
-        small = values.shape[0]
-        centers = np.clip((np.arange(height) + 0.5) * (small / height) - 0.5, 0, small - 1)
-        self._above = centers.astype(np.intp)
-        self._below = np.minimum(self._above + 1, small - 1)
-        self._share = (centers - self._above).astype(np.float32)[:, np.newaxis]
-
-    def rows(self, part: slice) -> Gray:
-        """The rows of a part, (n, width)."""
-        above = self._above[part]
-        if above.size == self._height:
-            return _resized(self._values, (self._height, self._width))
-        # Rows are mixed at the small width, then columns are interpolated.
-        mixed = self._values[above]
-        mixed += self._share[part] * (self._values[self._below[part]] - mixed)
-        return _resized(mixed, (above.size, self._width))
+def _enlarged(values: Gray, shape: tuple[int, int], part: slice) -> Gray:
+    """Rows of a table interpolated bilinearly to a full shape, (rows of the part, width)."""
+    height, width = shape
+    if part == slice(0, height):
+        return _resized(values, shape)
+    # Rows are mixed at the small width, then columns are interpolated.
+    small = values.shape[0]
+    centers = np.clip((np.arange(part.start, part.stop) + 0.5) * (small / height) - 0.5, 0, small - 1)
+    above = centers.astype(np.intp)
+    mixed = values[above]
+    share = (centers - above).astype(np.float32)[:, np.newaxis]
+    mixed += share * (values[np.minimum(above + 1, small - 1)] - mixed)
+    return _resized(mixed, (above.size, width))

@@ -78,13 +78,14 @@ class FrameFuser:
     def fuse(self, ir: Frame, vi: Frame) -> Frame:
         """Fuse a pair; the result of the previous pair is reused if both images are the same."""
         previous = self._previous
+        shape = self.shape_for(ir, vi)
         with self._timed("place"):
-            thermal, coverage = self._place(ir, vi)
+            thermal, coverage = self._place(ir, vi, shape)
         same_thermal = previous is not None and thermal is previous.thermal
         if previous and same_thermal and np.array_equal(vi.planes[0], previous.vi.planes[0]):
             fused = previous.fused
         else:
-            fused = self._fuse_luma(thermal, vi, coverage, self.shape_for(ir, vi))
+            fused = self._fuse_luma(thermal, vi, coverage, shape)
         self._previous = _FusedPair(ir, vi, thermal, coverage, fused)
         with self._timed("recolor"):
             out = gray_frame(vi, fused) if self.gray else replace_luma(vi, fused)
@@ -108,17 +109,17 @@ class FrameFuser:
         covered = 1.0 if aligner.stretches else aligner.warp(*sizes).covered_fraction
         return (vi.height, vi.width), (ir.height, ir.width), covered
 
-    def _place(self, ir: Frame, vi: Frame) -> tuple[Gray, Gray | None]:
+    def _place(self, ir: Frame, vi: Frame, shape: Shape | None) -> tuple[Gray, Gray | None]:
         """The thermal image and its coverage on a grid over the visible, about as fine as its pixels."""
         previous = self._previous
-        shape = vi.height, vi.width
-        if reduced := self.shape_for(ir, vi):
+        grid = vi.height, vi.width
+        if shape is not None:
             # At least as fine as what the method decides, which becomes part of the offset.
-            shape = max(reduced, thermal_grid(*self._shapes(ir, vi)))
-        if previous and ir is previous.ir and previous.thermal.shape == shape:
+            grid = max(shape, thermal_grid(*self._shapes(ir, vi)))
+        if previous and ir is previous.ir and previous.thermal.shape == grid:
             return previous.thermal, previous.coverage
         ir, weight = self.remover.apply(ir)
-        return self.placer.align_frame(self.gain.apply(ir), *shape, weight)
+        return self.placer.align_frame(self.gain.apply(ir), *grid, weight)
 
     def _fuse_luma(
         self, thermal: Gray, vi: Frame, coverage: Gray | None, shape: Shape | None
