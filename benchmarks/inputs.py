@@ -31,7 +31,8 @@ def gray_methods(text: str) -> dict[str, Fuse]:
     Args:
         text: names and files of weights with commas, ``all`` or ``none``; ``NAME=FILE.safetensors`` names
             the file, which else has the name of its folder. ``NAME@full`` runs at the size of the images
-            and ``NAME@half`` at half of it, whatever the method does by itself.
+            and ``NAME@half`` at half of it, whatever the method does by itself; ``NAME@natural`` and the
+            like have that emphasis.
     """
     found: dict[str, Fuse] = {}
     for each in {"all": list_methods(), "none": []}.get(text, text.split(",")):
@@ -41,16 +42,19 @@ def gray_methods(text: str) -> dict[str, Fuse]:
 
             method = load_torch_method(Path(file))
             found[name or Path(file).parent.name] = Fuser(method, gray=True).fuse
-        elif file.endswith("@half"):
-            found[file] = _at_half(file.removesuffix("@half"))
-        elif file.endswith("@full"):
-            found[file] = Fuser(file.removesuffix("@full"), gray=True, full_size=True).fuse
+        elif "@" in file and not file.startswith("hf://"):
+            found[file] = _changed(*file.split("@", 1))
         else:
             found[file] = Fuser(file, gray=True).fuse
     return found
 
 
-def _at_half(method: str) -> Fuse:
+def _changed(method: str, how: str) -> Fuse:
+    """A method in full size, at half of it, or with another emphasis."""
+    if how == "full":
+        return Fuser(method, gray=True, full_size=True).fuse
+    if how != "half":
+        return Fuser(method, gray=True, emphasis=how).fuse
     fuser = Fuser(method, gray=True)
 
     def fuse(ir: Gray, vi: Gray) -> Gray:

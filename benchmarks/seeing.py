@@ -4,12 +4,12 @@
         --weather none haze:3 snow:3 rain:3 [--ranks] [--quoted FILE] [--sheets DIR]
 
 A method is a name or a file of weights (`NAME=FILE.safetensors` gives it a name); `NAME@full` and `NAME@half`
-set the size at which it decides. Targets are found in the infrared without weather; shares are over all
-targets of a set, `h` over those that the visible hides; `r` and `d` are over pairs by daylight. `--ranks`
-adds the eight metrics and the mean rank among all methods; `--quoted` adds rows of other measurements, as in
-`quality.py`. `--sheets` writes infrared, visible and fused side by side, to be looked at. `--skies` tells how
-uneven the skies of six synthetic streets become: the deviation of fused less visible in them, blurred by
-4 pixels, in levels of 255.
+set the size at which it decides, `NAME@natural` and the like the emphasis. Targets are found in the infrared
+without weather; shares are over all targets of a set, `h` over those that the visible hides; `r` and `d` are
+over pairs by daylight. `--ranks` adds the eight metrics and the mean rank among all methods; `--quoted` adds
+rows of other measurements, as in `quality.py`. `--sheets` writes infrared, visible and fused side by side, to
+be looked at. `--skies` tells how uneven the skies of six synthetic streets become: the deviation of fused
+less visible in them, blurred by 4 pixels, in levels of 255.
 """
 
 from __future__ import annotations

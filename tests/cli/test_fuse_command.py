@@ -52,6 +52,25 @@ def test_gray_and_sixteen_bits(ivfuse_cli: Cli, pair: tuple[Path, Path], tmp_pat
     assert fused.ndim == 2
 
 
+def test_an_emphasis_is_chosen_by_name(ivfuse_cli: Cli, pair: tuple[Path, Path], tmp_path: Path) -> None:
+    images = {}
+    for name in ("natural", "targets"):
+        out = tmp_path / f"{name}.png"
+        assert (
+            ivfuse_cli("fuse", *pair, "-o", out, "--method", "laplacian", "--emphasis", name, "--gray").code
+            == 0
+        )
+        images[name] = cv2.imread(str(out), cv2.IMREAD_UNCHANGED).astype(int)
+    seen = cv2.imread(str(pair[1]), cv2.IMREAD_GRAYSCALE).astype(int)
+    away = {name: np.abs(image - seen).mean() for name, image in images.items()}
+    assert away["natural"] < 0.6 * away["targets"]
+    said = ivfuse_cli("fuse", *pair, "-o", tmp_path / "x.png", "--emphasis", "loud")
+    assert said.code == 2
+    assert said.err.count("\n") == 1
+    assert "loud" in said.err
+    assert "balanced" in said.err
+
+
 def test_a_pair_into_a_folder_takes_the_name_of_the_visible(
     ivfuse_cli: Cli, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:

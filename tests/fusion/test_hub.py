@@ -42,10 +42,11 @@ def fused(method: str, texture: Images) -> np.ndarray:
 
 
 def test_a_model_of_the_hub_fuses_as_its_graph_does(fake_hub: Any, texture: Images) -> None:
-    fake_hub.commit("me/night", published())
+    fake_hub.commit("me/night", published(emphasis="balanced"))
     assert np.array_equal(fused("hf://me/night", texture), fused("swift", texture))
     info = Fuser("hf://me/night").method.info
     assert (info.name, info.align, info.reach, info.tile) == ("night", 16, 176, 512)
+    assert info.emphasis == "balanced"
 
 
 def test_a_revision_pins_the_model(fake_hub: Any) -> None:

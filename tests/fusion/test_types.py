@@ -32,6 +32,7 @@ GRAY = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
         ("crop", 1),
         ("strength", "1"),
         ("strength", None),
+        ("emphasis", 1),
         ("ir_gamma", "x"),
         ("tile", "512"),
         ("full_size", None),

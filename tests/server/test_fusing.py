@@ -284,6 +284,20 @@ def test_strength_0_gives_the_visible_and_others_are_refused(server: Running, ir
     assert "strength" in refused.json()["error"]
 
 
+def test_an_emphasis_changes_the_image_and_unknown_ones_are_refused(
+    server: Running, ir: bytes, vi: bytes
+) -> None:
+    plain, none, targets = (
+        decoded(server.fuse(ir, vi, method="average", **given).content).astype(int)
+        for given in ({}, {"emphasis": "none"}, {"emphasis": "targets"})
+    )
+    assert np.array_equal(plain, none)
+    assert np.abs(targets - decoded(vi)).mean() > np.abs(plain - decoded(vi)).mean()
+    refused = server.fuse(ir, vi, emphasis="loud")
+    assert refused.status_code == 422
+    assert "emphasis" in refused.json()["error"]
+
+
 def test_gamma_brightens_the_thermal(server: Running, ir: bytes, vi: bytes) -> None:
     plain, bright = (
         decoded(server.fuse(ir, vi, method="average", ir_gamma=gamma).content).astype(int)

@@ -177,6 +177,14 @@ def test_strength_0_is_the_visible_image(page: Page) -> None:
     page.until(f"document.getElementById('right').src === '{before}'")
 
 
+def test_an_emphasis_changes_the_image(page: Page) -> None:
+    before = page.run("document.getElementById('right').src")
+    page.choose("emphasis", "targets")
+    page.until(f"document.getElementById('right').src !== '{before}'")
+    page.choose("emphasis", "")
+    page.until(f"document.getElementById('right').src === '{before}'")
+
+
 def test_colors_follow_the_system_until_the_switch_is_used(page: Page) -> None:
     def ground() -> str:
         return str(page.run("getComputedStyle(document.body).backgroundColor"))

@@ -298,7 +298,7 @@ def test_frames_are_fused_like_images(thermal: tuple[int, int]) -> None:
     frame = FrameFuser(fuser).fuse(Frame((ir,), 0, 0), Frame((vi,), 0, 0))
     difference = np.abs(frame.planes[0].astype(int) - image)
     assert difference.mean() < 1
-    assert difference.max() < 20  # beside edges of 160 levels
+    assert difference.max() < 24  # beside edges of 160 levels, whose contrast the emphasis raises
 
 
 def test_the_visible_stays_level_for_level_around_the_thermal() -> None:

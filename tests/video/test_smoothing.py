@@ -160,6 +160,18 @@ def test_frames_are_smoothed_unless_switched_off(strength: float, smoothing: boo
         assert np.abs(np.diff(means)).max() >= (change if not smoothing else 0)
 
 
+def test_frames_have_the_emphasis_of_the_fuser() -> None:
+    ir, vi = (np.full((64, 96), level, np.uint8) for level in (160, 80))
+    means = {
+        name: FrameFuser(Fuser("average", emphasis=name), smoother=None)
+        .fuse(Frame((ir,), 0, 0), Frame((vi,), 0, 0))
+        .planes[0]
+        .mean()
+        for name in ("none", "natural")
+    }
+    assert means == pytest.approx({"none": 120, "natural": 96}, abs=1)
+
+
 def test_the_command_smooths_unless_told_not_to(
     tmp_path: Path,
     write_clip: Callable[..., Path],

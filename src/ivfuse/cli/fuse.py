@@ -37,6 +37,7 @@ def fuse(
     weights: method_options.Weights = None,
     gray: method_options.Gray = False,
     strength: method_options.Strength = 1.0,
+    emphasis: method_options.Emphasis = None,
     ir_gamma: method_options.IrGamma = 1.0,
     bits: Annotated[int, typer.Option(help="Bits per channel of the output: 8 or 16.")] = 8,
     format_: Annotated[
@@ -130,7 +131,7 @@ def fuse(
     method_options.check(method, weights, runtime, precision)
     reading.limit_pixels(max_pixels)
     shown: dict[str, Any] = {"gray": gray, "strength": strength, "ir_gamma": ir_gamma, "render": render}
-    shown |= {"tile": tile, "full_size": full_size}
+    shown |= {"emphasis": emphasis, "tile": tile, "full_size": full_size}
     shown |= {"thermal": thermal_options, "allow_damaged": allow_damaged}
     align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
     if cluster is not None:

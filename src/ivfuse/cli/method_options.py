@@ -35,6 +35,13 @@ Gray = Annotated[bool, typer.Option("--gray", help="Write the fused luma instead
 Strength = Annotated[
     float, typer.Option(min=0, max=1, help="0 shows the visible, 1 the full fusion.", show_default=True)
 ]
+Emphasis = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="balanced (default of swift), natural, detail, targets, or none: as the method decides.",
+    ),
+]
 IrGamma = Annotated[
     float,
     typer.Option(

@@ -42,6 +42,7 @@ def video(
     weights: method_options.Weights = None,
     gray: method_options.Gray = False,
     strength: method_options.Strength = 1.0,
+    emphasis: method_options.Emphasis = None,
     ir_gamma: method_options.IrGamma = 1.0,
     side_by_side: options.SideBySide = False,
     smooth: options.Smooth = True,
@@ -107,6 +108,7 @@ def video(
         **method_options.choices(method, weights, runtime, precision, threads, device, quick=True),
         rig=align_options.rig(rig, None, points),
         strength=strength,
+        emphasis=emphasis,
         ir_gamma=ir_gamma,
         full_size=full_size,
     )

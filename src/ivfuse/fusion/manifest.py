@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ivfuse.errors import InputError, UsageError
+from ivfuse.fusion.emphasis import EMPHASES
 from ivfuse.fusion.method import MethodInfo
 from ivfuse.runtime.files import sha256_of, write_atomic
 
@@ -36,6 +37,7 @@ _OPTIONAL: dict[str, type] = {
     "reach": int,
     "tile": int,
     "reducible": bool,
+    "emphasis": str,
     "int8": str,
     "int8_sha256": str,
 }
@@ -195,6 +197,8 @@ def parse_entry(name: str, facts: Any, path: Path) -> ModelEntry:
             raise InputError(f"{where}: {key} = {value!r}, expected a value of type {kind.__name__}")
     if missing := [key for key in _NEEDED if key not in facts]:
         raise InputError(f"{where}: missing {', '.join(missing)}")
+    if (emphasis := facts.get("emphasis", "none")) not in EMPHASES:
+        raise InputError(f"{where}: emphasis = {emphasis!r}, expected one of {', '.join(EMPHASES)}")
     if ("int8" in facts) != ("int8_sha256" in facts):
         raise InputError(f"{where}: expected both int8 and int8_sha256, or neither")
     info = MethodInfo(
@@ -206,6 +210,7 @@ def parse_entry(name: str, facts: Any, path: Path) -> ModelEntry:
         reach=facts.get("reach"),
         tile=facts.get("tile", 1024),
         reducible=facts.get("reducible", False),
+        emphasis=facts.get("emphasis", "none"),
         parameters=facts["parameters"],
         version=facts["version"],
     )

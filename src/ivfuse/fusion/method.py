@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from ivfuse.fusion.emphasis import EmphasisName
 from ivfuse.image.arrays import Gray
 from ivfuse.image.tiling import FuseGray
 
@@ -29,6 +30,7 @@ class MethodInfo:
         tile: largest side in pixels that is fused in one piece.
         reducible: whether it fuses at half the resolution of the thermal image, from which the result is
             carried up to that of the visible image.
+        emphasis: what is brought out if the user does not choose, see :mod:`ivfuse.fusion.emphasis`.
         parameters: number of trained parameters.
         version: version of the output; changes whenever the output of the method changes.
     """
@@ -41,6 +43,7 @@ class MethodInfo:
     reach: int | None = 0
     tile: int = 1024
     reducible: bool = False
+    emphasis: EmphasisName = "none"
     parameters: int = 0
     version: str = "1"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ivfuse.errors import UnknownNameError, UsageError, check_type
+from ivfuse.fusion.emphasis import EMPHASES, EmphasisName
 from ivfuse.fusion.method import Method
 from ivfuse.runtime.devices import Device, Precision, Runtime
 from ivfuse.runtime.limits import check_threads
@@ -27,6 +28,7 @@ _NAMES = (str, os.PathLike, _NONE)
 _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "method_options": ((Mapping,), "a dictionary"),
     **dict.fromkeys(("runtime", "precision", "device"), ((str,), "a name")),
+    "emphasis": ((str, _NONE), "a name or None"),
     "tile": ((Integral, _NONE), "a whole number or None"),
     **dict.fromkeys(("strength", "ir_gamma"), ((Real,), "a number")),
     **dict.fromkeys(("gray", "crop", "full_size"), ((bool, np.bool_), "True or False")),
@@ -59,6 +61,9 @@ class FuseOptions:
         crop: whether to crop to the part that the thermal image covers; requires a rig.
         strength: strength of the fusion, from 0 (the visible image) to 1 (the full fusion), linear and
             uniform over the image.
+        emphasis: what the fused image is to bring out: ``balanced``, ``natural`` (the tones of the visible
+            image), ``detail``, ``targets``, or ``none`` (as the method decides); ``None`` for that of the
+            method. See :mod:`ivfuse.fusion.emphasis`.
         ir_gamma: exponent of the thermal image in [0, 1] as the method receives it: below 1 brightens it, so
             that what is barely warmer than its surroundings stands out; above 1 leaves the warmest only.
             Temperatures and colormaps are not affected.
@@ -84,6 +89,7 @@ class FuseOptions:
     rig: Registration | Correspondences | str | os.PathLike[str] | None = None
     crop: bool = False
     strength: float = 1.0
+    emphasis: EmphasisName | None = None
     ir_gamma: float = 1.0
     tile: int | None = None
     full_size: bool = False
@@ -95,6 +101,8 @@ class FuseOptions:
         check_threads(self.threads)
         if not 0 <= self.strength <= 1:
             raise UsageError(field="strength", found=self.strength, expected="0 to 1")
+        if self.emphasis is not None and self.emphasis not in EMPHASES:
+            raise UnknownNameError("emphasis", self.emphasis, EMPHASES, field="emphasis")
         if not MIN_GAMMA <= self.ir_gamma <= MAX_GAMMA:
             raise UsageError(
                 field="ir_gamma", found=self.ir_gamma, expected=f"{MIN_GAMMA:g} to {MAX_GAMMA:g}"

@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ivfuse.errors import ShapeError, UsageError, check_type
 from ivfuse.fusion.align import Aligner, blend
+from ivfuse.fusion.emphasis import EMPHASES, emphasize
 from ivfuse.fusion.method import Method, tile_function
 from ivfuse.fusion.options import FuseOptions
 from ivfuse.fusion.outputs import FusedImage, Output, write_outputs
@@ -285,7 +286,7 @@ class Fuser:
         )
 
     def fuse_luma(self, ir: Gray, vi: Gray, whole: Gray | None = None) -> Gray:
-        """Fuse two luma images by the method, in tiles if they are large, and clip the result.
+        """Fuse two luma images by the method, in tiles if they are large, with the emphasis, and clip.
 
         Args:
             ir: thermal image, (H, W) float32 in [0, 1].
@@ -316,7 +317,8 @@ class Fuser:
             fused = fused.copy()
         if np.isnan(fused.min()):
             np.nan_to_num(fused, copy=False)
-        return np.clip(fused, 0.0, 1.0, out=fused)
+        np.clip(fused, 0.0, 1.0, out=fused)
+        return emphasize(fused, vi, EMPHASES[self.options.emphasis or info.emphasis])
 
     def _fuse_batch(self, ir: NDArray[Any], vi: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
         if len(ir) != len(vi):

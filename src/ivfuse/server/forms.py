@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ivfuse.fusion.emphasis import EmphasisName
 from ivfuse.image import formats
 from ivfuse.server.messages import CAMERA_FILES, IMAGE_NAMES
 
@@ -55,6 +56,9 @@ class FuseForm(PairForm):
 
     method: Text = Field(None, description="A method of GET /api/methods; the default method if omitted.")
     strength: float = Field(1.0, ge=0, le=1, description="0 gives the visible, 1 the full fusion.")
+    emphasis: EmphasisName | None = Field(
+        None, description="What to bring out; none is as the method decides, omitted its own default."
+    )
     ir_gamma: float = Field(
         1.0, ge=0.1, le=10, description="Gamma of the thermal image before fusion: below 1 brightens it."
     )

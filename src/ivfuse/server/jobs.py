@@ -43,6 +43,7 @@ class JobOptions:
 
     method: str | None = None
     strength: float = 1.0
+    emphasis: str | None = None
     ir_gamma: float = 1.0
     gray: bool = False
     window: str | None = None
@@ -137,6 +138,7 @@ class JobRunner:
         fuser = Fuser(
             method,
             strength=options.strength,
+            emphasis=options.emphasis,
             ir_gamma=options.ir_gamma,
             gray=options.gray,
             thermal=thermal,

@@ -70,6 +70,7 @@ def load_torch_method(path: Path, device: str | None = None) -> TorchMethod:
         align=getattr(net, "align", 1),
         reach=None,
         reducible=getattr(net, "reducible", False),
+        emphasis=getattr(net, "emphasis", "none"),
         parameters=sum(p.numel() for p in net.parameters()),
     )
     return TorchMethod(net.to(device), info, device)

@@ -58,6 +58,7 @@ export class Controls {
     return {
       method: find("method").value,
       strength: find("strength").value,
+      emphasis: find("emphasis").value,
       gray: color === "gray" ? "true" : "",
       colormap: color === "gray" ? "" : color,
       window: find("window").value === "range" ? this.histogram.field() : find("window").value === "plateau" ? "plateau" : "",

@@ -43,6 +43,7 @@ class Swift(nn.Module):
     variant = "fixed"
     takes_level = True
     reducible = True
+    emphasis = "balanced"
     align = COARSE
     carry: Tensor
     square: Tensor

@@ -1,0 +1,75 @@
+"""What a fused image is to bring out: targets, detail, or the natural tones of the visible image.
+
+Whatever the method, its result is the visible image and a change of it. The change of whole areas is what
+their level becomes; what differs from it in place is edges, texture and small warm targets. Scaling both
+parts by themselves shifts what one network emphasizes, at no cost that matters.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from ivfuse.image.arrays import Gray
+
+EmphasisName = Literal["balanced", "natural", "detail", "targets", "none"]
+
+GRID = 80  # cells along the longer side; areas are told from detail at this resolution
+WINDOW = 5  # cells; what fills less than half of such a square is detail
+
+
+class Emphasis(NamedTuple):
+    """Factors of what a method changes of the visible image.
+
+    Attributes:
+        level: of the change of whole areas.
+        detail: of what the change differs from that of its area.
+    """
+
+    level: float
+    detail: float
+
+
+EMPHASES: dict[EmphasisName, Emphasis] = {
+    "balanced": Emphasis(0.6, 1.2),
+    "natural": Emphasis(0.4, 1.0),
+    "detail": Emphasis(0.6, 1.5),
+    "targets": Emphasis(1.1, 1.5),
+    "none": Emphasis(1.0, 1.0),
+}
+
+
+def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
+    """Scale what a method changed of the visible image, levels and detail apart.
+
+    The change of an area is the median over the cells around: the edges of large areas stay sharp in it, so
+    that no halo arises beside them, and targets smaller than the window are no part of it.
+
+    Args:
+        fused: fused luma, (H, W) float32 in [0, 1]; the result is written to it.
+        vi: luma of the visible image, of the same shape and range.
+        emphasis: the factors.
+
+    Returns:
+        ``fused``, clipped to [0, 1].
+    """
+    import cv2
+
+    level, detail = emphasis
+    if level == detail == 1:
+        return fused
+    height, width = fused.shape
+    cell = max(1.0, max(height, width) / GRID)
+    cells = max(1, round(width / cell)), max(1, round(height / cell))
+    change = _resized(fused, cells, cv2.INTER_AREA) - _resized(vi, cells, cv2.INTER_AREA)
+    area = np.asarray(cv2.medianBlur(change, WINDOW), np.float32) * np.float32(level - detail)
+    cv2.addWeighted(fused, detail, vi, 1 - detail, 0, dst=fused)
+    fused += _resized(area, (width, height), cv2.INTER_LINEAR)
+    return np.clip(fused, 0, 1, out=fused)
+
+
+def _resized(values: Gray, size: tuple[int, int], interpolation: int) -> Gray:
+    import cv2
+
+    return np.asarray(cv2.resize(values, size, interpolation=interpolation), np.float32)

@@ -1,0 +1,106 @@
+"""Level and detail of what a method changes are scaled apart, whatever the method."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ivfuse.errors import InputError, UnknownNameError
+from ivfuse.fusion.emphasis import EMPHASES, Emphasis, emphasize
+from ivfuse.fusion.manifest import load_manifest, parse_entry
+from ivfuse.fusion.method import MethodInfo
+from ivfuse.fusion.pipeline import Fuser
+from ivfuse.image.arrays import Gray
+from ivfuse.image.color import luma
+from ivfuse.synthetic.street import street_scene
+
+
+def changed(shape: tuple[int, int] = (240, 320)) -> tuple[Gray, Gray]:
+    """A gray visible, and a fused image that is brighter on the left and has a small target on the right."""
+    vi = np.full(shape, 0.4, np.float32)
+    fused = vi.copy()
+    fused[:, : shape[1] // 2] += 0.2
+    fused[100:106, 240:246] += 0.3
+    return fused, vi
+
+
+def test_areas_change_by_the_level_and_small_targets_by_the_detail() -> None:
+    fused, vi = changed()
+    out = emphasize(fused.copy(), vi, Emphasis(0.5, 1.5))
+    assert out[50:200, 20:140] == pytest.approx(0.5, abs=1e-6)
+    assert out[100:106, 240:246] == pytest.approx(0.4 + 1.5 * 0.3, abs=1e-6)
+    assert out[200:, 200:] == pytest.approx(0.4, abs=1e-6)
+
+
+def test_no_halo_arises_beside_the_edge_of_an_area() -> None:
+    fused, vi = changed()
+    out = emphasize(fused.copy(), vi, Emphasis(0.5, 1.5))
+    cell = 320 // 80
+    assert out[120, 160 + cell :] == pytest.approx(0.4, abs=1e-6)
+    assert out[120, : 160 - cell] == pytest.approx(0.5, abs=1e-6)
+
+
+def test_none_is_the_result_of_the_method() -> None:
+    fused, vi = changed()
+    assert np.array_equal(emphasize(fused.copy(), vi, EMPHASES["none"]), fused)
+    ir, vi = pair()
+    assert np.array_equal(Fuser(Halves(), emphasis="none").fuse(ir, vi), (ir + vi) / 2)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (9, 1), (3, 200), (640, 480), (81, 79)])
+@pytest.mark.parametrize("name", EMPHASES)
+def test_any_size_stays_in_range_and_nothing_changed_stays_nothing(shape: tuple[int, int], name: str) -> None:
+    rng = np.random.default_rng(0)
+    vi, fused = rng.random((2, *shape), np.float32)
+    out = emphasize(fused.copy(), vi, EMPHASES[name])  # type: ignore[index]
+    assert out.shape == shape
+    assert out.dtype == np.float32
+    assert out.min() >= 0
+    assert out.max() <= 1
+    assert emphasize(vi.copy(), vi, EMPHASES[name]) == pytest.approx(vi, abs=1e-6)  # type: ignore[index]
+
+
+class Halves:
+    """The mean of both images."""
+
+    def __init__(self, info: MethodInfo | None = None) -> None:
+        self.info = info or MethodInfo("halves", "learned", "the mean of both", "none")
+
+    def fuse(self, ir: Gray, vi: Gray) -> Gray:
+        return (ir + vi) / 2
+
+
+def pair() -> tuple[Gray, Gray]:
+    ir, vi = np.random.default_rng(1).random((2, 60, 80), np.float32)
+    return ir, vi
+
+
+def test_a_method_has_an_emphasis_of_its_own_that_the_user_replaces() -> None:
+    ir, vi = pair()
+    own = Halves(replace(Halves().info, emphasis="detail"))
+    images = {name: Fuser(Halves(), emphasis=name).fuse(ir, vi) for name in EMPHASES}
+    assert np.array_equal(Fuser(own).fuse(ir, vi), images["detail"])
+    assert np.array_equal(Fuser(own, emphasis="natural").fuse(ir, vi), images["natural"])
+    assert len({image.tobytes() for image in images.values()}) == len(EMPHASES)
+
+
+def test_the_names_say_what_they_do_with_the_default_method() -> None:
+    scene = street_scene(240, 320, seed=3, time="day")
+    images = {name: Fuser(emphasis=name, gray=True, threads=1).fuse(scene.ir, scene.vi) for name in EMPHASES}
+    away = {name: float(np.abs(image - luma(scene.vi)).mean()) for name, image in images.items()}
+    detail = {name: float(np.abs(np.diff(image, axis=1)).mean()) for name, image in images.items()}
+    assert min(away, key=away.__getitem__) == "natural"
+    assert max(detail, key=detail.__getitem__) in ("detail", "targets")
+
+
+def test_unknown_names_are_refused_with_those_that_there_are() -> None:
+    with pytest.raises(UnknownNameError, match="natural"):
+        Fuser("average", emphasis="natrual")
+    name, entry = next(iter(load_manifest().models.items()))
+    facts = {"file": entry.file, "sha256": entry.sha256, "size": 1, "summary": "s", "paper": "p"}
+    facts |= {"parameters": 1, "variant": "fixed", "license": "MIT", "version": "1", "emphasis": "loud"}
+    with pytest.raises(InputError, match="emphasis = 'loud', expected one of balanced"):
+        parse_entry(name, facts, Path("manifest.toml"))
