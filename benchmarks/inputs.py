@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from ivfuse import Fuser
+from ivfuse.fusion.emphasis import EMPHASES
 from ivfuse.fusion.reduced import reduced_shape
 from ivfuse.fusion.registry import list_methods
 from ivfuse.image.arrays import Gray
@@ -42,8 +43,8 @@ def gray_methods(text: str) -> dict[str, Fuse]:
 
             method = load_torch_method(Path(file))
             found[name or Path(file).parent.name] = Fuser(method, gray=True).fuse
-        elif "@" in file and not file.startswith("hf://"):
-            found[file] = _changed(*file.split("@", 1))
+        elif file.rpartition("@")[2] in ("full", "half", *EMPHASES):
+            found[file] = _changed(*file.rsplit("@", 1))
         else:
             found[file] = Fuser(file, gray=True).fuse
     return found

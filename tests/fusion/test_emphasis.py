@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,12 +37,27 @@ def test_areas_change_by_the_level_and_small_targets_by_the_detail() -> None:
     assert out[200:, 200:] == pytest.approx(0.4, abs=1e-6)
 
 
-def test_no_halo_arises_beside_the_edge_of_an_area() -> None:
+def test_the_halo_beside_the_edge_of_an_area_is_one_cell_wide() -> None:
     fused, vi = changed()
     out = emphasize(fused.copy(), vi, Emphasis(0.5, 1.5))
     cell = 320 // 80
     assert out[120, 160 + cell :] == pytest.approx(0.4, abs=1e-6)
     assert out[120, : 160 - cell] == pytest.approx(0.5, abs=1e-6)
+
+
+def test_a_large_image_needs_little_memory_and_has_no_seams() -> None:
+    vi = np.full((1200, 2400), 0.4, np.float32)
+    fused = vi + np.linspace(0, 0.2, 1200, dtype=np.float32)[:, np.newaxis]
+    tracemalloc.start()
+    try:
+        out = emphasize(fused, vi, Emphasis(0.5, 1.5))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak / vi.size < 1  # a float32 array of the same size would be 4 bytes per pixel
+    cell = 2400 // 80
+    inside = out[3 * cell : -3 * cell]  # where the window lies in the image
+    assert np.diff(inside, axis=0) == pytest.approx(0.5 * 0.2 / 1199, abs=1e-5)
 
 
 def test_none_is_the_result_of_the_method() -> None:
@@ -76,6 +93,43 @@ class Halves:
 def pair() -> tuple[Gray, Gray]:
     ir, vi = np.random.default_rng(1).random((2, 60, 80), np.float32)
     return ir, vi
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        lambda fused: fused.astype(np.float64),
+        np.asfortranarray,
+        lambda fused: fused[::-1].copy()[::-1],
+        lambda fused: np.broadcast_to(fused[:1], fused.shape),
+    ],
+)
+@pytest.mark.parametrize("name", ["none", "balanced"])
+def test_a_method_may_return_any_layout_and_type(name: str, kind: Callable[[Gray], Gray]) -> None:
+    class Other(Halves):
+        def fuse(self, ir: Gray, vi: Gray) -> Gray:
+            return kind(super().fuse(ir, vi))
+
+    class Plain(Halves):
+        def fuse(self, ir: Gray, vi: Gray) -> Gray:
+            return np.array(kind(super().fuse(ir, vi)), np.float32, order="C")
+
+    ir, vi = pair()
+    out = Fuser(Other(), emphasis=name).fuse(ir, vi)
+    assert out.dtype == np.float32
+    assert np.array_equal(out, Fuser(Plain(), emphasis=name).fuse(ir, vi))
+
+
+def test_strength_and_coverage_hold_with_an_emphasis() -> None:
+    ir, vi = pair()
+    full = Fuser(Halves(), emphasis="targets").fuse(ir, vi)
+    some = Fuser(Halves(), emphasis="targets", strength=0.25).fuse(ir, vi)
+    assert some == pytest.approx(vi + 0.25 * (full - vi), abs=1e-6)
+    coverage = np.zeros_like(vi)
+    coverage[:, :40] = 1
+    covered = Fuser(Halves(), emphasis="targets").fuse_covered(ir, vi, coverage)
+    assert np.array_equal(covered[:, 40:], vi[:, 40:])
+    assert np.abs(covered[:, :40] - vi[:, :40]).mean() > 0.1
 
 
 def test_a_method_has_an_emphasis_of_its_own_that_the_user_replaces() -> None:

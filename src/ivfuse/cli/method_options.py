@@ -39,7 +39,7 @@ Emphasis = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="balanced (default of swift), natural, detail, targets, or none: as the method decides.",
+        help="balanced (default of swift), natural, detail, targets, or none (default of the others).",
     ),
 ]
 IrGamma = Annotated[

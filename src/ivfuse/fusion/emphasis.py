@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ivfuse.image.arrays import Gray
+from ivfuse.image.upsampling import add_enlarged
 
 EmphasisName = Literal["balanced", "natural", "detail", "targets", "none"]
 
@@ -43,11 +44,12 @@ EMPHASES: dict[EmphasisName, Emphasis] = {
 def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     """Scale what a method changed of the visible image, levels and detail apart.
 
-    The change of an area is the median over the cells around: the edges of large areas stay sharp in it, so
-    that no halo arises beside them, and targets smaller than the window are no part of it.
+    The change of an area is the median over the cells around. The edges of large areas stay sharp in it, so
+    that what the interpolation between cells makes of them, a halo, is one cell wide; targets that fill less
+    than half of the window are no part of it.
 
     Args:
-        fused: fused luma, (H, W) float32 in [0, 1]; the result is written to it.
+        fused: fused luma, (H, W) float32 in [0, 1], in C order; the result is written to it.
         vi: luma of the visible image, of the same shape and range.
         emphasis: the factors.
 
@@ -62,14 +64,15 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     height, width = fused.shape
     cell = max(1.0, max(height, width) / GRID)
     cells = max(1, round(width / cell)), max(1, round(height / cell))
-    change = _resized(fused, cells, cv2.INTER_AREA) - _resized(vi, cells, cv2.INTER_AREA)
+    change = _cell_means(fused, cells) - _cell_means(vi, cells)
     area = np.asarray(cv2.medianBlur(change, WINDOW), np.float32) * np.float32(level - detail)
     cv2.addWeighted(fused, detail, vi, 1 - detail, 0, dst=fused)
-    fused += _resized(area, (width, height), cv2.INTER_LINEAR)
+    add_enlarged(fused, area)
     return np.clip(fused, 0, 1, out=fused)
 
 
-def _resized(values: Gray, size: tuple[int, int], interpolation: int) -> Gray:
+def _cell_means(values: Gray, cells: tuple[int, int]) -> Gray:
+    """Means over cells, of which (columns, rows) cover the image."""
     import cv2
 
-    return np.asarray(cv2.resize(values, size, interpolation=interpolation), np.float32)
+    return np.asarray(cv2.resize(values, cells, interpolation=cv2.INTER_AREA), np.float32)

@@ -62,8 +62,8 @@ class FuseOptions:
         strength: strength of the fusion, from 0 (the visible image) to 1 (the full fusion), linear and
             uniform over the image.
         emphasis: what the fused image is to bring out: ``balanced``, ``natural`` (the tones of the visible
-            image), ``detail``, ``targets``, or ``none`` (as the method decides); ``None`` for that of the
-            method. See :mod:`ivfuse.fusion.emphasis`.
+            image), ``detail``, ``targets``, or ``none`` (the method's result as it is); ``None`` for that of
+            the method. See :mod:`ivfuse.fusion.emphasis`.
         ir_gamma: exponent of the thermal image in [0, 1] as the method receives it: below 1 brightens it, so
             that what is barely warmer than its surroundings stands out; above 1 leaves the warmest only.
             Temperatures and colormaps are not affected.

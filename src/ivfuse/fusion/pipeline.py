@@ -313,6 +313,7 @@ class Fuser:
         )
         if fused.shape != vi.shape:
             raise ShapeError(f"the method {info.name!r} returned {fused.shape}, expected {vi.shape}")
+        fused = np.require(fused, np.float32, ["C", "W"])  # a method of a user may return anything
         if np.may_share_memory(fused, vi) or np.may_share_memory(fused, ir):
             fused = fused.copy()
         if np.isnan(fused.min()):

@@ -115,9 +115,7 @@ def apply_gains(model: LocalGains, guides: Sequence[NDArray[Any]], out: NDArray[
         raise ShapeError(
             f"guides {[guide.shape for guide in guides]}: expected {len(model.gains)} of {out.shape}"
         )
-    rows = height if height * width <= _WHOLE_PIXELS else max(1, _STRIP_PIXELS // width)
-    for top in range(0, height, rows):
-        part = slice(top, min(top + rows, height))
+    for part in _strips(height, width):
         *gains, total = (_enlarged(table, out.shape, part) for table in (*model.gains, model.offset))
         *others, last = (
             cv2.multiply(gain, guide[part], dtype=cv2.CV_32F)
@@ -127,6 +125,24 @@ def apply_gains(model: LocalGains, guides: Sequence[NDArray[Any]], out: NDArray[
             total += scaled
         out[part] = cv2.add(total, last, dtype=cv2.CV_8U if out.dtype == np.uint8 else cv2.CV_32F)
     return out
+
+
+def add_enlarged(image: Gray, table: Gray) -> None:
+    """Add a small table, interpolated bilinearly to the size of an image, to that image in place.
+
+    Args:
+        image: (H, W) float32.
+        table: (h, w) float32.
+    """
+    height, width = image.shape
+    for part in _strips(height, width):
+        image[part] += _enlarged(table, (height, width), part)
+
+
+def _strips(height: int, width: int) -> list[slice]:
+    """Slices of rows of a large image, which a table is enlarged for at a time; a single one of a small."""
+    rows = height if height * width <= _WHOLE_PIXELS else max(1, _STRIP_PIXELS // width)
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
 def _window(values: Gray) -> Gray:

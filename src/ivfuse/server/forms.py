@@ -57,7 +57,7 @@ class FuseForm(PairForm):
     method: Text = Field(None, description="A method of GET /api/methods; the default method if omitted.")
     strength: float = Field(1.0, ge=0, le=1, description="0 gives the visible, 1 the full fusion.")
     emphasis: EmphasisName | None = Field(
-        None, description="What to bring out; none is as the method decides, omitted its own default."
+        None, description="What to bring out; none keeps the method's result; its own default if omitted."
     )
     ir_gamma: float = Field(
         1.0, ge=0.1, le=10, description="Gamma of the thermal image before fusion: below 1 brightens it."
