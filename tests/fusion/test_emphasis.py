@@ -60,6 +60,15 @@ def test_a_large_image_needs_little_memory_and_has_no_seams() -> None:
     assert np.diff(inside, axis=0) == pytest.approx(0.5 * 0.2 / 1199, abs=1e-5)
 
 
+def test_by_night_an_area_keeps_the_level_that_the_method_gives() -> None:
+    vi, fused = np.zeros((2, 240, 320), np.float32)
+    fused += 0.4
+    assert emphasize(fused.copy(), vi, Emphasis(0.5, 1.5)) == pytest.approx(0.4, abs=1e-6)
+    assert emphasize(fused.copy(), vi + 0.125, Emphasis(0.5, 1.5)) == pytest.approx(
+        0.125 + 0.75 * 0.275, abs=1e-6
+    )
+
+
 def test_none_is_the_result_of_the_method() -> None:
     fused, vi = changed()
     assert np.array_equal(emphasize(fused.copy(), vi, EMPHASES["none"]), fused)

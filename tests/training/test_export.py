@@ -21,6 +21,7 @@ from ivfuse.fusion.pipeline import Fuser  # noqa: E402
 from ivfuse.image.pairing import FilePair, pair_folder  # noqa: E402
 from ivfuse.training import export, quantize  # noqa: E402
 from ivfuse.training.checkpoint import save_model  # noqa: E402
+from ivfuse.training.nets import build_net  # noqa: E402
 from ivfuse.training.torch_method import load_torch_method  # noqa: E402
 
 SMALL = {"shallow": 4, "middle": 8, "deep": 8, "growth": 4, "heads": 2, "window": 4}
@@ -54,6 +55,23 @@ def test_what_is_said_of_the_file_is_true(exported: export.Exported, small_net: 
     assert exported.facts["parameters"] == sum(p.numel() for part in parts for p in part.parameters())
     names = {x.name for x in onnx.load(str(exported.path)).graph.input}
     assert names == {"ir", "vi", "level"}
+
+
+def test_a_manifest_learns_how_the_result_of_a_network_is_used(
+    exported: export.Exported, tmp_path: Path
+) -> None:
+    assert not {"reducible", "emphasis"} & exported.facts.keys()
+    options = {"width": 8, "near": 1, "deep": 8}
+    net = build_net("swift", "fixed", **options)
+    save_model(
+        tmp_path / "swift.safetensors",
+        net.state_dict(),
+        {"method": "swift", "variant": "fixed", "net": options},
+    )
+    done = export.export_onnx(tmp_path / "swift.safetensors", tmp_path / "mine.onnx")
+    add_method(tmp_path / "manifest.toml", "mine", done.facts, "mine")
+    info = read_manifest(tmp_path / "manifest.toml").models["mine"].info
+    assert (info.reducible, info.emphasis) == (True, "balanced")
 
 
 def test_the_graph_is_folded_to_standard_operators(exported: export.Exported) -> None:

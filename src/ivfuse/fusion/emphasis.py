@@ -18,13 +18,14 @@ EmphasisName = Literal["balanced", "natural", "detail", "targets", "none"]
 
 GRID = 80  # cells along the longer side; areas are told from detail at this resolution
 WINDOW = 5  # cells; what fills less than half of such a square is detail
+DARK = 0.25  # luma; a visible image that is darker has less and less of a level that is worth keeping
 
 
 class Emphasis(NamedTuple):
     """Factors of what a method changes of the visible image.
 
     Attributes:
-        level: of the change of whole areas.
+        level: of the change of whole areas; towards 1 where the visible image is dark.
         detail: of what the change differs from that of its area.
     """
 
@@ -46,7 +47,8 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
 
     The change of an area is the median over the cells around. The edges of large areas stay sharp in it, so
     that what the interpolation between cells makes of them, a halo, is one cell wide; targets that fill less
-    than half of the window are no part of it.
+    than half of the window are no part of it. In the dark the level is what the method makes of it, so that
+    people who come near by night do not fade.
 
     Args:
         fused: fused luma, (H, W) float32 in [0, 1], in C order; the result is written to it.
@@ -64,8 +66,10 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     height, width = fused.shape
     cell = max(1.0, max(height, width) / GRID)
     cells = max(1, round(width / cell)), max(1, round(height / cell))
-    change = _cell_means(fused, cells) - _cell_means(vi, cells)
-    area = np.asarray(cv2.medianBlur(change, WINDOW), np.float32) * np.float32(level - detail)
+    light = _cell_means(vi, cells)
+    area = np.asarray(cv2.medianBlur(_cell_means(fused, cells) - light, WINDOW), np.float32)
+    np.clip(light / np.float32(DARK), 0, 1, out=light)
+    area *= 1 - np.float32(detail) + light * np.float32(level - 1)
     cv2.addWeighted(fused, detail, vi, 1 - detail, 0, dst=fused)
     add_enlarged(fused, area)
     return np.clip(fused, 0, 1, out=fused)

@@ -36,7 +36,7 @@ class Exported:
         path: the ONNX file.
         method: name of the network.
         facts: values for a manifest entry: file, SHA-256, size, parameters (without the parts used for
-            training only), variant, alignment.
+            training only), variant, alignment, and how its result is used where the network says so.
         difference: largest difference from torch over :data:`SIZES`.
     """
 
@@ -75,6 +75,7 @@ def export_onnx(weights: Path, out: Path) -> Exported:
         "variant": str(about.get("variant", "fixed")),
         "align": int(getattr(net, "align", 1)),
     }
+    facts |= {name: getattr(net, name) for name in ("reducible", "emphasis") if hasattr(net, name)}
     return Exported(out, str(about["method"]), facts, difference)
 
 

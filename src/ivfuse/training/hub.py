@@ -144,7 +144,7 @@ def _graph_facts(done: Exported, facts: CardFacts) -> dict[str, str | int | bool
     if known is None or (known.info.parameters, known.variant) != (graph["parameters"], graph["variant"]):
         return graph
     info = known.info
-    graph |= {"paper": info.paper, "tile": info.tile, "reducible": info.reducible, "emphasis": info.emphasis}
+    graph |= {"paper": info.paper, "tile": info.tile}
     if info.reach is not None:
         graph["reach"] = info.reach
     return graph
