@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ivfuse.image.arrays import Gray
+from ivfuse.image.color import resize_to
 from ivfuse.image.upsampling import add_enlarged
 
 EmphasisName = Literal["balanced", "natural", "detail", "targets", "none"]
@@ -65,18 +66,11 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
         return fused
     height, width = fused.shape
     cell = max(1.0, max(height, width) / GRID)
-    cells = max(1, round(width / cell)), max(1, round(height / cell))
-    light = _cell_means(vi, cells)
-    area = np.asarray(cv2.medianBlur(_cell_means(fused, cells) - light, WINDOW), np.float32)
-    np.clip(light / np.float32(DARK), 0, 1, out=light)
+    cells = max(1, round(height / cell)), max(1, round(width / cell))
+    light = resize_to(vi, *cells)
+    area = np.asarray(cv2.medianBlur(resize_to(fused, *cells) - light, WINDOW), np.float32)
+    light = np.clip(light / np.float32(DARK), 0, 1)
     area *= 1 - np.float32(detail) + light * np.float32(level - 1)
     cv2.addWeighted(fused, detail, vi, 1 - detail, 0, dst=fused)
     add_enlarged(fused, area)
     return np.clip(fused, 0, 1, out=fused)
-
-
-def _cell_means(values: Gray, cells: tuple[int, int]) -> Gray:
-    """Means over cells, of which (columns, rows) cover the image."""
-    import cv2
-
-    return np.asarray(cv2.resize(values, cells, interpolation=cv2.INTER_AREA), np.float32)
