@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ivfuse
+from ivfuse.cli import method_options
 from ivfuse.errors import InputError, UnknownNameError
 from ivfuse.fusion.emphasis import EMPHASES, Emphasis, emphasize
 from ivfuse.fusion.manifest import load_manifest, parse_entry
@@ -157,6 +160,14 @@ def test_the_names_say_what_they_do_with_the_default_method() -> None:
     detail = {name: float(np.abs(np.diff(image, axis=1)).mean()) for name, image in images.items()}
     assert min(away, key=away.__getitem__) == "natural"
     assert max(detail, key=detail.__getitem__) in ("detail", "targets")
+
+
+def test_help_and_page_offer_every_name() -> None:
+    page = Path(ivfuse.__file__).with_name("server") / "static" / "index.html"
+    choice = page.read_text(encoding="utf-8").partition('<select id="emphasis"')[2].partition("</select>")[0]
+    assert re.findall(r'value="(\w+)"', choice) == [*EMPHASES]
+    (option,) = method_options.Emphasis.__metadata__
+    assert re.findall(r"(\w+)(?: \(|,)", option.help) == [*EMPHASES]
 
 
 def test_unknown_names_are_refused_with_those_that_there_are() -> None:

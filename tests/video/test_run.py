@@ -286,19 +286,20 @@ def test_a_large_visible_is_fused_small_and_keeps_its_detail() -> None:
     assert np.abs(out.planes[1].astype(int) - whole.planes[1]).max() <= 3  # where luma differs
 
 
+@pytest.mark.parametrize(("emphasis", "most"), [("none", 20), ("balanced", 24)])
 @pytest.mark.parametrize("thermal", [(60, 80), (240, 320), (480, 640)])
-def test_frames_are_fused_like_images(thermal: tuple[int, int]) -> None:
+def test_frames_are_fused_like_images(thermal: tuple[int, int], emphasis: str, most: int) -> None:
     """At any resolution of the thermal, also where the method decides at a finer one."""
     rng = np.random.default_rng(0)
     vi = np.kron(rng.integers(40, 200, (24, 32)), np.ones((40, 40))).astype(np.uint8)
     rows, columns = np.indices(thermal)
     ir = (128 + 100 * np.sin(columns * 20 / thermal[1]) * np.cos(rows * 15 / thermal[0])).astype(np.uint8)
-    fuser = Fuser("swift", gray=True, threads=1)
+    fuser = Fuser("swift", gray=True, threads=1, emphasis=emphasis)
     image = fuser.fuse(ir, vi, dtype=np.uint8)
     frame = FrameFuser(fuser).fuse(Frame((ir,), 0, 0), Frame((vi,), 0, 0))
     difference = np.abs(frame.planes[0].astype(int) - image)
     assert difference.mean() < 1
-    assert difference.max() < 24  # beside edges of 160 levels, whose contrast the emphasis raises
+    assert difference.max() < most  # beside edges of 160 levels, whose contrast an emphasis raises
 
 
 def test_the_visible_stays_level_for_level_around_the_thermal() -> None:
