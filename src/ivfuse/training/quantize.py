@@ -1,7 +1,7 @@
 """Quantization of a graph to 8-bit integers: convolutions at half the time, nearly the same image.
 
 Weights become int8 per channel, activations uint8 between the extremes that they take over calibration pairs.
-The last convolution of features, which gives the weights and steps of the blend, and all that follows stay in
+The last convolutions of features, which give the weights and steps of the blend, and all that follows stay in
 float32, so that smooth skies do not become steps.
 """
 
@@ -36,7 +36,7 @@ Feed = dict[str, Any]
 
 
 def quantize(graph: Path, pairs: Sequence[FilePair], out: Path) -> float:
-    """Write a graph whose convolutions but the last compute in 8-bit integers.
+    """Write a graph whose convolutions but the last ones compute in 8-bit integers.
 
     Args:
         graph: an ONNX file as :func:`ivfuse.training.export.export_onnx` writes it.
@@ -103,12 +103,19 @@ def _batch(image: Gray) -> Any:
 
 
 def _exact(graph: Path) -> list[str]:
-    """The last convolution of features, and those of one channel: they work on images."""
+    """Convolutions of features that none follows, and those of one channel: these work on images."""
     model = onnx.load(graph).graph
     inputs = {each.name: each.dims[1] for each in model.initializer if len(each.dims) == 4}
-    nodes = [node for node in model.node if node.op_type == "Conv"]
-    features = [node.name for node in nodes if inputs[node.input[1]] > 1]
-    return features[-1:] + [node.name for node in nodes if node.name not in features]
+    exact = []
+    followed: set[str] = set()  # values that a convolution of features depends on
+    for node in reversed(model.node):  # nodes come after those that they depend on
+        features = node.op_type == "Conv" and inputs[node.input[1]] > 1
+        needed = not followed.isdisjoint(node.output)
+        if node.op_type == "Conv" and not (features and needed):
+            exact.append(node.name)
+        if features or needed:
+            followed.update(node.input)
+    return exact
 
 
 def _difference(exact: Any, rounded: Any, feeds: Sequence[Feed]) -> float:

@@ -45,6 +45,7 @@ class Swift(nn.Module):
     reducible = True
     emphasis = "balanced"
     align = COARSE
+    fold: Tensor
     carry: Tensor
     square: Tensor
 
@@ -59,6 +60,7 @@ class Swift(nn.Module):
         with torch.no_grad():
             last.bias[FOLD**2 :] = torch.tensor([AT_FIRST, AT_FIRST, 0.0]).repeat_interleave(SHARES**2)  # type: ignore[index]
         self.head = nn.Sequential(*(identity(ConvAct(width, width)) for _ in range(near)), last)
+        self.register_buffer("fold", torch.eye(FOLD**2).reshape(-1, 1, FOLD, FOLD), persistent=False)
         self.register_buffer("carry", _carry(), persistent=False)
         square = torch.arange(FOLD) * SHARES // FOLD
         self.register_buffer("square", (square[:, None] * SHARES + square).flatten(), persistent=False)
@@ -72,27 +74,48 @@ class Swift(nn.Module):
         h, w = ir.shape[-2:]
         if level is None:
             level = ir.mean((2, 3), keepdim=True)
-        ir, vi = (F.pixel_unshuffle(pad_border(x, COARSE), FOLD) for x in (ir, vi))
+        # Folded by a convolution of ones and zeros: exact, and on CPUs faster than to transpose.
+        ir, vi = (F.conv2d(pad_border(x, COARSE), self.fold, stride=FOLD) for x in (ir, vi))
         x = self.stem(torch.cat((ir, vi, torch.zeros_like(ir[:, :1]) + level), 1))
-        fused = self.blend(ir, vi, self.head(F.relu(x + self.wide(x))))
+        fused = self.blend(ir, vi, F.relu(x + self.wide(x)))
         return crop_border(F.pixel_shuffle(fused, FOLD), h, w)
 
-    def blend(self, ir: Tensor, vi: Tensor, decided: Tensor) -> Tensor:
-        """Folded images (B, 16, h, w) and what the head says of them (B, 28, h, w) -> the folded result.
+    def blend(self, ir: Tensor, vi: Tensor, features: Tensor) -> Tensor:
+        """Folded images (B, 16, h, w) and features (B, width, h, w) -> the folded result.
 
         On a mean of both bases comes the detail of either, which is what differs from its base, by its gain;
         and a step.
         """
-        step, shares = decided[:, : FOLD**2], F.hardsigmoid(decided[:, FOLD**2 :])
-        weight, gain_ir, gain_vi = (x.index_select(1, self.square) for x in shares.chunk(3, 1))
+        step, weight, gain_ir, gain_vi = self.decide(features)
         base_ir, base_vi = self.base(ir), self.base(vi)
         base = base_vi + weight * (base_ir - base_vi)
         detail = MOST_GAIN * (gain_vi * (vi - base_vi) + gain_ir * (ir - base_ir))
         return torch.maximum((base + detail + step).clamp(0, 1), KEPT * vi)
 
+    def decide(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Step, weight of the infrared's base, gains of infrared and visible detail; (B, 16, h, w) each.
+
+        Each has a convolution of its own, which repeats the shares of a square for its pixels and holds the
+        affine part of a hard sigmoid: to split and to repeat the channels of one would take as long as it.
+        """
+        last = self.head[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        features, step = self.head[:-1](features), slice(FOLD**2)
+        shares = []
+        for first in range(FOLD**2, last.out_channels, SHARES**2):
+            rows = first + self.square
+            share = F.conv2d(features, last.weight[rows] / 6, last.bias[rows] / 6 + 0.5)
+            shares.append(share.clamp(0, 1))
+        weight, gain_ir, gain_vi = shares
+        return F.conv2d(features, last.weight[step], last.bias[step]), weight, gain_ir, gain_vi
+
     def base(self, x: Tensor) -> Tensor:
-        """The means over the folds of an image, carried bilinearly to the pixels; folded images both."""
-        return F.conv2d(F.pad(x.mean(1, keepdim=True), (1,) * 4, mode="replicate"), self.carry)
+        """The means over the folds of an image, carried bilinearly to the pixels; folded images both.
+
+        Zeros count beyond the frame, which reaches into the border that is cut off only.
+        """
+        return F.conv2d(x.mean(1, keepdim=True), self.carry, padding=1)
 
 
 def _carry() -> Tensor:
