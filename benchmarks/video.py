@@ -5,10 +5,11 @@
 
 Clips are H.264: a synthetic street that pans, thermal at most 640x512, visible at each size; or, with
 `--clips`, the given clips with the visible resized. Transcoding decodes the visible and encodes it with the
-settings of `ivfuse video`, nothing else. Transcoding and fusion take turns, with one thread per codec and per
-runtime, and the least processor time of all rounds counts, which other load changes little. All figures are
-relative to that of transcoding: "speed" is its time over that of the fusion; the other columns are the share
-of each part of the fusion, of which "rest" is what the encoder does in threads of its own, and queues. Fused
+settings of `ivfuse video`, nothing else; besides, the thermal is decoded alone. These and fusion take turns,
+with one thread per codec and per runtime, and the least processor time of all rounds counts, which other load
+changes little. All figures are relative to that of transcoding: "speed" is its time over that of the fusion,
+"of both" the same with the thermal decoded besides, as any fusion must; the other columns are the share of
+each part of the fusion, of which "rest" is what the encoder does in threads of its own, and queues. Fused
 images are as hard to encode as their content makes them, which can be less or more than the visible.
 """
 
@@ -111,6 +112,15 @@ def transcode(vi: Path, out: Path) -> float:
     return (time.process_time() - cpu) / frames
 
 
+def decode(clip: Path) -> float:
+    """Decode a clip; returns processor seconds per frame."""
+    cpu = time.process_time()
+    with av.open(str(clip)) as source:
+        source.streams.video[0].codec_context.thread_count = 1
+        frames = sum(1 for _ in source.decode(video=0))
+    return (time.process_time() - cpu) / frames
+
+
 def fuse(fuser: Fuser, ir: Path, vi: Path, out: Path) -> tuple[float, dict[str, float]]:
     """Fuse two clips; returns processor seconds per frame, in total and of each part."""
     cpu = time.process_time()
@@ -132,21 +142,23 @@ def measure(ir: Path, vi: Path, methods: list[str], rounds: int, folder: Path) -
     ways = {name: fuser_of(*name.split(", ")) for name in methods}
     for way in ways.values():
         fuse(way, ir, vi, folder / "out.mp4")
-    costs = {name: Cost() for name in ("transcode", *ways)}
+    costs = {name: Cost() for name in ("transcode", "decode ir", *ways)}
     for _ in range(rounds):
         costs["transcode"].add(transcode(vi, folder / "plain.mp4"), {})
+        costs["decode ir"].add(decode(ir), {})
         for name, way in ways.items():
             costs[name].add(*fuse(way, ir, vi, folder / "out.mp4"))
     return costs
 
 
 def rows(size: Size, costs: dict[str, Cost]) -> Iterator[str]:
-    plain = costs.pop("transcode").cpu
+    plain, thermal = costs.pop("transcode").cpu, costs.pop("decode ir").cpu
     for name, cost in costs.items():
         decode = cost.parts["decode ir"] + cost.parts["decode vi"]
         parts = [decode, *(cost.parts[part] for part in PARTS)]
         cells = " | ".join(f"{seconds / plain:.2f}" for seconds in (*parts, cost.cpu - sum(parts)))
-        yield f"| {size[0]}x{size[1]} | {name} | {plain / cost.cpu:.2f} | {cells} |"
+        speeds = f"{plain / cost.cpu:.2f} | {(plain + thermal) / cost.cpu:.2f}"
+        yield f"| {size[0]}x{size[1]} | {name} | {speeds} | {cells} |"
 
 
 def main() -> None:
@@ -163,7 +175,8 @@ def main() -> None:
     methods = args.methods.split(",")
     methods += [f"{name}, {each}" for name in methods for each in args.precision]
     methods += [f"{name}, full size" for name in methods if args.full_size]
-    print(f"| visible | method | speed | decode | {' | '.join(PARTS)} | rest |\n|{'---|' * (5 + len(PARTS))}")
+    columns = ("visible", "method", "speed", "of both", "decode", *PARTS, "rest")
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for text in args.sizes.split(","):
         width, height = (int(side) for side in text.split("x"))
         with tempfile.TemporaryDirectory() as name:

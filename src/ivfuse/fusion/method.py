@@ -97,6 +97,19 @@ class PreloadedMethod(Method, Protocol):
         ...
 
 
+@runtime_checkable
+class SizedMethod(Method, Protocol):
+    """A method that fuses pairs of one shape faster if it knows the shape beforehand."""
+
+    def expect(self, shape: tuple[int, int]) -> None:
+        """Prepare for pairs of this shape, as of a video; those of others are fused as before.
+
+        Args:
+            shape: height and width in pixels.
+        """
+        ...
+
+
 def tile_function(method: Method, ir: Gray, vi: Gray) -> FuseGray:
     """Return the function that fuses tiles of a pair, with statistics of the whole image if required."""
     return method.for_image(ir, vi) if isinstance(method, WholeImageMethod) else method.fuse

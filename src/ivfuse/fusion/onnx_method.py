@@ -13,9 +13,10 @@ import numpy as np
 
 from ivfuse.errors import InputError, IvfuseError, ShapeError, first_line
 from ivfuse.fusion.method import MethodInfo
+from ivfuse.fusion.reduced import Shape
 from ivfuse.image.arrays import Gray
 from ivfuse.image.tiling import FuseGray
-from ivfuse.runtime.devices import Device, Precision, Runtime, choose
+from ivfuse.runtime.devices import Choice, Device, Precision, Runtime, choose
 from ivfuse.runtime.limits import check_threads
 from ivfuse.runtime.onnx import Graph, open_graph
 
@@ -66,7 +67,8 @@ class OnnxMethod:
         self._or_cpu = device == "auto" and self.choice.device != "cpu"
         self.precision = precision
         self.threads = threads
-        self._graph: Graph | None = None
+        self._expected: Shape | None = None
+        self._graphs: dict[Shape | None, Graph] = {}  # by the only shape they are for; None for any
         self._lock = threading.Lock()
 
     @property
@@ -76,15 +78,19 @@ class OnnxMethod:
 
     def __getstate__(self) -> dict[str, Any]:
         """State for pickling, without the compiled graph, which another process compiles again."""
-        return {name: value for name, value in vars(self).items() if name not in ("_graph", "_lock")}
+        return {name: value for name, value in vars(self).items() if name not in ("_graphs", "_lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """See :meth:`__getstate__`."""
-        vars(self).update(state, _graph=None, _lock=threading.Lock())
+        vars(self).update(state, _graphs={}, _lock=threading.Lock())
 
     def preload(self) -> None:
         """See :meth:`ivfuse.fusion.method.PreloadedMethod.preload`."""
         self._open()
+
+    def expect(self, shape: Shape) -> None:
+        """See :meth:`ivfuse.fusion.method.SizedMethod.expect`."""
+        self._expected = shape
 
     def fuse(self, ir: Gray, vi: Gray) -> Gray:
         """See :meth:`ivfuse.fusion.method.Method.fuse`."""
@@ -118,7 +124,7 @@ class OnnxMethod:
         """
         if ir.ndim != 3 or ir.shape != vi.shape or 0 in ir.shape:
             raise ShapeError(f"thermal {ir.shape} and visible {vi.shape}: expected the same (B, H, W)")
-        graph = self._open()
+        graph = self._open(ir.shape[1:] if len(ir) == 1 else None)
         inputs = {
             name: np.ascontiguousarray(x[:, np.newaxis], dtype=np.float32)
             for name, x in (("ir", ir), ("vi", vi))
@@ -137,26 +143,29 @@ class OnnxMethod:
             )
         return fused[:, 0]
 
-    def _open(self) -> Graph:
-        """Return the graph, which is compiled at the first call."""
+    def _open(self, shape: Shape | None = None) -> Graph:
+        """Return the graph for pairs of a shape one by one, or for any; it is compiled at the first call."""
+        if shape != self._expected or self.choice != Choice("openvino", "cpu"):
+            shape = None
         with self._lock:
-            if self._graph is None:
+            if shape not in self._graphs:
                 if not self.path.is_file():
                     raise InputError(f"{self.path}: no such file, expected an ONNX graph")
                 try:
-                    graph = self._open_chosen()
+                    graph = self._open_chosen(shape)
                 except IvfuseError:
                     if not self._or_cpu:
                         raise
                     self.choice = choose("auto", self.precision, "cpu")
-                    graph = self._open_chosen()
+                    graph = self._open_chosen(shape)
                 _check_ports(self.path, graph)
-                self._graph = graph
-            return self._graph
+                self._graphs[shape] = graph
+            return self._graphs[shape]
 
-    def _open_chosen(self) -> Graph:
+    def _open_chosen(self, shape: Shape | None) -> Graph:
+        shapes = None if shape is None else {"ir": (1, 1, *shape), "vi": (1, 1, *shape), _LEVEL: (1, 1, 1, 1)}
         try:
-            return open_graph(self.path, self.choice, self.precision, self.threads)
+            return open_graph(self.path, self.choice, self.precision, self.threads, shapes)
         except IvfuseError:
             raise
         except Exception as error:  # as above

@@ -116,14 +116,14 @@ def apply_gains(model: LocalGains, guides: Sequence[NDArray[Any]], out: NDArray[
             f"guides {[guide.shape for guide in guides]}: expected {len(model.gains)} of {out.shape}"
         )
     for part in _strips(height, width):
-        *gains, total = (_enlarged(table, out.shape, part) for table in (*model.gains, model.offset))
-        *others, last = (
-            cv2.multiply(gain, guide[part], dtype=cv2.CV_32F)
-            for gain, guide in zip(gains, guides, strict=True)
-        )
-        for scaled in others:
-            total += scaled
-        out[part] = cv2.add(total, last, dtype=cv2.CV_8U if out.dtype == np.uint8 else cv2.CV_32F)
+        # In place wherever it can be: memory that is new for each step takes as long as the step.
+        *scaled, total = (_enlarged(table, out.shape, part) for table in (*model.gains, model.offset))
+        for gain, guide in zip(scaled, guides, strict=True):
+            cv2.multiply(gain, guide[part], dst=gain, dtype=cv2.CV_32F)
+        *others, last = scaled
+        for each in others:
+            cv2.add(total, each, dst=total)
+        cv2.add(total, last, dst=out[part], dtype=cv2.CV_8U if out.dtype == np.uint8 else cv2.CV_32F)
     return out
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivfuse.fusion.align import Aligner
+from ivfuse.fusion.method import SizedMethod
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.reduced import REDUCTION, Shape, thermal_grid
 from ivfuse.image.arrays import Gray
@@ -79,6 +80,8 @@ class FrameFuser:
         """Fuse a pair; the result of the previous pair is reused if both images are the same."""
         previous = self._previous
         shape = self.shape_for(ir, vi)
+        if previous is None and isinstance(self.fuser.method, SizedMethod):
+            self.fuser.method.expect(shape or (vi.height, vi.width))
         with self._timed("place"):
             thermal, coverage = self._place(ir, vi, shape)
         same_thermal = previous is not None and thermal is previous.thermal
