@@ -9,8 +9,11 @@ the gains keep the local contrast of the result, of which a linear function expl
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -116,8 +119,9 @@ def apply_gains(model: LocalGains, guides: Sequence[NDArray[Any]], out: NDArray[
             f"guides {[guide.shape for guide in guides]}: expected {len(model.gains)} of {out.shape}"
         )
     for part in _strips(height, width):
-        # In place wherever it can be: memory that is new for each step takes as long as the step.
-        *scaled, total = (_enlarged(table, out.shape, part) for table in (*model.gains, model.offset))
+        tables = (*model.gains, model.offset)
+        work = _workspace(len(tables), out[part].shape)
+        *scaled, total = map(_enlarged, tables, repeat(out.shape), repeat(part), work)
         for gain, guide in zip(scaled, guides, strict=True):
             cv2.multiply(gain, guide[part], dst=gain, dtype=cv2.CV_32F)
         *others, last = scaled
@@ -136,7 +140,8 @@ def add_enlarged(image: Gray, table: Gray) -> None:
     """
     height, width = image.shape
     for part in _strips(height, width):
-        image[part] += _enlarged(table, (height, width), part)
+        (work,) = _workspace(1, image[part].shape)
+        image[part] += _enlarged(table, (height, width), part, work)
 
 
 def _strips(height: int, width: int) -> list[slice]:
@@ -162,18 +167,31 @@ def _box(cells: Gray) -> Gray:
     return np.asarray(cv2.blur(cells, (side, side), borderType=cv2.BORDER_REFLECT), np.float32)
 
 
-def _resized(values: Gray, shape: tuple[int, ...]) -> Gray:
-    """A table interpolated bilinearly to another size."""
+class _Work(threading.local):
+    """Memory of a thread for enlarged tables: getting new memory takes as long as filling it."""
+
+    values: Gray = np.empty(0, np.float32)
+
+
+_WORK = _Work()
+
+
+def _workspace(count: int, shape: tuple[int, ...]) -> Gray:
+    """Memory of (count, *shape) to write to, the same at each call."""
+    size = count * math.prod(shape)
+    if _WORK.values.size < size:
+        _WORK.values = np.empty(size, np.float32)
+    return _WORK.values[:size].reshape(count, *shape)
+
+
+def _enlarged(values: Gray, shape: tuple[int, int], part: slice, out: Gray) -> Gray:
+    """Rows of a table interpolated bilinearly to a full shape; ``out`` is (rows of the part, width)."""
     import cv2
 
-    return np.asarray(cv2.resize(values, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _enlarged(values: Gray, shape: tuple[int, int], part: slice) -> Gray:
-    """Rows of a table interpolated bilinearly to a full shape, (rows of the part, width)."""
     height, width = shape
     if part == slice(0, height):
-        return _resized(values, shape)
+        cv2.resize(values, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
+        return out
     # Rows are mixed at the small width, then columns are interpolated.
     small = values.shape[0]
     centers = np.clip((np.arange(part.start, part.stop) + 0.5) * (small / height) - 0.5, 0, small - 1)
@@ -181,4 +199,5 @@ def _enlarged(values: Gray, shape: tuple[int, int], part: slice) -> Gray:
     mixed = values[above]
     share = (centers - above).astype(np.float32)[:, np.newaxis]
     mixed += share * (values[np.minimum(above + 1, small - 1)] - mixed)
-    return _resized(mixed, (above.size, width))
+    cv2.resize(mixed, (width, above.size), dst=out, interpolation=cv2.INTER_LINEAR)
+    return out
