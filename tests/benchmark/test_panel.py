@@ -34,6 +34,15 @@ def test_rows_are_the_scenes_and_columns_sources_and_methods(data: Path) -> None
     assert np.array_equal(panel.rows[1].images[2], fused)
 
 
+def test_emphases_of_one_method_are_columns_side_by_side(data: Path) -> None:
+    panel = make_panel(data, "laplacian@natural, laplacian,laplacian@targets", most=1, boxes=None)
+    assert panel.columns[2:] == ("laplacian@natural", "laplacian", "laplacian@targets")
+    for image, emphasis in zip(panel.rows[0].images[2:], ("natural", None, "targets"), strict=True):
+        fuser = Fuser("laplacian", emphasis=emphasis)
+        assert np.array_equal(image, fuser.fuse(data / "ir/s1.png", data / "vi/s1.png", dtype="uint8"))
+    assert not np.array_equal(panel.rows[0].images[2], panel.rows[0].images[4])
+
+
 def test_named_scenes_come_in_the_order_of_their_names(data: Path) -> None:
     assert [row.name for row in make_panel(data, "average", scenes=("s3", "s1")).rows] == ["s3", "s1"]
 

@@ -22,6 +22,9 @@ from ivfuse.cluster.plan import make_plan
 from ivfuse.cluster.run import carry_out
 from ivfuse.cluster.sources import open_source
 from ivfuse.cluster.work_compare import CompareWork
+from ivfuse.fusion.emphasis import EmphasisName
+from ivfuse.fusion.pipeline import Fuser
+from ivfuse.image.read import read_visible
 
 
 @pytest.mark.slow
@@ -73,6 +76,25 @@ def test_sources_are_known_by_the_content_that_the_workers_read(
     shutil.rmtree(tmp_path / "out")
     assert measured(places[1]) != here.sets[0].digest
     memory.rm("/ivfuse-sources", recursive=True)
+
+
+def test_workers_fuse_with_the_emphasis_of_a_name(
+    tmp_path: Path, make_pair: Callable[..., tuple[Path, Path]]
+) -> None:
+    make_pair(*(tmp_path / "src" / kind / "0.png" for kind in ("ir", "vi")), size=(40, 40), seed=0)
+    methods = (("average", "average"), ("average@natural", "average"))
+    emphases: tuple[tuple[str, EmphasisName], ...] = (("average@natural", "natural"),)
+    work = CompareWork(methods, (("default", ("EN",)),), emphases=emphases)
+    done = make_plan(work, open_source(str(tmp_path / "src")), str(tmp_path / "out"), 1)
+    carry_out(done)
+    rows = done.folder.rows().to_table(["method", "fused"]).to_pylist()
+    kept = {row["method"]: row["fused"] for row in rows}
+    for name, _ in methods:
+        emphasis = dict(emphases).get(name)
+        expected = Fuser("average", emphasis=emphasis).fuse(
+            tmp_path / "src" / "ir" / "0.png", tmp_path / "src" / "vi" / "0.png", dtype=np.uint8
+        )
+        assert np.array_equal(read_visible(Path(done.folder.location) / kept[name]).stored, expected)
 
 
 def test_ranks_of_many_blocks_are_those_of_each() -> None:

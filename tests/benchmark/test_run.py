@@ -241,6 +241,9 @@ def test_left_over_results_are_named(data: Path, tmp_path: Path) -> None:
     ("choices", "error", "words"),
     [
         ({"methods": "averag"}, UnknownNameError, "average"),
+        ({"methods": "average@natrual"}, UnknownNameError, "methods: unknown emphasis 'natrual'.*natural"),
+        ({"methods": "averag@natural"}, UnknownNameError, "average"),
+        ({"methods": "average@natural,average@natural"}, UsageError, "two methods are named"),
         ({"methods": "none"}, UsageError, "no method"),
         ({"metrics": "ENN"}, UnknownNameError, "EN"),
         ({"metrics": " , "}, UsageError, "expected names of metrics"),
@@ -311,3 +314,39 @@ def test_a_graph_that_is_in_no_manifest_is_a_method_by_its_stem(tmp_path: Path) 
     assert method_entries(str(graph))[0].version != mine.version
     with pytest.raises(InputError, match=r"absent\.onnx: no such file"):
         method_entries(str(tmp_path / "absent.onnx"))
+
+
+def test_a_name_may_have_an_emphasis(tmp_path: Path) -> None:
+    graph = tmp_path / "mine@home.onnx"
+    graph.write_bytes(b"a graph")
+    plain, natural, mine, other = method_entries(f"average,average@natural,{graph},{graph}@targets")
+    assert (plain.name, plain.emphasis) == ("average", None)
+    assert (natural.name, natural.method, natural.emphasis) == ("average@natural", "average", "natural")
+    assert natural.version != plain.version
+    assert (mine.name, mine.emphasis) == ("mine@home", None)
+    assert (other.name, other.method, other.emphasis) == ("mine@home@targets", str(graph), "targets")
+    assert {entry.emphasis for entry in method_entries("all@detail")} == {"detail"}
+
+
+def test_of_a_model_of_the_hub_the_emphasis_follows_the_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def find(text: str) -> Any:
+        asked.append(text)
+        raise InputError("offline")
+
+    monkeypatch.setattr("ivfuse.benchmark.plan.find_model", find)
+    for text in ("hf://me/night@natural", "hf://me/night@main@natural"):
+        with pytest.raises(InputError, match="offline"):
+            method_entries(text)
+    assert asked == ["hf://me/night@natural", "hf://me/night@main"]
+
+
+def test_emphases_of_one_method_are_compared(benchmark: Benchmark, data: Path, tmp_path: Path) -> None:
+    done = benchmark([data], tmp_path / "report", "average,average@natural", metrics="EN")
+    pair = done.plan.sets[0].pairs[0]
+    for name, emphasis in (("average", None), ("average@natural", "natural")):
+        expected = np.rint(ivfuse.fuse(pair.ir, pair.vi, "average", emphasis=emphasis) * 255)
+        found = levels(done.plan.out / "fused" / "streets" / name / f"{pair.name}.png")
+        assert np.abs(found - expected).max() <= 1  # rounding of ties
+    assert set(done.results.methods) == {"average", "average@natural"}

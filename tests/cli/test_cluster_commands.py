@@ -119,7 +119,7 @@ def test_a_cluster_measures_by_the_protocol_of_one_machine(
     import pyarrow.parquet as pq
 
     settings = ["--metrics", "EN,SD", "--convention", "li", "--convention", "tang", "--seed", 4]
-    words = ["benchmark", "--data", folder, "--methods", "average,maximum", "--json", *settings]
+    words = ["benchmark", "--data", folder, "--methods", "average,maximum@natural", "--json", *settings]
     here = ivfuse_cli(*words, "-o", tmp_path / "here", "--jobs", 1)
     there = ivfuse_cli(*words, "-o", tmp_path / "there", "--cluster", "local", "--jobs", 1, "--shard", 3)
     assert (here.code, there.code) == (1, 1)  # one pair is broken, in both

@@ -77,13 +77,42 @@ def test_a_reader_that_leaves_after_the_first_line_is_no_error(words: str) -> No
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("words", ["methods", "methods --json", "metrics SSIM", "--help", "--version"])
-def test_a_command_without_a_reader_ends_quietly_as_other_programs_do(words: str) -> None:
+def test_a_command_without_a_reader_ends_quietly_as_other_programs_do(
+    words: str, unbuffered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     reading, writing = os.pipe()
     os.close(reading)
     process = start(words.split(), writing)
     os.close(writing)
     assert (process.communicate(timeout=60)[1], process.returncode) == ("", 141)
+
+
+# A verb that writes to a connection whose other end is closed.
+CONNECTION = """
+import socket
+import ivfuse.fusion.registry
+
+def list_methods():
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    while True:
+        ours.send(b"frame")
+
+ivfuse.fusion.registry.list_methods = list_methods
+from ivfuse.__main__ import main
+
+main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_a_connection_that_is_closed_is_no_reader_of_the_output() -> None:
+    done = run(["-c", CONNECTION, "methods"])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "ivfuse: error: a connection was closed by its other end\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")

@@ -70,6 +70,16 @@ def test_a_rig_may_be_a_file_and_is_scaled(tmp_path: Path, texture: Texture) -> 
     assert "covers 25% of the visible" in loaded.notes[-1]
 
 
+def test_a_pair_may_be_read_as_it_is_stored_and_aligned_afterwards(texture: Texture) -> None:
+    fuser, images = Fuser("average", rig=RIG), (texture(120, 160), texture(60, 80))
+    stored, whole = fuser.read_stored(*images), fuser.read(*images)
+    assert not stored.aligned
+    assert stored.thermal.pixels.shape == (120, 160)
+    aligned = fuser.align(stored)
+    assert np.array_equal(aligned.thermal.pixels, whole.thermal.pixels)
+    assert aligned.notes == whole.notes
+
+
 def test_frames_of_another_shape_are_refused(texture: Texture) -> None:
     with pytest.raises(UsageError, match="same aspect"):
         Fuser("average", rig=RIG).fuse(texture(60, 90), texture(120, 160))

@@ -13,7 +13,7 @@ import pytest
 
 import ivfuse
 from ivfuse.cli import method_options
-from ivfuse.errors import InputError, UnknownNameError
+from ivfuse.errors import InputError, UnknownNameError, UsageError
 from ivfuse.fusion.emphasis import EMPHASES, Emphasis, emphasize
 from ivfuse.fusion.manifest import load_manifest, parse_entry
 from ivfuse.fusion.method import MethodInfo
@@ -178,3 +178,12 @@ def test_unknown_names_are_refused_with_those_that_there_are() -> None:
     facts |= {"parameters": 1, "variant": "fixed", "license": "MIT", "version": "1", "emphasis": "loud"}
     with pytest.raises(InputError, match="emphasis = 'loud', expected one of balanced"):
         parse_entry(name, facts, Path("manifest.toml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("loud", "known: balanced, detail, natural, none, targets"), ("natrual", "natural"), (None, "a name")],
+)
+def test_a_method_made_in_python_has_an_emphasis_that_there_is(name: object, message: str) -> None:
+    with pytest.raises((UnknownNameError, UsageError), match=f"^emphasis of the method 'own': .*{message}"):
+        MethodInfo("own", "learned", "", "", emphasis=name)  # type: ignore[arg-type]

@@ -126,9 +126,23 @@ def test_a_shared_window_weighs_images_alike_whatever_their_size() -> None:
 def test_a_shared_window_needs_values_of_one_kind() -> None:
     with pytest.raises(InputError, match="files with temperatures and files with counts"):
         shared_window([(np.ones((2, 2)), True), (np.ones((2, 2)), False)])
+    with pytest.raises(
+        InputError, match="files with counts and files with 8-bit levels, expected files of one"
+    ):
+        shared_window([(np.ones((2, 2), np.uint8), False), (np.full((2, 2), 7000, np.uint16), False)])
     with pytest.raises(InputError, match="no thermal image"):
         shared_window([])
     assert shared_window([(np.full((2, 2), 3.0), False)]).span is not None  # constant images have one too
+
+
+def test_the_kind_of_values_is_kept_in_a_merged_histogram() -> None:
+    total = WindowHistogram()
+    for image in (np.ones((2, 2), np.uint8), np.full((2, 2), 7000, np.uint16)):
+        part = WindowHistogram()
+        part.add(image, degrees=False)
+        total.merge(WindowHistogram.from_array(part.to_array()))
+    with pytest.raises(InputError, match="files with counts and files with 8-bit levels"):
+        total.rule()
 
 
 @pytest.mark.parametrize("text", ["-1e308C..1e308C", "-1e308..1e308", ">1e17C", "<-1e10", "0C..1e999C"])

@@ -214,3 +214,26 @@ def test_a_row_whose_unit_changes_says_in_which_file(odd: np.ndarray, expected: 
     assert len(read(source)) == 2
     assert "broken at frame 1" in source.stats.failure
     assert source.stats.failure.endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        ((np.uint8, np.uint16, np.uint8), "1.png: found counts, expected 8-bit levels as in the first frame"),
+        (
+            (np.uint16, np.uint8, np.uint16),
+            "1.png: found 8-bit levels, expected counts as in the first frame",
+        ),
+    ],
+)
+def test_a_row_whose_depth_changes_says_in_which_file(
+    kinds: tuple[type, ...], expected: str, tmp_path: Path
+) -> None:
+    import cv2
+
+    for index, kind in enumerate(kinds):
+        assert cv2.imwrite(str(tmp_path / f"{index}.png"), np.arange(12, dtype=kind).reshape(3, 4))
+    source = open_source(str(tmp_path), "ir")
+    assert len(read(source)) == 2
+    assert source.stats.failure.endswith(expected)
+    assert len(read(open_source(str(tmp_path), "vi"))) == 3  # the depth of a visible image is stated in it

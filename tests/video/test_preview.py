@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 import urllib.error
@@ -71,6 +72,23 @@ def test_a_viewer_that_reads_nothing_does_not_slow_the_fusion() -> None:
                 time.sleep(0.001)
             assert time.thread_time() - started[0] < 0.1
             assert time.perf_counter() - started[1] < 5
+
+
+@pytest.mark.parametrize("request_text", [b"", b"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"])
+def test_a_viewer_that_disconnects_says_nothing_on_the_terminal(
+    request_text: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls: list[str] = []
+    with preview(0, urls.append):
+        address = urls[0].removeprefix("http://").rstrip("/").split(":")
+        for _ in range(5):
+            with socket.create_connection((address[0], int(address[1]))) as viewer:
+                viewer.sendall(request_text)
+                reset = struct.pack("ii", 1, 0)  # closed at once, whatever is still to be read
+                viewer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        time.sleep(0.2)
+        assert b"stream.mjpg" in get(urls[0])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_slow_viewer_gets_few_old_images(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import ivfuse.video.writer
 from ivfuse.errors import OutputError
 from ivfuse.synthetic.street import street_scene
 from ivfuse.video.frame import Frame
@@ -83,17 +84,35 @@ def test_a_writer_without_frames_writes_nothing(tmp_path: Path) -> None:
         ((1, 16), "h264", r"found frames of 16x1 pixels, expected 2x2 to"),
         ((2, 16_386), "h264", r"found frames of 16386x2 pixels, expected 2x2 to 16384x16384"),
         ((2, 8_192), "mpeg4", r"found frames of 8192x2 pixels, expected 1x1 to 8191x8191"),
+        (
+            (14_000, 20_000),
+            "ffv1",
+            r"found frames of 20000x14000 pixels, expected about 268 million pixels at",
+        ),
     ],
 )
 def test_a_size_that_the_encoder_refuses_is_one_line_and_leaves_no_file(
     size: tuple[int, int], codec: Codec, expected: str, tmp_path: Path
 ) -> None:
-    writer = VideoFileWriter(tmp_path / "f.mp4", Fraction(10), EncoderOptions(codec))
+    name = "f.mkv" if codec == "ffv1" else "f.mp4"
+    writer = VideoFileWriter(tmp_path / name, Fraction(10), EncoderOptions(codec))
     if codec == "h264" and writer.encoder != "libx264":
         pytest.skip(f"FFmpeg has no libx264 here, but {writer.encoder}")
     with pytest.raises(OutputError, match=expected):
-        writer.write(Frame((np.zeros(size, np.uint8),), 0.0, 0))
+        writer.write(Frame((np.broadcast_to(np.uint8(0), size),), 0.0, 0))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_encoder_that_fails_on_the_first_frame_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ivfuse.video.writer, "_SIDES", {})  # as for encoders whose limits are not known
+    writer = VideoFileWriter(tmp_path / "f.mp4", Fraction(10), EncoderOptions("mpeg4"))
+    with pytest.raises(
+        OutputError, match=r"the encoder mpeg4 fails on frames of 8192x2 pixels: .*; a folder"
+    ):
+        writer.write(Frame((np.zeros((2, 8_192), np.uint8),), 0.0, 0))
+    assert not list(tmp_path.glob("*.mp4"))
 
 
 @pytest.mark.parametrize(
@@ -102,3 +121,26 @@ def test_a_size_that_the_encoder_refuses_is_one_line_and_leaves_no_file(
 )
 def test_the_sizes_at_the_limits_are_written(size: tuple[int, int], codec: Codec, tmp_path: Path) -> None:
     write(tmp_path / "f.mp4", [np.zeros(size, np.uint8)], [0.0], codec)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (3, 3), (33, 17), (300, 1), (1, 400), (7, 400)])
+@pytest.mark.parametrize("chroma", [None, (2, 2), (1, 2), (1, 1)])
+def test_ffv1_keeps_frames_of_any_size(
+    size: tuple[int, int], chroma: tuple[int, int] | None, tmp_path: Path
+) -> None:
+    import av
+
+    rng = np.random.default_rng(0)
+    shapes = [size] if chroma is None else [size, *[(-(-size[0] // chroma[0]), -(-size[1] // chroma[1]))] * 2]
+    frames = [[rng.integers(0, 256, shape, np.uint8) for shape in shapes] for _ in range(2)]
+    writer = VideoFileWriter(tmp_path / "f.mkv", Fraction(10), EncoderOptions("ffv1"))
+    for index, planes in enumerate(frames):
+        writer.write(Frame(tuple(planes), index / 10, index))
+    assert writer.close() is not None
+    with av.open(str(tmp_path / "f.mkv")) as container:
+        read = list(container.decode(video=0))
+    for image, planes in zip(read, frames, strict=True):
+        assert (image.height, image.width) == size
+        for plane, expected in zip(image.planes, planes, strict=True):
+            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+            assert np.array_equal(rows[: expected.shape[0], : expected.shape[1]], expected)

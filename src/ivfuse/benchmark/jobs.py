@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ivfuse.errors import reason_of
+from ivfuse.fusion.emphasis import EmphasisName
 from ivfuse.fusion.outputs import FusedImage
 from ivfuse.fusion.pipeline import Fuser
 from ivfuse.fusion.registry import is_learned
@@ -32,6 +33,7 @@ class Setup:
     ir_window: Window | None = None
     threads: int | None = None
     device: Device = "auto"
+    emphasis: EmphasisName | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,14 @@ def make_fuse(setup: Setup) -> Callable[[FuseJob], Fused]:
     """Build the function that fuses pairs with one method and measures its cost."""
     thermal = ThermalOptions() if setup.ir_window is None else ThermalOptions(setup.ir_window)
     device = setup.device if is_learned(setup.method) else "auto"
-    fuser = Fuser(setup.method, thermal=thermal, threads=setup.threads, device=device, allow_damaged=None)
+    fuser = Fuser(
+        setup.method,
+        emphasis=setup.emphasis,
+        thermal=thermal,
+        threads=setup.threads,
+        device=device,
+        allow_damaged=None,
+    )
     warm = False
 
     def fuse(job: FuseJob) -> Fused:

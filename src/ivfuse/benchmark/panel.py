@@ -143,7 +143,8 @@ def make_panel(
 
     Args:
         data: a folder of pairs.
-        methods: as for a benchmark: names or ``.onnx`` files with commas between, ``all`` or ``none``.
+        methods: as for a benchmark: names or ``.onnx`` files with commas between, ``all`` or ``none``; see
+            :func:`ivfuse.benchmark.plan.method_entries`.
         fused: ``NAME=DIR`` for the fused images of other programs.
         scenes: names of pairs, in the order of the rows; none for the first ``most``.
         most: number of scenes if none are named.
@@ -153,7 +154,7 @@ def make_panel(
 
     Raises:
         InputError: if a folder or an image cannot be used.
-        UnknownNameError: if there is no such method or scene.
+        UnknownNameError: if there is no such method, emphasis or scene.
         UsageError: if a box makes no sense, or there is no column.
     """
     found = open_set(data, camera_files=True)
@@ -167,7 +168,7 @@ def make_panel(
     if not entries:
         raise UsageError(field="methods", found=repr(methods), expected="a method or fused images")
     fusers = {
-        e.name: Fuser(e.method or e.name, gray=gray, allow_damaged=None)
+        e.name: Fuser(e.method or e.name, emphasis=e.emphasis, gray=gray, allow_damaged=None)
         for e in entries
         if e.external is None
     }

@@ -11,7 +11,8 @@ from typing import Any
 from ivfuse.benchmark.datasets import DataSet, open_sets
 from ivfuse.benchmark.degraded import degraded_sets
 from ivfuse.benchmark.protocol import Protocol, protocol_of, sets_of
-from ivfuse.errors import InputError, UsageError
+from ivfuse.errors import InputError, UnknownNameError, UsageError
+from ivfuse.fusion.emphasis import EMPHASES, EmphasisName
 from ivfuse.fusion.hub import find_model, is_reference
 from ivfuse.fusion.manifest import load_manifest
 from ivfuse.fusion.registry import list_methods, method_info
@@ -35,7 +36,9 @@ class Entry:
         version: version of the method; empty for external results.
         external: data set -> pair -> fused file, for results of another program; else ``None``.
         unmatched: data set -> remarks on missing, unmatched or ambiguous external files.
-        method: what the Fuser is given, where that is not the name: an ``.onnx`` file or a model of the Hub.
+        method: what the Fuser is given, where that is not the name: an ``.onnx`` file, a model of the Hub, or
+            a method whose name here has an emphasis as well.
+        emphasis: what the method is to bring out; ``None`` for its own, see :mod:`ivfuse.fusion.emphasis`.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Entry:
     external: Mapping[str, Mapping[str, Path]] | None = None
     unmatched: Mapping[str, tuple[str, ...]] | None = None
     method: str | None = None
+    emphasis: EmphasisName | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def make_plan(
     Args:
         roots: folders of pairs.
         out: folder of the report.
-        methods: ``all``, ``none``, or names separated by commas.
+        methods: ``all``, ``none``, or names separated by commas; see :func:`method_entries`.
         fused: external results, ``NAME=DIR`` each. With several data sets, DIR holds a folder for each.
         metrics: ``all``, or families and names separated by commas; by default the eight usual ones.
         conventions: names of conventions; by default ``default``.
@@ -119,7 +123,7 @@ def make_plan(
 
     Raises:
         InputError: a folder cannot be used.
-        UnknownNameError: no such method, metric or convention.
+        UnknownNameError: no such method, emphasis, metric or convention.
         UsageError: if there is no method, or two have the same name.
         IvfuseError: if the machine does not have the device.
     """
@@ -146,7 +150,7 @@ def plan_by_protocol(
 
     Raises:
         InputError: a source is missing or has another content, or a folder cannot be used.
-        UnknownNameError: no such method, metric or convention.
+        UnknownNameError: no such method, emphasis, metric or convention.
         UsageError: if there is no method, or two have the same name.
         IvfuseError: if the machine does not have the device.
     """
@@ -213,28 +217,60 @@ def plan_of(
 
 
 def method_entries(text: str) -> list[Entry]:
-    """The methods that a text names: as :func:`method_names`, ``.onnx`` files, which are named by their
-    stems, or models of the Hub, named by their repositories.
+    """The methods that a text names, separated by commas.
+
+    Args:
+        text: names as for :func:`method_names`, ``.onnx`` files, which are named by their stems, or models of
+            the Hub, named by their repositories; each may have an emphasis, as in ``swift@natural``. Of a
+            model of the Hub it follows the revision: ``hf://owner/name@main@natural``.
 
     Raises:
         InputError: if a file is missing.
-        UnknownNameError: if there is no such method.
+        UnknownNameError: if there is no such method or emphasis.
     """
     entries = []
     for part in (part.strip() for part in text.split(",")):
-        if is_reference(part):
-            model = find_model(part)
-            info, digest = model.config.entry.info, model.config.entry.sha256
-            entries.append(Entry(info.name, digest, method=str(model.reference)))
-        elif part.lower().endswith(".onnx"):
-            graph = Path(part)
-            if not graph.is_file():
-                raise InputError(f"{graph}: no such file, expected an ONNX graph")
-            digest = sha256_of(graph)
-            entries.append(Entry(graph.stem, digest, method=str(graph)))
-        elif part:
-            entries += [Entry(name, _version(name)) for name in method_names(part)]
+        method, emphasis = _split_emphasis(part)
+        found = _entries_of(method) if method else []
+        entries += [entry if emphasis is None else _emphasized(entry, emphasis) for entry in found]
     return entries
+
+
+def _split_emphasis(text: str) -> tuple[str, EmphasisName | None]:
+    """A method, and the emphasis after its last @."""
+    method, at, emphasis = text.rpartition("@")
+    is_revision = is_reference(text) and "@" not in method
+    if not at or is_revision or text.lower().endswith(".onnx"):
+        return text, None
+    if emphasis not in EMPHASES:
+        raise UnknownNameError("emphasis", emphasis, EMPHASES, field="methods")
+    return method, emphasis  # type: ignore[return-value]  # it is one of the names
+
+
+def _emphasized(entry: Entry, emphasis: EmphasisName) -> Entry:
+    """A method with an emphasis, whose factors belong to its version."""
+    factors = " ".join(f"{factor:g}" for factor in EMPHASES[emphasis])
+    return replace(
+        entry,
+        name=f"{entry.name}@{emphasis}",
+        version=f"{entry.version} {factors}",
+        method=entry.method or entry.name,
+        emphasis=emphasis,
+    )
+
+
+def _entries_of(method: str) -> list[Entry]:
+    """The methods of one name, file or model; see :func:`method_entries`."""
+    if is_reference(method):
+        model = find_model(method)
+        info, digest = model.config.entry.info, model.config.entry.sha256
+        return [Entry(info.name, digest, method=str(model.reference))]
+    if method.lower().endswith(".onnx"):
+        graph = Path(method)
+        if not graph.is_file():
+            raise InputError(f"{graph}: no such file, expected an ONNX graph")
+        return [Entry(graph.stem, sha256_of(graph), method=str(graph))]
+    return [Entry(name, _version(name)) for name in method_names(method)]
 
 
 def method_names(text: str) -> list[str]:

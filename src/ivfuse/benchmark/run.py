@@ -126,10 +126,11 @@ class _Run:
     @contextmanager
     def _workers(self, own: list[Entry]) -> Iterator[dict[str, Worker]]:
         window, threads, device = self.plan.ir_window, self.plan.threads, self.plan.device
-        workers = {
-            entry.name: Worker(_FUSE, Setup(entry.method or entry.name, window, threads, device), threads)
+        setups = {
+            entry.name: Setup(entry.method or entry.name, window, threads, device, entry.emphasis)
             for entry in own
         }
+        workers = {name: Worker(_FUSE, setup, threads) for name, setup in setups.items()}
         try:
             yield workers
         finally:

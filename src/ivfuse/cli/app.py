@@ -10,7 +10,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Annotated, Any, TextIO
 
@@ -218,7 +218,23 @@ def _ending_without_reader() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise typer.Exit(_NO_READER) from None
+        if _lost_reader():
+            raise typer.Exit(_NO_READER) from None
+        typer.echo("ivfuse: error: a connection was closed by its other end", err=True)
+        raise typer.Exit(1) from None
+
+
+def _lost_reader() -> bool:
+    """Whether an output of this process has no reader left; so it is assumed where systems do not tell."""
+    import select
+
+    if not hasattr(select, "poll"):
+        return True
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # replaced by one without a file
+            poll.register(stream.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _replace_missing_streams() -> None:

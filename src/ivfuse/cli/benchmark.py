@@ -114,6 +114,7 @@ def benchmark(
     Examples:
       ivfuse benchmark --data pairs/ -o report
       ivfuse benchmark --data roads/ --data TNO/ --methods laplacian,guided-filter -o report
+      ivfuse benchmark --data roads/ --methods swift@natural,swift,swift@targets -o report
       ivfuse benchmark --data roads/ --degrade none --degrade haze:3 --degrade rain:3 -o report
       ivfuse benchmark --data roads/ --labels boxes.json --detector yolov8n.onnx -o report
       ivfuse benchmark --data TNO/ --fused CDDFuse=results/cddfuse --convention cddfuse -o report

@@ -104,9 +104,9 @@ def _for_workers(entry: Entry) -> str:
     """The method as any machine opens it: a name, a model of the Hub, or the full path of a graph."""
     from ivfuse.fusion.hub import is_reference
 
-    if entry.method is None or is_reference(entry.method):
-        return entry.method or entry.name
-    return str(Path(entry.method).absolute())
+    method = entry.method or entry.name
+    is_file = method.lower().endswith(".onnx") and not is_reference(method)
+    return str(Path(method).absolute()) if is_file else method
 
 
 def _work(plan: Plan, pairs: int) -> CompareWork:
@@ -117,6 +117,7 @@ def _work(plan: Plan, pairs: int) -> CompareWork:
         tuple((name, tuple(plan.measured(name))) for name in plan.conventions),
         plan.ir_window,
         min(1.0, SAMPLE / max(1, pairs)),
+        tuple((entry.name, entry.emphasis) for entry in plan.entries if entry.emphasis is not None),
     )
 
 

@@ -28,7 +28,9 @@ Weights = Annotated[
 MethodNames = Annotated[
     str,
     typer.Option(
-        metavar="NAMES", help="Names or .onnx files with commas between, all, or none (with --fused)."
+        metavar="NAMES",
+        help="Names or .onnx files with commas between, all, or none (with --fused). NAME@natural and the "
+        "like fuse with that emphasis (`ivfuse fuse --emphasis`).",
     ),
 ]
 Gray = Annotated[bool, typer.Option("--gray", help="Write the fused luma instead of color.")]

@@ -45,6 +45,7 @@ def panel(
     \b
     Examples:
       ivfuse panel pairs/ --methods swift,guided-filter,average -o figure.pdf
+      ivfuse panel pairs/ --methods swift@natural,swift,swift@targets -o emphases.pdf
       ivfuse panel TNO/ --scene soldier --box 0.4,0.3,0.1,0.2 --fused CDDFuse=results/ -o figure.pdf
     """
     if box and no_boxes:

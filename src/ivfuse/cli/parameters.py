@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 _NUMBERS = {
-    int: re.compile(r"[+-]?[0-9]{1,18}"),
+    int: re.compile(r"-?[0-9]{1,18}"),  # +4 is a number to some releases of pydantic only
     float: re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?"),
 }
 

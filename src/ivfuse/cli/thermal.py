@@ -174,7 +174,7 @@ def with_shared_window(options: ThermalOptions, pairs: Sequence[FilePair]) -> Th
     """The options with one window for all pairs, if they ask for that; reads every thermal file then.
 
     Raises:
-        InputError: if no file can be read, or some hold temperatures and others counts.
+        InputError: if no file can be read, or they are of different units.
     """
     if options.rule.kind != "shared":
         return options

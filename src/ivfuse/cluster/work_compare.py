@@ -16,6 +16,7 @@ from ivfuse.cluster.pairs import PairRow
 from ivfuse.cluster.work import SOURCE_DIGESTS, method_version
 from ivfuse.cluster.work_score import score_cells, score_columns
 from ivfuse.errors import reason_of
+from ivfuse.fusion.emphasis import EmphasisName
 from ivfuse.fusion.outputs import FusedImage
 from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.pipeline import Fuser
@@ -37,12 +38,14 @@ class CompareWork:
         metrics: convention -> metrics that are computed under it.
         ir_window: thermal values that become black and white.
         keep: share of the pairs whose fused images are kept, chosen by their ids; 0 to 1.
+        emphases: name in tables -> emphasis of the method, for those that are not to have their own.
     """
 
     methods: tuple[tuple[str, str], ...]
     metrics: tuple[tuple[str, tuple[str, ...]], ...]
     ir_window: Window | None = None
     keep: float = 1.0
+    emphases: tuple[tuple[str, EmphasisName], ...] = ()
     name = "compare"
 
     @property
@@ -64,14 +67,15 @@ class CompareWork:
 
     def check(self) -> None:
         """Create each method once, so that its errors come before the work."""
-        for _, method in self.methods:
-            self.fuser(method, 1)
+        for name, method in self.methods:
+            self.fuser(name, method, 1)
 
-    def fuser(self, method: str, threads: int) -> Fuser:
+    def fuser(self, name: str, method: str, threads: int) -> Fuser:
         """The pipeline of one method."""
         thermal = ThermalOptions() if self.ir_window is None else ThermalOptions(self.ir_window)
         threads_of = threads if is_learned(method) else None
-        return Fuser(method, thermal=thermal, threads=threads_of, allow_damaged=None)
+        emphasis = dict(self.emphases).get(name)
+        return Fuser(method, emphasis=emphasis, thermal=thermal, threads=threads_of, allow_damaged=None)
 
     def session(self, threads: int) -> CompareSession:
         """See :class:`ivfuse.cluster.work.Work`."""
@@ -103,7 +107,7 @@ class CompareSession:
     def __init__(self, work: CompareWork, threads: int) -> None:
         """Create all methods."""
         self.work = work
-        self.fusers = {name: work.fuser(method, threads) for name, method in work.methods}
+        self.fusers = {name: work.fuser(name, method, threads) for name, method in work.methods}
         self.versions = {name: method_version(method)[1] for name, method in work.methods}
         self._warm: set[str] = set()
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from ivfuse.fusion.emphasis import EmphasisName
+from ivfuse.errors import UnknownNameError, check_type
+from ivfuse.fusion.emphasis import EMPHASES, EmphasisName
 from ivfuse.image.arrays import Gray
 from ivfuse.image.tiling import FuseGray
 
@@ -33,6 +34,10 @@ class MethodInfo:
         emphasis: what is brought out if the user does not choose, see :mod:`ivfuse.fusion.emphasis`.
         parameters: number of trained parameters.
         version: version of the output; changes whenever the output of the method changes.
+
+    Raises:
+        UnknownNameError: if there is no such emphasis; the error lists similar names, or all.
+        UsageError: if the emphasis is no name.
     """
 
     name: str
@@ -46,6 +51,13 @@ class MethodInfo:
     emphasis: EmphasisName = "none"
     parameters: int = 0
     version: str = "1"
+
+    def __post_init__(self) -> None:
+        """Validate the emphasis, which is looked up only when a pair has been fused."""
+        where = f"emphasis of the method {self.name!r}"
+        check_type(where, self.emphasis, (str,), "a name")
+        if self.emphasis not in EMPHASES:
+            raise UnknownNameError("name", self.emphasis, EMPHASES, field=where)
 
 
 class Method(Protocol):

@@ -175,15 +175,27 @@ class Fuser:
 
         A path that is given twice, or without a visible image, is a camera file that contains both images.
         """
+        return self.align(self.read_stored(ir, vi))
+
+    def read_stored(self, ir: Source, vi: Source | None = None) -> Pair:
+        """Read a pair as it is stored, the first stage of the pipeline; :meth:`align` is the second.
+
+        Args:
+            ir, vi: as for :meth:`fuse`.
+
+        Raises:
+            InputError: if an input cannot be used.
+            ShapeError: if an array has an unsupported shape.
+            UsageError: if there is no visible image.
+        """
         with allowing_damage(self.options.allow_damaged):
-            pair = read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches)
-        return self.align(pair)
+            return read_pair(ir, vi, self.options.thermal, rig=not self.aligner.stretches)
 
     def align(self, pair: Pair) -> Pair:
         """Align a pair, the second stage of the pipeline, and note how it will be fused.
 
         Args:
-            pair: the pair, as :func:`ivfuse.fusion.read.read_pair` returns it.
+            pair: the pair, as :meth:`read_stored` returns it.
 
         Raises:
             RegistrationError: if the pair is registered individually and no transform is accepted.

@@ -18,7 +18,6 @@ from ivfuse.fusion.align import stretch
 from ivfuse.fusion.method import Method
 from ivfuse.fusion.pair import Pair
 from ivfuse.fusion.pipeline import Fuser
-from ivfuse.fusion.read import read_pair
 from ivfuse.fusion.registry import create_method, default_method, method_info
 from ivfuse.image.arrays import Levels, to_levels
 from ivfuse.image.read import read_visible
@@ -143,9 +142,10 @@ class JobRunner:
             gray=options.gray,
             thermal=thermal,
             render=render,
+            allow_damaged=None,  # the form has no such field
             **found.fuser_options,
         )
-        stored = read_pair(ir, vi, thermal, rig=not fuser.aligner.stretches)
+        stored = fuser.read_stored(ir, vi)
         pair = fuser.align(stored)
         result: dict[str, Any] = {"method": method.info.name, "registration": found.facts or None}
         if options.previews:

@@ -17,6 +17,8 @@ _SAMPLES = 2048  # number of quantiles that represent one image
 _DROPPED = (
     7  # bits of float32 mantissas that are dropped: values keep 17 bits, integers up to 131071 are exact
 )
+_COUNTS, _DEGREES, _LEVELS = 0, 1, 2  # units of values, of which one window holds for one only
+_UNITS = {_DEGREES: "temperatures", _COUNTS: "counts", _LEVELS: "8-bit levels"}
 
 
 class WindowHistogram:
@@ -30,18 +32,18 @@ class WindowHistogram:
         """Begin without images."""
         self._bins: NDArray[np.int64] = np.zeros(0, np.int64)
         self._counts: NDArray[np.int64] = np.zeros(0, np.int64)
-        self._units: set[bool] = set()
+        self._units: set[int] = set()
 
     def add(self, values: NDArray[Any], degrees: bool) -> None:
         """Add an image; one with values that are not finite is left out.
 
         Args:
-            values: of any shape, in counts or degC.
+            values: of any shape, in counts or degC; uint8 for levels, which share no scale with counts.
             degrees: whether they are in degC.
         """
         sample = np.quantile(values, np.linspace(0, 1, _SAMPLES)).astype(np.float32)
         if np.isfinite(sample).all():
-            self._units.add(degrees)
+            self._units.add(_DEGREES if degrees else _LEVELS if values.dtype == np.uint8 else _COUNTS)
             self._add(_to_bins(sample), np.ones(sample.size, np.int64))
 
     def merge(self, other: WindowHistogram) -> None:
@@ -57,7 +59,7 @@ class WindowHistogram:
 
     def to_array(self) -> NDArray[np.int64]:
         """Return the content as an array (2, N + 1), whose first column states the units."""
-        units = sum(1 << int(each) for each in self._units)
+        units = sum(1 << each for each in self._units)
         first = np.array([[units], [self._counts.sum()]], np.int64)
         return np.hstack((first, np.stack((self._bins, self._counts))))
 
@@ -73,7 +75,7 @@ class WindowHistogram:
                 "histogram of thermal values: damaged", expected="an array (2, N) of 64-bit integers"
             )
         found = cls()
-        found._units = {each for each in (False, True) if int(array[0, 0]) >> int(each) & 1}
+        found._units = {each for each in _UNITS if int(array[0, 0]) >> each & 1}
         found._bins, found._counts = array[0, 1:], array[1, 1:]
         return found
 
@@ -81,17 +83,17 @@ class WindowHistogram:
         """Return the window from the 1st to the 99th percentile.
 
         Raises:
-            InputError: if there are no images, or some are in degrees and others in counts.
+            InputError: if there are no images, or they are of different units.
         """
         if not self._units:
             raise InputError(
                 "shared: found no thermal image that can be read", field="window", expected="one or more"
             )
         if len(self._units) > 1:
+            found = " and ".join(f"files with {name}" for unit, name in _UNITS.items() if unit in self._units)
+            hint = "give {scale}" if self._units == {_COUNTS, _DEGREES} else None
             raise InputError(
-                "shared: found files with temperatures and files with counts",
-                field="window",
-                hint="give {scale}",
+                field="window", found=f"shared for {found}", expected="files of one kind", hint=hint
             )
         below = np.cumsum(self._counts)
         ranks = np.array(PERCENTILES) / 100 * (below[-1] - 1)
@@ -101,7 +103,7 @@ class WindowHistogram:
         low, high = (float(each) for each in floor + (ceil - floor) * (ranks % 1))
         if not low < high:
             high = math.nextafter(low, math.inf) + 1
-        return WindowRule("range", Span(low, high, next(iter(self._units))))
+        return WindowRule("range", Span(low, high, self._units == {_DEGREES}))
 
 
 def shared_window(images: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
@@ -111,7 +113,7 @@ def shared_window(images: Iterable[tuple[NDArray[Any], bool]]) -> WindowRule:
         images: for each image, its values and whether they are in degC.
 
     Raises:
-        InputError: if there are no images, or some are in degrees and others in counts.
+        InputError: if there are no images, or they are of different units.
     """
     total = WindowHistogram()
     for values, degrees in images:

@@ -108,11 +108,10 @@ class ImageSequenceSource:
         first = images[0][1]
         planes, raw = _read_planes(first, modality)
         height, width = planes[0].shape
-        degrees, colored = (False, is_colored_yuv(planes)) if raw is None else (raw.degrees, raw.colored)
-        notes += () if raw is None else raw.notes
-        self.info = SourceInfo(
-            name, width, height, rate, images[-1][0] + 1, degrees=degrees, colored=colored, notes=notes
-        )
+        facts: dict[str, Any] = {"colored": is_colored_yuv(planes)}
+        if raw is not None:
+            facts, notes = {"colored": raw.colored, **_unit_of(raw, planes)}, notes + raw.notes
+        self.info = SourceInfo(name, width, height, rate, images[-1][0] + 1, notes=notes, **facts)
         self.stats = SourceStats()
 
     def items(self) -> Iterator[Frame | AudioPacket]:
@@ -136,8 +135,13 @@ class ImageSequenceSource:
     def _read(self, path: Path) -> tuple[Plane, ...]:
         planes, raw = _read_planes(path, self._modality)
         height, width = planes[0].shape
-        self.info.check_frame(str(path), width, height, degrees=raw is not None and raw.degrees)
+        self.info.check_frame(str(path), width, height, **({} if raw is None else _unit_of(raw, planes)))
         return planes
+
+
+def _unit_of(raw: RawThermal, planes: tuple[Plane, ...]) -> dict[str, bool]:
+    """What the values are, as :class:`~ivfuse.video.source.SourceInfo` states it."""
+    return {"degrees": raw.degrees, "levels": not raw.degrees and planes[0].dtype == np.uint8}
 
 
 def _read_planes(path: Path, modality: Modality) -> tuple[tuple[Plane, ...], RawThermal | None]:

@@ -6,6 +6,7 @@ Fusion only stores its latest frame here. The threads of the viewers encode it, 
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -97,7 +98,7 @@ def preview(
     latest = LatestFrame()
     handler = type("Handler", (_Handler,), {"latest": latest})
     try:
-        server = ThreadingHTTPServer((_HOST, port), handler)
+        server = _Server((_HOST, port), handler)
     except OSError as error:
         raise OutputError(
             f"preview: port {port} cannot be used: {error.strerror}", hint="{port} 0 chooses a free one"
@@ -112,6 +113,15 @@ def preview(
         latest.close()
         server.shutdown()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """Answers each viewer in a thread, which ends with its connection."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Ignore viewers that disconnect; show other errors as usual."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -38,6 +38,7 @@ class SourceInfo:
         live: a camera or a stream, whose frames are timed by their arrival.
         audio: PyAV's audio streams, the templates of those in the output.
         degrees: the values of its frames are temperatures in degC.
+        levels: the values of its frames are 8-bit levels, whose range is known; told for images of a camera.
         colored: its first frame is in color; known once that frame has been read.
         notes: remarks for the user.
     """
@@ -51,6 +52,7 @@ class SourceInfo:
     live: bool = False
     audio: tuple[Any, ...] = ()
     degrees: bool = False
+    levels: bool = False
     colored: bool = False
     notes: tuple[str, ...] = ()
 
@@ -59,19 +61,22 @@ class SourceInfo:
         """Time at which the last frame ends, in seconds; ``None`` if the number of frames is not known."""
         return None if self.frames is None else self.start + float(self.frames / self.rate)
 
-    def check_frame(self, name: str, width: int, height: int, *, degrees: bool = False) -> None:
+    def check_frame(
+        self, name: str, width: int, height: int, *, degrees: bool = False, levels: bool = False
+    ) -> None:
         """Check that a frame has the size and the unit of the first one.
 
         Args:
             name: name of the frame in the message.
             width, height: of the frame, in pixels.
             degrees: whether its values are temperatures in degC.
+            levels: whether its values are 8-bit levels.
 
         Raises:
             InputError: if it has not; the message tells only what differs.
         """
         facts = (
-            (_unit(degrees), _unit(self.degrees)),
+            (_unit(degrees, levels), _unit(self.degrees, self.levels)),
             (f"{width}x{height} pixels", f"{self.width}x{self.height} pixels"),
         )
         different = [(found, expected) for found, expected in facts if found != expected]
@@ -80,8 +85,8 @@ class SourceInfo:
             raise InputError(f"{name}: found {found}", expected=f"{expected} as in the first frame")
 
 
-def _unit(degrees: bool) -> str:
-    return "temperatures" if degrees else "counts"
+def _unit(degrees: bool, levels: bool) -> str:
+    return "temperatures" if degrees else "8-bit levels" if levels else "counts"
 
 
 @dataclass

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +33,7 @@ _KEYFRAME_INTERVAL = 2.0  # seconds
 _MAX_KEYFRAME_FRAMES = 10_000  # a damaged header can state any rate
 _FRAGMENT_SECONDS = 0.2  # of video; a killed run loses the last fragment and what the encoder holds back
 _MPEG4_QUANTIZER = 2  # of 1 (best) to 31
+_SLICED = 8  # pixels; FFV1 of level 3 cannot divide the planes of smaller frames into slices
 _BIT_RATE = 8_000_000  # bits per second, for H.264 encoders without a constant quality mode
 
 # Encoders for H.264 in order of preference. libx264 is GPL, so FFmpeg may be built without it.
@@ -39,6 +41,8 @@ _H264_ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox", "h264_mf")
 
 # Shortest and longest side that an encoder of FFmpeg takes, in pixels; others than these are asked.
 _SIDES = {"libx264": (2, 16_384), "mpeg4": (1, 8_191)}
+# FFmpeg takes frames whose 8 (width + 128) (height + 128) is below this (av_image_check_size in libavutil).
+_MOST_BITS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -176,10 +180,27 @@ class VideoFileWriter:
             image = to_av_frame(self._crop_to_even(frame), self._pixel_format)
             self._last_tick = max(self._last_tick + 1, round((frame.time - self._start) / TIME_BASE))
             image.pts, image.time_base = self._last_tick, TIME_BASE
-            self._container.mux(self._video.encode(image))
+            self._container.mux(self._encode(image))
         except (av.FFmpegError, OSError) as error:
             self._release()
             raise OutputError(f"{self.path}: cannot be written: {fault_of(error)}") from error
+
+    def _encode(self, image: Any) -> Any:
+        """Encode a frame; an encoder that fails on the first one leaves no file behind."""
+        import av
+
+        try:
+            return self._video.encode(image)
+        except av.FFmpegError as error:
+            if not self._last_tick:
+                with suppress(OSError):
+                    self.part.unlink()
+            self._release()
+            raise OutputError(
+                f"{self.path}: the encoder {self.encoder} fails on frames of {image.width}x{image.height} "
+                f"pixels: {fault_of(error)}",
+                hint="a folder of PNG images takes any size",
+            ) from error
 
     def write_audio(self, packet: AudioPacket) -> None:
         """See :meth:`FrameWriter.write_audio`; packets from before the first frame are left out."""
@@ -228,7 +249,9 @@ class VideoFileWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         self._container = av.open(str(self.part), "w", options=_fragment_options(self.path.suffix.lower()))
-        video = self._container.add_stream(self.encoder, rate=self._rate, options=self._encoder_options())
+        video = self._container.add_stream(
+            self.encoder, rate=self._rate, options=self._encoder_options(cropped)
+        )
         # Other encoders than FFV1 get 4:2:0, which every player decodes.
         self._pixel_format = pixel_format_of(frame) if self.encoder == "ffv1" else "yuv420p"
         if cropped is not frame:
@@ -254,11 +277,16 @@ class VideoFileWriter:
         """Refuse a size that the encoder does, of which FFmpeg says no more than that it failed."""
         low, high = _SIDES.get(self.encoder, (1, max(frame.width, frame.height)))
         if not low <= min(frame.width, frame.height) <= max(frame.width, frame.height) <= high:
-            raise OutputError(
-                f"{self.path}: found frames of {frame.width}x{frame.height} pixels",
-                expected=f"{low}x{low} to {high}x{high} for the encoder {self.encoder}",
-                hint="a folder of PNG images takes any size",
-            )
+            expected = f"{low}x{low} to {high}x{high} for the encoder {self.encoder}"
+        elif 8 * (frame.width + 128) * (frame.height + 128) >= _MOST_BITS:
+            expected = f"about {_MOST_BITS // 8_000_000} million pixels at most"
+        else:
+            return
+        raise OutputError(
+            f"{self.path}: found frames of {frame.width}x{frame.height} pixels",
+            expected=expected,
+            hint="a folder of PNG images takes any size",
+        )
 
     def _take_lock(self) -> None:
         """Claim the unfinished file, or choose a name of its own where files cannot be locked."""
@@ -294,11 +322,11 @@ class VideoFileWriter:
         while self._pending_audio:
             self.write_audio(self._pending_audio.popleft())
 
-    def _encoder_options(self) -> dict[str, str]:
+    def _encoder_options(self, frame: Frame) -> dict[str, str]:
         if self.encoder == "libx264":
             return {"crf": str(self._options.crf), "preset": self._options.preset}
         if self.encoder == "ffv1":
-            return {"level": "3"}
+            return {"level": "3" if min(frame.width, frame.height) >= _SLICED else "1"}
         if self.encoder == "mpeg4":
             # FFmpeg takes the quantizer from the frame, where PyAV cannot set it; the lower limit applies.
             return {"flags": "+qscale", "qmin": str(_MPEG4_QUANTIZER)}
