@@ -72,6 +72,21 @@ def test_by_night_an_area_keeps_the_level_that_the_method_gives() -> None:
     )
 
 
+def test_a_dark_halo_is_lighter_by_day_and_stays_by_night_and_beside_lit_windows() -> None:
+    def shaded(vi: Gray) -> float:
+        fused = vi.copy()
+        fused[:, 156:164] -= 0.1  # two cells
+        return float((vi - emphasize(fused, vi, Emphasis(0.6, 1.2, shade=0.5)))[120, 158:162].mean())
+
+    day = np.full((240, 320), 0.7, np.float32)
+    night = np.full((240, 320), 0.1, np.float32)
+    lit = night.copy()
+    lit[110:130, 150:170] = 0.9
+    assert shaded(day) == pytest.approx(0.5 * 1.2 * 0.1, abs=0.01)
+    assert shaded(night) == pytest.approx(0.1, abs=1e-3)  # all that there is
+    assert shaded(lit) > 0.9 * 1.2 * 0.1
+
+
 def test_none_is_the_result_of_the_method() -> None:
     fused, vi = changed()
     assert np.array_equal(emphasize(fused.copy(), vi, EMPHASES["none"]), fused)

@@ -178,6 +178,6 @@ def test_a_graph_whose_result_is_not_finite_is_an_error_not_a_black_image(
     graph = onnx.Graph(
         frozenset({"ir", "vi"}), frozenset({"fused"}), lambda x, _: x["ir"] * np.float32("nan")
     )
-    monkeypatch.setattr(method, "_open", lambda: graph)
+    monkeypatch.setattr(method, "_open", lambda shape: graph)
     with pytest.raises(IvfuseError, match=r"returned NaN or infinite values; its weights are damaged"):
         method.fuse(*images(8, 8))

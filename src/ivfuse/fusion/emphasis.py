@@ -20,6 +20,7 @@ EmphasisName = Literal["balanced", "natural", "detail", "targets", "none"]
 GRID = 80  # cells along the longer side; areas are told from detail at this resolution
 WINDOW = 5  # cells; what fills less than half of such a square is detail
 DARK = 0.25  # luma; a visible image that is darker has less and less of a level that is worth keeping
+SURROUNDINGS = 11  # cells; side of the square whose mean luma tells day from lit windows by night
 
 
 class Emphasis(NamedTuple):
@@ -28,15 +29,17 @@ class Emphasis(NamedTuple):
     Attributes:
         level: of the change of whole areas; towards 1 where the visible image is dark.
         detail: of what the change differs from that of its area.
+        shade: besides, of such detail that darkens whole cells, by day: dark halos beside what is warm.
     """
 
     level: float
     detail: float
+    shade: float = 1.0
 
 
 EMPHASES: dict[EmphasisName, Emphasis] = {
-    "balanced": Emphasis(0.6, 1.2),
-    "natural": Emphasis(0.4, 1.0),
+    "balanced": Emphasis(0.6, 1.2, shade=0.5),
+    "natural": Emphasis(0.4, 1.0, shade=0.5),
     "detail": Emphasis(0.6, 1.5),
     "targets": Emphasis(1.1, 1.5),
     "none": Emphasis(1.0, 1.0),
@@ -49,7 +52,8 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     The change of an area is the median over the cells around. The edges of large areas stay sharp in it, so
     that what the interpolation between cells makes of them, a halo, is one cell wide; targets that fill less
     than half of the window are no part of it. In the dark the level is what the method makes of it, so that
-    people who come near by night do not fade.
+    people who come near by night do not fade. A method darkens the sky around what is warm, which is a dark
+    halo where it is narrower than an area; by day the shade is less, by night it makes people seen.
 
     Args:
         fused: fused luma, (H, W) float32 in [0, 1], in C order; the result is written to it.
@@ -61,16 +65,20 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     """
     import cv2
 
-    level, detail = emphasis
-    if level == detail == 1:
+    level, detail, shade = emphasis
+    if level == detail == shade == 1:
         return fused
     height, width = fused.shape
     cell = max(1.0, max(height, width) / GRID)
     cells = max(1, round(height / cell)), max(1, round(width / cell))
     light = resize_to(vi, *cells)
-    area = np.asarray(cv2.medianBlur(resize_to(fused, *cells) - light, WINDOW), np.float32)
+    change = resize_to(fused, *cells) - light
+    area = np.asarray(cv2.medianBlur(change, WINDOW), np.float32)
+    halo = np.minimum(change - area, 0)
+    halo *= np.clip(cv2.blur(light, (SURROUNDINGS, SURROUNDINGS)) / np.float32(DARK) - 1, 0, 1)
     light = np.clip(light / np.float32(DARK), 0, 1)
     area *= 1 - np.float32(detail) + light * np.float32(level - 1)
+    area += halo * np.float32((shade - 1) * detail)
     cv2.addWeighted(fused, detail, vi, 1 - detail, 0, dst=fused)
     add_enlarged(fused, area)
     return np.clip(fused, 0, 1, out=fused)

@@ -29,6 +29,7 @@ from ivfuse.fusion.registry import create_method
 from ivfuse.image.arrays import Gray, to_levels
 from ivfuse.image.color import luma, recolor
 from ivfuse.image.decode import allowing_damage
+from ivfuse.image.extrapolation import extrapolate
 from ivfuse.image.tiling import run_tiled
 from ivfuse.runtime.files import refuse_input_as_output
 
@@ -281,12 +282,12 @@ class Fuser:
         if coverage is None:
             fused = self._fuse_at(shape, ir, vi)
             return fused if strength == 1 else blend(fused, vi, strength)
-        # Outside the coverage the method receives the visible image twice, so that the border of the thermal
-        # image does not become an edge. Global statistics use subsampled covered thermal pixels only.
+        # Outside the coverage the thermal image is continued, so that its border does not become an edge.
+        # Global statistics use subsampled covered thermal pixels only.
         sampled = (slice(None, None, 1 + max(ir.shape) // COVERAGE_SAMPLES),) * 2
         covered = ir[sampled][coverage[sampled] > 0.5]
         whole = covered[np.newaxis] if covered.size else None
-        fused = self._fuse_at(shape, blend(ir, vi, coverage), vi, whole)
+        fused = self._fuse_at(shape, extrapolate(ir, coverage), vi, whole)
         return blend(fused, vi, coverage * strength)
 
     def _fuse_at(self, shape: Shape | None, ir: Gray, vi: Gray, whole: Gray | None = None) -> Gray:
