@@ -190,8 +190,9 @@ def _enlarged(values: Gray, shape: tuple[int, int], part: slice, out: Gray) -> G
 
     height, width = shape
     if part == slice(0, height):
-        cv2.resize(values, (width, height), dst=out, interpolation=cv2.INTER_LINEAR)
-        return out
+        return np.asarray(
+            cv2.resize(values, (width, height), out, interpolation=cv2.INTER_LINEAR), np.float32
+        )
     # Rows are mixed at the small width, then columns are interpolated.
     small = values.shape[0]
     centers = np.clip((np.arange(part.start, part.stop) + 0.5) * (small / height) - 0.5, 0, small - 1)
@@ -199,5 +200,4 @@ def _enlarged(values: Gray, shape: tuple[int, int], part: slice, out: Gray) -> G
     mixed = values[above]
     share = (centers - above).astype(np.float32)[:, np.newaxis]
     mixed += share * (values[np.minimum(above + 1, small - 1)] - mixed)
-    cv2.resize(mixed, (width, above.size), dst=out, interpolation=cv2.INTER_LINEAR)
-    return out
+    return np.asarray(cv2.resize(mixed, (width, above.size), out, interpolation=cv2.INTER_LINEAR), np.float32)
