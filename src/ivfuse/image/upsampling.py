@@ -189,15 +189,12 @@ def _enlarged(values: Gray, shape: tuple[int, int], part: slice, out: Gray) -> G
     import cv2
 
     height, width = shape
-    if part == slice(0, height):
-        return np.asarray(
-            cv2.resize(values, (width, height), out, interpolation=cv2.INTER_LINEAR), np.float32
-        )
-    # Rows are mixed at the small width, then columns are interpolated.
-    small = values.shape[0]
-    centers = np.clip((np.arange(part.start, part.stop) + 0.5) * (small / height) - 0.5, 0, small - 1)
-    above = centers.astype(np.intp)
-    mixed = values[above]
-    share = (centers - above).astype(np.float32)[:, np.newaxis]
-    mixed += share * (values[np.minimum(above + 1, small - 1)] - mixed)
-    return np.asarray(cv2.resize(mixed, (width, above.size), out, interpolation=cv2.INTER_LINEAR), np.float32)
+    if part != slice(0, height):
+        # Rows are mixed at the small width, then columns are interpolated.
+        small = values.shape[0]
+        centers = np.clip((np.arange(part.start, part.stop) + 0.5) * (small / height) - 0.5, 0, small - 1)
+        above = centers.astype(np.intp)
+        share = (centers - above).astype(np.float32)[:, np.newaxis]
+        below, values = values[np.minimum(above + 1, small - 1)], values[above]
+        values += share * (below - values)
+    return np.asarray(cv2.resize(values, out.shape[::-1], out, interpolation=cv2.INTER_LINEAR), np.float32)
