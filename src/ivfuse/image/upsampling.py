@@ -121,7 +121,7 @@ def apply_gains(model: LocalGains, guides: Sequence[NDArray[Any]], out: NDArray[
     for part in _strips(height, width):
         tables = (*model.gains, model.offset)
         work = _workspace(len(tables), out[part].shape)
-        *scaled, total = map(_enlarged, tables, repeat(out.shape), repeat(part), work)
+        *scaled, total = map(_enlarged, tables, repeat(height), repeat(part), work)
         for gain, guide in zip(scaled, guides, strict=True):
             cv2.multiply(gain, guide[part], dst=gain, dtype=cv2.CV_32F)
         *others, last = scaled
@@ -141,7 +141,7 @@ def add_enlarged(image: Gray, table: Gray) -> None:
     height, width = image.shape
     for part in _strips(height, width):
         (work,) = _workspace(1, image[part].shape)
-        image[part] += _enlarged(table, (height, width), part, work)
+        image[part] += _enlarged(table, height, part, work)
 
 
 def _strips(height: int, width: int) -> list[slice]:
@@ -184,11 +184,10 @@ def _workspace(count: int, shape: tuple[int, ...]) -> Gray:
     return _WORK.values[:size].reshape(count, *shape)
 
 
-def _enlarged(values: Gray, shape: tuple[int, int], part: slice, out: Gray) -> Gray:
-    """Rows of a table interpolated bilinearly to a full shape; ``out`` is (rows of the part, width)."""
+def _enlarged(values: Gray, height: int, part: slice, out: Gray) -> Gray:
+    """Rows of a table interpolated bilinearly to a full height; ``out`` is (rows of the part, width)."""
     import cv2
 
-    height, width = shape
     if part != slice(0, height):
         # Rows are mixed at the small width, then columns are interpolated.
         small = values.shape[0]
