@@ -144,6 +144,29 @@ def test_strength_and_coverage_hold_with_an_emphasis() -> None:
     assert np.abs(covered[:, :40] - vi[:, :40]).mean() > 0.1
 
 
+@pytest.mark.parametrize("reduction", [1, 2])
+def test_the_emphasis_follows_what_the_thermal_covers(reduction: int) -> None:
+    """The part that the thermal covers is fused as it is alone, but for its border."""
+    scene = street_scene(480, 640, seed=2, time="day")
+    ir, vi, part = scene.ir, luma(scene.vi), (slice(96, 320), slice(160, 480))
+    coverage = np.zeros_like(vi)
+    coverage[part] = 1
+    fuser = Fuser(Halves(), emphasis="targets")
+    shapes = [
+        None if reduction == 1 else (h // reduction, w // reduction) for h, w in ((480, 640), (224, 320))
+    ]
+    whole = fuser.fuse_covered(ir, vi, coverage, shapes[0])
+    alone = fuser.fuse_covered(ir[part], vi[part], None, shapes[1])
+    inside = (slice(32, -32), slice(32, -32))
+    assert whole[part][inside] == pytest.approx(alone[inside], abs=1e-5)
+    assert np.array_equal(whole[coverage == 0], vi[coverage == 0])
+
+
+def test_nothing_is_emphasized_where_the_thermal_covers_nothing() -> None:
+    ir, vi = pair()
+    assert np.array_equal(Fuser(Halves(), emphasis="targets").fuse_covered(ir, vi, np.zeros_like(vi)), vi)
+
+
 def test_a_method_has_an_emphasis_of_its_own_that_the_user_replaces() -> None:
     ir, vi = pair()
     own = Halves(replace(Halves().info, emphasis="detail"))

@@ -17,7 +17,10 @@ from ivfuse.image.upsampling import add_enlarged
 
 EmphasisName = Literal["balanced", "natural", "detail", "targets", "none"]
 
-GRID = 80  # cells along the longer side; areas are told from detail at this resolution
+Part = tuple[slice, slice]  # rows and columns of an image
+WHOLE: Part = (slice(None), slice(None))
+
+GRID = 80  # cells along the longer side of what the thermal covers, by which areas are told from detail
 WINDOW = 5  # cells; what fills less than half of such a square is detail
 DARK = 0.25  # luma; a visible image that is darker has less and less of a level that is worth keeping
 
@@ -43,6 +46,14 @@ EMPHASES: dict[EmphasisName, Emphasis] = {
 }
 
 
+def covered_part(coverage: Gray) -> Part:
+    """Return the rows and columns of a coverage, (H, W), that are not all 0."""
+    import cv2
+
+    left, top, width, height = cv2.boundingRect((coverage > 0).view(np.uint8))
+    return slice(top, top + height), slice(left, left + width)
+
+
 def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     """Scale what a method changed of the visible image, levels and detail apart.
 
@@ -52,7 +63,8 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     people who come near by night do not fade.
 
     Args:
-        fused: fused luma, (H, W) float32 in [0, 1], in C order; the result is written to it.
+        fused: fused luma, (H, W) float32 in [0, 1], in C order, or a part of such; the result is written to
+            it.
         vi: luma of the visible image, of the same shape and range.
         emphasis: the factors.
 
@@ -62,7 +74,7 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     import cv2
 
     level, detail = emphasis
-    if level == detail == 1:
+    if level == detail == 1 or not fused.size:
         return fused
     height, width = fused.shape
     cell = max(1.0, max(height, width) / GRID)
