@@ -9,7 +9,6 @@ methods by day, by night, in haze and over-exposed, `gamma.jpg` maefuse with a b
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from common import make_parser
 from ivfuse import Fuser
 from ivfuse.benchmark.panel import Box, Panel, PanelRow, color_levels, target_boxes, write_panel
 from ivfuse.synthetic.degrade import degrade
@@ -100,7 +100,9 @@ def distributions() -> Bytes:
 
 
 def main() -> None:
-    out = Path(sys.argv[1])
+    parser = make_parser(__doc__)
+    parser.add_argument("out", type=Path, metavar="FOLDER")
+    out = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         for name, panel in (("panel", methods_panel()), ("gamma", gamma_panel())):

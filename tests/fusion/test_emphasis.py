@@ -72,7 +72,7 @@ def test_by_night_an_area_keeps_the_level_that_the_method_gives() -> None:
     )
 
 
-def test_a_dark_halo_is_lighter_by_day_and_stays_by_night_and_beside_lit_windows() -> None:
+def test_a_dark_halo_is_lighter_by_day_and_stays_by_night_beside_lit_windows_and_over_clipped_white() -> None:
     def shaded(vi: Gray) -> float:
         fused = vi.copy()
         fused[:, 156:164] -= 0.1  # two cells
@@ -85,6 +85,7 @@ def test_a_dark_halo_is_lighter_by_day_and_stays_by_night_and_beside_lit_windows
     assert shaded(day) == pytest.approx(0.5 * 1.2 * 0.1, abs=0.01)
     assert shaded(night) == pytest.approx(0.1, abs=1e-3)  # all that there is
     assert shaded(lit) > 0.9 * 1.2 * 0.1
+    assert shaded(np.ones_like(day)) == pytest.approx(1.2 * 0.1, abs=0.01)
 
 
 def test_none_is_the_result_of_the_method() -> None:
@@ -157,6 +158,29 @@ def test_strength_and_coverage_hold_with_an_emphasis() -> None:
     covered = Fuser(Halves(), emphasis="targets").fuse_covered(ir, vi, coverage)
     assert np.array_equal(covered[:, 40:], vi[:, 40:])
     assert np.abs(covered[:, :40] - vi[:, :40]).mean() > 0.1
+
+
+@pytest.mark.parametrize("reduction", [1, 2])
+def test_the_emphasis_follows_what_the_thermal_covers(reduction: int) -> None:
+    """The part that the thermal covers is fused as it is alone, but for its border."""
+    scene = street_scene(480, 640, seed=2, time="day")
+    ir, vi, part = scene.ir, luma(scene.vi), (slice(96, 320), slice(160, 480))
+    coverage = np.zeros_like(vi)
+    coverage[part] = 1
+    fuser = Fuser(Halves(), emphasis="targets")
+    shapes = [
+        None if reduction == 1 else (h // reduction, w // reduction) for h, w in ((480, 640), (224, 320))
+    ]
+    whole = fuser.fuse_covered(ir, vi, coverage, shapes[0])
+    alone = fuser.fuse_covered(ir[part], vi[part], None, shapes[1])
+    inside = (slice(32, -32), slice(32, -32))
+    assert whole[part][inside] == pytest.approx(alone[inside], abs=1e-5)
+    assert np.array_equal(whole[coverage == 0], vi[coverage == 0])
+
+
+def test_nothing_is_emphasized_where_the_thermal_covers_nothing() -> None:
+    ir, vi = pair()
+    assert np.array_equal(Fuser(Halves(), emphasis="targets").fuse_covered(ir, vi, np.zeros_like(vi)), vi)
 
 
 def test_a_method_has_an_emphasis_of_its_own_that_the_user_replaces() -> None:

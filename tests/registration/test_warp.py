@@ -103,6 +103,32 @@ def test_nothing_to_crop_is_said() -> None:
         _ = Warper(corner, crop=True).region
 
 
+@pytest.mark.parametrize("shift", [5000, -64, -5000])
+def test_a_thermal_that_lies_outside_of_the_visible_is_refused(shift: int) -> None:
+    with pytest.raises(InputError, match=r"^rig: .*outside of the visible"):
+        Warper(Registration(((1, 0, shift), (0, 1, 0), (0, 0, 1)), (64, 48), (128, 96)))
+
+
+@pytest.mark.parametrize(("side", "other"), [("thermal", "visible"), ("visible", "thermal")])
+def test_a_side_that_is_too_long_for_a_warp_is_refused(side: str, other: str) -> None:
+    sizes: dict[str, Any] = {side: (32_001, 2), other: (8, 2)}
+    rig = Registration(((1, 0, 0), (0, 1, 0), (0, 0, 1)), **sizes)
+    with pytest.raises(
+        InputError, match=f"a {side} image with a side of 32001 pixels, expected at most 32000"
+    ):
+        Warper(rig).apply(np.zeros(rig.thermal[::-1], np.uint8))
+
+
+def test_a_thermal_far_wider_than_the_visible_costs_no_more_than_the_visible() -> None:
+    wide = Warper(Registration(((10, 0, -3000), (0, 10, -2000), (0, 0, 1)), (640, 480), (64, 48)))
+    assert wide.coverage is None
+    assert wide.covered_fraction == 1
+    frame = np.tile(np.arange(640, dtype=np.float32), (480, 1))
+    warped = wide.apply(frame)
+    assert warped.shape == (48, 64)
+    assert warped[0, [0, 63]] == pytest.approx([300, 306.3], abs=0.1)
+
+
 @pytest.mark.parametrize("frame", [np.zeros((64, 48), np.uint8), np.zeros((48, 64), np.int32)])
 def test_a_frame_of_another_size_or_type_is_refused(frame: Any) -> None:
     with pytest.raises(InputError, match="thermal frame: found"):

@@ -17,10 +17,15 @@ from ivfuse.image.upsampling import add_enlarged
 
 EmphasisName = Literal["balanced", "natural", "detail", "targets", "none"]
 
-GRID = 80  # cells along the longer side; areas are told from detail at this resolution
+Part = tuple[slice, slice]  # rows and columns of an image
+WHOLE: Part = (slice(None), slice(None))
+
+GRID = 80  # cells along the longer side of what the thermal covers, by which areas are told from detail
 WINDOW = 5  # cells; what fills less than half of such a square is detail
 DARK = 0.25  # luma; a visible image that is darker has less and less of a level that is worth keeping
 SURROUNDINGS = 11  # cells; side of the square whose mean luma tells day from lit windows by night
+NIGHT, DAY = 0.4, 0.65  # that mean; by night a shade is left as it is, by day it counts less
+WHITE, CLIPPED = 0.92, 0.98  # luma; where it is clipped, a shade is all that can show the thermal
 
 
 class Emphasis(NamedTuple):
@@ -46,6 +51,14 @@ EMPHASES: dict[EmphasisName, Emphasis] = {
 }
 
 
+def covered_part(coverage: Gray) -> Part:
+    """Return the rows and columns of a coverage, (H, W), that are not all 0."""
+    import cv2
+
+    left, top, width, height = cv2.boundingRect((coverage > 0).view(np.uint8))
+    return slice(top, top + height), slice(left, left + width)
+
+
 def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     """Scale what a method changed of the visible image, levels and detail apart.
 
@@ -53,10 +66,12 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     that what the interpolation between cells makes of them, a halo, is one cell wide; targets that fill less
     than half of the window are no part of it. In the dark the level is what the method makes of it, so that
     people who come near by night do not fade. A method darkens the sky around what is warm, which is a dark
-    halo where it is narrower than an area; by day the shade is less, by night it makes people seen.
+    halo where it is narrower than an area; by day the shade is less, by night it makes people seen, and over
+    what is clipped nothing else does.
 
     Args:
-        fused: fused luma, (H, W) float32 in [0, 1], in C order; the result is written to it.
+        fused: fused luma, (H, W) float32 in [0, 1], in C order, or a part of such; the result is written to
+            it.
         vi: luma of the visible image, of the same shape and range.
         emphasis: the factors.
 
@@ -66,7 +81,7 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     import cv2
 
     level, detail, shade = emphasis
-    if level == detail == shade == 1:
+    if level == detail == shade == 1 or not fused.size:
         return fused
     height, width = fused.shape
     cell = max(1.0, max(height, width) / GRID)
@@ -75,10 +90,16 @@ def emphasize(fused: Gray, vi: Gray, emphasis: Emphasis) -> Gray:
     change = resize_to(fused, *cells) - light
     area = np.asarray(cv2.medianBlur(change, WINDOW), np.float32)
     halo = np.minimum(change - area, 0)
-    halo *= np.clip(cv2.blur(light, (SURROUNDINGS, SURROUNDINGS)) / np.float32(DARK) - 1, 0, 1)
-    light = np.clip(light / np.float32(DARK), 0, 1)
-    area *= 1 - np.float32(detail) + light * np.float32(level - 1)
+    halo *= _rise(np.asarray(cv2.blur(light, (SURROUNDINGS, SURROUNDINGS)), np.float32), NIGHT, DAY)
+    halo *= 1 - _rise(light, WHITE, CLIPPED)
+    area *= 1 - np.float32(detail) + _rise(light, 0, DARK) * np.float32(level - 1)
     area += halo * np.float32((shade - 1) * detail)
     cv2.addWeighted(fused, detail, vi, 1 - detail, 0, dst=fused)
     add_enlarged(fused, area)
     return np.clip(fused, 0, 1, out=fused)
+
+
+def _rise(values: Gray, start: float, end: float) -> Gray:
+    """From 0 at the start to 1 at the end, linearly."""
+    share: Gray = np.clip((values - np.float32(start)) / np.float32(end - start), 0, 1)
+    return share

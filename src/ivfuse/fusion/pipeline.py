@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ivfuse.errors import ShapeError, UsageError, check_type
 from ivfuse.fusion.align import Aligner, blend
-from ivfuse.fusion.emphasis import EMPHASES, emphasize
+from ivfuse.fusion.emphasis import EMPHASES, WHOLE, Part, covered_part, emphasize
 from ivfuse.fusion.method import Method, tile_function
 from ivfuse.fusion.options import FuseOptions
 from ivfuse.fusion.outputs import FusedImage, Output, write_outputs
@@ -27,7 +27,7 @@ from ivfuse.fusion.read import Source, read_pair
 from ivfuse.fusion.reduced import Shape, fuse_reduced, reduced_shape, reduction_note
 from ivfuse.fusion.registry import create_method
 from ivfuse.image.arrays import Gray, to_levels
-from ivfuse.image.color import luma, recolor
+from ivfuse.image.color import luma, recolor, resize_to
 from ivfuse.image.decode import allowing_damage
 from ivfuse.image.extrapolation import extrapolate
 from ivfuse.image.tiling import run_tiled
@@ -287,24 +287,28 @@ class Fuser:
         sampled = (slice(None, None, 1 + max(ir.shape) // COVERAGE_SAMPLES),) * 2
         covered = ir[sampled][coverage[sampled] > 0.5]
         whole = covered[np.newaxis] if covered.size else None
-        fused = self._fuse_at(shape, extrapolate(ir, coverage), vi, whole)
+        part = covered_part(coverage if shape is None else resize_to(coverage, *shape))
+        fused = self._fuse_at(shape, extrapolate(ir, coverage), vi, whole, part)
         return blend(fused, vi, coverage * strength)
 
-    def _fuse_at(self, shape: Shape | None, ir: Gray, vi: Gray, whole: Gray | None = None) -> Gray:
+    def _fuse_at(
+        self, shape: Shape | None, ir: Gray, vi: Gray, whole: Gray | None = None, part: Part = WHOLE
+    ) -> Gray:
         """:meth:`fuse_luma` at a smaller shape, carried up; in full size for ``None``."""
         if shape is None:
-            return self.fuse_luma(ir, vi, whole)
+            return self.fuse_luma(ir, vi, whole, part)
         return fuse_reduced(
-            lambda small_ir, small_vi: self.fuse_luma(small_ir, small_vi, whole), ir, vi, shape
+            lambda small_ir, small_vi: self.fuse_luma(small_ir, small_vi, whole, part), ir, vi, shape
         )
 
-    def fuse_luma(self, ir: Gray, vi: Gray, whole: Gray | None = None) -> Gray:
+    def fuse_luma(self, ir: Gray, vi: Gray, whole: Gray | None = None, part: Part = WHOLE) -> Gray:
         """Fuse two luma images by the method, in tiles if they are large, with the emphasis, and clip.
 
         Args:
             ir: thermal image, (H, W) float32 in [0, 1].
             vi: luma of the visible image, of the same shape and range.
             whole: thermal values for the global statistics of the method, (h, w); ``None`` for ``ir``.
+            part: rows and columns that the thermal image covers, which the emphasis is for.
 
         Returns:
             (H, W) float32 in [0, 1]; never a view of an input.
@@ -332,7 +336,8 @@ class Fuser:
         if np.isnan(fused.min()):
             np.nan_to_num(fused, copy=False)
         np.clip(fused, 0.0, 1.0, out=fused)
-        return emphasize(fused, vi, EMPHASES[self.options.emphasis or info.emphasis])
+        emphasize(fused[part], vi[part], EMPHASES[self.options.emphasis or info.emphasis])
+        return fused
 
     def _fuse_batch(self, ir: NDArray[Any], vi: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
         if len(ir) != len(vi):

@@ -59,6 +59,15 @@ class Warper:
     registration: Registration
     crop: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise InputError if the thermal lies outside of the visible, as a rig made in Python may say."""
+        if not self.covered_fraction:
+            raise InputError(
+                field="rig",
+                found="a thermal image that lies outside of the visible one",
+                expected="one that covers a part of it",
+            )
+
     @cached_property
     def region(self) -> Region:
         """The part of the visible that the output shows.
@@ -102,7 +111,7 @@ class Warper:
             (H, W) of the same type; outside of the thermal field its border is replicated.
 
         Raises:
-            InputError: if the frame has another size or type.
+            InputError: if the frame has another size or type, or a side is too long for OpenCV.
         """
         width, height = self.registration.thermal
         if frame.shape != (height, width):
@@ -113,6 +122,13 @@ class Warper:
             frame = np.asarray(frame, np.float32)
         if frame.dtype.str[1:] not in _DTYPES:
             raise InputError(f"thermal frame: found {frame.dtype}, expected uint8, uint16 or float32")
+        for name, longest in (("thermal", max(self._source_size)), ("visible", max(self.size))):
+            if longest > _MAP_LIMITS[1]:
+                raise InputError(
+                    field="rig",
+                    found=f"a {name} image with a side of {longest} pixels",
+                    expected=f"at most {_MAP_LIMITS[1]:g}",
+                )
         if self._source_size != (width, height):
             frame = cv2.resize(frame, self._source_size, interpolation=cv2.INTER_AREA)
         linear = cv2.INTER_LINEAR
