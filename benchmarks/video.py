@@ -99,8 +99,9 @@ def transcode(vi: Path, out: Path) -> float:
     writer = VideoFileWriter(out, RATE, encoder(), overwrite=True)  # for its options only
     with av.open(str(vi)) as source, av.open(str(out), "w") as target:
         source.streams.video[0].codec_context.thread_count = 1
-        stream = target.add_stream(writer.encoder, rate=RATE, options=writer._encoder_options())
         context = source.streams.video[0].codec_context
+        options = writer._encoder_options(context.width, context.height)
+        stream = target.add_stream(writer.encoder, rate=RATE, options=options)
         stream.width, stream.height, stream.pix_fmt = context.width, context.height, "yuv420p"
         stream.codec_context.thread_count = 1
         stream.codec_context.gop_size = 2 * int(RATE)

@@ -250,7 +250,7 @@ class VideoFileWriter:
         self._take_lock()
         self._container = av.open(str(self.part), "w", options=_fragment_options(self.path.suffix.lower()))
         video = self._container.add_stream(
-            self.encoder, rate=self._rate, options=self._encoder_options(cropped)
+            self.encoder, rate=self._rate, options=self._encoder_options(cropped.width, cropped.height)
         )
         # Other encoders than FFV1 get 4:2:0, which every player decodes.
         self._pixel_format = pixel_format_of(frame) if self.encoder == "ffv1" else "yuv420p"
@@ -322,11 +322,11 @@ class VideoFileWriter:
         while self._pending_audio:
             self.write_audio(self._pending_audio.popleft())
 
-    def _encoder_options(self, frame: Frame) -> dict[str, str]:
+    def _encoder_options(self, width: int, height: int) -> dict[str, str]:
         if self.encoder == "libx264":
             return {"crf": str(self._options.crf), "preset": self._options.preset}
         if self.encoder == "ffv1":
-            return {"level": "3" if min(frame.width, frame.height) >= _SLICED else "1"}
+            return {"level": "3" if min(width, height) >= _SLICED else "1"}
         if self.encoder == "mpeg4":
             # FFmpeg takes the quantizer from the frame, where PyAV cannot set it; the lower limit applies.
             return {"flags": "+qscale", "qmin": str(_MPEG4_QUANTIZER)}
