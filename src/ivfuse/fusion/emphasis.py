@@ -44,7 +44,7 @@ class Emphasis(NamedTuple):
 
 EMPHASES: dict[EmphasisName, Emphasis] = {
     "balanced": Emphasis(0.6, 1.2, shade=0.3),
-    "natural": Emphasis(0.4, 1.0, shade=0.3),
+    "natural": Emphasis(0.4, 1.0),
     "detail": Emphasis(0.6, 1.5),
     "targets": Emphasis(1.1, 1.5),
     "none": Emphasis(1.0, 1.0),
