@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.metrics.features_windows import AT_A_TIME, POSITIONS, SIDE, margins, shared_information, windows
-from ivfuse.metrics.filters import bands
+from ivfuse.metrics import features_windows
+from ivfuse.metrics.compiled import compiled_loops
+from ivfuse.metrics.features_windows import POSITIONS, SIDE, margins, shared_information, windows
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
 from ivfuse.metrics.triple import CachedImage, Gray, Triple, shared
@@ -32,17 +33,10 @@ def _fmi(name: str, triple: Triple, feature: Feature) -> float:
     """
     if min(triple.fused.shape) < SIDE:
         raise Undefined(f"{name} needs {SIDE}x{SIDE} pixels, the image is {triple.fused.size}")
-    *sources, fused = (feature(image) for image in triple.images)
-    total, count = 0.0, 0
-    for rows in bands(fused.shape[0], SIDE, max(AT_A_TIME // fused.shape[1], 1)):
-        pattern = margins(windows(fused[rows]))
-        for source in sources:
-            other = margins(windows(source[rows]))
-            found = shared_information(other, pattern)
-            found[(other.raw == pattern.raw).all(axis=0)] = 1
-            total += float(found.sum())
-            count += found.size
-    return total / count
+    maps = np.array([feature(image) for image in triple.images], order="C")
+    total: float = (compiled_loops("windows") or features_windows).sum_shared(maps)
+    sources, height, width = len(maps) - 1, maps.shape[1] - SIDE + 1, maps.shape[2] - SIDE + 1
+    return total / (sources * height * width)
 
 
 def _codes(flags: Flags) -> NDArray[np.int64]:
