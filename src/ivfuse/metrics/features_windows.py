@@ -172,13 +172,13 @@ def shared_information(source: Margins, fused: Margins) -> Gray:
     return result
 
 
-def sum_shared(maps: Gray) -> float:
+def sum_shared(maps: tuple[Gray, ...]) -> float:
     """Return the sum of the information that windows of sources share with those of the fused image.
 
     Equal windows share all.
 
     Args:
-        maps: (n, H, W) features of n - 1 sources and, last, of the fused image; H, W >= 3.
+        maps: (H, W) features of each source and, last, of the fused image; H, W >= 3, contiguous.
     """
     *sources, fused = maps
     total = 0.0

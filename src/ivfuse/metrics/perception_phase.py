@@ -34,8 +34,8 @@ class _Bank:
     ``noise``: for each orientation, the threshold over the root of the mean squared finest response.
     """
 
-    radial: Gray
-    angular: Gray
+    radial: tuple[Gray, ...]
+    angular: list[Gray]
     noise: list[float]
 
 
@@ -67,24 +67,24 @@ def _bank(sources: Sources) -> _Bank:
     logarithm = np.log(radius)
     low_pass = _low_pass(shape)
     low_pass[0, 0] = 0  # no response to the mean
-    radial = np.empty((SCALES, *shape))
-    for scale, distance in enumerate(radial):
-        np.add(logarithm, math.log(FINEST * STEP**scale), out=distance)
+    radial = []
+    for scale in range(SCALES):
+        distance = logarithm + math.log(FINEST * STEP**scale)
         distance *= distance
         distance *= -1 / (2 * math.log(BANDWIDTH) ** 2)
-        cv2.exp(distance, distance)
-        distance *= low_pass
+        radial.append(np.exp(distance, out=distance) * low_pass)
     angle = np.arctan2(-rows[:, None], columns[None, :])
-    together = radial.sum(axis=0)
-    angular, noise = np.empty((ORIENTATIONS, *shape)), []
-    for orientation, turn in enumerate(angular):
-        np.subtract(angle, orientation * math.pi / ORIENTATIONS, out=turn)
+    together = sum(radial[1:], start=radial[0])
+    angular, noise = [], []
+    for orientation in range(ORIENTATIONS):
+        turn = angle - orientation * math.pi / ORIENTATIONS
         turn[turn < -math.pi] += 2 * math.pi
         turn *= turn
         turn *= -1 / (2 * SPREAD**2)
         cv2.exp(turn, turn)
+        angular.append(turn)
         noise.append(_threshold(together * turn, radial[0] * turn))
-    return _Bank(radial, angular, noise)
+    return _Bank(tuple(radial), angular, noise)
 
 
 def _threshold(both: Gray, finest: Gray) -> float:
@@ -123,25 +123,26 @@ def _median(values: Gray) -> float:
 
 
 @shared
-def _workspace(sources: Sources) -> tuple[Spectrum, Spectrum, Gray]:
-    """Return memory that all orientations of all images reuse: touching new pages costs as much as the DFTs.
+def _workspace(sources: Sources) -> tuple[Spectrum, Spectrum, Gray, Gray]:
+    """Return memory that all images reuse: touching new pages costs as much as the DFTs.
 
-    It has the size of the responses, (scales, H, W), of a band of them transposed, as one row, and of four
-    transposed maps, (4, W, H).
+    It has the size of the responses of an orientation, (scales, H, W), of a band of them transposed, as one
+    row, of four transposed maps, (4, W, H), and of five sums of such, (5, W, H).
     """
     height, width = sources.ir.shape
     responses = np.empty((SCALES, height, width), np.complex128)
-    return responses, np.empty(SCALES * BAND * height, np.complex128), np.empty((4, width, height))
+    band = np.empty(SCALES * BAND * height, np.complex128)
+    return responses, band, np.empty((4, width, height)), np.empty((5, width, height))
 
 
-def _orient(spectrum: Spectrum, sources: Sources, orientation: int, sums: Gray) -> None:
-    """Add what one orientation finds to sums over all, (5, W, H): energies, amplitudes, moments xx, yy, xy.
+def _orient(spectrum: Spectrum, sources: Sources, orientation: int) -> None:
+    """Add what one orientation finds to the sums: energies, amplitudes, and the moments xx, yy and xy.
 
     All is transposed, so that both passes of the inverse DFT run along rows: passes along columns and
     transposing back would take twice the time. Bands keep each pass and what goes with it in the cache.
     """
     step = compiled_loops("phase") or perception_phase_steps
-    bank, (responses, band, maps) = _bank(sources), _workspace(sources)
+    bank, (responses, band, maps, sums) = _bank(sources), _workspace(sources)
     for rows in bands(len(spectrum), rows=BAND):
         step.weigh(spectrum, bank.angular[orientation], bank.radial, responses, rows.start, rows.stop)
         for response in responses:
@@ -164,9 +165,10 @@ def _orient(spectrum: Spectrum, sources: Sources, orientation: int, sums: Gray) 
 def _features(image: CachedImage, sources: Sources) -> tuple[Gray, Gray, Gray]:
     """Return phase congruency and its greatest and least moment over orientations (edges and corners)."""
     spectrum = np.fft.fft2(image.values)
-    sums = np.zeros((5, *image.shape[::-1]))
+    *_, sums = _workspace(sources)
+    sums[:] = 0
     for orientation in range(ORIENTATIONS):
-        _orient(spectrum, sources, orientation, sums)
+        _orient(spectrum, sources, orientation)
     energies, amplitudes, xx, yy, xy = sums
     energies /= amplitudes + LEAST
     both = (xx + yy) / ORIENTATIONS
@@ -197,13 +199,13 @@ def qp(triple: Triple) -> float:
     first, second, fused = (_features(image, triple.sources) for image in triple.images)
     stronger = first[0] > second[0]
     features = [np.asarray(congruency > FEATURE, np.float64) for congruency in (first[0], second[0])]
-    masks = np.stack([*features, np.maximum(*features)])
+    masks = (*features, np.maximum(*features))
     count = float(masks[2].sum())
     if count == 0:
         raise Undefined("Qp: the sources have no features")
     step = compiled_loops("phase") or perception_phase_steps
     result = 1.0
     for one, two, three in zip(first, second, fused, strict=True):
-        strongest = np.where(stronger, one, two)
-        result *= step.sum_likeness(np.stack([one, two, strongest]) * masks, masks, three) / count
+        wanted = zip((one, two, np.where(stronger, one, two)), masks, strict=True)
+        result *= step.sum_likeness(tuple(each * mask for each, mask in wanted), masks, three) / count
     return result

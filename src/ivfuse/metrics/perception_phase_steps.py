@@ -21,15 +21,18 @@ STEADY = 1e-4  # its constant
 SMALLEST = float(np.finfo(np.float64).tiny)
 
 Spectrum = NDArray[np.complex128]
+Maps = tuple[Gray, ...]
 
 
-def weigh(spectrum: Spectrum, angular: Gray, radial: Gray, responses: Spectrum, start: int, stop: int) -> None:
+def weigh(
+    spectrum: Spectrum, angular: Gray, radial: Maps, responses: Spectrum, start: int, stop: int
+) -> None:
     """Multiply rows of a spectrum with the filters of one orientation.
 
     Args:
         spectrum: (H, W).
         angular: (H, W) part of the filters that all scales share.
-        radial: (4, H, W) part of each scale.
+        radial: (H, W) part of each scale.
         responses: (4, H, W), rows written.
         start: first row.
         stop: row after the last.
@@ -106,14 +109,14 @@ def gather(maps: Gray, noise: float, cosine: float, sine: float, sums: Gray, sta
     xy += energy
 
 
-def sum_likeness(sources: Gray, masks: Gray, fused: Gray) -> float:
+def sum_likeness(sources: Maps, masks: Maps, fused: Gray) -> float:
     """Return the local correlation of the fused image's features with the likest source's, summed.
 
     The window is Gaussian, 11x11, zeros outside; where a source has no features its correlation is 0.
 
     Args:
-        sources: (3, H, W) features of both sources and of the stronger one, times the masks.
-        masks: (3, H, W), 1 where these are features, else 0.
+        sources: (H, W) features of both sources and of the stronger one, times the masks.
+        masks: (H, W) each, 1 where these are features, else 0.
         fused: (H, W) features of the fused image.
     """
     window = gaussian(WINDOW, SIGMA)

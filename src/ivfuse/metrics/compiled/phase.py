@@ -25,19 +25,22 @@ from ivfuse.metrics.perception_phase_steps import (
 
 Gray = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]
+Maps = tuple[Gray, ...]
 GAUSSIAN = gaussian(WINDOW, SIGMA)
 REACH = WINDOW // 2
 LINES = 11  # sums of a row: of the fused image and its square; of each source, its square and its product
 
 
 @loop
-def weigh(spectrum: Spectrum, angular: Gray, radial: Gray, responses: Spectrum, start: int, stop: int) -> None:
+def weigh(
+    spectrum: Spectrum, angular: Gray, radial: Maps, responses: Spectrum, start: int, stop: int
+) -> None:
     """Multiply rows of a spectrum with the filters of one orientation."""
     values, written = spectrum.view(np.float64), responses.view(np.float64)
     for row in range(start, stop):
         for scale in range(SCALES):
             for k in range(angular.shape[1]):
-                weight = angular[row, k] * radial[scale, row, k]
+                weight = angular[row, k] * radial[scale][row, k]
                 written[scale, row, 2 * k] = values[row, 2 * k] * weight
                 written[scale, row, 2 * k + 1] = values[row, 2 * k + 1] * weight
 
@@ -96,7 +99,7 @@ def gather(maps: Gray, noise: float, cosine: float, sine: float, sums: Gray, sta
 
 
 @loop
-def _add_down(sources: Gray, fused: Gray, row: int, lines: Gray) -> None:
+def _add_down(sources: Maps, fused: Gray, row: int, lines: Gray) -> None:
     """Write the sums of one row of windows down the columns; lines begin and end with zeros outside."""
     height, width = fused.shape
     lines[:] = 0.0
@@ -108,11 +111,11 @@ def _add_down(sources: Gray, fused: Gray, row: int, lines: Gray) -> None:
             lines[1, REACH + k] += weight * (fused[at, k] * fused[at, k])
         for number in range(len(sources)):
             for k in range(width):
-                lines[2 + 3 * number, REACH + k] += weight * sources[number, at, k]
+                lines[2 + 3 * number, REACH + k] += weight * sources[number][at, k]
             for k in range(width):
-                lines[3 + 3 * number, REACH + k] += weight * (sources[number, at, k] * sources[number, at, k])
+                lines[3 + 3 * number, REACH + k] += weight * (sources[number][at, k] * sources[number][at, k])
             for k in range(width):
-                lines[4 + 3 * number, REACH + k] += weight * (sources[number, at, k] * fused[at, k])
+                lines[4 + 3 * number, REACH + k] += weight * (sources[number][at, k] * fused[at, k])
 
 
 @loop
@@ -127,7 +130,7 @@ def _add_across(lines: Gray, means: Gray) -> None:
 
 
 @loop
-def sum_likeness(sources: Gray, masks: Gray, fused: Gray) -> float:
+def sum_likeness(sources: Maps, masks: Maps, fused: Gray) -> float:
     """Return the local correlation of the fused image's features with the likest source's, summed."""
     height, width = fused.shape
     lines, means, best = np.zeros((LINES, width + 2 * REACH)), np.zeros((LINES, width)), np.zeros(width)
@@ -142,7 +145,7 @@ def sum_likeness(sources: Gray, masks: Gray, fused: Gray) -> float:
                 variance = means[1, k] - mean * mean
                 spread = (means[3 + 3 * number, k] - source * source) * variance
                 found = means[4 + 3 * number, k] - source * mean + STEADY
-                found = found / (math.sqrt(abs(spread)) + STEADY) * masks[number, row, k]
+                found = found / (math.sqrt(abs(spread)) + STEADY) * masks[number][row, k]
                 best[k] = max(best[k], found)
         for k in range(width):
             total += best[k]

@@ -198,14 +198,9 @@ def _shared(first: Row, second: Row, pair: Row, found: Row) -> None:
 
 
 @loop
-def sum_shared(maps: NDArray[np.float64]) -> float:
-    """Return the sum of the information that windows of sources share with those of the fused image.
-
-    Args:
-        maps: (n, H, W) features of n - 1 sources and, last, of the fused image; H, W >= 3; contiguous.
-    """
-    _, height, width = maps.shape
-    values = maps.reshape((len(maps), height * width))
+def sum_shared(maps: tuple[NDArray[np.float64], ...]) -> float:
+    """Return the sum of the information that windows of sources share with those of the fused image."""
+    height, width = maps[0].shape
     fused, source, pair = np.zeros(MAP_ROWS), np.zeros(MAP_ROWS), np.zeros(PAIR_ROWS)
     keys, found = np.zeros(STEPS * LANES, np.int64), np.zeros(LANES)
     total = 0.0
@@ -213,7 +208,7 @@ def sum_shared(maps: NDArray[np.float64]) -> float:
         count = min(LANES, (height - SIDE + 1) * width - SIDE + 1 - start)
         for number in range(len(maps) - 1, -1, -1):
             rows = fused if number == len(maps) - 1 else source
-            _margins(values[number], start, count, width, rows)
+            _margins(maps[number].ravel(), start, count, width, rows)
             if number == len(maps) - 1:
                 continue
             _start(source, fused, pair, keys)
