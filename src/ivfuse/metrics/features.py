@@ -40,8 +40,9 @@ def _fmi(name: str, triple: Triple, feature: Feature) -> float:
 
 def _codes(flags: Flags) -> NDArray[np.int64]:
     """Return each 3x3 window of a map of zeros and ones as one number of nine bits."""
-    weights = 1.0 * (1 << np.arange(POSITIONS))
-    return np.asarray(weights @ windows(flags.astype(np.float64)), np.int64)
+    weights = 2.0 ** np.arange(POSITIONS).reshape(SIDE, SIDE).T
+    found = cv2.filter2D(flags.view(np.uint8), cv2.CV_16S, weights, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(found[1:-1, 1:-1], np.int64).ravel()
 
 
 def _fmi_of_flags(name: str, triple: Triple, feature: Callable[[CachedImage], Flags]) -> float:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
-from ivfuse.metrics.compiled.jit import TINY, bits, from_bits, logarithm, loop
+from ivfuse.metrics.compiled.jit import bits, from_bits, loop
+from ivfuse.metrics.features_windows import POSITIONS, SIDE, TINY
 
 Row = NDArray[np.float64]
 Keys = NDArray[np.int64]
 
 LANES = 88  # not a power of two, which would bring all rows to the same places of the cache
-SIDE = 3
-POSITIONS = SIDE * SIDE
 INNER = POSITIONS - 1
 STEPS = 2 * INNER
 EPS = float(np.finfo(np.float64).eps)
@@ -35,6 +35,39 @@ ONE, ONE_LOG, OTHER, OTHER_LOG, END, PAIR_ROWS = (LANES * (2 * STEPS + 4 + row) 
 NUMBER = 15  # the last four bits
 HALF = 8  # for rounding to what is left
 OF_SECOND = 8  # set in the numbers of the second margin
+
+LN2 = math.log(2)
+ROOT_HALF = 0x3FE6A09E667F3BCD  # bits of sqrt(1/2)
+MANTISSA = 52  # bits of the fraction
+# (2 artanh(s) - 2 s) / s^3 as a polynomial of s^2: its series, 2/3 + 2/5 s^2 + ..., brought to seven terms.
+SQUARED = ((math.sqrt(2) - 1) / (math.sqrt(2) + 1)) ** 2
+ARTANH = tuple(
+    Chebyshev.interpolate(Polynomial([2 / (2 * k + 3) for k in range(13)]), 6, domain=[0, SQUARED])
+    .convert(kind=Polynomial)
+    .coef.tolist()
+)
+
+
+@loop
+def logarithm(x: float) -> float:
+    """Return ln(x) of a normal positive number, within 2 units in the last place.
+
+    x = 2^e m with m in sqrt(1/2)..sqrt(2); ln(m) = 2 artanh(s) with s = (m - 1) / (m + 1), at most 0.172. No
+    branch, so that a loop around it is vectorized.
+    """
+    pattern = bits(x)
+    exponent = (pattern - ROOT_HALF) >> MANTISSA
+    excess = from_bits(pattern - (exponent << MANTISSA)) - 1.0
+    s = excess / (2.0 + excess)
+    z = s * s
+    series = ARTANH[6]
+    series = series * z + ARTANH[5]
+    series = series * z + ARTANH[4]
+    series = series * z + ARTANH[3]
+    series = series * z + ARTANH[2]
+    series = series * z + ARTANH[1]
+    series = series * z + ARTANH[0]
+    return exponent * LN2 + (s * z * series + 2.0 * s)
 
 
 @loop
@@ -58,7 +91,8 @@ def _margins(values: Row, start: int, count: int, width: int, rows: Row) -> None
         before = mean = square = energy = 0.0
         for i in range(POSITIONS):
             height = rows[RAW + i * LANES + k] - least + flat
-            part = height / total
+            part = height * share
+            part += (height - part * total) * share
             rows[PARTS + i * LANES + k] = part
             rows[BEFORE + i * LANES + k] = before
             before += part
