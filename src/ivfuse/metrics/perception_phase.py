@@ -75,6 +75,7 @@ def _bank(sources: Sources) -> _Bank:
         radial.append(np.exp(distance, out=distance) * low_pass)
     angle = np.arctan2(-rows[:, None], columns[None, :])
     together = sum(radial[1:], start=radial[0])
+    step = compiled_loops("phase") or perception_phase_steps
     angular, noise = [], []
     for orientation in range(ORIENTATIONS):
         turn = angle - orientation * math.pi / ORIENTATIONS
@@ -83,20 +84,17 @@ def _bank(sources: Sources) -> _Bank:
         turn *= -1 / (2 * SPREAD**2)
         cv2.exp(turn, turn)
         angular.append(turn)
-        noise.append(_threshold(together * turn, radial[0] * turn))
+        noise.append(_threshold(*step.sum_squares(together, radial[0], turn)))
     return _Bank(tuple(radial), angular, noise)
 
 
-def _threshold(both: Gray, finest: Gray) -> float:
+def _threshold(energy: float, strength: float) -> float:
     """Return the noise threshold of an orientation for noise whose mean squared finest response is 1.
 
     Args:
-        both: the sum of the orientation's filters.
-        finest: the filter of the finest scale.
+        energy: sum of squares of the even part of the sum of the orientation's filters.
+        strength: that of the filter of the finest scale.
     """
-    both += np.roll(both[::-1, ::-1], (1, 1), axis=(0, 1))  # even part, twice
-    energy = float(np.vdot(both, both)) / 4
-    strength = float(np.vdot(finest, finest))
     if strength == 0:
         return 0.0
     rayleigh = math.sqrt(energy / strength)

@@ -24,6 +24,22 @@ Spectrum = NDArray[np.complex128]
 Maps = tuple[Gray, ...]
 
 
+def sum_squares(together: Gray, finest: Gray, angular: Gray) -> tuple[float, float]:
+    """Return sums of squares of the filters of one orientation, all (H, W) with frequency zero first.
+
+    Args:
+        together: the sum of the radial parts.
+        finest: that of the finest scale.
+        angular: the part of the orientation.
+
+    Returns:
+        The sum for the even part of the sum of the filters, and the sum for the finest filter.
+    """
+    both, strong = together * angular, finest * angular
+    both += np.roll(both[::-1, ::-1], (1, 1), axis=(0, 1))  # even part, twice
+    return float(np.vdot(both, both)) / 4, float(np.vdot(strong, strong))
+
+
 def weigh(
     spectrum: Spectrum, angular: Gray, radial: Maps, responses: Spectrum, start: int, stop: int
 ) -> None:

@@ -32,6 +32,22 @@ LINES = 11  # sums of a row: of the fused image and its square; of each source, 
 
 
 @loop
+def sum_squares(together: Gray, finest: Gray, angular: Gray) -> tuple[float, float]:
+    """Return sums of squares of the filters of one orientation: of their even part, and of the finest."""
+    height, width = angular.shape
+    energy = strength = 0.0
+    for row in range(height):
+        across = (height - row) % height
+        for k in range(width):
+            back = width - k if k else 0
+            even = together[row, k] * angular[row, k] + together[across, back] * angular[across, back]
+            strong = finest[row, k] * angular[row, k]
+            energy += even * even
+            strength += strong * strong
+    return energy / 4, strength
+
+
+@loop
 def weigh(
     spectrum: Spectrum, angular: Gray, radial: Maps, responses: Spectrum, start: int, stop: int
 ) -> None:
@@ -100,22 +116,33 @@ def gather(maps: Gray, noise: float, cosine: float, sine: float, sums: Gray, sta
 
 @loop
 def _add_down(sources: Maps, fused: Gray, row: int, lines: Gray) -> None:
-    """Write the sums of one row of windows down the columns; lines begin and end with zeros outside."""
+    """Write the sums of one row of windows down the columns; lines begin and end with zeros.
+
+    Two rows at a time, as far above as below, which share a weight; the middle row is its own other.
+    """
     height, width = fused.shape
     lines[:] = 0.0
-    for tap in range(max(0, REACH - row), min(WINDOW, height + REACH - row)):
-        weight, at = GAUSSIAN[tap], row + tap - REACH
+    for tap in range(REACH + 1):
+        upper, lower = row - REACH + tap, row + REACH - tap
+        first = GAUSSIAN[tap] if upper >= 0 else 0.0
+        second = GAUSSIAN[tap] if lower < height and lower > upper else 0.0
+        upper, lower = max(upper, 0), min(lower, height - 1)
         for k in range(width):
-            lines[0, REACH + k] += weight * fused[at, k]
+            one, two = fused[upper, k], fused[lower, k]
+            lines[0, REACH + k] += first * one + second * two
         for k in range(width):
-            lines[1, REACH + k] += weight * (fused[at, k] * fused[at, k])
+            one, two = fused[upper, k], fused[lower, k]
+            lines[1, REACH + k] += first * (one * one) + second * (two * two)
         for number in range(len(sources)):
+            source = sources[number]
             for k in range(width):
-                lines[2 + 3 * number, REACH + k] += weight * sources[number][at, k]
+                lines[2 + 3 * number, REACH + k] += first * source[upper, k] + second * source[lower, k]
             for k in range(width):
-                lines[3 + 3 * number, REACH + k] += weight * (sources[number][at, k] * sources[number][at, k])
+                one, two = source[upper, k], source[lower, k]
+                lines[3 + 3 * number, REACH + k] += first * (one * one) + second * (two * two)
             for k in range(width):
-                lines[4 + 3 * number, REACH + k] += weight * (sources[number][at, k] * fused[at, k])
+                one, two = source[upper, k] * fused[upper, k], source[lower, k] * fused[lower, k]
+                lines[4 + 3 * number, REACH + k] += first * one + second * two
 
 
 @loop

@@ -115,7 +115,8 @@ def _start(first: Row, second: Row, pair: Row, keys: Keys) -> None:
     """Write the correlation, the running sums and what begins at each, and the first cell of the walk.
 
     If the windows are opposed, the second is read backwards. A running sum has its number in the last four
-    bits, below any accuracy, so that no two are equal and those of one margin keep their order.
+    bits, below any accuracy, so that no two are equal and those of one margin keep their order. The first
+    step of the merge is done on the way: sums of the same number in order.
     """
     for k in range(LANES):
         product = -1 / POSITIONS
@@ -133,25 +134,32 @@ def _start(first: Row, second: Row, pair: Row, keys: Keys) -> None:
         pair[OTHER_LOG + k] = back if opposed else ahead
         before = 0.0
         for i in range(INNER):
-            at, after, last = i * LANES + k, (i + 1) * LANES + k, (INNER - 1 - i) * LANES + k
-            keys[at] = ((bits(first[BEFORE + after]) + HALF) & ~NUMBER) | i
-            pair[NEXT + at], pair[NEXT_LOG + at] = first[PARTS + after], first[LOGS + after]
+            low, high = i * LANES + k, (i + INNER) * LANES + k
+            after, last = (i + 1) * LANES + k, (INNER - 1 - i) * LANES + k
             before += part
-            at += INNER * LANES
-            keys[at] = ((bits(before) + HALF) & ~NUMBER) | i | OF_SECOND
+            one = ((bits(first[BEFORE + after]) + HALF) & ~NUMBER) | i
+            other = ((bits(before) + HALF) & ~NUMBER) | i | OF_SECOND
+            kept = one < other
+            keys[low] = one if kept else other
+            keys[high] = other if kept else one
             ahead, back = second[PARTS + after], second[PARTS + last]
             part = back if opposed else ahead
-            pair[NEXT + at] = part
+            own = first[PARTS + after]
+            pair[NEXT + low] = own if kept else part
+            pair[NEXT + high] = part if kept else own
             ahead, back = second[LOGS + after], second[LOGS + last]
-            pair[NEXT_LOG + at] = back if opposed else ahead
+            ahead = back if opposed else ahead
+            own = first[LOGS + after]
+            pair[NEXT_LOG + low] = own if kept else ahead
+            pair[NEXT_LOG + high] = ahead if kept else own
 
 
 @loop
 def _merge(pair: Row, keys: Keys) -> None:
     """Sort the running sums of both margins, with what begins at each, by Batcher's odd-even merge."""
-    for gap in (8, 4, 2, 1):
-        for place in range(0 if gap == INNER else gap, STEPS - gap):
-            if gap < INNER and place // gap % 2 == 0:
+    for gap in (4, 2, 1):
+        for place in range(gap, STEPS - gap):
+            if place // gap % 2 == 0:
                 continue
             low, high = place * LANES, (place + gap) * LANES
             for k in range(LANES):
