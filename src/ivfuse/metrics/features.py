@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ivfuse.metrics import features_wavelet, features_windows
 from ivfuse.metrics.compiled import compiled_loops
 from ivfuse.metrics.features_wavelet import meyer
-from ivfuse.metrics.features_windows import POSITIONS, SIDE, margins, shared_information, windows
+from ivfuse.metrics.features_windows import POSITIONS, SIDE, margins, shared_information
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
 from ivfuse.metrics.triple import CachedImage, Gray, Triple, shared
@@ -35,7 +35,7 @@ def _fmi(name: str, triple: Triple, feature: Feature) -> float:
     maps = tuple(np.ascontiguousarray(feature(image)) for image in triple.images)
     total: float = (compiled_loops("windows") or features_windows).sum_shared(maps)
     height, width = maps[0].shape
-    return total / (2 * (height - SIDE + 1) * (width - SIDE + 1))
+    return total / float(2 * (height - SIDE + 1) * (width - SIDE + 1))
 
 
 def _codes(flags: Flags) -> NDArray[np.int64]:
@@ -156,7 +156,7 @@ def fmi_dct(triple: Triple) -> float:
 
 
 def _halves(values: Gray) -> tuple[Gray, Gray]:
-    """Return the low and the high half of each column: one wavelet step, border mirrored with its last pixel."""
+    """Return the low and the high half of each column: one step, border mirrored with its last pixel."""
     low = np.array(meyer())
     high = low[::-1] * np.where(np.arange(low.size) % 2, -1, 1)
     longer = np.pad(values, ((low.size - 1, low.size - 1), (0, 0)), mode="symmetric")
@@ -168,7 +168,9 @@ def _halves(values: Gray) -> tuple[Gray, Gray]:
 def _wavelet(image: CachedImage) -> Gray:
     """Return the four bands of one step of the discrete Meyer wavelet side by side, together within 0..1."""
     low, high = _halves(np.ascontiguousarray(image.values.T))
-    (low_low, low_high), (high_low, high_high) = (_halves(np.ascontiguousarray(part.T)) for part in (low, high))
+    (low_low, low_high), (high_low, high_high) = (
+        _halves(np.ascontiguousarray(part.T)) for part in (low, high)
+    )
     whole = np.block([[low_low, low_high], [high_low, high_high]])
     least, greatest = float(whole.min()), float(whole.max())
     if least == greatest:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ivfuse.metrics import perception_phase_steps
 from ivfuse.metrics.compiled import compiled_loops

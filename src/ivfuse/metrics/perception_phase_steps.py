@@ -5,7 +5,6 @@ Complex maps are transposed between both passes of the inverse DFT, and what com
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from llvmlite import ir
 from numba import njit, types
@@ -12,14 +12,13 @@ from numba.extending import intrinsic
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-
 def loop(function: F) -> F:
     """Compile at the first call, or load what an earlier process compiled.
 
     Numba keeps it beside the module or, where that folder is not writable, in the user's folder for caches;
     files appear there at once or not at all, so that processes can share them. It compiles again after a
     change of the function's own file only, so that loops call none of another file. Division by zero gives
-    infinity as in NumPy, since a test for it would end vectorization, and a product with a sum is rounded once.
+    infinity as in NumPy, since a test for it would end vectorization; a product and a sum are rounded once.
     """
     options: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
     try:
@@ -29,21 +28,20 @@ def loop(function: F) -> F:
     return compiled
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def bits(_: Any, __: Any) -> Any:
-    """Return the bits of a float64 as int64."""
-
+def _bits(_: Any, __: Any) -> Any:
     def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.IntType(64))
 
     return types.int64(types.float64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def from_bits(_: Any, __: Any) -> Any:
-    """Return the float64 of the bits in an int64."""
-
+def _from_bits(_: Any, __: Any) -> Any:
     def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], ir.DoubleType())
 
     return types.float64(types.int64), generate
+
+
+# The bits of a float64 as int64, and the float64 of such; inside of loops only.
+bits = cast(Callable[[float], int], intrinsic(_bits))
+from_bits = cast(Callable[[int], float], intrinsic(_from_bits))

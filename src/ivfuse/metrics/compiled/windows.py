@@ -41,7 +41,7 @@ ROOT_HALF = 0x3FE6A09E667F3BCD  # bits of sqrt(1/2)
 MANTISSA = 52  # bits of the fraction
 # (2 artanh(s) - 2 s) / s^3 as a polynomial of s^2: its series, 2/3 + 2/5 s^2 + ..., brought to seven terms.
 SQUARED = ((math.sqrt(2) - 1) / (math.sqrt(2) + 1)) ** 2
-ARTANH = tuple(
+ARTANH: tuple[float, ...] = tuple(
     Chebyshev.interpolate(Polynomial([2 / (2 * k + 3) for k in range(13)]), 6, domain=[0, SQUARED])
     .convert(kind=Polynomial)
     .coef.tolist()
@@ -72,7 +72,7 @@ def logarithm(x: float) -> float:
 
 @loop
 def _margins(values: Row, start: int, count: int, width: int, rows: Row) -> None:
-    """Write the distributions of the windows whose first pixel is at ``start`` or up to ``count`` after it."""
+    """Write the distributions of ``count`` windows, the first pixel of the first at ``start``."""
     for col in range(SIDE):
         for row in range(SIDE):
             begin, to = start + row * width + col, RAW + (SIDE * col + row) * LANES
@@ -92,7 +92,8 @@ def _margins(values: Row, start: int, count: int, width: int, rows: Row) -> None
         for i in range(POSITIONS):
             height = rows[RAW + i * LANES + k] - least + flat
             part = height * share
-            part += (height - part * total) * share
+            part += (height - part * total) * share  # the quotient, which a division takes twice as long for
+            part = 1.0 if height == total else part  # exactly, in a window of one peak
             rows[PARTS + i * LANES + k] = part
             rows[BEFORE + i * LANES + k] = before
             before += part
