@@ -1,12 +1,13 @@
 """CPU time of each metric on one triple, and of the eight of the common tables together.
 
     python benchmarks/metrics.py [--size 640x480 | --pair IR VI] [--repeats 10] [--json]
-    python benchmarks/metrics.py --pair IR VI --against OTHER/src
+    python benchmarks/metrics.py --pair IR VI --against OTHER/src [--without-numba]
 
 Times are CPU seconds of this process on one thread, the median of the repeats. "Alone" starts from bare
 arrays; "together" shares histograms, gradients and moments within a triple; "next method" is a further
 fused image of the same pair, for which the sources' part is at hand. ``--against`` measures another version
 of the package in turns with this one and prints both, the least of the rounds, and their ratio.
+``--without-numba`` measures this version as if the extra ``metrics`` were not installed.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def measure(ir: Levels, vi: Levels, fused: Levels, repeats: int) -> dict[str, fl
             lambda: (scorer or Scorer(ir, vi, convention)).score(fused, names), repeats
         )
 
-    timed("warm-up", DEFAULT_METRICS)
+    timed("warm-up", tuple(METRICS))  # compiles, or loads what was compiled
     del rows["warm-up"]
     for name in METRICS:
         timed(name, (name,))
@@ -134,12 +135,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--against", type=Path, help="src folder of another version to compare with")
     parser.add_argument("--rounds", type=int, default=3, help="turns of --against")
+    parser.add_argument("--without-numba", action="store_true", help="compile nothing")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args()
     if options.against:
         pair = ["--pair", *map(str, options.pair)] if options.pair else ["--size", options.size]
-        compare(options.against, options.rounds, [*pair, "--repeats", str(options.repeats)])
+        plain = ["--without-numba"] if options.without_numba else []
+        compare(options.against, options.rounds, [*pair, "--repeats", str(options.repeats), *plain])
         return
+    if options.without_numba:
+        sys.modules["numba"] = None  # type: ignore[assignment]  # as if it were not installed
     cv2.setNumThreads(1)
     width, height = (int(side) for side in options.size.split("x"))
     images = read_pair(*options.pair) if options.pair else scene(width, height)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ivfuse.metrics.features_windows import AT_A_TIME, POSITIONS, SIDE, margins, shared_information, windows
-from ivfuse.metrics.filters import bands
+from ivfuse.metrics import features_wavelet, features_windows
+from ivfuse.metrics.compiled import compiled_loops
+from ivfuse.metrics.features_wavelet import meyer
+from ivfuse.metrics.features_windows import POSITIONS, SIDE, margins, shared_information
 from ivfuse.metrics.metric import Undefined
 from ivfuse.metrics.registry import metric
 from ivfuse.metrics.triple import CachedImage, Gray, Triple, shared
@@ -20,7 +21,6 @@ Feature = Callable[[CachedImage], Gray]
 Flags = NDArray[np.bool_]
 
 SOURCE = "Haghighat & Razian, Int. Conf. Application of Information and Communication Technologies, 2014"
-MEYER_REACH = 50  # taps of the discrete Meyer filter on either side of its middle
 EDGE_SCALE = 4.0  # an edge has a squared strength above this many times the mean
 
 
@@ -32,23 +32,17 @@ def _fmi(name: str, triple: Triple, feature: Feature) -> float:
     """
     if min(triple.fused.shape) < SIDE:
         raise Undefined(f"{name} needs {SIDE}x{SIDE} pixels, the image is {triple.fused.size}")
-    *sources, fused = (feature(image) for image in triple.images)
-    total, count = 0.0, 0
-    for rows in bands(fused.shape[0], SIDE, max(AT_A_TIME // fused.shape[1], 1)):
-        pattern = margins(windows(fused[rows]))
-        for source in sources:
-            other = margins(windows(source[rows]))
-            found = shared_information(other, pattern)
-            found[(other.raw == pattern.raw).all(axis=0)] = 1
-            total += float(found.sum())
-            count += found.size
-    return total / count
+    maps = tuple(np.ascontiguousarray(feature(image)) for image in triple.images)
+    total: float = (compiled_loops("windows") or features_windows).sum_shared(maps)
+    height, width = maps[0].shape
+    return total / float(2 * (height - SIDE + 1) * (width - SIDE + 1))
 
 
 def _codes(flags: Flags) -> NDArray[np.int64]:
     """Return each 3x3 window of a map of zeros and ones as one number of nine bits."""
-    weights = 1.0 * (1 << np.arange(POSITIONS))
-    return np.asarray(weights @ windows(flags.astype(np.float64)), np.int64)
+    weights = 2.0 ** np.arange(POSITIONS).reshape(SIDE, SIDE).T
+    found = cv2.filter2D(flags.view(np.uint8), cv2.CV_16S, weights, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(found[1:-1, 1:-1], np.int64).ravel()
 
 
 def _fmi_of_flags(name: str, triple: Triple, feature: Callable[[CachedImage], Flags]) -> float:
@@ -132,18 +126,24 @@ def fmi_gradient_unit_range(triple: Triple) -> float:
 
 
 def _cosines(values: Gray) -> Gray:
-    """Return the orthonormal DCT-II of each column, by one FFT of its even, then its odd places backwards."""
-    count = values.shape[0]
-    spectrum = np.fft.fft(np.concatenate([values[::2], values[1::2][::-1]]), axis=0)
-    turn = np.exp(-0.5j * math.pi / count * np.arange(count))[:, None]
-    result = np.asarray((spectrum * turn).real, np.float64) * math.sqrt(2 / count)
-    result[0] /= math.sqrt(2)
+    """Return the orthonormal DCT-II of each row, by one FFT of its even, then its odd places backwards.
+
+    The FFT of real values gives the first half; turned, its imaginary part is the other half backwards.
+    """
+    count = values.shape[1]
+    half = count // 2 + 1
+    spectrum = np.fft.rfft(np.concatenate([values[:, ::2], values[:, 1::2][:, ::-1]], axis=1))
+    spectrum *= np.exp(-0.5j * math.pi / count * np.arange(half)) * math.sqrt(2 / count)
+    result = np.empty_like(values)
+    result[:, :half] = spectrum.real
+    np.negative(spectrum.imag[:, 1 : count - half + 1][:, ::-1], out=result[:, half:])
+    result[:, 0] /= math.sqrt(2)
     return result
 
 
 @shared
 def _dct(image: CachedImage) -> Gray:
-    return _cosines(_cosines(image.values).T).T
+    return _cosines(np.ascontiguousarray(_cosines(image.values.T).T))
 
 
 @metric("FMI_dct", higher_is_better=True, range=(0.0, 1.0), needs="sources", source=SOURCE)
@@ -155,55 +155,23 @@ def fmi_dct(triple: Triple) -> float:
     return _fmi("FMI_dct", triple, _dct)
 
 
-@cache
-def meyer() -> tuple[float, ...]:
-    """Return the 102 taps of the discrete Meyer low-pass filter, the last of them 0.
-
-    They are samples of the inverse Fourier transform of Meyer's window with the polynomial
-    x^4 (35 - 84 x + 70 x^2 - 20 x^3), cut at 50 taps on either side and brought to the sum sqrt(2). MATLAB's
-    table differs by less than 1e-10, by its own numerical transform.
-    """
-    count = 8192
-    frequency = np.arange(count // 2 + 1) / count  # cycles per sample
-    ramp = np.clip(6 * frequency - 1, 0, 1)
-    ramp = ramp**4 * (35 - 84 * ramp + 70 * ramp**2 - 20 * ramp**3)
-    taps = np.fft.irfft(np.cos(math.pi / 2 * ramp), count)[: MEYER_REACH + 1]
-    taps = np.concatenate([taps[:0:-1], taps, [0.0]])
-    return tuple((taps * (math.sqrt(2) / taps.sum())).tolist())
-
-
 def _halves(values: Gray) -> tuple[Gray, Gray]:
-    """Return the low and the high half of each row: one wavelet step, border mirrored with its last pixel.
-
-    Term by term and not by FFT, so that a flat region gives the same number everywhere: FMI would take the
-    rounding noise of an FFT there for a pattern. Only every second sum is wanted, so that even and odd places
-    are filtered apart, each with every second tap.
-    """
+    """Return the low and the high half of each column: one step, border mirrored with its last pixel."""
     low = np.array(meyer())
     high = low[::-1] * np.where(np.arange(low.size) % 2, -1, 1)
-    reach = low.size - 1
-    longer = np.pad(values, ((0, 0), (reach, reach)), mode="symmetric")
-    even, odd = np.ascontiguousarray(longer[:, ::2]), np.ascontiguousarray(longer[:, 1::2])
-    count = (values.shape[1] + reach) // 2
-    low_part, high_part = (
-        _correlate_rows(odd, taps[::2])[:, :count] + _correlate_rows(even, taps[1::2])[:, 1 : count + 1]
-        for taps in (low, high)
-    )
-    return low_part, high_part
-
-
-def _correlate_rows(values: Gray, taps: Gray) -> Gray:
-    """Correlate each row with an odd number of taps; whole windows only."""
-    full = cv2.sepFilter2D(values, cv2.CV_64F, taps, np.ones(1))
-    return np.asarray(full, np.float64)[:, taps.size // 2 : values.shape[1] - taps.size // 2]
+    longer = np.pad(values, ((low.size - 1, low.size - 1), (0, 0)), mode="symmetric")
+    halves: tuple[Gray, Gray] = (compiled_loops("wavelet") or features_wavelet).halve(longer, low, high)
+    return halves
 
 
 @shared
 def _wavelet(image: CachedImage) -> Gray:
     """Return the four bands of one step of the discrete Meyer wavelet side by side, together within 0..1."""
-    low, high = _halves(image.values)
-    (low_low, low_high), (high_low, high_high) = _halves(low.T), _halves(high.T)
-    whole = np.block([[low_low, high_low], [low_high, high_high]]).T
+    low, high = _halves(np.ascontiguousarray(image.values.T))
+    (low_low, low_high), (high_low, high_high) = (
+        _halves(np.ascontiguousarray(part.T)) for part in (low, high)
+    )
+    whole = np.block([[low_low, low_high], [high_low, high_high]])
     least, greatest = float(whole.min()), float(whole.max())
     if least == greatest:
         return np.ones_like(whole)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ivfuse.metrics.filters import bands
 from ivfuse.metrics.triple import Gray
 
 SIDE = 3
@@ -169,3 +170,23 @@ def shared_information(source: Margins, fused: Margins) -> Gray:
     np.divide(result, entropies, out=result, where=entropies > 0)
     result[(source.energy == 0) & (fused.energy == 0)] = 1
     return result
+
+
+def sum_shared(maps: tuple[Gray, ...]) -> float:
+    """Return the sum of the information that windows of sources share with those of the fused image.
+
+    Equal windows share all.
+
+    Args:
+        maps: (H, W) features of each source and, last, of the fused image; H, W >= 3, contiguous.
+    """
+    *sources, fused = maps
+    total = 0.0
+    for rows in bands(fused.shape[0], SIDE, max(AT_A_TIME // fused.shape[1], 1)):
+        pattern = margins(windows(fused[rows]))
+        for source in sources:
+            other = margins(windows(source[rows]))
+            found = shared_information(other, pattern)
+            found[(other.raw == pattern.raw).all(axis=0)] = 1
+            total += float(found.sum())
+    return total
