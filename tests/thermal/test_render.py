@@ -77,9 +77,9 @@ def test_only_what_lies_in_the_range_is_painted(thermal: Thermal, fused: np.ndar
 
 
 def test_nothing_hot_leaves_the_image_as_it_is(thermal: Thermal, fused: np.ndarray) -> None:
-    assert np.array_equal(
-        render(RenderOptions(highlight=hot(">400C"), colorbar=False), fused, thermal), fused
-    )
+    for colorbar in (False, True):
+        options = RenderOptions(highlight=hot(">400C"), colorbar=colorbar)
+        assert np.array_equal(render(options, fused, thermal), fused)
 
 
 def test_the_bar_lies_at_the_right_edge_with_numbers(thermal: Thermal, fused: np.ndarray) -> None:

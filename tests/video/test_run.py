@@ -313,3 +313,13 @@ def test_the_visible_stays_level_for_level_around_the_thermal() -> None:
     around[116:364, 156:484] = False  # a cell of pixels around the thermal image may be mixed
     np.testing.assert_array_equal(out[around], vi[around])
     assert np.abs(out[120:360, 160:480].astype(int) - vi[120:360, 160:480]).mean() > 5
+
+
+def test_side_by_side_shows_the_thermal_only_where_there_is_one() -> None:
+    vi, ir = np.full((480, 640), 90, np.uint8), np.full((240, 320), 200, np.uint8)
+    rig = Registration(((1, 0, 160), (0, 1, 120), (0, 0, 1)), (320, 240), (640, 480))
+    fuser = FrameFuser(Fuser("average", rig=rig), side_by_side=True)
+    thermal = fuser.fuse(Frame((ir,), 0, 0), Frame((vi,), 0, 0)).planes[0][:, :640]
+    assert thermal[240, 320] == 200
+    assert not thermal[:110].any()
+    assert not thermal[:, 500:].any()

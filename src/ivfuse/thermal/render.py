@@ -150,21 +150,22 @@ def _painted(fused: Gray, thermal: Gray, colors: Colormap) -> Rgb:
 def _highlight(
     span: Span, fused: Pixels, celsius: NDArray[np.float32], colors: Colormap, colorbar: bool
 ) -> Rgb:
-    """Color the pixels within a range of temperatures."""
+    """Color the pixels within a range of temperatures; without any, nothing is drawn, nor a bar."""
     import cv2
 
     shown = _rgb(fused)
     inside = span.holds(celsius)
+    if not inside.any():
+        return shown
     low = span.low if math.isfinite(span.low) else min(float(np.nanmin(celsius)), span.high - 1)
     high = span.high if math.isfinite(span.high) else max(float(np.nanmax(celsius)), span.low + 1)
     bright = colors if colors.name in _GRAYS else _upper(colors)
-    if inside.any():
-        base = luma(fused)
-        detail = base - cv2.GaussianBlur(base, (0, 0), max(2.0, max(base.shape) / 100))
-        painted = bright.paint((np.nan_to_num(celsius, nan=low) - low) / (high - low))
-        painted = np.clip(painted + _DETAIL * detail[..., np.newaxis], 0, 1)
-        cover = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)[..., np.newaxis] * _COVER
-        shown = (shown + (painted - shown) * cover).astype(np.float32)
+    base = luma(fused)
+    detail = base - cv2.GaussianBlur(base, (0, 0), max(2.0, max(base.shape) / 100))
+    painted = bright.paint((np.nan_to_num(celsius, nan=low) - low) / (high - low))
+    painted = np.clip(painted + _DETAIL * detail[..., np.newaxis], 0, 1)
+    cover = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)[..., np.newaxis] * _COVER
+    shown = (shown + (painted - shown) * cover).astype(np.float32)
     return draw_bar(shown, bright.colors, low, high) if colorbar else shown
 
 

@@ -93,7 +93,9 @@ class FrameFuser:
         with self._timed("recolor"):
             out = gray_frame(vi, fused) if self.gray else replace_luma(vi, fused)
             if self.side_by_side:
-                shown = encode_luma(resize_to(thermal, vi.height, vi.width), vi.limited)
+                # Beyond its border the thermal is continued, which nobody has seen.
+                seen = thermal if coverage is None else thermal * coverage
+                shown = encode_luma(resize_to(seen, vi.height, vi.width), vi.limited)
                 out = concatenate_frames([gray_frame(vi, shown), vi, out])
         return out
 
