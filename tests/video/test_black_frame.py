@@ -42,8 +42,7 @@ def test_the_frame_is_the_same_from_the_first_image_on(scene: np.ndarray, kind: 
         before = ir.planes[0].copy()
         out, weight = remover.apply(ir)
         assert out.planes[0].dtype == dtype
-        kept = np.s_[1:-1, 1 : -EDGE - 3]  # warps blend the outermost pixels with the frame
-        assert np.array_equal(out.planes[0][kept], before[kept])
+        assert np.array_equal(out.planes[0][:, : -EDGE - 3], before[:, : -EDGE - 3])
         assert out.planes[0].min() >= 35
         assert np.array_equal(ir.planes[0], before)
         weights.append(weight)

@@ -28,6 +28,7 @@ _MIN_BLACK_SHARE = 0.7  # of the frame that is 0 exactly; a dark scene is less e
 _MIN_CONVEXITY = 0.985  # area of the image inside a frame relative to its convex hull
 _MIN_HULL = 0.3  # area of that hull relative to the whole image
 _CURVED = 0.01  # depth to which a curved frame may reach into the hull, relative to the shorter side
+_BLENDED = 0.75  # difference of a blended pixel from the frame, relative to that of the pixel inside
 
 # A scene too may end in one level on all four sides, so that a closed frame must be evident. It may be white.
 _CLOSED = 0.99  # share of the border's pixels
@@ -100,9 +101,7 @@ def find_black_frame(values: NDArray[Any], white: float = 1.0) -> BlackFrame | N
     level, mask = _find(values, white)
     if mask is None or _step_share(values, mask, level, white) < _MIN_STEP_SHARE:
         return None
-    inside = mask > 0
-    inside[[0, -1]] = inside[:, [0, -1]] = False  # the warp blended them with the frame
-    return BlackFrame(inside, white=level > values.min())
+    return BlackFrame((mask > 0) & ~_blended(values, level), white=level > values.min())
 
 
 def frame_mask(gray: Gray) -> Gray:
@@ -187,11 +186,20 @@ def _filled(hull: NDArray[Any], shape: tuple[int, ...]) -> Mask:
 
 
 def _without(frame: NDArray[np.bool_], hull: Mask) -> Mask:
-    """The hull without what of the frame reaches into it by a curve, and without 2 pixels beside the frame."""
+    """The hull without the frame where a curved one reaches into it, and without 2 pixels beside it."""
     padded = cv2.copyMakeBorder(hull, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
     curved = frame & (depth <= max(2, _CURVED * min(hull.shape)))
     return np.asarray(cv2.erode(np.where(curved, np.uint8(0), hull), np.ones((5, 5), np.uint8)), np.uint8)
+
+
+def _blended(values: NDArray[Any], level: float) -> NDArray[np.bool_]:
+    """The border's pixels that a warp has blended with the frame: nearer to its level than those inside."""
+    mask = np.zeros(values.shape, bool)
+    for turns in range(4):
+        outer, inner = np.abs(np.rot90(values, turns)[[0, 2]].astype(np.float64) - level)
+        np.rot90(mask, turns)[0] |= outer < _BLENDED * inner
+    return mask
 
 
 def _step_share(values: NDArray[Any], mask: Mask, level: float, white: float) -> float:
