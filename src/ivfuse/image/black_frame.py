@@ -28,7 +28,7 @@ _MIN_BLACK_SHARE = 0.7  # of the frame that is 0 exactly; a dark scene is less e
 _MIN_CONVEXITY = 0.985  # area of the image inside a frame relative to its convex hull
 _MIN_HULL = 0.3  # area of that hull relative to the whole image
 _CURVED = 0.01  # depth to which a curved frame may reach into the hull, relative to the shorter side
-_BLENDED = 0.75  # difference of a blended pixel from the frame, relative to that of the pixel inside
+_BLENDED = 0.85  # difference of a blended pixel from the frame, relative to that of the pixel inside
 
 # A scene too may end in one level on all four sides, so that a closed frame must be evident. It may be white.
 _CLOSED = 0.99  # share of the border's pixels
