@@ -20,6 +20,7 @@ NOTE = "the black frame of a thermal image that was warped before is left out"
 MIN_SIDE = 48  # pixels; smaller images have too little border to tell a frame from a scene
 _FADE = 0.04  # width of the transition to the visible image, relative to the shorter side
 _NOISE = 4.5 / 255  # of white, by which lossy compression changes the level of a frame
+_SPECKS = np.ones((3, 3), np.uint8)  # which it leaves in a frame, beside the image
 _MIN_STEP = 0.1  # of white, beside the frame; with less a dark border is part of the scene
 _BESIDE = np.ones((7, 7), np.uint8)  # pixels beside the frame, in which the step to it is measured
 _MIN_STEP_SHARE = 0.5  # of these pixels that have the step
@@ -146,7 +147,7 @@ def _near(values: NDArray[Any], level: float, tolerance: float) -> NDArray[np.bo
 
 def _inside_open(values: NDArray[Any], tolerance: float) -> Mask | None:
     """Mask of the image in a black frame on some sides, which is (nearly) convex."""
-    frame, contour = _frame_and_contour(_near(values, 0, tolerance))
+    frame, contour = _frame_and_contour(values, 0, tolerance)
     if contour is None:
         return None
     hull = cv2.convexHull(contour)
@@ -161,7 +162,7 @@ def _inside_open(values: NDArray[Any], tolerance: float) -> Mask | None:
 
 def _inside_closed(values: NDArray[Any], level: float, tolerance: float, white: float) -> Mask | None:
     """Mask of the image in a frame on all sides, four straight lines with a step along nearly all of them."""
-    frame, contour = _frame_and_contour(_near(values, level, tolerance))
+    frame, contour = _frame_and_contour(values, level, tolerance)
     if contour is None:
         return None
     hull = cv2.convexHull(contour)
@@ -172,9 +173,14 @@ def _inside_closed(values: NDArray[Any], level: float, tolerance: float, white: 
     return mask if _step_share(values, mask, level, white) >= _MIN_CLOSED_STEP_SHARE else None
 
 
-def _frame_and_contour(same: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[Any] | None]:
+def _frame_and_contour(
+    values: NDArray[Any], level: float, tolerance: float
+) -> tuple[NDArray[np.bool_], NDArray[Any] | None]:
     """What of a level is connected to the border, and the contour of the largest area beside it."""
-    _, labels = cv2.connectedComponents(same.astype(np.uint8), connectivity=4)
+    same = _near(values, level, tolerance).astype(np.uint8)
+    if tolerance > 0:
+        same = np.asarray(cv2.morphologyEx(same, cv2.MORPH_CLOSE, _SPECKS), np.uint8)
+    _, labels = cv2.connectedComponents(same, connectivity=4)
     border = np.unique(_border(labels))
     frame = np.isin(labels, border[border > 0])
     contours, _ = cv2.findContours((~frame).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)

@@ -21,7 +21,7 @@ class BlackFrameRemover:
     """Leaves out the black frame of thermal video frames, one after another.
 
     A frame is black in all images and can only shrink, so that a video without one costs one search. It is
-    searched in the brightest values so far, after 1, 2, 4, ... 64 images. A white frame is found in the first.
+    searched in the brightest values so far, after 1, 2, 4, ... 64 images. A white one is found in the first.
 
     Attributes:
         frame: the black or white frame; ``None`` if there is none, or none is known yet.
