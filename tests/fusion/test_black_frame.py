@@ -77,3 +77,21 @@ def test_a_frame_of_counts_is_no_data_and_no_part_of_the_window(
     np.testing.assert_allclose(fuser.fuse_pair(pair)[:, -30:], luma[:, -30:], atol=0.005)
     if pair.thermal.celsius is not None:
         assert np.isnan(pair.thermal.celsius[:, -40:]).all()
+
+
+@pytest.mark.parametrize("window", [None, (255, 0)], ids=["stored", "inverted"])
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_frame_on_all_sides_leaves_no_border(
+    whole: np.ndarray, visible: np.ndarray, level: int, window: tuple[int, int] | None
+) -> None:
+    framed = np.full_like(whole, level)
+    framed[8:-8, 8:-8] = 60 + whole[8:-8, 8:-8] // 3
+    fuser = Fuser(
+        "average", gray=True, thermal=ThermalOptions() if window is None else ThermalOptions(window)
+    )
+    pair = fuser.read(framed, visible)
+    assert pair.coverage is not None
+    luma = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY) / 255
+    np.testing.assert_allclose(fuser.fuse_pair(pair)[[0, -1]], luma[[0, -1]], atol=0.005)
+    assert pair.thermal.pixels[pair.coverage > 0].min() > 0.15
+    assert pair.thermal.pixels[pair.coverage > 0].max() < 0.85

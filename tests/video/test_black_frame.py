@@ -66,6 +66,19 @@ def test_a_closed_shutter_decides_nothing(scene: np.ndarray) -> None:
     assert remover.apply(warped(scene, 1))[1] is not None
 
 
+def test_a_white_frame_is_found_in_the_first_image_and_stays(scene: np.ndarray) -> None:
+    remover, weights = BlackFrameRemover(), []
+    for index in range(8):
+        values = np.full((HEIGHT, WIDTH), 235, np.uint8)
+        values[8:-8, 8:-8] = np.rint(16 + 0.6 * scene[8:-8, index + 8 : index + WIDTH - 8])
+        if index:
+            values[8:20] = 235  # a sky at the frame
+        weights.append(remover.apply(Frame((values,), index / 25, index, limited=True))[1])
+    assert weights[0] is not None
+    assert weights[0][8:-8, 0].max() < 0.5
+    assert all(np.array_equal(weights[0], each) for each in weights)
+
+
 @pytest.mark.parametrize("rig", [False, True])
 def test_the_fused_video_keeps_the_visible_behind_the_frame(
     scene: np.ndarray, texture: Texture, rig: bool

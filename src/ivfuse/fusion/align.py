@@ -17,7 +17,7 @@ from ivfuse.fusion.doubts import doubts_about_fields, doubts_about_sizes
 from ivfuse.fusion.field_ratio import field_ratio
 from ivfuse.fusion.pair import Pair
 from ivfuse.image.arrays import Gray
-from ivfuse.image.black_frame import NOTE, BlackFrame, find_black_frame
+from ivfuse.image.black_frame import BlackFrame, find_black_frame
 from ivfuse.image.color import extended, luma, resize_to
 from ivfuse.image.decode import turn
 from ivfuse.image.read import Visible
@@ -157,7 +157,7 @@ def sizes_of(pair: Pair) -> tuple[Size, Size]:
 
 
 def without_black_frame(pair: Pair) -> Pair:
-    """Leave out the black frame of a thermal image that was warped before it was stored.
+    """Leave out the black or white frame of a thermal image that was warped before it was stored.
 
     Images as they are stored are searched here; in counts the reader found the frame, since no window may
     include it.
@@ -174,7 +174,9 @@ def without_black_frame(pair: Pair) -> Pair:
     if frame is None:
         return pair
     thermal = replace(thermal, pixels=frame.fill(thermal.pixels))
-    return replace(pair, thermal=thermal, coverage=frame.weight, notes=(*pair.notes, f"thermal: {NOTE}"))
+    return replace(
+        pair, thermal=thermal, coverage=frame.weight, notes=(*pair.notes, f"thermal: {frame.note}")
+    )
 
 
 def stretch(pair: Pair) -> Pair:

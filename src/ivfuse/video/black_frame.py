@@ -21,10 +21,10 @@ class BlackFrameRemover:
     """Leaves out the black frame of thermal video frames, one after another.
 
     A frame is black in all images and can only shrink, so that a video without one costs one search. It is
-    searched in the brightest values so far, after 1, 2, 4, ... 64 images.
+    searched in the brightest values so far, after 1, 2, 4, ... 64 images. A white one is found in the first.
 
     Attributes:
-        frame: the black frame; ``None`` if there is none, or none is known yet.
+        frame: the black or white frame; ``None`` if there is none, or none is known yet.
     """
 
     frame: BlackFrame | None = None
@@ -56,5 +56,5 @@ class BlackFrameRemover:
         if values.dtype == np.uint8:
             values = np.where(values <= black_level(ir) + _NOISE, np.uint8(0), values)
         self.frame = find_black_frame(values, 255.0 if values.dtype == np.uint8 else float(values.max()))
-        if self.frame is None:
+        if self.frame is None or self.frame.white:  # which the brightest values of a scene may reach
             self._count = _FRAMES
