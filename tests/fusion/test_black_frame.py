@@ -45,6 +45,17 @@ def test_a_wedge_leaves_no_stripe_and_keeps_the_visible_behind_it(
     assert np.median((fused - luma)[:, beside]) > 0
 
 
+def test_a_frame_that_is_kept_is_fused_like_the_rest(whole: np.ndarray, visible: np.ndarray) -> None:
+    thermal = whole.copy()
+    thermal[:, -40:] = 0
+    fuser = Fuser("average", gray=True, keep_frame=True)
+    pair = fuser.read(thermal, visible)
+    assert pair.coverage is None
+    assert not pair.notes
+    luma = cv2.cvtColor(visible, cv2.COLOR_RGB2GRAY) / 255
+    np.testing.assert_allclose(fuser.fuse_pair(pair)[:, -30:], luma[:, -30:] / 2, atol=0.005)
+
+
 def test_a_rig_leaves_the_frame_out_as_well(whole: np.ndarray, visible: np.ndarray) -> None:
     thermal = whole.copy()
     thermal[:, -40:] = 0

@@ -49,6 +49,15 @@ Crop = Annotated[
     ),
 ]
 
+KeepFrame = Annotated[
+    bool,
+    typer.Option(
+        "--keep-frame",
+        help="Fuse the black or white frame of 8-bit thermal images that were warped before, as papers do.",
+        rich_help_panel=PANEL,
+    ),
+]
+
 
 def rig(
     file: Path | None, register: str | None, points: Path | None

@@ -92,6 +92,7 @@ def fuse(
     register: align_options.Register = None,
     points: align_options.Points = None,
     crop: align_options.Crop = False,
+    keep_frame: align_options.KeepFrame = False,
     recursive: sources.Recursive = False,
     cluster: cluster_options.Cluster = None,
     max_failures: cluster_options.MaxFailures = None,
@@ -132,7 +133,7 @@ def fuse(
     reading.limit_pixels(max_pixels)
     shown: dict[str, Any] = {"gray": gray, "strength": strength, "ir_gamma": ir_gamma, "render": render}
     shown |= {"emphasis": emphasis, "tile": tile, "full_size": full_size}
-    shown |= {"thermal": thermal_options, "allow_damaged": allow_damaged}
+    shown |= {"thermal": thermal_options, "allow_damaged": allow_damaged, "keep_frame": keep_frame}
     align: dict[str, Any] = {"rig": align_options.rig(rig, register, points), "crop": crop}
     if cluster is not None:
         cluster_options.refuse({"temperature": temperature, "overwrite": overwrite})

@@ -43,6 +43,7 @@ class Aligner:
         rig: a registration or its file, control points, or ``"auto"`` or the name of a transform model to
             register each pair individually; ``None`` stretches the thermal image over the visible image.
         crop: whether to crop the visible image to the part that the thermal image covers.
+        keep_frame: whether the frame of a thermal image that was warped before belongs to the image.
 
     Raises:
         InputError: if the file of the rig cannot be used.
@@ -50,6 +51,7 @@ class Aligner:
 
     rig: Registration | Correspondences | str | os.PathLike[str] | None = None
     crop: bool = False
+    keep_frame: bool = False
     model: Auto | None = field(init=False, default=None)
     _warps: dict[tuple[Size, Size], Warper] = field(init=False, default_factory=dict, repr=False)
 
@@ -80,9 +82,9 @@ class Aligner:
         if self.stretches:
             fields = doubts_about_fields(field_ratio(pair.thermal, pair.visible))
             doubts = fields or doubts_about_sizes(*sizes_of(pair))
-            return stretch(without_black_frame(replace(pair, notes=(*pair.notes, *doubts))))
+            return stretch(self._without_frame(replace(pair, notes=(*pair.notes, *doubts))))
         warp = self._registered(pair) if self.model else self.warp(*sizes_of(pair))
-        pair = without_black_frame(pair)
+        pair = self._without_frame(pair)
         thermal, visible = pair.thermal, pair.visible
         celsius, valid = thermal.celsius, thermal.valid
         coverage = _warped_coverage(warp, pair.coverage)
@@ -98,6 +100,9 @@ class Aligner:
         if valid is not None:
             thermal, coverage = _without_data(thermal, warp.apply(valid.astype(np.float32)), coverage)
         return replace(pair, thermal=thermal, visible=visible, aligned=True, coverage=coverage, notes=notes)
+
+    def _without_frame(self, pair: Pair) -> Pair:
+        return pair if self.keep_frame else without_black_frame(pair)
 
     def align_frame(
         self, thermal: Gray, height: int, width: int, weight: Gray | None = None

@@ -31,7 +31,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "emphasis": ((str, _NONE), "a name or None"),
     "tile": ((Integral, _NONE), "a whole number or None"),
     **dict.fromkeys(("strength", "ir_gamma"), ((Real,), "a number")),
-    **dict.fromkeys(("gray", "crop", "full_size"), ((bool, np.bool_), "True or False")),
+    **dict.fromkeys(("gray", "crop", "keep_frame", "full_size"), ((bool, np.bool_), "True or False")),
     "allow_damaged": ((bool, np.bool_, _NONE), "True, False or None"),
     "thermal": ((ThermalOptions,), "ThermalOptions"),
 }
@@ -59,6 +59,8 @@ class FuseOptions:
             or the name of a transform model to register each pair; ``None`` stretches the thermal image over
             the visible image.
         crop: whether to crop to the part that the thermal image covers; requires a rig.
+        keep_frame: whether to fuse the black or white frame of 8-bit thermal images that were warped before,
+            as papers do; otherwise it is left out.
         strength: strength of the fusion, from 0 (the visible image) to 1 (the full fusion), linear and
             uniform over the image.
         emphasis: what the fused image is to bring out: ``balanced``, ``natural`` (the tones of the visible
@@ -88,6 +90,7 @@ class FuseOptions:
     render: RenderOptions | None = None
     rig: Registration | Correspondences | str | os.PathLike[str] | None = None
     crop: bool = False
+    keep_frame: bool = False
     strength: float = 1.0
     emphasis: EmphasisName | None = None
     ir_gamma: float = 1.0

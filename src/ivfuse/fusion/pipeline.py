@@ -104,7 +104,7 @@ class Fuser:
             threads=self.options.threads,
             device=self.options.device,
         )
-        self.aligner = Aligner(self.options.rig, self.options.crop)
+        self.aligner = Aligner(self.options.rig, self.options.crop, self.options.keep_frame)
 
     def fuse(self, ir: Source, vi: Source | None = None, *, dtype: DTypeLike = np.float32) -> NDArray[Any]:
         """Fuse one pair, or a batch of equally sized pairs.
