@@ -26,7 +26,7 @@ def luma_pairs(folder: Path, limit: int = 0) -> Iterator[tuple[str, Gray, Gray]]
         yield pair.name, resize_to(read_thermal(pair.ir).pixels, *vi.shape), vi
 
 
-def gray_methods(text: str) -> dict[str, Fuse]:
+def gray_methods(text: str, *, keep_frame: bool = False) -> dict[str, Fuse]:
     """Methods as functions on gray arrays in [0, 1], by name.
 
     Args:
@@ -34,6 +34,7 @@ def gray_methods(text: str) -> dict[str, Fuse]:
             the file, which else has the name of its folder. ``NAME@full`` runs at the size of the images
             and ``NAME@half`` at half of it, whatever the method does by itself; ``NAME@natural`` and the
             like have that emphasis.
+        keep_frame: fuse the frames of thermals like the rest, as papers do.
     """
     found: dict[str, Fuse] = {}
     for each in {"all": list_methods(), "none": []}.get(text, text.split(",")):
@@ -42,21 +43,21 @@ def gray_methods(text: str) -> dict[str, Fuse]:
             from ivfuse.training.torch_method import load_torch_method
 
             method = load_torch_method(Path(file))
-            found[name or Path(file).parent.name] = Fuser(method, gray=True).fuse
+            found[name or Path(file).parent.name] = Fuser(method, gray=True, keep_frame=keep_frame).fuse
         elif file.rpartition("@")[2] in ("full", "half", *EMPHASES):
-            found[file] = _changed(*file.rsplit("@", 1))
+            found[file] = _changed(*file.rsplit("@", 1), keep_frame)
         else:
-            found[file] = Fuser(file, gray=True).fuse
+            found[file] = Fuser(file, gray=True, keep_frame=keep_frame).fuse
     return found
 
 
-def _changed(method: str, how: str) -> Fuse:
+def _changed(method: str, how: str, keep_frame: bool) -> Fuse:
     """A method in full size, at half of it, or with another emphasis."""
     if how == "full":
-        return Fuser(method, gray=True, full_size=True).fuse
+        return Fuser(method, gray=True, keep_frame=keep_frame, full_size=True).fuse
     if how != "half":
-        return Fuser(method, gray=True, emphasis=how).fuse
-    fuser = Fuser(method, gray=True)
+        return Fuser(method, gray=True, keep_frame=keep_frame, emphasis=how).fuse
+    fuser = Fuser(method, gray=True, keep_frame=keep_frame)
 
     def fuse(ir: Gray, vi: Gray) -> Gray:
         return fuser.fuse_covered(ir, vi, None, reduced_shape(vi.shape, vi.shape))

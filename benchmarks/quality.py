@@ -2,10 +2,10 @@
 
     python benchmarks/quality.py DIR... [--methods all] [--quoted FILE] [--images DIR]
 
-A folder holds `ir/` and `vi/`. Images are fused in gray and scored as 8-bit files would be, under the
-convention `default`. `--quoted` adds rows of other measurements from a Markdown table with the columns
-`set | method | EN | SD | SF | MI | SCD | VIF | Qabf | SSIM`. `--images` writes infrared, visible and fused
-side by side, to be looked at.
+A folder holds `ir/` and `vi/`. Images are fused in gray, frames of thermals like the rest as papers do, and
+scored as 8-bit files would be, under the convention `default`. `--quoted` adds rows of other measurements
+from a Markdown table with the columns `set | method | EN | SD | SF | MI | SCD | VIF | Qabf | SSIM`. `--images`
+writes infrared, visible and fused side by side, to be looked at.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--quoted-method", default="plain net")
     parser.add_argument("--images", type=Path)
     args = parser.parse_args()
-    methods = gray_methods(args.methods)
+    methods = gray_methods(args.methods, keep_frame=True)
     for folder in args.folders:
         table = measure(folder, methods, args.images)
         if args.quoted:
