@@ -4,8 +4,8 @@
 
 A folder holds `ir/` and `vi/`. Images are fused in gray, frames of thermals like the rest as papers do, and
 scored as 8-bit files would be, under the convention `default`. `--quoted` adds rows of other measurements
-from a Markdown table with the columns `set | method | EN | SD | SF | MI | SCD | VIF | Qabf | SSIM`. `--images`
-writes infrared, visible and fused side by side, to be looked at.
+from a Markdown table with the columns `set | method | EN | SD | SF | MI | SCD | VIF | Qabf | SSIM`.
+`--images` writes infrared, visible and fused side by side, to be looked at.
 """
 
 from __future__ import annotations
