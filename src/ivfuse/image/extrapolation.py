@@ -9,12 +9,10 @@ taken on coarser and coarser levels, and each is filled from the next coarser on
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from ivfuse.image.arrays import Gray, strips
+from ivfuse.image.color import resize_to
 
 KNOWN = np.float32(8)  # a value counts in full from a weight of one over this
 TRUST = np.float32(4)  # and a mean from one over this of its pixels
@@ -36,8 +34,8 @@ def extrapolate(values: Gray, weight: Gray) -> Gray:
     step = max(height, width) // (4 * FINEST) + 1  # of a large image some pixels are enough
     known, trust = values[::step, ::step], np.minimum(weight[::step, ::step] * KNOWN, 1)
     scale = min(1.0, FINEST / max(known.shape))
-    size = max(1, round(known.shape[1] * scale)), max(1, round(known.shape[0] * scale))
-    out = _resize(_filled(*_means(known, trust, size)), (width, height))
+    shape = max(1, round(known.shape[0] * scale)), max(1, round(known.shape[1] * scale))
+    out = resize_to(_filled(*_means(known, trust, shape)), height, width, bounded=False)
     for rows in strips(height, width):
         share = np.minimum(weight[rows] * KNOWN, 1)
         out[rows] *= 1 - share
@@ -53,21 +51,14 @@ def _filled(values: Gray, trust: Gray) -> Gray:
         return values
     if height == width == 1:
         return values * (trust > 0)
-    coarser = _filled(*_means(values, trust, (-(-width // 2), -(-height // 2))))
-    out = _resize(coarser, (width, height))
+    coarser = _filled(*_means(values, trust, (-(-height // 2), -(-width // 2))))
+    out = resize_to(coarser, height, width, bounded=False)
     out += trust * (values - out)
     return out
 
 
-def _means(values: Gray, weight: Gray, size: tuple[int, int]) -> tuple[Gray, Gray]:
-    """Weighted means over the pixels of a smaller image of (width, height), and the means of the weight."""
-    weights, means = (_resize(each, size, smaller=True) for each in (weight, values * weight))
+def _means(values: Gray, weight: Gray, shape: tuple[int, int]) -> tuple[Gray, Gray]:
+    """Weighted means over the pixels of a smaller image of (height, width), and the means of the weight."""
+    weights, means = (resize_to(each, *shape, bounded=False) for each in (weight, values * weight))
     means /= np.maximum(weights, LEAST)
     return means, weights
-
-
-def _resize(values: NDArray[Any], size: tuple[int, int], *, smaller: bool = False) -> Gray:
-    import cv2
-
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(values, size, interpolation=how), np.float32)
