@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +25,11 @@ NOISE_DEVIATIONS = 2.0  # noise energy up to that many deviations above its mean
 NOISE_EXCESS = 1.7  # by which the estimate of the noise is too large for this measure of congruency
 FEATURE = 0.1  # congruency above it is a feature
 BAND = 32  # rows that are worked on together, so that they stay in the cache
+
+
+def _steps() -> Any:
+    """The steps between transforms: compiled where Numba is installed, else in NumPy."""
+    return compiled_loops("phase") or perception_phase_steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +80,7 @@ def _bank(sources: Sources) -> _Bank:
         radial.append(np.exp(distance, out=distance) * low_pass)
     angle = np.arctan2(-rows[:, None], columns[None, :])
     together = sum(radial[1:], start=radial[0])
-    step = compiled_loops("phase") or perception_phase_steps
+    step = _steps()
     angular, noise = [], []
     for orientation in range(ORIENTATIONS):
         turn = angle - orientation * math.pi / ORIENTATIONS
@@ -138,7 +144,7 @@ def _orient(spectrum: Spectrum, sources: Sources, orientation: int) -> None:
     All is transposed, so that both passes of the inverse DFT run along rows: passes along columns and
     transposing back would take twice the time. Bands keep each pass and what goes with it in the cache.
     """
-    step = compiled_loops("phase") or perception_phase_steps
+    step = _steps()
     bank, (responses, band, maps, sums) = _bank(sources), _workspace(sources)
     for rows in bands(len(spectrum), rows=BAND):
         step.weigh(spectrum, bank.angular[orientation], bank.radial, responses, rows.start, rows.stop)
@@ -200,7 +206,7 @@ def qp(triple: Triple) -> float:
     count = float(masks[2].sum())
     if count == 0:
         raise Undefined("Qp: the sources have no features")
-    step = compiled_loops("phase") or perception_phase_steps
+    step = _steps()
     result = 1.0
     for one, two, three in zip(first, second, fused, strict=True):
         wanted = zip((one, two, np.where(stronger, one, two)), masks, strict=True)

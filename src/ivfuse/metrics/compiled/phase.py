@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ivfuse.metrics.compiled.jit import loop
 from ivfuse.metrics.filters import gaussian
@@ -21,11 +20,11 @@ from ivfuse.metrics.perception_phase_steps import (
     WIDTH_CUT,
     WIDTH_GAIN,
     WINDOW,
+    Maps,
+    Spectrum,
 )
+from ivfuse.metrics.triple import Gray
 
-Gray = NDArray[np.float64]
-Spectrum = NDArray[np.complex128]
-Maps = tuple[Gray, ...]
 GAUSSIAN = gaussian(WINDOW, SIGMA)
 REACH = WINDOW // 2
 LINES = 11  # sums of a row: of the fused image and its square; of each source, its square and its product

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ivfuse.metrics.compiled.jit import loop
-
-Gray = NDArray[np.float64]
+from ivfuse.metrics.triple import Gray
 
 
 @loop
