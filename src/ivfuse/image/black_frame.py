@@ -16,7 +16,6 @@ from ivfuse.image.color import nearest_data
 Values = TypeVar("Values", bound=np.generic)
 Mask = NDArray[np.uint8]
 
-NOTE = "the black frame of a thermal image that was warped before is left out"
 MIN_SIDE = 48  # pixels; smaller images have too little border to tell a frame from a scene
 _FADE = 0.04  # width of the transition to the visible image, relative to the shorter side
 _NOISE = 4.5 / 255  # of white, by which lossy compression changes the level of a frame
@@ -53,7 +52,8 @@ class BlackFrame:
     @property
     def note(self) -> str:
         """The remark for the user."""
-        return NOTE.replace("black", "white") if self.white else NOTE
+        color = "white" if self.white else "black"
+        return f"the {color} frame of a thermal image that was warped before is left out"
 
     @cached_property
     def weight(self) -> Gray:

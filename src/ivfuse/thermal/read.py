@@ -251,12 +251,14 @@ def _without_frame(raw: RawThermal, options: ThermalOptions) -> RawThermal:
 
     8-bit images that are kept as they are stored keep their frame.
     """
-    from ivfuse.image.black_frame import NOTE, find_black_frame
+    from ivfuse.image.black_frame import find_black_frame
 
     if raw.degrees or raw.valid is not None or (options.as_stored and raw.values.dtype == np.uint8):
         return raw
     frame = find_black_frame(raw.values, white=float(raw.values.max(initial=0)))
-    return raw if frame is None else replace(raw, valid=frame.inside, framed=True, notes=(*raw.notes, NOTE))
+    if frame is None:
+        return raw
+    return replace(raw, valid=frame.inside, framed=True, notes=(*raw.notes, frame.note))
 
 
 def _from_array(source: Any, options: ThermalOptions, name: str) -> Thermal:

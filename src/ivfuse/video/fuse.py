@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from ivfuse.errors import InputError
 from ivfuse.fusion.doubts import doubts_about_colors, doubts_about_sizes
 from ivfuse.fusion.reduced import Shape, reduction_note
-from ivfuse.image.black_frame import NOTE
 from ivfuse.video.frame import Frame
 from ivfuse.video.frame_fuser import FrameFuser
 from ivfuse.video.queues import FrameQueue, NoItem, StoppedError, WorkerThread
@@ -269,7 +268,8 @@ class _VideoRun:
         if gain.extent:
             low, high = gain.extent
             notes.append(f"thermal: window between {low:.6g} and {high:.6g}, {gain.scene_cuts} scene cuts")
-        notes += [f"thermal: {NOTE}"] if self._fuser.remover.frame else []
+        frame = self._fuser.remover.frame
+        notes += [f"thermal: {frame.note}"] if frame else []
         notes += self._writer.notes if self._writer else []
         ir, vi = self._ir.info, self._vi.info
         notes += [f"thermal: {note}" for note in ir.notes] + [f"visible: {note}" for note in vi.notes]
