@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -37,27 +38,28 @@ def gray_methods(text: str, *, keep_frame: bool = False) -> dict[str, Fuse]:
         keep_frame: fuse the frames of thermals like the rest, as papers do.
     """
     found: dict[str, Fuse] = {}
+    fuser_of = partial(Fuser, gray=True, keep_frame=keep_frame)
     for each in {"all": list_methods(), "none": []}.get(text, text.split(",")):
         name, _, file = each.rpartition("=")
         if file.endswith(".safetensors"):
             from ivfuse.training.torch_method import load_torch_method
 
             method = load_torch_method(Path(file))
-            found[name or Path(file).parent.name] = Fuser(method, gray=True, keep_frame=keep_frame).fuse
+            found[name or Path(file).parent.name] = fuser_of(method).fuse
         elif file.rpartition("@")[2] in ("full", "half", *EMPHASES):
-            found[file] = _changed(*file.rsplit("@", 1), keep_frame)
+            found[file] = _changed(fuser_of, *file.rsplit("@", 1))
         else:
-            found[file] = Fuser(file, gray=True, keep_frame=keep_frame).fuse
+            found[file] = fuser_of(file).fuse
     return found
 
 
-def _changed(method: str, how: str, keep_frame: bool) -> Fuse:
+def _changed(fuser_of: Callable[..., Fuser], method: str, how: str) -> Fuse:
     """A method in full size, at half of it, or with another emphasis."""
     if how == "full":
-        return Fuser(method, gray=True, keep_frame=keep_frame, full_size=True).fuse
+        return fuser_of(method, full_size=True).fuse
     if how != "half":
-        return Fuser(method, gray=True, keep_frame=keep_frame, emphasis=how).fuse
-    fuser = Fuser(method, gray=True, keep_frame=keep_frame)
+        return fuser_of(method, emphasis=how).fuse
+    fuser = fuser_of(method)
 
     def fuse(ir: Gray, vi: Gray) -> Gray:
         return fuser.fuse_covered(ir, vi, None, reduced_shape(vi.shape, vi.shape))

@@ -98,8 +98,8 @@ def transcode(vi: Path, out: Path) -> float:
     cpu, frames = time.process_time(), 0
     writer = VideoFileWriter(out, RATE, encoder(), overwrite=True)  # for its options only
     with av.open(str(vi)) as source, av.open(str(out), "w") as target:
-        source.streams.video[0].codec_context.thread_count = 1
         context = source.streams.video[0].codec_context
+        context.thread_count = 1
         options = writer._encoder_options(context.width, context.height)
         stream = target.add_stream(writer.encoder, rate=RATE, options=options)
         stream.width, stream.height, stream.pix_fmt = context.width, context.height, "yuv420p"

@@ -13,7 +13,6 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -121,7 +120,7 @@ def apply_gains(model: LocalGains, guides: Sequence[NDArray[Any]], out: NDArray[
     for part in _strips(height, width):
         tables = (*model.gains, model.offset)
         work = _workspace(len(tables), out[part].shape)
-        *scaled, total = map(_enlarged, tables, repeat(height), repeat(part), work)
+        *scaled, total = (_enlarged(*each, height, part) for each in zip(tables, work, strict=True))
         for gain, guide in zip(scaled, guides, strict=True):
             cv2.multiply(gain, guide[part], dst=gain, dtype=cv2.CV_32F)
         *others, last = scaled
@@ -141,7 +140,7 @@ def add_enlarged(image: Gray, table: Gray) -> None:
     height, width = image.shape
     for part in _strips(height, width):
         (work,) = _workspace(1, image[part].shape)
-        image[part] += _enlarged(table, height, part, work)
+        image[part] += _enlarged(table, work, height, part)
 
 
 def _strips(height: int, width: int) -> list[slice]:
@@ -184,7 +183,7 @@ def _workspace(count: int, shape: tuple[int, ...]) -> Gray:
     return _WORK.values[:size].reshape(count, *shape)
 
 
-def _enlarged(values: Gray, height: int, part: slice, out: Gray) -> Gray:
+def _enlarged(values: Gray, out: Gray, height: int, part: slice) -> Gray:
     """Rows of a table interpolated bilinearly to a full height; ``out`` is (rows of the part, width)."""
     import cv2
 
